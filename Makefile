@@ -1,0 +1,76 @@
+# Everything that a developer or an operator types. `make help` lists the targets.
+
+GO          ?= go
+BIN         := bin
+PROGRAMS    := ingest worker indexer facestream
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+# The version that `facestream version` prints.
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+export CGO_ENABLED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test lint bench crash-test generate fuzz-short clean toolchain models
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+
+run: build models ## Build, fetch what is missing, show the flow on drawn people, and stay up until Ctrl-C
+	$(BIN)/facestream demo --stay
+
+demo: build models ## The same in a fresh folder, then stop; succeeds only if every expected outcome held
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(BIN)/facestream demo --data-dir "$$dir"
+
+# Without models the tests that need them skip aloud, so that a machine without a way to them can test the rest.
+test: toolchain ## Vet, then test everything with the race detector
+	@$(MAKE) --no-print-directory models || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
+	$(GO) vet ./...
+	$(GO) test -race -timeout 10m ./...
+
+lint: toolchain ## gofmt, vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: build models ## Measure: the bare networks, upload to result, and the time from event to result (BENCHFLAGS)
+	$(GO) run ./tools/bench $(BENCHFLAGS)
+
+crash-test: build models ## Kill the services at random moments under load and check every outcome (CRASHFLAGS)
+	$(GO) run ./tools/crashtest $(CRASHFLAGS)
+
+generate: toolchain ## Make the generated files anew: schemas, reference pages
+	$(GO) generate ./...
+
+fuzz-short: toolchain ## Run every fuzz target for FUZZTIME (10s)
+	@set -e; for package in $$($(GO) list ./...); do \
+		listed=$$($(GO) test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$listed" | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## Remove what was built; data and the cache of models stay
+	rm -rf $(BIN)
+
+toolchain: ## Check that Go and a C compiler are here; install the compiler where that is allowed
+	@command -v $(GO) >/dev/null || { echo "Go is not on this machine. Install Go 1.26 or newer from https://go.dev/dl/ and run make again."; exit 1; }
+	@compiler=$$($(GO) env CC); compiler=$${compiler%% *}; command -v "$$compiler" >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "No C compiler ($$compiler) here; ONNX Runtime is called through cgo. Installing gcc."; \
+			apt-get update -qq && apt-get install -y --no-install-recommends gcc libc6-dev; \
+		else \
+			echo "No C compiler ($$compiler) here; ONNX Runtime is called through cgo. Install one and run make again:"; \
+			echo "  Debian, Ubuntu: sudo apt-get install gcc libc6-dev    Fedora: sudo dnf install gcc    macOS: xcode-select --install"; \
+			exit 1; \
+		fi; }
+
+models: toolchain ## Find or fetch the open model pack and ONNX Runtime, with progress
+	$(GO) run ./cmd/facestream models pull open --yes
+	$(GO) run ./cmd/facestream models runtime

@@ -1,0 +1,11 @@
+// Command indexer runs the facestream indexer service as a process of its own.
+package main
+
+import (
+	"os"
+
+	"facestream/internal/app"
+	"facestream/internal/cli"
+)
+
+func main() { os.Exit(cli.Service("indexer", app.Indexer)) }

@@ -1,0 +1,11 @@
+// Command worker runs the facestream worker service as a process of its own.
+package main
+
+import (
+	"os"
+
+	"facestream/internal/app"
+	"facestream/internal/cli"
+)
+
+func main() { os.Exit(cli.Service("worker", app.Worker)) }

@@ -1,0 +1,135 @@
+// Package app puts the services together: it opens what a service needs, waits for what is not there yet, runs it, and
+// stops it in the right order. It is the one place that knows every driver.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"facestream/internal/config"
+	"facestream/internal/objects"
+	"facestream/internal/outcome"
+	"facestream/internal/telemetry"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// App is what every service of a process shares.
+type App struct {
+	Config  config.Config
+	Log     zerolog.Logger
+	Metrics *telemetry.Metrics
+	Health  *telemetry.Server
+	Client  *events.Client
+	Objects *objects.Store
+}
+
+// Clients returns the connections that cfg names, for tools that need no more than them. It does no I/O.
+func Clients(cfg config.Config) (*events.Client, *objects.Store, error) {
+	return clients(cfg, zerolog.Nop())
+}
+
+func clients(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.Store, error) {
+	kafka, err := kafkaConfig(cfg.Kafka)
+	if err != nil {
+		return nil, nil, err
+	}
+	kafka.Logger = log
+	store, err := objects.New(storeConfig(cfg.S3))
+	if err != nil {
+		return nil, nil, err
+	}
+	return events.NewClient(kafka), store, nil
+}
+
+func newApp(cfg config.Config, log zerolog.Logger) (*App, error) {
+	client, store, err := clients(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	metrics := telemetry.NewMetrics()
+	return &App{cfg, log, metrics, telemetry.NewServer(cfg.Telemetry, metrics, log), client, store}, nil
+}
+
+// Serve runs one service, or several in one process, beside the endpoint for health and metrics, until ctx ends or one of
+// them fails.
+func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services ...func(context.Context, *App) error) error {
+	a, err := newApp(cfg, log)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.Health.Run(ctx) })
+	g.Go(func() error {
+		if err := a.prepare(ctx); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		g, ctx := errgroup.WithContext(ctx)
+		for _, run := range services {
+			g.Go(func() error { return ignoreEnd(ctx, run(ctx, a)) })
+		}
+		err := g.Wait()
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("the services ended by themselves")
+		}
+		return err
+	})
+	return ignoreEnd(ctx, g.Wait())
+}
+
+// ignoreEnd forgets an error that only says that ctx ended: being told to stop is no failure.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// prepare waits until the broker and the store answer, then creates the topics and the bucket that are missing.
+func (a *App) prepare(ctx context.Context) error {
+	a.Health.AddCheck("broker", a.Client.Ping)
+	a.Health.AddCheck("objects", func(ctx context.Context) error { return a.Objects.Ping(ctx, a.Config.S3.Bucket) })
+	return errors.Join(
+		a.eventually(ctx, "the Kafka broker at "+fmt.Sprint(a.Config.Kafka.Brokers), func(ctx context.Context) error {
+			created, err := a.Client.EnsureTopics(ctx, topicSpecs(a.Config.Kafka))
+			if len(created) > 0 {
+				a.Log.Info().Strs("topics", created).Msg("created topics")
+			}
+			return err
+		}),
+		a.eventually(ctx, "the object store at "+a.Config.S3.Endpoint, func(ctx context.Context) error {
+			return a.Objects.EnsureBucket(ctx, a.Config.S3.Bucket, true)
+		}),
+	)
+}
+
+// eventually calls f until it succeeds, and says once in a while what it waits for. A permanent error ends it.
+func (a *App) eventually(ctx context.Context, what string, f func(context.Context) error) error {
+	const pause, remind = 500 * time.Millisecond, 10 * time.Second
+	var said time.Time
+	for {
+		err := f(ctx)
+		if err == nil || schema.ClassOf(err) == schema.ClassPermanent || schema.ClassOf(err) == schema.ClassFatal {
+			return err
+		}
+		if time.Since(said) > remind {
+			a.Log.Warn().Err(err).Msgf("waiting for %s", what)
+			said = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// sink publishes results in the name of service.
+func (a *App) sink(service string, p *events.Publisher) *outcome.Sink {
+	return &outcome.Sink{Service: service, Publisher: p, Objects: a.Objects, Log: a.Log, Count: a.Metrics.Outcome}
+}

@@ -1,0 +1,104 @@
+package app_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mayImport is who may import whom, as docs/architecture.md draws it. A package that is not listed may import nothing of
+// the project; "*" is everything. Tests are not held to it.
+var mayImport = map[string][]string{
+	"pkg/schema":            {},
+	"pkg/schema/schematest": {"pkg/schema"},
+	"pkg/events":            {"pkg/schema"},
+	"pkg/engine":            {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face"},
+	"pkg/engine/imaging":    {"pkg/schema"},
+	"pkg/engine/onnx":       {"pkg/schema"},
+	"pkg/engine/models":     {"pkg/schema", "packs"},
+	"pkg/engine/face":       {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models"},
+	"packs":                 {},
+
+	"internal/objects":       {"pkg/schema"},
+	"internal/notify":        {"pkg/schema"},
+	"internal/gallery":       {"pkg/schema"},
+	"internal/gallery/local": {"pkg/schema", "internal/gallery"},
+	"internal/ledger":        {"pkg/schema"},
+	"internal/outcome":       {"pkg/schema", "pkg/events"},
+	"internal/embedded":      {"internal/objects"},
+	"internal/config":        {"pkg/schema"},
+	"internal/telemetry":     {"pkg/schema", "pkg/events", "internal/config"},
+	"internal/portraits":     {},
+
+	"internal/ingest":  {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome"},
+	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "internal/outcome"},
+	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
+
+	"internal/demo": {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},
+	"internal/app":  {"*"},
+	"internal/cli":  {"*"},
+}
+
+func TestWhoImportsWhom(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := exec.Command("go", "list", "-json=ImportPath,Imports,Name", "./...")
+	list.Dir = root
+	list.Stderr = os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module = "facestream/"
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for decoder.More() {
+		var p struct {
+			ImportPath, Name string
+			Imports          []string
+		}
+		if err := decoder.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if p.Name == "main" || strings.HasSuffix(name, "test") && name != "pkg/schema/schematest" {
+			continue // programs wire, and helpers of tests serve tests
+		}
+		allowed := mayImport[name]
+		for _, i := range p.Imports {
+			i, ours := strings.CutPrefix(i, module)
+			if ours && !contains(allowed, i) {
+				t.Errorf("%s imports %s, which docs/architecture.md does not allow", name, i)
+			}
+		}
+	}
+}
+
+func contains(allowed []string, p string) bool {
+	for _, a := range allowed {
+		if a == "*" || a == p {
+			return true
+		}
+	}
+	return false
+}
+
+func TestMainsAreTablesOfContents(t *testing.T) {
+	mains, err := filepath.Glob("../../cmd/*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no mains found: %v", err)
+	}
+	for _, m := range mains {
+		data, err := os.ReadFile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(data), "\n"); n > 40 {
+			t.Errorf("%s has %d lines; a main has at most 40", m, n)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"facestream/pkg/schema"
+)
+
+// outageLength is how long each dependency is away: FACESTREAM_OUTAGE, short by default so that `make test` stays short.
+// `make outage-test` takes 60 s each.
+func outageLength(t *testing.T) time.Duration {
+	t.Helper()
+	v := os.Getenv("FACESTREAM_OUTAGE")
+	if v == "" {
+		return 6 * time.Second
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		t.Fatalf("FACESTREAM_OUTAGE: %v", err)
+	}
+	return d
+}
+
+const (
+	recovery    = 10 * time.Second // from the return of a dependency to the first new outcome
+	memoryBound = 256 << 20        // growth of the Go heap during an outage, bytes
+)
+
+// TestOutages takes each dependency away while requests are on their way, and brings it back: nothing is lost, work
+// resumes within recovery, and memory stays bounded.
+func TestOutages(t *testing.T) {
+	s := useStream(t)
+	away := outageLength(t)
+	collection := schema.Collection(unique("outage"))
+	enrolled := s.put(t, unique("test")+"/a.jpg", portrait(t, 10, 0), nil)
+	if r := s.send(t, schema.Request{Operation: schema.OpEnroll, Collection: collection, ExternalID: "frank", Images: []schema.ObjectRef{enrolled}}); r.Enroll == nil {
+		t.Fatalf("enroll: %+v", r.CallStatus)
+	}
+	probe := s.put(t, unique("test")+"/b.jpg", portrait(t, 10, 1), nil)
+	for _, c := range []struct {
+		name       string
+		stop, back func(context.Context) error
+	}{
+		{"broker", func(context.Context) error { return s.servers.StopKafka() }, s.servers.StartKafka},
+		{"object store", func(context.Context) error { return s.servers.StopS3() }, s.servers.StartS3},
+		{"gallery", func(context.Context) error { s.galleryDown.Store(true); return nil }, func(context.Context) error { s.galleryDown.Store(false); return nil }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var ids []schema.RequestID
+			submitted := make(chan error, 1)
+			ctx, cancel := context.WithTimeout(t.Context(), away+2*time.Minute)
+			defer cancel()
+			for range 100 {
+				ids = append(ids, schema.RequestID(uuid.NewString()))
+			}
+			go func() { // the load goes on through the outage; the producer waits for a broker that is away
+				for _, id := range ids {
+					if err := s.client.Submit(ctx, s.publisher, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{probe}}); err != nil {
+						submitted <- err
+						return
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+				submitted <- nil
+			}()
+			time.Sleep(500 * time.Millisecond)
+			before := heap()
+			if err := c.stop(ctx); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(away)
+			grown := int64(heap()) - int64(before)
+			answered := s.answered(ids)
+			if err := c.back(ctx); err != nil {
+				t.Fatal(err)
+			}
+			back := time.Now()
+			s.until(t, recovery+5*time.Second, "the first outcome after the return of the "+c.name, func() bool { return s.answeredLocked(ids) > answered })
+			resumed := time.Since(back)
+			if err := <-submitted; err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range ids {
+				if r := s.outcome(t, id); r.Predict == nil || r.Predict.Response.List[0].ExternalID != "frank" {
+					t.Errorf("a request of the outage ended as %+v", r.CallStatus)
+				}
+			}
+			t.Logf("%s away for %v: %d requests, none lost; first outcome %.1f s and last %.1f s after its return; heap grew by %d MB",
+				c.name, away, len(ids), resumed.Seconds(), time.Since(back).Seconds(), grown>>20)
+			if resumed > recovery {
+				t.Errorf("work resumed after %v, more than %v", resumed, recovery)
+			}
+			if grown > memoryBound {
+				t.Errorf("the heap grew by %d MB during the outage", grown>>20)
+			}
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func (s *stream) answered(ids []schema.RequestID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answeredLocked(ids)
+}
+
+func (s *stream) answeredLocked(ids []schema.RequestID) int {
+	n := 0
+	for _, id := range ids {
+		if len(s.results[id]) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// TestLostNotificationsAreReconciled stops the broker while objects are uploaded, so that their notifications are lost.
+func TestLostNotificationsAreReconciled(t *testing.T) {
+	s := useStream(t)
+	if err := s.servers.StopKafka(); err != nil {
+		t.Fatal(err)
+	}
+	var refs []schema.ObjectRef
+	batch := unique("lost")
+	for i := range 10 {
+		refs = append(refs, s.put(t, fmt.Sprintf("validate/default/%s/%d.jpg", batch, i), portrait(t, 11, i%3), nil))
+	}
+	time.Sleep(15 * time.Second) // until the gateway has given up sending them
+	if err := s.servers.StartKafka(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for _, ref := range refs {
+		if r := s.outcome(t, schema.ObjectRequestID(ref)); r.CallStatus.Reason != "" {
+			t.Errorf("%+v", r.CallStatus)
+		}
+	}
+	t.Logf("%d uploads without a notification, all answered within %.1f s", len(refs), time.Since(start).Seconds())
+}

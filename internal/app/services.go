@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"facestream/internal/gallery"
+	"facestream/internal/gallery/local"
+	"facestream/internal/indexer"
+	"facestream/internal/ingest"
+	"facestream/internal/ledger"
+	"facestream/internal/worker"
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// Ingest runs the ingest service until ctx ends: it follows what was accepted before, then handles requests and
+// notifications, and reconciles.
+func Ingest(ctx context.Context, a *App) error {
+	book, err := ledger.Open(ctx, filepath.Join(a.Config.DataDir, "ingest", "ledger.db"))
+	if err != nil {
+		return err
+	}
+	defer book.Close()
+	table, err := routes(a.Config.Ingest)
+	if err != nil {
+		return err
+	}
+	publisher := a.publisher("ingest")
+	defer publisher.Close()
+	service := &ingest.Service{
+		Publisher: publisher, Objects: a.Objects, Ledger: book, Results: a.sink("ingest", publisher), Routes: table,
+		Buckets: a.Config.S3.Buckets, Ignored: a.Metrics.Ignored, Log: a.Log,
+	}
+
+	g, ctx := errgroup.WithContext(ctx)
+	caughtUp := make(chan struct{}, 2)
+	for _, topic := range []events.Topic{events.Jobs, events.Results} {
+		f := &ingest.Follower{Client: a.Client, Ledger: book, Topic: topic}
+		g.Go(func() error { return f.Run(ctx, func() { caughtUp <- struct{}{} }) })
+	}
+	g.Go(func() error {
+		for range cap(caughtUp) {
+			select {
+			case <-caughtUp:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		a.Log.Info().Msg("ingest is ready")
+		g.Go(func() error { return a.prune(ctx, book) })
+		reconciler := &ingest.Reconciler{
+			Service: service, Interval: a.Config.Ingest.ReconcileInterval, Grace: a.Config.Ingest.ReconcileAge,
+			Window: reconcileWindow(a.Config), OnPass: a.Metrics.Reconciled,
+		}
+		g.Go(func() error { return reconciler.Run(ctx) })
+		return a.consume(ctx, "ingest", []events.Topic{events.Requests, events.Objects}, a.Config.Ingest.Concurrency, service.Handle)
+	})
+	return g.Wait()
+}
+
+// prune forgets requests whose repeats can no longer arrive.
+func (a *App) prune(ctx context.Context, book *ledger.Ledger) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if _, err := book.Prune(ctx, time.Now().Add(-a.Config.Ingest.LedgerRetention)); err != nil && ctx.Err() == nil {
+			a.Log.Warn().Err(err).Msg("the ledger was not pruned; tried again in an hour")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Worker runs the worker service until ctx ends.
+func Worker(ctx context.Context, a *App) error {
+	pack, err := models.Locate(a.Config.Worker.Models)
+	if err != nil {
+		return err
+	}
+	limits := imaging.Limits{Bytes: int(a.Config.Worker.MaxBytes), Pixels: a.Config.Worker.MaxPixels, Side: a.Config.Worker.MaxSide}
+	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: a.Config.Worker.ORTLib, Limits: limits, LongSide: a.Config.Worker.LongSide})
+	if err != nil {
+		return fmt.Errorf("loading model pack %q: %w", a.Config.Worker.Models, err)
+	}
+	defer e.Close()
+	a.Health.AddCheck("models", func(context.Context) error { return nil })
+	publisher := a.publisher("worker")
+	defer publisher.Close()
+	service := &worker.Service{
+		Objects: a.Objects, Engine: e, Publisher: publisher, Results: a.sink("worker", publisher),
+		MaxBytes: int64(limits.Bytes), Thresholds: matching(e.Thresholds()), Stage: a.Metrics.Stage("worker"), Log: a.Log,
+	}
+	a.Log.Info().Interface("models", e.Models()).Msg("worker is ready")
+	return a.consume(ctx, "worker", []events.Topic{events.Jobs}, a.Config.Worker.Concurrency, service.Handle)
+}
+
+// Indexer runs the indexer service until ctx ends.
+func Indexer(ctx context.Context, a *App) error {
+	g, err := local.Open(ctx, a.Config.Indexer.Gallery.Dir)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	return IndexWith(g, g.Ping)(ctx, a)
+}
+
+// IndexWith is the indexer service on a gallery that is open already; ping tells whether it answers.
+func IndexWith(g gallery.Gallery, ping func(context.Context) error) func(context.Context, *App) error {
+	return func(ctx context.Context, a *App) error {
+		a.Health.AddCheck("gallery", ping)
+		publisher := a.publisher("indexer")
+		defer publisher.Close()
+		service := &indexer.Service{Gallery: g, Results: a.sink("indexer", publisher), Stage: a.Metrics.Stage("indexer"), Log: a.Log}
+		a.Log.Info().Msg("indexer is ready")
+		return a.consume(ctx, "indexer", []events.Topic{events.Analyses}, a.Config.Indexer.Concurrency, service.Handle)
+	}
+}
+
+// consume runs the consumer group of a service: facestream-<service>.
+func (a *App) consume(ctx context.Context, service string, topics []events.Topic, concurrency int, h events.Handler) error {
+	return a.Client.NewConsumer(events.ConsumerConfig{
+		Group: "facestream-" + service, Service: service, Topics: topics,
+		Concurrency: concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
+		DrainTimeout: a.Config.Consumer.DrainTimeout, SessionTimeout: a.Config.Kafka.SessionTimeout,
+		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(service),
+	}, h).Run(ctx)
+}
+
+// publisher writes events in the name of service.
+func (a *App) publisher(service string) *events.Publisher {
+	stage := a.Metrics.Stage(service)
+	return a.Client.NewPublisher(events.PublisherConfig{
+		Source:    "facestream/" + service,
+		Published: func(_ events.Topic, _ int, took time.Duration) { stage("publish", took) },
+	})
+}
+
+// matching reads the thresholds of a pack's embedding network.
+func matching(t map[string]models.Threshold) schema.Thresholds {
+	return schema.Thresholds{Min: t["min"].Value, Med: t["med"].Value, Max: t["max"].Value}
+}

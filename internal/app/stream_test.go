@@ -1,0 +1,283 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"facestream/internal/app"
+	"facestream/internal/config"
+	"facestream/internal/embedded"
+	"facestream/internal/gallery/gallerytest"
+	"facestream/internal/gallery/local"
+	"facestream/internal/objects"
+	"facestream/internal/portraits"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+	"facestream/pkg/schema/schematest"
+)
+
+// stream is the whole flow in this process: the embedded servers and the three services, spoken to over the wire. All
+// tests of the package share one, because a process can hold one S3 gateway.
+type stream struct {
+	cfg         config.Config
+	servers     *embedded.Servers
+	client      *events.Client
+	publisher   *events.Publisher
+	objects     *objects.Store
+	galleryDown atomic.Bool
+	log         *syncBuffer
+
+	mu      sync.Mutex
+	results map[schema.RequestID][]published
+	arrived *sync.Cond
+	dead    []events.Record
+}
+
+type published struct {
+	event  events.Event
+	result schema.Result
+}
+
+var (
+	theStream  *stream
+	skipReason string
+)
+
+func TestMain(m *testing.M) {
+	stop, err := startStream()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the stream did not start:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "the stream did not stop cleanly:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func startStream() (stop func() error, err error) {
+	pack := os.Getenv("FACESTREAM_MODELS")
+	if pack == "" {
+		pack = config.Default().Worker.Models
+	}
+	if _, err := models.Locate(pack); err != nil {
+		skipReason = fmt.Sprintf("no model pack, so nothing was sent through the stream: %v", err)
+		return func() error { return nil }, nil
+	}
+	dir, err := os.MkdirTemp("", "facestream-test-")
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{cfg: config.Default(), results: map[schema.RequestID][]published{}, log: &syncBuffer{}}
+	s.arrived = sync.NewCond(&s.mu)
+	s.cfg.DataDir, s.cfg.Worker.Models = dir, pack
+	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
+	s.cfg.Kafka.SessionTimeout = 2 * time.Second
+	s.cfg.Ingest.ReconcileInterval = 5 * time.Second
+	s.cfg.Ingest.ReconcileAge = 2 * time.Second
+	s.cfg.Resolve()
+	log := zerolog.New(s.log).Level(zerolog.DebugLevel).With().Timestamp().Logger()
+	ctx, cancel := context.WithCancel(context.Background())
+	s.servers, err = embedded.Open(ctx, embedded.Options{
+		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: s.cfg.S3.Bucket,
+		ObjectsTopic: string(events.Objects), ObjectsPartitions: s.cfg.Kafka.Partitions.Objects,
+		AccessKey: string(s.cfg.S3.AccessKey), SecretKey: objects.Secret(s.cfg.S3.SecretKey), Log: log,
+	})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	s.cfg.Kafka.Brokers, s.cfg.S3.Endpoint = []string{s.servers.KafkaAddr()}, s.servers.S3Addr()
+	if s.client, s.objects, err = app.Clients(s.cfg); err != nil {
+		cancel()
+		return nil, err
+	}
+	s.publisher = s.client.NewPublisher(events.PublisherConfig{Source: "test"})
+	g, err := local.Open(ctx, s.cfg.Indexer.Gallery.Dir)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	faulty := &gallerytest.Faulty{Inner: g, Down: s.galleryDown.Load}
+	ping := func(context.Context) error {
+		if s.galleryDown.Load() {
+			return errors.New("the gallery is switched off")
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	var served error
+	wg.Go(func() { served = app.Serve(ctx, s.cfg, log, app.Ingest, app.Worker, app.IndexWith(faulty, ping)) })
+	wg.Go(func() { s.follow(ctx, events.Results, s.keepResult) })
+	wg.Go(func() { s.follow(ctx, events.DeadLetters, s.keepDeadLetter) })
+	theStream = s
+	return func() error {
+		cancel()
+		wg.Wait()
+		return errors.Join(served, s.publisher.Close(), g.Close(), s.servers.Close(), os.RemoveAll(dir))
+	}, nil
+}
+
+func (s *stream) follow(ctx context.Context, topic events.Topic, keep func(events.Record) error) {
+	from := map[int]int64{}
+	for ctx.Err() == nil {
+		s.client.ReadAll(ctx, topic, from, func(r events.Record) error {
+			from[r.Partition] = r.Offset + 1
+			return keep(r)
+		}, func() {})
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func (s *stream) keepResult(r events.Record) error {
+	var v schema.Result
+	if err := json.Unmarshal(r.Event.Data, &v); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.results[v.RequestID] = append(s.results[v.RequestID], published{r.Event, v})
+	s.arrived.Broadcast()
+	return nil
+}
+
+func (s *stream) keepDeadLetter(r events.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = append(s.dead, r)
+	s.arrived.Broadcast()
+	return nil
+}
+
+// useStream returns the shared stream, or skips aloud.
+func useStream(t *testing.T) *stream {
+	t.Helper()
+	if theStream == nil {
+		t.Skip("SKIPPED: " + skipReason)
+	}
+	return theStream
+}
+
+// until waits, with the lock held, for cond.
+func (s *stream) until(t *testing.T, patience time.Duration, what string, cond func() bool) {
+	t.Helper()
+	end := time.Now().Add(patience)
+	timer := time.AfterFunc(patience, s.arrived.Broadcast)
+	defer timer.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !cond() {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+		s.arrived.Wait()
+	}
+}
+
+const patience = 60 * time.Second
+
+// outcome waits for the result of id and validates it against the schemas.
+func (s *stream) outcome(t *testing.T, id schema.RequestID) schema.Result {
+	t.Helper()
+	s.until(t, patience, "an outcome of "+string(id), func() bool { return len(s.results[id]) > 0 })
+	s.mu.Lock()
+	p := s.results[id][0]
+	s.mu.Unlock()
+	schematest.ValidateResult(t, p.event.Data)
+	return p.result
+}
+
+func (s *stream) put(t *testing.T, key string, data []byte, metadata map[string]string) schema.ObjectRef {
+	t.Helper()
+	ref, err := s.objects.Put(t.Context(), schema.ObjectRef{Bucket: s.cfg.S3.Bucket, Key: key}, data, "application/octet-stream", metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+// send submits r under a new id, unless it has one, and returns its outcome.
+func (s *stream) send(t *testing.T, r schema.Request) schema.Result {
+	t.Helper()
+	if r.ID == "" {
+		r.ID = schema.RequestID(uuid.NewString())
+	}
+	if err := s.client.Submit(t.Context(), s.publisher, r); err != nil {
+		t.Fatal(err)
+	}
+	return s.outcome(t, r.ID)
+}
+
+// raw writes a record to the topic of requests as another client might.
+func (s *stream) raw(t *testing.T, key, value string) {
+	t.Helper()
+	e := events.Event{ID: uuid.NewString(), Source: "test", Type: events.TypeRequest, Time: time.Now(), Key: key, Data: []byte(value)}
+	if err := s.publisher.Publish(t.Context(), events.Requests, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deadLetter waits for a dead letter whose original bytes are value.
+func (s *stream) deadLetter(t *testing.T, value string) events.Record {
+	t.Helper()
+	var found events.Record
+	s.until(t, patience, "a dead letter", func() bool {
+		for _, r := range s.dead {
+			if string(r.Raw.Value) == value {
+				found = r
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// portrait is picture shot of member i of the drawn cast.
+func portrait(t *testing.T, i, shot int) []byte {
+	t.Helper()
+	p := portraits.Cast()[i]
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, portraits.Render(p, p.Shot(shot), 400), &jpeg.Options{Quality: 92}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// unique is a name that no other test uses.
+func unique(prefix string) string {
+	return prefix + "-" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

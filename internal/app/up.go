@@ -1,0 +1,60 @@
+package app
+
+import (
+	"context"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"facestream/internal/config"
+	"facestream/internal/embedded"
+	"facestream/internal/objects"
+	"facestream/pkg/events"
+)
+
+// Addresses is where a running facestream can be reached.
+type Addresses struct {
+	Kafka, S3, Bucket, Telemetry, DataDir string
+}
+
+// Servers runs the embedded broker and object store until ctx ends. ready is called once when both answer.
+func Servers(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(context.Context, Addresses) error) error {
+	return withServers(ctx, cfg, log, func(ctx context.Context, cfg config.Config) error {
+		if err := ready(ctx, addresses(cfg)); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// Up runs the embedded servers and the three services in one process until ctx ends. ready runs beside them from the
+// moment when the servers answer; when it fails, everything stops.
+func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(context.Context, Addresses) error) error {
+	return withServers(ctx, cfg, log, func(ctx context.Context, cfg config.Config) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return Serve(ctx, cfg, log, Ingest, Worker, Indexer) })
+		g.Go(func() error { return ready(ctx, addresses(cfg)) })
+		return g.Wait()
+	})
+}
+
+// withServers runs f while the embedded servers are up, with cfg pointing at them. They stop after f, so that services
+// drain against servers that still answer.
+func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f func(context.Context, config.Config) error) error {
+	servers, err := embedded.Open(ctx, embedded.Options{
+		Dir: cfg.DataDir, KafkaAddr: cfg.Embedded.KafkaAddr, S3Addr: cfg.Embedded.S3Addr,
+		AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey), Bucket: cfg.S3.Bucket,
+		ObjectsTopic: string(events.Objects), ObjectsPartitions: cfg.Kafka.Partitions.Objects, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer servers.Close()
+	cfg.Kafka.Brokers, cfg.S3.Endpoint, cfg.S3.Secure = []string{servers.KafkaAddr()}, servers.S3Addr(), false
+	return f(ctx, cfg)
+}
+
+func addresses(cfg config.Config) Addresses {
+	return Addresses{Kafka: cfg.Kafka.Brokers[0], S3: cfg.S3.Endpoint, Bucket: cfg.S3.Bucket, Telemetry: cfg.Telemetry.Listen, DataDir: cfg.DataDir}
+}

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"facestream/internal/app"
+	"facestream/internal/demo"
+)
+
+func demoCommand() *cobra.Command {
+	var stay bool
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Start everything and show the whole flow on people who do not exist",
+		Long: "demo starts what `up` starts, draws people who do not exist, enrols, recognises, compares and deletes them, and\n" +
+			"prints what came of it. It exits 0 only when every expected outcome held. With --stay it then stays up.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			started := time.Now()
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithCancel(c.Context())
+			defer cancel()
+			return app.Up(ctx, cfg, newLogger(cfg, "demo"), func(ctx context.Context, a app.Addresses) error {
+				cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{a.Kafka}, a.S3
+				kafka, store, err := app.Clients(cfg)
+				if err != nil {
+					return err
+				}
+				if err := demo.Run(ctx, demo.Options{Client: kafka, Objects: store, Bucket: a.Bucket, Out: c.OutOrStdout(), Started: started}); err != nil {
+					return fmt.Errorf("demo: %w", err)
+				}
+				if !stay {
+					cancel()
+					return nil
+				}
+				fmt.Fprint(c.OutOrStdout(), banner(a))
+				return nil
+			})
+		},
+	}
+	c.Flags().BoolVar(&stay, "stay", false, "stay up afterwards, until Ctrl-C")
+	return c
+}

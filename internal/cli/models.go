@@ -1,0 +1,310 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"facestream/packs"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
+)
+
+func modelsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "models",
+		Short: "Get, list and check model packs and the library that runs them",
+		Long: "A model pack is a folder of networks with a manifest, pack.yaml (docs/model-packs.md).\n" +
+			"NAME is a known pack, or a folder: anything with a / in it.",
+	}
+	c.AddCommand(modelsPullCommand(), modelsListCommand(), modelsVerifyCommand(), modelsRuntimeCommand())
+	return c
+}
+
+func modelsPullCommand() *cobra.Command {
+	var mirror string
+	var yes bool
+	c := &cobra.Command{
+		Use:   "pull NAME",
+		Short: "Get a pack's files from a mirror folder or their public addresses",
+		Long: "Shows the licence of every file that is not here yet, asks, gets the files and checks their sha256.\n" +
+			"They go to the folder " + models.EnvDir + "/NAME, by default in the user's cache.",
+		Example: "  facestream models pull open\n  facestream models pull open --mirror /media/usb/models --yes",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			manifest, err := packs.Manifest(args[0])
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			dir, err := models.DefaultDir(args[0])
+			if err != nil {
+				return err
+			}
+			out := c.ErrOrStderr()
+			bars := &downloadBars{out: out}
+			pack, err := models.Pull(c.Context(), manifest, dir, models.PullOptions{
+				Mirror: mirror,
+				Accept: func(missing []models.Model) error {
+					printLicences(out, missing)
+					if yes {
+						return nil
+					}
+					return confirm(c.InOrStdin(), out)
+				},
+				Progress: bars.show,
+			})
+			bars.finish()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d models, verified, in %s\n", pack.Name, len(pack.Models), pack.Dir)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&mirror, "mirror", models.DefaultMirror(), "folder that has the files already ("+models.EnvMirror+")")
+	c.Flags().BoolVar(&yes, "yes", false, "accept the licences without being asked")
+	return c
+}
+
+func printLicences(w io.Writer, all []models.Model) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FILE\tSIZE\tLICENCE\tFROM")
+	for _, m := range all {
+		fmt.Fprintf(t, "%s\t%.1f MB\t%s\t%s\n", m.File, float64(m.Bytes)/1e6, licence(m), m.Source)
+	}
+	t.Flush()
+}
+
+func licence(m models.Model) string {
+	if m.LicenceNote == "" {
+		return m.Licence
+	}
+	return m.Licence + " (" + m.LicenceNote + ")"
+}
+
+func confirm(in io.Reader, out io.Writer) error {
+	fmt.Fprint(out, "Get these files under these licences? [y/N] ")
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
+		return nil
+	}
+	fmt.Fprintln(out)
+	return &exitError{exitOutcome, errors.New("the licences were not accepted, nothing was fetched; --yes accepts them")}
+}
+
+// downloadBars shows one progress bar a file.
+type downloadBars struct {
+	out  io.Writer
+	role models.Role
+	bar  *progressbar.ProgressBar
+}
+
+func (d *downloadBars) show(m models.Model, bytes int64) {
+	if d.bar == nil || d.role != m.Role {
+		d.finish()
+		d.role = m.Role
+		d.bar = progressbar.NewOptions64(m.Bytes, progressbar.OptionSetWriter(d.out), progressbar.OptionShowBytes(true),
+			progressbar.OptionSetDescription(m.File), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetWidth(24))
+	}
+	// A bar that cannot be drawn is no reason to stop; a source that sends too much is refused by its sha256.
+	_ = d.bar.Set64(min(bytes, m.Bytes))
+}
+
+func (d *downloadBars) finish() {
+	if d.bar != nil {
+		fmt.Fprintln(d.out)
+		d.bar = nil
+	}
+}
+
+// packView is what list prints of a pack.
+type packView struct {
+	Name        string                 `json:"name"`
+	Version     string                 `json:"version"`
+	Description string                 `json:"description"`
+	Dir         string                 `json:"dir"`
+	Present     bool                   `json:"present"`
+	Models      []modelView            `json:"models"`
+	Absent      map[models.Role]string `json:"absent"`
+}
+
+type modelView struct {
+	Role       models.Role              `json:"role"`
+	ID         string                   `json:"id"`
+	File       string                   `json:"file"`
+	State      models.State             `json:"state"`
+	Licence    string                   `json:"licence"`
+	Source     string                   `json:"source"`
+	Thresholds map[string]thresholdView `json:"thresholds,omitempty"`
+}
+
+type thresholdView struct {
+	Value      float32 `json:"value"`
+	Evaluation string  `json:"evaluation"`
+	Source     string  `json:"source"`
+}
+
+func modelsListCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list [NAME...]",
+		Short: "Show packs: roles, licences, thresholds with their evaluation, and what is absent and why",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = packs.Names()
+			}
+			views := []packView{}
+			for _, name := range args {
+				pack, files, err := inspect(c, name)
+				if err != nil {
+					return err
+				}
+				views = append(views, view(pack, files))
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), views)
+			}
+			for _, v := range views {
+				v.print(c.OutOrStdout())
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// inspect reads the pack that name names and the state of its files. A known pack that was not pulled yet is shown from
+// its manifest, with every file missing.
+func inspect(c *cobra.Command, name string) (*models.Pack, []models.FileStatus, error) {
+	dir := name
+	folder := strings.ContainsRune(filepath.ToSlash(name), '/')
+	if !folder {
+		var err error
+		if dir, err = models.DefaultDir(name); err != nil {
+			return nil, nil, err
+		}
+	}
+	pack, err := models.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) && !folder {
+		manifest, unknown := packs.Manifest(name)
+		if unknown != nil {
+			return nil, nil, &exitError{exitUsage, unknown}
+		}
+		if pack, err = models.Parse(manifest); err == nil {
+			pack.Dir = dir
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := models.Verify(c.Context(), pack)
+	return pack, files, err
+}
+
+func view(pack *models.Pack, files []models.FileStatus) packView {
+	v := packView{Name: pack.Name, Version: pack.Version, Description: pack.Description, Dir: pack.Dir, Present: true,
+		Models: []modelView{}, Absent: pack.Absent}
+	for _, f := range files {
+		m := modelView{Role: f.Model.Role, ID: string(f.Model.ID()), File: f.Model.File, State: f.State,
+			Licence: licence(f.Model), Source: f.Model.Source, Thresholds: map[string]thresholdView{}}
+		for name, t := range f.Model.Thresholds {
+			m.Thresholds[name] = thresholdView(t)
+		}
+		v.Models = append(v.Models, m)
+		v.Present = v.Present && f.State == models.StateOK
+	}
+	return v
+}
+
+func (v packView) print(w io.Writer) {
+	fmt.Fprintf(w, "%s %s: %s\n%s\n", v.Name, v.Version, v.Description, v.Dir)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nROLE\tMODEL\tLICENCE\tFILE\tSTATE")
+	for _, m := range v.Models {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Role, m.ID, m.Licence, m.File, m.State)
+	}
+	for _, role := range models.Roles() {
+		if reason, ok := v.Absent[role]; ok {
+			fmt.Fprintf(t, "%s\tabsent: %s\n", role, reason)
+		}
+	}
+	t.Flush()
+	for _, m := range v.Models {
+		for _, name := range slices.Sorted(maps.Keys(m.Thresholds)) {
+			threshold := m.Thresholds[name]
+			fmt.Fprintf(w, "\n%s %s = %v\n  %s\n  from: %s\n", m.Role, name, threshold.Value, threshold.Evaluation,
+				threshold.Source)
+		}
+	}
+	if !v.Present {
+		fmt.Fprintf(w, "\nNot all files are here: facestream models pull %s\n", v.Name)
+	}
+}
+
+func modelsVerifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify NAME",
+		Short: "Compare a pack's files with the sha256 in its manifest",
+		Long:  "Exits 0 when every file is right and 3 when one is missing or differs.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			_, files, err := inspect(c, args[0])
+			if err != nil {
+				return err
+			}
+			bad := 0
+			for _, f := range files {
+				fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", f.Model.File, f.State)
+				if f.State != models.StateOK {
+					bad++
+				}
+			}
+			if bad > 0 {
+				return &exitError{exitOutcome, fmt.Errorf("%d of %d files are missing or wrong", bad, len(files))}
+			}
+			return nil
+		},
+	}
+}
+
+func modelsRuntimeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "runtime",
+		Short: "Find the ONNX Runtime library, or fetch and verify it, and print its path",
+		Long: "Takes the library that " + onnx.EnvLibrary + " names, else the system's, else the one in the user's cache.\n" +
+			"Where none can be used it gets release " + onnx.Version + " from upstream, npm, Maven or the Go module cache and checks its sha256.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			path, tried, err := onnx.FindLibrary(c.Context())
+			if err != nil {
+				// A library that the operator named is not replaced by another one.
+				if os.Getenv(onnx.EnvLibrary) != "" {
+					return err
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "no ONNX Runtime here:\n  %s\n", strings.Join(tried, "\n  "))
+				if path, err = onnx.FetchLibrary(c.Context(), c.ErrOrStderr()); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintln(c.OutOrStdout(), path)
+			return nil
+		},
+	}
+}

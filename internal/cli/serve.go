@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"facestream/internal/app"
+)
+
+func upCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "up",
+		Short: "Run everything in one process: the broker, the object store, ingest, worker and indexer",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			log := newLogger(cfg, "up")
+			return app.Up(c.Context(), cfg, log, func(_ context.Context, a app.Addresses) error {
+				fmt.Fprint(c.OutOrStdout(), banner(a))
+				return nil
+			})
+		},
+	}
+}
+
+func serversCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "servers",
+		Short: "Run only the Kafka-protocol broker and the S3 gateway, with their data on disk",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			return app.Servers(c.Context(), cfg, newLogger(cfg, "servers"), func(_ context.Context, a app.Addresses) error {
+				fmt.Fprintf(c.OutOrStdout(), "Kafka   %s\nS3      http://%s\n", a.Kafka, a.S3)
+				return nil
+			})
+		},
+	}
+}
+
+// banner says where everything is and what to try first.
+func banner(a app.Addresses) string {
+	return fmt.Sprintf(`
+facestream is up. Ctrl-C stops it; its data stay in %s.
+
+  Kafka     %s
+  S3        http://%s   bucket %s
+  metrics   http://%s/metrics   health /readyz
+
+Try it with an image of your own:
+
+  bin/facestream submit --operation validate --image FILE --wait
+  bin/facestream upload FILE --key enroll/employees/alice/portrait.jpg
+  bin/facestream watch
+
+`, a.DataDir, a.Kafka, a.S3, a.Bucket, a.Telemetry)
+}

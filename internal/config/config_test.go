@@ -1,0 +1,351 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+
+	"facestream/pkg/events"
+)
+
+// load runs Load on a file with the given text ("" means no file) and a parsed command line.
+func load(t *testing.T, text string, environ []string, args ...string) (Config, error) {
+	t.Helper()
+	file := ""
+	if text != "" {
+		file = filepath.Join(t.TempDir(), "f.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	BindFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(file, environ, fs)
+	if err != nil && file != "" {
+		var ps Problems
+		if errors.As(err, &ps) {
+			for i := range ps {
+				ps[i].Name = strings.ReplaceAll(ps[i].Name, file, "f.yaml")
+			}
+		}
+	}
+	return c, err
+}
+
+func TestDefaultsAreUsable(t *testing.T) {
+	c, err := Load("", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Resolve()
+	if d := cmp.Diff(want, c); d != "" {
+		t.Error(d)
+	}
+	if got := []any{c.Kafka.Brokers[0], c.Kafka.SessionTimeout, c.Kafka.Retention.Results, c.Worker.MaxBytes, c.Worker.MaxPixels, string(c.S3.AccessKey), c.Indexer.Gallery.Dir, c.Worker.Concurrency}; !reflect.DeepEqual(got,
+		[]any{"127.0.0.1:9092", 6 * time.Second, 7 * 24 * time.Hour, Bytes(20_000_000), 50_000_000, "facestream", filepath.Join("data", "gallery"), runtime.NumCPU()}) {
+		t.Error(got)
+	}
+}
+
+func TestTheLaterSourceWins(t *testing.T) {
+	const file = "data_dir: /file\nconsumer:\n  max_attempts: 3\n"
+	tests := []struct {
+		name string
+		file string
+		env  []string
+		args []string
+		get  func(Config) any
+		want any
+	}{
+		{"default", "", nil, nil, func(c Config) any { return c.DataDir }, "data"},
+		{"file", file, nil, nil, func(c Config) any { return c.DataDir }, "/file"},
+		{"environment over file", file, []string{"FACESTREAM_DATA_DIR=/env"}, nil, func(c Config) any { return c.DataDir }, "/env"},
+		{"flag over environment", file, []string{"FACESTREAM_DATA_DIR=/env"}, []string{"--data-dir=/flag"}, func(c Config) any { return c.DataDir }, "/flag"},
+		{"file stays where others are silent", file, []string{"FACESTREAM_DATA_DIR=/env"}, nil, func(c Config) any { return c.Consumer.MaxAttempts }, 3},
+		{"derived from what won", file, []string{"FACESTREAM_DATA_DIR=/env"}, nil, func(c Config) any { return c.Indexer.Gallery.Dir }, "/env/gallery"},
+		{"short variable", "", []string{"FACESTREAM_KAFKA=a:1, b:2"}, nil, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1", "b:2"}},
+		{"long variable", "", []string{"FACESTREAM_KAFKA_BROKERS=a:1"}, nil, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1"}},
+		{"list in one line", "kafka: {brokers: 'a:1,b:2'}", nil, nil, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1", "b:2"}},
+		{"list in several lines", "kafka:\n  brokers:\n  - a:1\n  - b:2\n", nil, nil, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1", "b:2"}},
+		{"flag for a list", "", nil, []string{"--kafka-brokers", "a:1,b:2"}, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1", "b:2"}},
+		{"models", "", []string{"FACESTREAM_MODELS=/m"}, nil, func(c Config) any { return c.Worker.Models }, "/m"},
+		{"runtime library", "", []string{"FACESTREAM_ORT_LIB=/l.so"}, nil, func(c Config) any { return c.Worker.ORTLib }, "/l.so"},
+		{"access key", "", []string{"FACESTREAM_S3_ACCESS_KEY=ak"}, nil, func(c Config) any { return string(c.S3.AccessKey) }, "ak"},
+		{"secret key", "", []string{"FACESTREAM_S3_SECRET_KEY= s k "}, nil, func(c Config) any { return string(c.S3.SecretKey) }, " s k "},
+		{"endpoint", "", []string{"FACESTREAM_S3_ENDPOINT=h:1"}, nil, func(c Config) any { return c.S3.Endpoint }, "h:1"},
+		{"days", "ingest: {ledger_retention: 30d12h}", nil, nil, func(c Config) any { return c.Ingest.LedgerRetention }, 30*24*time.Hour + 12*time.Hour},
+		{"size", "worker: {max_bytes: 1MiB}", nil, nil, func(c Config) any { return c.Worker.MaxBytes }, Bytes(1 << 20)},
+		{"digits in groups", "worker: {max_pixels: 1_000_000}", nil, nil, func(c Config) any { return c.Worker.MaxPixels }, 1_000_000},
+		{"switch", "", nil, []string{"--telemetry-pprof"}, func(c Config) any { return c.Telemetry.Pprof }, true},
+		{"switch off", "telemetry: {pprof: true}", nil, []string{"--telemetry-pprof=false"}, func(c Config) any { return c.Telemetry.Pprof }, false},
+		{"an empty variable empties", "", []string{"FACESTREAM_TELEMETRY_LISTEN="}, nil, func(c Config) any { return c.Telemetry.Listen }, ""},
+		{"an empty variable is absent elsewhere", "", []string{"FACESTREAM_KAFKA=", "FACESTREAM_CONSUMER_MAX_ATTEMPTS="}, nil, func(c Config) any { return c.Consumer.MaxAttempts }, 8},
+		{"a key without value keeps the default", "worker:\n  models:\nkafka:\n", nil, nil, func(c Config) any { return c.Worker.Models }, "open"},
+		{"names of Kubernetes are no settings", "", []string{"FACESTREAM_WORKER_PORT=tcp://10.0.0.1:80", "FACESTREAM_KAFKA_PORT_9092_TCP_ADDR=10.0.0.1", "FACESTREAM_S3_SERVICE_HOST=10.0.0.1"}, nil, func(c Config) any { return c.DataDir }, "data"},
+		{"routes", "ingest:\n  routes:\n  - prefix: door/\n    pattern: <collection>/<file>\n    operation: predict\n    config: {neighbors: 3}\n", nil, nil, func(c Config) any { return c.Ingest.Routes },
+			[]Route{{Prefix: "door/", Pattern: "<collection>/<file>", Operation: "predict", Config: map[string]any{"neighbors": 3}}}},
+		{"alias", "s3: {bucket: &b photos, buckets: [*b]}", nil, nil, func(c Config) any { return c.S3.Buckets }, []string{"photos"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := load(t, tt.file, tt.env, tt.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, tt.get(c)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestFileFromTheEnvironment(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(file, []byte("data_dir: /here\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load("", []string{"FACESTREAM_CONFIG=" + file}, nil)
+	if err != nil || c.DataDir != "/here" {
+		t.Errorf("data_dir %q, error %v", c.DataDir, err)
+	}
+}
+
+// TestEveryProblemIsNamed holds that one Load reports all problems, each by what the operator typed.
+func TestEveryProblemIsNamed(t *testing.T) {
+	const file = `data_dir: ""
+kafka:
+  brokres: [a:1]
+  session_timeout: 6
+  session_timeout: 7s
+  sasl: {mechanism: plain}
+  tls: {ca_file: ca.pem}
+  partitions: {jobs: 0}
+s3:
+  endpoint: http://localhost:9000
+  buckets: [Images]
+ingest:
+  routes:
+  - operation: compare
+    pattern: <who>/<file>/<file>/x
+    bucket: other
+  - {operation: juggle, collection: "a b", colour: red, prefix: door}
+  - enroll
+  - pattern: <file>
+  ledger_retention: 1h
+worker: [1]
+embedded: {s3_addr: "0.0.0.0:9000"}
+`
+	_, err := load(t, file, []string{
+		"FACESTREAM_MODELS=a", "FACESTREAM_WORKER_MODELS=b", "FACESTREAM_KAFAK=x", "FACESTREAM_KAFKA_BROKRES=x",
+		"FACESTREAM_CONSUMER_MAX_ATTEMPTS=many", "FACESTREAM_TELEMETRY_LOG_LEVEL=loud",
+	}, "--consumer-max-in-flight=-1", "--worker-max-bytes=big", "--telemetry-listen=0.0.0.0:9000", "--telemetry-pprof=perhaps")
+	var got Problems
+	if !errors.As(err, &got) {
+		t.Fatalf("error %v", err)
+	}
+	want := []string{
+		`kafka.brokres (f.yaml:3): is not a setting; here are brokers, client_id, tls, sasl, session_timeout, replication_factor, partitions, retention`,
+		`kafka.session_timeout (f.yaml:4): "6" is not a duration; write it like 500ms, 10s, 6h or 7d`,
+		`kafka.session_timeout (f.yaml:5): is given twice`,
+		`ingest.routes[1].colour (f.yaml:17): is not a setting; here are bucket, prefix, pattern, operation, collection, result_object, config`,
+		`ingest.routes[2] (f.yaml:18): must hold keys with values`,
+		`worker (f.yaml:21): must hold keys with values`,
+		`FACESTREAM_CONSUMER_MAX_ATTEMPTS: "many" is not a whole number`,
+		`FACESTREAM_MODELS: contradicts FACESTREAM_WORKER_MODELS; set one of them`,
+		`FACESTREAM_KAFKA_BROKRES: is not a setting; docs/configuration.md lists them all`,
+		`--worker-max-bytes: "big" is not a size; write it like 20MB or 512KiB`,
+		`--telemetry-pprof: "perhaps" is neither true nor false`,
+		`--consumer-max-in-flight: is -1; at least 1 is allowed`,
+		`--telemetry-listen: is the address of embedded.s3_addr too`,
+		`FACESTREAM_TELEMETRY_LOG_LEVEL: "loud" is not one of trace, debug, info, warn, error`,
+		`data_dir (f.yaml:1): must not be empty`,
+		`embedded.s3_addr (f.yaml:22): is open to other machines, so s3.secret_key must not be the default, which everybody knows`,
+		`ingest.ledger_retention (f.yaml:20): must be longer than kafka.retention.objects`,
+		`ingest.ledger_retention (f.yaml:20): must be longer than kafka.retention.requests`,
+		`ingest.routes[0].bucket (f.yaml:16): is not a served bucket; add it to s3.buckets`,
+		`ingest.routes[0].operation (f.yaml:14): compare takes 2 images, so one upload cannot ask for it; send a request`,
+		`ingest.routes[0].pattern (f.yaml:15): has the part "<who>"; between slashes it is fixed text or one of <operation>, <collection>, <external_id>, <file>`,
+		`ingest.routes[0].pattern (f.yaml:15): has <file> twice`,
+		`ingest.routes[0].pattern (f.yaml:15): must end with <file>`,
+		`ingest.routes[1].collection (f.yaml:17): must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit`,
+		`ingest.routes[1].operation (f.yaml:17): "juggle" is not one of [validate enroll predict compare verify estimate_age face_iso anti_spoofing doc_scan_face user_delete user_update user_list]`,
+		`ingest.routes[1].prefix (f.yaml:17): must be fixed text that ends with a slash`,
+		`ingest.routes[3].operation: is missing; the pattern has no <operation>`,
+		`kafka.partitions.jobs (f.yaml:8): is 0; at least 1 is allowed`,
+		`kafka.sasl.username: is missing; plain needs one`,
+		`kafka.tls.enabled: is false, but other settings of kafka.tls are given; set it to true or remove them`,
+		`s3.buckets (f.yaml:11): "Images" is not a bucket name: 3-63 lower-case letters, digits, '.' or '-'`,
+		`s3.buckets (f.yaml:11): do not hold "images", which is s3.bucket; add it or change s3.bucket`,
+		`s3.endpoint (f.yaml:10): "http://localhost:9000" has a scheme; write host:port alone`,
+	}
+	var lines []string
+	for _, p := range got {
+		lines = append(lines, p.Name+": "+p.Message)
+	}
+	if d := cmp.Diff(want, lines); d != "" {
+		t.Error(d)
+	}
+	for _, line := range lines {
+		if !strings.Contains(err.Error(), line) {
+			t.Errorf("the error text lacks %q", line)
+		}
+	}
+}
+
+func TestFileThatCannotBeRead(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"not YAML":      {"a: [", "did not find"},
+		"two documents": {"data_dir: a\n---\ndata_dir: b\n", "more than one YAML document"},
+		"a list":        {"- a\n", "must hold keys with values"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, tt.text, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := Load("/nonexistent.yaml", nil, nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	for _, harmless := range []string{"# nothing\n", "---\n", "~\n"} {
+		if _, err := load(t, harmless, nil); err != nil {
+			t.Errorf("%q: %v", harmless, err)
+		}
+	}
+}
+
+func TestValidateUsesKeys(t *testing.T) {
+	c := Default()
+	c.Kafka.Brokers = nil
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "\n  kafka.brokers: must not be empty") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestSecretNeverPrints plants values and looks for them in everything that can print a configuration.
+func TestSecretNeverPrints(t *testing.T) {
+	const planted = "planted-value"
+	c, err := load(t, "", []string{"FACESTREAM_S3_ACCESS_KEY=" + planted, "FACESTREAM_S3_SECRET_KEY=" + planted,
+		"FACESTREAM_KAFKA_SASL_MECHANISM=plain", "FACESTREAM_KAFKA_SASL_USERNAME=u", "FACESTREAM_KAFKA_SASL_PASSWORD=" + planted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged bytes.Buffer
+	log := zerolog.New(&logged)
+	log.Info().Interface("config", c).Any("secret", c.S3.SecretKey).Stringer("text", c.S3.SecretKey).Msgf("%v %s", c, c.S3.SecretKey)
+	asJSON, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asYAML, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Kafka.SASL.Mechanism = "x"
+	c.Kafka.Brokers = nil
+	outputs := map[string]string{"log": logged.String(), "json": string(asJSON), "yaml": string(asYAML), "problems": c.Validate().Error()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		outputs["fmt "+verb] = fmt.Sprintf(verb, c)
+		outputs["fmt of the secret "+verb] = fmt.Sprintf(verb, c.S3.SecretKey)
+	}
+	for name, out := range outputs {
+		if strings.Contains(out, planted) || strings.Contains(out, fmt.Sprintf("%x", planted)) {
+			t.Errorf("%s shows the secret: %s", name, out)
+		}
+		if name != "problems" && !strings.Contains(out, hidden) {
+			t.Errorf("%s has no %s: %s", name, hidden, out)
+		}
+	}
+}
+
+// TestTags holds the one source of truth to its form: every setting is documented, its tags parse, and no two settings share a name.
+func TestTags(t *testing.T) {
+	Default() // panics on a default that does not parse
+	owner := map[string]string{}
+	claim := func(name, key string) {
+		if other, taken := owner[name]; taken {
+			t.Errorf("%s belongs to %s and to %s", name, other, key)
+		}
+		owner[name] = key
+	}
+	for _, s := range settings() {
+		if s.field.Tag.Get("doc") == "" || strings.HasSuffix(s.key, ".") {
+			t.Errorf("%s lacks the tag doc or yaml", s.key)
+		}
+		for _, env := range s.envs {
+			claim(env, s.key)
+			if serviceLink.MatchString(env) {
+				t.Errorf("%s looks like a name that Kubernetes sets", env)
+			}
+		}
+		if s.flag != "" {
+			claim("--"+s.flag, s.key)
+		}
+		for _, check := range s.checks() {
+			if check != "" && check != "nonempty" && checkText(check, "%") == "" {
+				t.Errorf("%s: check %q is unknown or takes everything", s.key, check)
+			}
+		}
+	}
+	for f := range fieldsOf(reflect.TypeFor[Route]()) {
+		if f.Tag.Get("doc") == "" || f.Tag.Get("yaml") == "" {
+			t.Errorf("Route.%s lacks the tag doc or yaml", f.Name)
+		}
+	}
+	if f, _ := reflect.TypeFor[Route]().FieldByName("Pattern"); f.Tag.Get("default") != DefaultPattern {
+		t.Error("the documented pattern is not DefaultPattern")
+	}
+}
+
+// TestTopicDefaults holds the defaults to those that package events gives reasons for.
+func TestTopicDefaults(t *testing.T) {
+	p, r := Default().Kafka.Partitions, Default().Kafka.Retention
+	type topic struct {
+		partitions int
+		retention  time.Duration
+	}
+	want := map[events.Topic]topic{}
+	for _, s := range events.DefaultSpecs() {
+		want[s.Topic] = topic{s.Partitions, s.Retention}
+	}
+	got := map[events.Topic]topic{
+		events.Objects: {p.Objects, r.Objects}, events.Requests: {p.Requests, r.Requests}, events.Jobs: {p.Jobs, r.Jobs},
+		events.Analyses: {p.Analyses, r.Analyses}, events.Results: {p.Results, r.Results}, events.DeadLetters: {p.DeadLetters, r.DeadLetters},
+	}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(topic{})); d != "" {
+		t.Error(d)
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add("kafka: {brokers: [a:1]}")
+	f.Add("ingest: {routes: [{config: {a: [1, {b: 2}]}}]}")
+	f.Add("s3: {bucket: &b photos, buckets: [*b]}")
+	f.Add("worker: {max_bytes: 1e30GB, max_pixels: -1}")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := load(t, text, nil)
+		if err != nil {
+			return
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("Load accepted what Validate refuses: %v", err)
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+//go:generate go test . -count=1 -run ^TestDocumentation$ -update
+
+var update = flag.Bool("update", false, "write docs/configuration.md instead of comparing it")
+
+const docsFile = "../../docs/configuration.md"
+
+// TestDocumentation holds docs/configuration.md to what the struct tags say.
+func TestDocumentation(t *testing.T) {
+	want := documentation()
+	if *update {
+		if err := os.WriteFile(docsFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, string(got)); d != "" {
+		t.Errorf("docs/configuration.md is out of date; run `make generate`: %s", d)
+	}
+}
+
+// TestDocumentedFiles loads every example file of the documentation.
+func TestDocumentedFiles(t *testing.T) {
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(documentation(), -1)
+	if len(examples) == 0 {
+		t.Fatal("the documentation has no example")
+	}
+	for _, e := range examples {
+		var environ []string
+		if strings.Contains(e[1], "sasl:") {
+			environ = []string{"FACESTREAM_KAFKA_SASL_PASSWORD=x"}
+		}
+		if _, err := load(t, e[1], environ); err != nil {
+			t.Errorf("%s\n%v", e[1], err)
+		}
+	}
+}
+
+const introduction = "# Configuration\n\n" +
+	"<!-- Made by `make generate` from the struct tags of internal/config; a test holds it up to date. -->\n\n" +
+	"Nothing needs to be set for `facestream up`. Every setting has a key in a YAML file, a variable and, unless it is a secret, a flag.\n" +
+	"The later of these wins: default, file, environment, flag. The file is the one that `--config` or, without it, `FACESTREAM_CONFIG` names.\n\n" +
+	"- All problems are reported at once, each by the name that was typed: a key with file and line, a variable, or a flag.\n" +
+	"- An unknown key fails, and so does an unknown variable that begins like a section (`FACESTREAM_KAFKA_…`). The variables that Kubernetes\n" +
+	"  adds for services (`…_SERVICE_HOST`, `…_PORT`) are left alone.\n" +
+	"- An empty variable empties a setting that may be empty, and counts as absent elsewhere.\n" +
+	"- A duration is written like `500ms`, `10s`, `6h`, `7d` or `1d12h`; a size like `20MB` (10⁶) or `20MiB` (2²⁰); a number may group its digits\n" +
+	"  with `_`; a list is separated by commas, or a YAML list.\n" +
+	"- Secrets print as `***`. They have no flag, because every user of a machine can read the arguments of its processes.\n\n" +
+	"## Examples\n\n" +
+	"A cluster of brokers with TLS and a password, a store of one's own; the secrets come from `FACESTREAM_KAFKA_SASL_PASSWORD`,\n" +
+	"`FACESTREAM_S3_ACCESS_KEY` and `FACESTREAM_S3_SECRET_KEY`:\n\n" +
+	"```yaml\n" +
+	"data_dir: /var/lib/facestream\n" +
+	"kafka:\n" +
+	"  brokers: [kafka-0.example.org:9093, kafka-1.example.org:9093]\n" +
+	"  tls: {enabled: true, ca_file: /etc/facestream/ca.pem}\n" +
+	"  sasl: {mechanism: scram-sha-512, username: facestream}\n" +
+	"  replication_factor: 3\n" +
+	"s3:\n" +
+	"  endpoint: s3.example.org:443\n" +
+	"  secure: true\n" +
+	"  bucket: faces\n" +
+	"telemetry:\n" +
+	"  log_format: json\n" +
+	"  listen: 0.0.0.0:9464\n" +
+	"```\n\n" +
+	"Uploads become requests by routes. Here a camera's folder is searched for people, and the default form stays in force for the rest:\n\n" +
+	"```yaml\n" +
+	"ingest:\n" +
+	"  routes:\n" +
+	"  - prefix: door/\n" +
+	"    pattern: <collection>/<file>\n" +
+	"    operation: predict\n" +
+	"    result_object: true\n" +
+	"  - pattern: <operation>/<collection>/<external_id>/<file>\n" +
+	"```\n"
+
+// documentation renders docs/configuration.md.
+func documentation() string {
+	var b strings.Builder
+	b.WriteString(introduction)
+	b.WriteString("\n## General\n\n")
+	header := "| key, variable, flag | default | allowed | meaning |\n|---|---|---|---|\n"
+	b.WriteString(header)
+	section := ""
+	for _, s := range settings() {
+		top := reflect.TypeFor[Config]().Field(s.index[0])
+		if key := top.Tag.Get("yaml"); len(s.index) > 1 && key != section {
+			section = key
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", key, top.Tag.Get("doc"), header)
+		}
+		names := []string{"`" + s.key + "`"}
+		for _, env := range s.envs {
+			names = append(names, "`"+env+"`")
+		}
+		if s.flag != "" {
+			names = append(names, "`--"+s.flag+"`")
+		}
+		row(&b, strings.Join(names, "<br>"), s.field.Tag, s.typeName())
+	}
+	b.WriteString("\n## One route\n\nThe keys of an entry of `ingest.routes`.\n\n" + strings.Replace(header, "key, variable, flag", "key", 1))
+	for f := range fieldsOf(reflect.TypeFor[Route]()) {
+		row(&b, "`"+f.Tag.Get("yaml")+"`", f.Tag, setting{field: f}.typeName())
+	}
+	return b.String()
+}
+
+func row(b *strings.Builder, names string, tag reflect.StructTag, typeName string) {
+	code := func(s string) string {
+		if s == "" {
+			return ""
+		}
+		return "`" + s + "`"
+	}
+	allowed := typeName
+	lowest, highest := tag.Get("min"), tag.Get("max")
+	switch {
+	case tag.Get("oneof") != "":
+		allowed = code(strings.ReplaceAll(tag.Get("oneof"), "|", "`, `"))
+	case lowest != "" && highest != "":
+		allowed = fmt.Sprintf("%s, `%s` to `%s`", typeName, lowest, highest)
+	case lowest != "":
+		allowed = fmt.Sprintf("%s, at least `%s`", typeName, lowest)
+	}
+	escaped := strings.NewReplacer("<", "&lt;", ">", "&gt;", "|", "\\|").Replace(tag.Get("doc"))
+	fmt.Fprintf(b, "| %s | %s | %s | %s |\n", names, code(tag.Get("default")), allowed, escaped)
+}

@@ -1,0 +1,227 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"facestream/pkg/schema"
+)
+
+// validate reports every problem of c; name says what the operator typed for a key.
+func (c *Config) validate(name func(key string) string) Problems {
+	var ps Problems
+	add := func(key, format string, args ...any) {
+		ps = append(ps, Problem{name(key), fmt.Sprintf(format, args...)})
+	}
+	for _, s := range settings() {
+		for _, m := range checkTags(s.value(c), s.field.Tag) {
+			add(s.key, "%s", m)
+		}
+	}
+	c.validateKafka(add)
+	c.validateS3(add)
+	c.validateListeners(add)
+	for i := range c.Ingest.Routes {
+		c.validateRoute(i, add)
+	}
+	for _, topic := range []struct {
+		key  string
+		kept time.Duration
+	}{{"kafka.retention.objects", c.Kafka.Retention.Objects}, {"kafka.retention.requests", c.Kafka.Retention.Requests}} {
+		if c.Ingest.LedgerRetention <= topic.kept {
+			add("ingest.ledger_retention", "must be longer than %s", name(topic.key))
+		}
+	}
+	slices.SortStableFunc(ps, func(a, b Problem) int { return strings.Compare(a.Name, b.Name) })
+	return ps
+}
+
+func (c *Config) validateKafka(add func(key, format string, args ...any)) {
+	tls, sasl := c.Kafka.TLS, c.Kafka.SASL
+	if (tls.CertFile == "") != (tls.KeyFile == "") {
+		add("kafka.tls.cert_file", "needs key_file beside it, and the other way round")
+	}
+	if !tls.Enabled && (tls.CAFile != "" || tls.CertFile != "" || tls.KeyFile != "" || tls.InsecureSkipVerify) {
+		add("kafka.tls.enabled", "is false, but other settings of kafka.tls are given; set it to true or remove them")
+	}
+	switch {
+	case sasl.Mechanism == SASLNone && (sasl.Username != "" || sasl.Password != ""):
+		add("kafka.sasl.mechanism", "is none, but a username or a password is given; name a mechanism or remove them")
+	case sasl.Mechanism != SASLNone && sasl.Username == "":
+		add("kafka.sasl.username", "is missing; %s needs one", sasl.Mechanism)
+	case sasl.Mechanism != SASLNone && sasl.Password == "":
+		add("kafka.sasl.password", "is missing; %s needs one", sasl.Mechanism)
+	}
+}
+
+func (c *Config) validateS3(add func(key, format string, args ...any)) {
+	s := c.S3
+	if (s.AccessKey == "") != (s.SecretKey == "") {
+		add("s3.access_key", "needs secret_key beside it, and the other way round")
+	}
+	if len(s.Buckets) > 0 && !slices.Contains(s.Buckets, s.Bucket) {
+		add("s3.buckets", "do not hold %q, which is s3.bucket; add it or change s3.bucket", s.Bucket)
+	}
+	if s.SecretKey == Default().S3.SecretKey && !loopback(c.Embedded.S3Addr) {
+		add("embedded.s3_addr", "is open to other machines, so s3.secret_key must not be the default, which everybody knows")
+	}
+}
+
+// validateListeners finds two listeners of one process on one address.
+func (c *Config) validateListeners(add func(key, format string, args ...any)) {
+	seen := map[string]string{}
+	for _, l := range []struct{ key, addr string }{
+		{"embedded.kafka_addr", c.Embedded.KafkaAddr}, {"embedded.s3_addr", c.Embedded.S3Addr}, {"telemetry.listen", c.Telemetry.Listen},
+	} {
+		if _, port, err := net.SplitHostPort(l.addr); err != nil || port == "0" {
+			continue
+		}
+		if other, taken := seen[l.addr]; taken {
+			add(l.key, "is the address of %s too", other)
+		}
+		seen[l.addr] = l.key
+	}
+}
+
+var (
+	placeholders      = []string{"<operation>", "<collection>", "<external_id>", "<file>"}
+	collectionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	bucketPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+)
+
+func (c *Config) validateRoute(i int, add func(key, format string, args ...any)) {
+	r := c.Ingest.Routes[i]
+	key := func(field string) string { return fmt.Sprintf("ingest.routes[%d].%s", i, field) }
+	v := reflect.ValueOf(r)
+	for f := range fieldsOf(v.Type()) {
+		for _, m := range checkTags(v.FieldByIndex(f.Index), f.Tag) {
+			add(key(f.Tag.Get("yaml")), "%s", m)
+		}
+	}
+	if r.Bucket != "" && len(c.S3.Buckets) > 0 && !slices.Contains(c.S3.Buckets, r.Bucket) {
+		add(key("bucket"), "is not a served bucket; add it to s3.buckets")
+	}
+	if r.Prefix != "" && (!strings.HasSuffix(r.Prefix, "/") || strings.ContainsAny(r.Prefix, "<>")) {
+		add(key("prefix"), "must be fixed text that ends with a slash")
+	}
+	segments := strings.Split(r.Pattern, "/")
+	for j, s := range segments {
+		switch {
+		case strings.ContainsAny(s, "<>") && !slices.Contains(placeholders, s):
+			add(key("pattern"), "has the part %q; between slashes it is fixed text or one of %s", s, strings.Join(placeholders, ", "))
+		case strings.ContainsAny(s, "<>") && slices.Contains(segments[:j], s):
+			add(key("pattern"), "has %s twice", s)
+		}
+	}
+	if segments[len(segments)-1] != "<file>" {
+		add(key("pattern"), "must end with <file>")
+	}
+	if r.Operation == "" && !slices.Contains(segments, "<operation>") {
+		add(key("operation"), "is missing; the pattern has no <operation>")
+	}
+	if r.Collection != "" && !collectionPattern.MatchString(string(r.Collection)) {
+		add(key("collection"), "must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit")
+	}
+	if r.Operation == "" {
+		return
+	}
+	switch {
+	case !r.Operation.Known():
+		add(key("operation"), "%.40q is not one of %v", string(r.Operation), schema.Operations())
+		return
+	case r.Operation.Images() != 1:
+		add(key("operation"), "%s takes %d images, so one upload cannot ask for it; send a request", r.Operation, r.Operation.Images())
+	}
+	if len(r.Config) > 0 {
+		raw, err := json.Marshal(r.Config)
+		if err != nil {
+			add(key("config"), "%v", err)
+			return
+		}
+		_, problems := schema.ResolveConfig(r.Operation, raw)
+		for _, p := range problems {
+			add(key("config"), "%s %s", p.Field, p.Message)
+		}
+	}
+}
+
+// checkTags reports what is wrong with v by the tags min, max, oneof and check.
+func checkTags(v reflect.Value, tag reflect.StructTag) []string {
+	var out []string
+	for _, limit := range []struct {
+		tag, word string
+		broken    func(n, limit int64) bool
+	}{
+		{"min", "least", func(n, limit int64) bool { return n < limit }},
+		{"max", "most", func(n, limit int64) bool { return n > limit }},
+	} {
+		if text, ok := tag.Lookup(limit.tag); ok {
+			bound := reflect.New(v.Type()).Elem()
+			if err := setText(bound, text); err != nil {
+				panic(fmt.Sprintf("config: the tag %s: %v", limit.tag, err)) // a mistake in this package; its tests parse every tag
+			}
+			if limit.broken(v.Int(), bound.Int()) {
+				out = append(out, fmt.Sprintf("is %v; at %s %s is allowed", v.Interface(), limit.word, text))
+			}
+		}
+	}
+	if oneof, ok := tag.Lookup("oneof"); ok {
+		if values := strings.Split(oneof, "|"); !slices.Contains(values, v.String()) {
+			out = append(out, fmt.Sprintf("%.40q is not one of %s", v.String(), strings.Join(values, ", ")))
+		}
+	}
+	texts, isList := v.Interface().([]string)
+	if !isList && v.Kind() == reflect.String {
+		if texts = nil; v.String() != "" {
+			texts = []string{v.String()}
+		}
+	}
+	for check := range strings.SplitSeq(tag.Get("check"), ",") {
+		if check == "nonempty" && len(texts) == 0 {
+			out = append(out, "must not be empty")
+		}
+		for _, text := range texts {
+			if m := checkText(check, text); m != "" {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+// checkText reports what is wrong with one text, or "".
+func checkText(check, text string) string {
+	switch check {
+	case "addr", "listen":
+		if strings.Contains(text, "://") {
+			return fmt.Sprintf("%q has a scheme; write host:port alone", text)
+		}
+		host, port, err := net.SplitHostPort(text)
+		n, convErr := strconv.ParseUint(port, 10, 16)
+		if err != nil || convErr != nil || check == "addr" && (n == 0 || host == "") {
+			return fmt.Sprintf("%q is not an address; write host:port, for instance 127.0.0.1:9000", text)
+		}
+	case "bucket":
+		if !bucketPattern.MatchString(text) {
+			return fmt.Sprintf("%q is not a bucket name: 3-63 lower-case letters, digits, '.' or '-'", text)
+		}
+	}
+	return ""
+}
+
+// loopback reports whether addr, host:port, is reachable from this machine alone.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return true // reported as no address
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,299 @@
+// Package demo shows the whole flow on people who do not exist: it enrols them by upload and by request, recognises
+// other pictures of them, rejects strangers, compares, deletes one, and checks every outcome.
+package demo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image/jpeg"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"facestream/internal/objects"
+	"facestream/internal/portraits"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// Options says where to run the demo.
+type Options struct {
+	Client  *events.Client
+	Objects *objects.Store
+	Bucket  string
+	Out     io.Writer
+	Started time.Time // when the process started, for the time to the first result
+}
+
+const (
+	enrolled    = 24  // people of the cast who are enrolled; the rest are strangers
+	pictureSide = 400 // pixels
+	patience    = 2 * time.Minute
+)
+
+// person is one member of the cast under the name that the demo gives it.
+type person struct {
+	portraits.Person
+	index int
+	name  schema.ExternalID
+}
+
+// run is one run of the demo.
+type run struct {
+	Options
+	publisher  *events.Publisher
+	collection schema.Collection
+	people     []person
+	mu         sync.Mutex
+	waiting    map[schema.RequestID]chan schema.Result
+	arrived    map[schema.RequestID]schema.Result // results that nobody waits for yet
+	first      time.Duration                      // process start to first result
+	checks     []check
+}
+
+type check struct {
+	what      string
+	got, want int
+	took      time.Duration
+}
+
+// Run runs the demo and prints its table. It fails when an expected outcome did not hold.
+func Run(ctx context.Context, o Options) error {
+	r := &run{Options: o, collection: schema.Collection("demo-" + uuid.NewString()[:8]), waiting: map[schema.RequestID]chan schema.Result{}, arrived: map[schema.RequestID]schema.Result{}}
+	for i, p := range portraits.Cast() {
+		r.people = append(r.people, person{p, i, schema.ExternalID(fmt.Sprintf("person-%02d", i+1))})
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r.publisher = o.Client.NewPublisher(events.PublisherConfig{Source: "facestream/demo"})
+	defer r.publisher.Close()
+	stream := o.Client.Results(ctx, events.ResultsOptions{})
+	defer stream.Close()
+	if err := stream.Ready(ctx); err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.collect(gctx, stream) })
+	g.Go(func() error {
+		defer cancel()
+		return r.script(gctx)
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return r.report()
+}
+
+// collect hands every result to whoever waits for it, until ctx ends.
+func (r *run) collect(ctx context.Context, stream *events.ResultStream) error {
+	for {
+		result, _, err := stream.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		if r.first == 0 {
+			r.first = time.Since(r.Started)
+		}
+		if c, ok := r.waiting[result.RequestID]; ok {
+			delete(r.waiting, result.RequestID)
+			c <- result
+		} else {
+			r.arrived[result.RequestID] = result
+		}
+		r.mu.Unlock()
+	}
+}
+
+// expect returns where the result of id arrives, even if it came before.
+func (r *run) expect(id schema.RequestID) <-chan schema.Result {
+	c := make(chan schema.Result, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if result, ok := r.arrived[id]; ok {
+		c <- result
+	} else {
+		r.waiting[id] = c
+	}
+	return c
+}
+
+func (r *run) script(ctx context.Context) error {
+	known, strangers := r.people[:enrolled], r.people[enrolled:]
+	fmt.Fprintf(r.Out, "Drawing %d people who do not exist, chosen from many drawn ones for being unlike each other; the match threshold is the model pack's.\n", len(r.people))
+	puids := make([]schema.PUID, len(r.people))
+	if err := r.each(ctx, fmt.Sprintf("%d people enrolled, half by upload, half by request", enrolled), known, func(ctx context.Context, p person) (bool, error) {
+		result, err := r.enroll(ctx, p)
+		if err != nil || result.Enroll == nil || !result.Enroll.EnrollPerformed {
+			return false, err
+		}
+		puids[p.index] = result.Enroll.Response.PUID
+		return true, nil
+	}); err != nil {
+		return err
+	}
+	if err := r.each(ctx, fmt.Sprintf("%d other pictures of them, the right person at rank 1", enrolled), known, func(ctx context.Context, p person) (bool, error) {
+		result, err := r.request(ctx, schema.OpPredict, p, 1)
+		return matched(result) == puids[p.index] && puids[p.index] != "", err
+	}); err != nil {
+		return err
+	}
+	if err := r.each(ctx, fmt.Sprintf("%d strangers, nobody recognised", len(strangers)), strangers, func(ctx context.Context, p person) (bool, error) {
+		result, err := r.request(ctx, schema.OpPredict, p, 1)
+		return result.CallStatus.Reason == schema.ReasonNoMatch, err
+	}); err != nil {
+		return err
+	}
+	if err := r.each(ctx, "2 pictures of one person compared: the same", known[:1], func(ctx context.Context, p person) (bool, error) {
+		result, err := r.compare(ctx, p, 0, p, 1)
+		return result.Compare != nil && result.Compare.IsMatch, err
+	}); err != nil {
+		return err
+	}
+	if err := r.each(ctx, "pictures of two people compared: different", known[:1], func(ctx context.Context, p person) (bool, error) {
+		result, err := r.compare(ctx, p, 0, known[1], 0)
+		return result.Compare != nil && !result.Compare.IsMatch, err
+	}); err != nil {
+		return err
+	}
+	return r.each(ctx, "1 person deleted, and not found again", known[:1], func(ctx context.Context, p person) (bool, error) {
+		deletion, err := r.send(ctx, schema.Request{Operation: schema.OpUserDelete, Collection: r.collection, PUID: puids[p.index]})
+		if err != nil || deletion.UserDelete == nil || deletion.UserDelete.Count != 1 {
+			return false, err
+		}
+		result, err := r.request(ctx, schema.OpPredict, p, 1)
+		return result.CallStatus.Reason == schema.ReasonNoMatch, err
+	})
+}
+
+// each does one step for everyone at once and records how many came out as expected.
+func (r *run) each(ctx context.Context, what string, people []person, step func(context.Context, person) (bool, error)) error {
+	start := time.Now()
+	var mu sync.Mutex
+	got := 0
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range people {
+		g.Go(func() error {
+			ok, err := step(ctx, p)
+			if ok {
+				mu.Lock()
+				got++
+				mu.Unlock()
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	c := check{what, got, len(people), time.Since(start)}
+	r.checks = append(r.checks, c)
+	fmt.Fprintln(r.Out, c)
+	return nil
+}
+
+func (c check) String() string {
+	mark := "ok  "
+	if c.got != c.want {
+		mark = "FAIL"
+	}
+	return fmt.Sprintf("  %s  %3d of %-3d %-62s %7.2f s", mark, c.got, c.want, c.what, c.took.Seconds())
+}
+
+func (r *run) report() error {
+	fmt.Fprintf(r.Out, "First result %.2f s after the start.\n", r.first.Seconds())
+	if i := slices.IndexFunc(r.checks, func(c check) bool { return c.got != c.want }); i >= 0 {
+		return fmt.Errorf("%s: %d of %d", r.checks[i].what, r.checks[i].got, r.checks[i].want)
+	}
+	return nil
+}
+
+// enroll uses an upload for one half of the people and a request for the other.
+func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
+	if p.index%2 == 1 {
+		return r.request(ctx, schema.OpEnroll, p, 0)
+	}
+	data, err := picture(p, 0)
+	if err != nil {
+		return schema.Result{}, err
+	}
+	ref, err := r.Objects.Put(ctx, schema.ObjectRef{Bucket: r.Bucket, Key: fmt.Sprintf("enroll/%s/%s/portrait.jpg", r.collection, string(p.name))}, data, "image/jpeg", nil)
+	if err != nil {
+		return schema.Result{}, err
+	}
+	return r.await(ctx, r.expect(schema.ObjectRequestID(ref)))
+}
+
+// request uploads a picture of p outside the watched keys and sends a request that names it.
+func (r *run) request(ctx context.Context, op schema.Operation, p person, shot int) (schema.Result, error) {
+	ref, err := r.upload(ctx, p, shot)
+	if err != nil {
+		return schema.Result{}, err
+	}
+	req := schema.Request{Operation: op, Collection: r.collection, Images: []schema.ObjectRef{ref}}
+	if op == schema.OpEnroll {
+		req.ExternalID = p.name
+	}
+	return r.send(ctx, req)
+}
+
+func (r *run) compare(ctx context.Context, a person, shotA int, b person, shotB int) (schema.Result, error) {
+	left, err := r.upload(ctx, a, shotA)
+	if err != nil {
+		return schema.Result{}, err
+	}
+	right, err := r.upload(ctx, b, shotB)
+	if err != nil {
+		return schema.Result{}, err
+	}
+	return r.send(ctx, schema.Request{Operation: schema.OpCompare, Images: []schema.ObjectRef{left, right}})
+}
+
+func (r *run) upload(ctx context.Context, p person, shot int) (schema.ObjectRef, error) {
+	data, err := picture(p, shot)
+	if err != nil {
+		return schema.ObjectRef{}, err
+	}
+	return r.Objects.Put(ctx, schema.ObjectRef{Bucket: r.Bucket, Key: fmt.Sprintf("demo/%s-%d-%d.jpg", r.collection, p.index, shot)}, data, "image/jpeg", nil)
+}
+
+func (r *run) send(ctx context.Context, req schema.Request) (schema.Result, error) {
+	req.ID = schema.RequestID(uuid.NewString())
+	result := r.expect(req.ID)
+	if err := r.Client.Submit(ctx, r.publisher, req); err != nil {
+		return schema.Result{}, err
+	}
+	return r.await(ctx, result)
+}
+
+func (r *run) await(ctx context.Context, result <-chan schema.Result) (schema.Result, error) {
+	select {
+	case got := <-result:
+		return got, nil
+	case <-ctx.Done():
+		return schema.Result{}, fmt.Errorf("no result within %v: %w", patience, ctx.Err())
+	}
+}
+
+func matched(r schema.Result) schema.PUID {
+	if r.Predict == nil || r.Predict.Response == nil {
+		return ""
+	}
+	return r.Predict.Response.PUID
+}
+
+// picture is a JPEG of p; shot chooses pose, light and background.
+func picture(p person, shot int) ([]byte, error) {
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, portraits.Render(p.Person, p.Shot(shot), pictureSide), &jpeg.Options{Quality: 92}); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

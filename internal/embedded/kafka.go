@@ -1,0 +1,65 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// minSessionTimeout lets consumer groups notice a dead member after a second or two instead of the protocol's usual six,
+// which only a network between machines needs.
+const minSessionTimeout = time.Second
+
+func startBroker(o Options) (*kfake.Cluster, string, error) {
+	listen := func(network, _ string) (net.Listener, error) { return net.Listen(network, o.KafkaAddr) }
+	broker, err := kfake.NewCluster(
+		kfake.NumBrokers(1),
+		kfake.ListenFn(listen),
+		kfake.DataDir(filepath.Join(o.Dir, "kafka")),
+		kfake.SyncWrites(), // an acknowledged record is on disk, so that SIGKILL loses none (invariant 7)
+		kfake.GroupMinSessionTimeout(minSessionTimeout),
+		kfake.WithLogger(brokerLog{o.Log}),
+	)
+	if err != nil {
+		return nil, "", fmt.Errorf("start the kafka broker on %s: %w", o.KafkaAddr, err)
+	}
+	return broker, broker.ListenAddrs()[0], nil
+}
+
+// ensureTopic creates the topic, or finds it there; a broker that can do either is ready.
+func ensureTopic(ctx context.Context, addr, topic string, partitions int) error {
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(addr), Timeout: time.Second, Transport: transport}
+	return poll(ctx, "the kafka broker on "+addr, func(ctx context.Context) (bool, error) {
+		r, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{
+			Topics: []kafka.TopicConfig{{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}},
+		})
+		if err != nil {
+			return false, nil // not up yet
+		}
+		if err := r.Errors[topic]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+			return false, fmt.Errorf("create the topic %s: %w", topic, err)
+		}
+		return true, nil
+	})
+}
+
+// brokerLog passes on what the broker reports as going wrong; the rest is chatter.
+type brokerLog struct{ log zerolog.Logger }
+
+func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
+	switch level {
+	case kfake.LogLevelError:
+		l.log.Error().Str("server", "kafka").Msgf(format, args...)
+	case kfake.LogLevelWarn:
+		l.log.Warn().Str("server", "kafka").Msgf(format, args...)
+	}
+}

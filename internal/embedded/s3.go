@@ -1,0 +1,166 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/s3api"
+	"github.com/versity/versitygw/s3api/middlewares"
+)
+
+// Region is the region that the embedded store is in.
+const Region = "us-east-1"
+
+// taken guards what a process has one of: the working directory, which the gateway's file backend needs for itself.
+var taken atomic.Bool
+
+// gateway is one running S3 gateway.
+type gateway struct {
+	server   *s3api.S3ApiServer
+	backend  *posix.Posix
+	notifier *notifier
+	served   chan error // receives what serving ended with
+	stopping atomic.Bool
+	back     string // the working directory to return to
+}
+
+// startGateway returns the gateway that listens on the returned address. What it later dies of by itself goes to failed.
+func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gateway, _ string, err error) {
+	if !taken.CompareAndSwap(false, true) {
+		return nil, "", errors.New("another embedded store runs in this process; close it first")
+	}
+	defer func() {
+		if err != nil {
+			taken.Store(false)
+		}
+	}()
+	addr, err := pickPort(o.S3Addr)
+	if err != nil {
+		return nil, "", err
+	}
+	back, err := os.Getwd()
+	if err != nil {
+		return nil, "", err
+	}
+	backend, err := openBackend(o.Dir)
+	if err != nil {
+		return nil, "", errors.Join(err, os.Chdir(back))
+	}
+	g := &gateway{backend: backend, notifier: newNotifier(o), served: make(chan error, 1), back: back}
+	ready := make(chan struct{})
+	root := auth.Account{Access: o.AccessKey, Secret: string(o.SecretKey), Role: auth.RoleAdmin}
+	g.server, err = s3api.New(backend, middlewares.RootUserConfig{Access: root.Access, Secret: root.Secret}, Region,
+		auth.NewIAMServiceSingle(root), nil, nil, g.notifier, nil,
+		s3api.WithConcurrencyLimiter(1024, 512),
+		s3api.WithMpMaxParts(10_000), // the protocol's own limit
+		s3api.WithKeepAlive(),
+		s3api.WithQuiet(),
+		s3api.WithOnListen(func() { close(ready) }),
+	)
+	if err != nil {
+		return nil, "", errors.Join(err, g.release())
+	}
+	go func() {
+		err := g.server.ServeMultiPort([]string{addr})
+		if !g.stopping.Load() {
+			select {
+			case failed <- fmt.Errorf("the s3 gateway ended: %w", err):
+			default: // an earlier death is not yet reported; it says as much
+			}
+		}
+		g.served <- err
+	}()
+	select {
+	case <-ready:
+		return g, addr, nil
+	case err = <-g.served:
+		return nil, "", errors.Join(fmt.Errorf("start the s3 gateway on %s: %w", addr, err), g.release())
+	case <-ctx.Done():
+		return nil, "", errors.Join(context.Cause(ctx), g.stop())
+	}
+}
+
+// stop ends the gateway after the calls in progress and waits for it. What it died of before is not its to say.
+func (g *gateway) stop() error {
+	g.stopping.Store(true)
+	err := g.server.ShutDown()
+	<-g.served
+	return errors.Join(err, g.release())
+}
+
+// release gives back what startGateway took, once nothing serves.
+func (g *gateway) release() error {
+	g.backend.Shutdown()
+	err := errors.Join(g.notifier.Close(), os.Chdir(g.back))
+	taken.Store(false)
+	return err
+}
+
+// openBackend opens the object files in dir. Object metadata live in extended attributes, or, on file systems that
+// have none, in files beside the objects; a folder that began with such files goes on with them.
+func openBackend(dir string) (*posix.Posix, error) {
+	dir = filepath.Join(dir, "s3")
+	root, versions, sidecar := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "metadata")
+	for _, d := range []string{root, versions} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	var metadata meta.MetadataStorer = meta.XattrMeta{}
+	opts := posix.PosixOpts{VersioningDir: versions, CopyObjectThreshold: 5 << 30} // 5 GiB is the protocol's own limit
+	if _, err := os.Stat(sidecar); err == nil || !hasXattrs(root) {
+		if err := os.MkdirAll(sidecar, 0o700); err != nil {
+			return nil, err
+		}
+		files, err := meta.NewSideCar(sidecar)
+		if err != nil {
+			return nil, err
+		}
+		metadata, opts.SideCarDir = files, sidecar
+	}
+	unmute, err := mute()
+	if err != nil {
+		return nil, err
+	}
+	defer unmute()
+	return posix.New(root, metadata, opts)
+}
+
+// hasXattrs tries it out: file systems differ in what they report and in what they then do.
+func hasXattrs(dir string) bool {
+	const probe = "facestream-probe"
+	var x meta.XattrMeta
+	return x.StoreAttribute(nil, dir, "", probe, []byte("1")) == nil && x.DeleteAttribute(dir, "", probe) == nil
+}
+
+// pickPort replaces port 0 by a free one: the gateway does not tell which one it was given.
+func pickPort(addr string) (string, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", fmt.Errorf("listen for s3 on %s: %w", addr, err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// mute makes os.Stdout the null device until the returned function is called.
+func mute() (func(), error) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	stdout := os.Stdout
+	os.Stdout = null
+	return func() {
+		os.Stdout = stdout
+		null.Close()
+	}, nil
+}

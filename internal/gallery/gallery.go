@@ -1,0 +1,66 @@
+// Package gallery is the port of 1:N search: who is enrolled, and who is most similar to a probe. Its drivers (local,
+// milvus) pass one conformance suite, gallerytest.
+package gallery
+
+import (
+	"context"
+	"time"
+
+	"facestream/pkg/schema"
+)
+
+// Row is one enrolled image of one person. ID is deterministic ([schema.RowID]): writing a row again replaces it.
+type Row struct {
+	ID         string
+	PUID       schema.PUID
+	ExternalID schema.ExternalID
+	Embedding  schema.Embedding
+	Consent    *schema.Consent
+	Created    time.Time
+}
+
+// Match is a row with its cosine similarity to a probe, -1..1.
+type Match struct {
+	Row   Row // without its embedding
+	Score float32
+}
+
+// Page is a part of a listing. Next is "" on the last page; Total counts the whole collection.
+type Page struct {
+	Rows  []Row // ordered by ID, without their embeddings
+	Next  string
+	Total int
+}
+
+// Outcome answers one item of a batch: its value or its error.
+type Outcome[T any] struct {
+	Value T
+	Err   error
+}
+
+// Deletion asks for the erasure of one person on behalf of one request.
+type Deletion struct {
+	PUID    schema.PUID
+	Request schema.RequestID
+}
+
+// Gallery holds collections of rows. Methods are safe for concurrent use and take no ownership of what they are given.
+//
+// A nil error means durable and visible: an upserted row is found by the next Search from any client, a deleted one is
+// not, through a crash of the process or the server. A batch answers per item, in order; one bad item fails alone.
+//
+// Errors are classified ([schema.ClassOf]): permanent with reason unknown_collection, model_mismatch (a collection takes
+// the model of its first row, for good; another model's vector is refused on Upsert and Search alike) or invalid_request
+// (an item without a name, a vector without a direction or of another dimension, k or limit below 1), else transient.
+// Where ctx ends during a write, the write may or may not be carried out.
+type Gallery interface {
+	// Upsert writes rows. The first row of a new collection creates it.
+	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
+	// Search answers each probe with up to k persons, best first: per person the most similar row. Exact ties are ordered by row ID.
+	Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []Outcome[[]Match]
+	// Delete removes every row of each person and answers how many there were; nobody is 0, not an error. Deleting again
+	// for the same request removes whatever is there by then and answers the first count again (invariant 3).
+	Delete(ctx context.Context, c schema.Collection, deletions []Deletion) []Outcome[int]
+	// List returns up to limit rows after the page token; "" starts.
+	List(ctx context.Context, c schema.Collection, after string, limit int) (Page, error)
+}

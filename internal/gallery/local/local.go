@@ -1,0 +1,484 @@
+// Package local is the gallery of one process: a SQLite file for durability and an exact scan in memory for search.
+//
+// A folder holds gallery.db (with its -wal and -shm) and LOCK, which one process at a time owns. Every vector is also
+// in memory, four bytes a component in one contiguous slice per collection, and is read at Open. Search computes every
+// cosine, so its answers are exact and its time grows with the collection.
+//
+// Durability: writes that wait at the same moment share one transaction (group commit), which is synced to the device
+// before any of them returns and before memory changes. So a nil error outlives SIGKILL and loss of power, and nothing
+// is searchable that could still be lost.
+//
+// Erasure: SQLite overwrites what Delete frees (secure_delete), and the write-ahead log is emptied before Delete
+// returns nil, so the rows are not only unreachable but gone from where they were stored. Where SQLite had moved a row
+// or an index entry between pages earlier, a copy can be left in the unused part of a page (measured: of about one row
+// in a thousand). So the first Open after a deletion rewrites the file (VACUUM; about 0.6 s for 100,000 rows of 128
+// components, and as much free space as the file has), and after that no file of the folder holds any of it. A vector
+// that Upsert replaced can stay in the log until the next Delete, Close, or 1000 pages of writes. What the file system,
+// its snapshots, backups or the device keep of overwritten blocks is beyond the reach of this package.
+//
+// A collection whose last row is deleted stays known, empty, and tied to its embedding model.
+package local
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/schema"
+)
+
+// formatVersion is the PRAGMA user_version of the files that this package reads and writes.
+const formatVersion = 1
+
+const tables = `
+CREATE TABLE collections (
+	id        INTEGER PRIMARY KEY,
+	name      TEXT NOT NULL UNIQUE,
+	model     TEXT NOT NULL,
+	dimension INTEGER NOT NULL
+) STRICT;
+CREATE TABLE faces (
+	collection  INTEGER NOT NULL REFERENCES collections (id),
+	id          TEXT NOT NULL,
+	puid        TEXT NOT NULL,
+	external_id TEXT NOT NULL,
+	consent     TEXT NOT NULL,    -- JSON, '' for none
+	created     INTEGER NOT NULL, -- microseconds since 1970
+	vector      BLOB NOT NULL,    -- unit length, little-endian float32
+	UNIQUE (collection, id)
+) STRICT;
+CREATE INDEX faces_by_person ON faces (collection, puid);
+CREATE TABLE deletions (
+	key   BLOB PRIMARY KEY, -- a hash of collection, request and person
+	count INTEGER NOT NULL  -- the rows that were deleted at first
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT; -- one row: 1 after a deletion, until the next Open
+INSERT INTO rewrite VALUES (0);
+`
+
+var errClosed = errors.New("the gallery is closed")
+
+// Gallery is a [gallery.Gallery] in one folder. It keeps Row.Created to the microsecond.
+type Gallery struct {
+	lock *flock.Flock
+	// db has one connection: transactions, pages of a listing and the emptying of the log take turns and are never refused.
+	db *sql.DB
+
+	writes  chan *write   // to the writer
+	closing chan struct{} // closed by Close
+	ended   chan struct{} // closed when the writer has ended
+	close   func() error
+
+	mu          sync.RWMutex // guards the map; each collection guards itself
+	collections map[schema.Collection]*collection
+}
+
+var _ gallery.Gallery = (*Gallery)(nil)
+
+// Open takes dir for this process, creating it where it does not exist, and reads every collection into memory. It is
+// fatal where another process has the folder (the text names the folder and its owner's process id), where the folder
+// cannot be written, and where its file is damaged or of another version.
+func Open(ctx context.Context, dir string) (*Gallery, error) {
+	const op = "gallery.open"
+	lock, err := own(dir)
+	if err != nil {
+		return nil, schema.Fatal(op, err)
+	}
+	g := &Gallery{
+		lock:        lock,
+		writes:      make(chan *write),
+		closing:     make(chan struct{}),
+		ended:       make(chan struct{}),
+		collections: map[schema.Collection]*collection{},
+	}
+	var w *writer
+	if g.db, err = openDB(dir); err == nil {
+		if err = g.load(ctx); err == nil {
+			w, err = newWriter(ctx, g)
+		}
+	}
+	if err != nil {
+		return nil, schema.Fatal(op, errors.Join(fmt.Errorf("the gallery in %q: %w", dir, err), g.release()))
+	}
+	g.close = sync.OnceValue(func() error {
+		close(g.closing)
+		<-g.ended
+		return errors.Join(truncateLog(g.db), g.release())
+	})
+	go w.run()
+	return g, nil
+}
+
+// Close waits for the writes that were taken on, and gives the folder back.
+func (g *Gallery) Close() error { return g.close() }
+
+func (g *Gallery) release() error {
+	var err error
+	if g.db != nil {
+		err = g.db.Close()
+	}
+	return errors.Join(err, g.lock.Close())
+}
+
+// own locks dir for this process. The lock goes with the process, however it ends.
+func own(dir string) (*flock.Flock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the gallery's folder: %w", err)
+	}
+	path := filepath.Join(dir, "LOCK")
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the gallery's folder %q: %w", dir, err)
+	}
+	if !held {
+		pid, _ := os.ReadFile(path) // only for the message; the lock itself has decided
+		return nil, fmt.Errorf("the gallery's folder %q belongs to process %s; stop that process or choose another folder",
+			dir, strings.TrimSpace(string(pid)))
+	}
+	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("write the lock of the gallery's folder %q: %w", dir, err), lock.Close())
+	}
+	return lock, nil
+}
+
+func openDB(dir string) (*sql.DB, error) {
+	path, err := filepath.Abs(filepath.Join(dir, "gallery.db"))
+	if err != nil {
+		return nil, err
+	}
+	name := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {
+			"busy_timeout(5000)", // another program may read the file
+			"journal_mode(WAL)",
+			"synchronous(FULL)", // the log is synced at every commit
+			"secure_delete(ON)",
+			"temp_store(MEMORY)", // no template in a temporary file
+		},
+	}.Encode()}
+	db, err := sql.Open("sqlite", name.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
+}
+
+// load makes the tables in a new file, and reads those of an old one.
+func (g *Gallery) load(ctx context.Context) error {
+	var version int
+	if err := g.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch version {
+	case formatVersion:
+	case 0:
+		if _, err := g.db.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", tables, formatVersion)); err != nil {
+			return fmt.Errorf("make the tables: %w", err)
+		}
+	default:
+		return fmt.Errorf("it has format %d and this program reads format %d; use the program that wrote it", version, formatVersion)
+	}
+
+	if err := rewrite(ctx, g.db); err != nil {
+		return fmt.Errorf("remove the last traces of deleted rows: %w", err)
+	}
+
+	byKey := map[int64]*collection{}
+	rows, err := g.db.QueryContext(ctx, "SELECT id, name, model, dimension FROM collections")
+	err = each(rows, err, func(scan func(...any) error) error {
+		c := newCollection()
+		var name schema.Collection
+		if err := scan(&c.key, &name, &c.tie.Model, &c.tie.Dimension); err != nil {
+			return err
+		}
+		byKey[c.key], g.collections[name] = c, c
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the collections: %w", err)
+	}
+	rows, err = g.db.QueryContext(ctx, "SELECT collection, id, puid, external_id, consent, created, vector FROM faces ORDER BY rowid")
+	err = each(rows, err, func(scan func(...any) error) error {
+		var (
+			key    int64
+			f      face
+			vector sql.RawBytes
+		)
+		if err := scan(&key, &f.id, &f.puid, &f.externalID, &f.consent, &f.created, &vector); err != nil {
+			return err
+		}
+		v, err := schema.DecodeVector(vector)
+		if err != nil {
+			return err
+		}
+		c := byKey[key]
+		if c == nil || len(v) != c.tie.Dimension {
+			return errors.New("a row does not fit its collection; restore the file from a backup")
+		}
+		c.put(f, v)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the rows: %w", err)
+	}
+	return nil
+}
+
+// rewrite makes the file anew, without the unused parts of its pages, where rows were deleted since the last time.
+func rewrite(ctx context.Context, db *sql.DB) error {
+	var due bool
+	if err := db.QueryRowContext(ctx, "SELECT due FROM rewrite").Scan(&due); err != nil || !due {
+		return err
+	}
+	for _, statement := range []string{"VACUUM", "UPDATE rewrite SET due = 0"} {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return truncateLog(db)
+}
+
+// Ping answers nil while the gallery is open and its file can be read.
+func (g *Gallery) Ping(ctx context.Context) error {
+	const op = "gallery.ping"
+	if err := g.open(ctx, op); err != nil {
+		return err
+	}
+	var n int
+	if err := g.db.QueryRowContext(ctx, "SELECT count(*) FROM collections").Scan(&n); err != nil {
+		return schema.Transient(op, err)
+	}
+	return nil
+}
+
+// open answers whether a call may begin.
+func (g *Gallery) open(ctx context.Context, op string) error {
+	select {
+	case <-g.closing:
+		return schema.Transient(op, errClosed)
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return schema.Transient(op, err)
+	}
+	return nil
+}
+
+// lookup returns the collection c or, permanent, that it is unknown.
+func (g *Gallery) lookup(ctx context.Context, op string, c schema.Collection) (*collection, error) {
+	if err := g.open(ctx, op); err != nil {
+		return nil, err
+	}
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if col := g.collections[c]; col != nil {
+		return col, nil
+	}
+	return nil, gallery.Unknown(op, c)
+}
+
+// Upsert implements [gallery.Gallery]. When ctx ends while it waits, the rows may or may not be written.
+func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
+	const op = "gallery.upsert"
+	type item struct {
+		face
+		tie    gallery.Tie
+		vector []float32
+	}
+	// The transaction runs on copies: the caller may have its rows back, on a cancelled ctx, before the writer reads them.
+	items := make([]*item, len(rows))
+	refused := make([]error, len(rows))
+	good := 0
+	for i, r := range rows {
+		it := &item{}
+		if refused[i] = gallery.CheckNames(op, r); refused[i] == nil {
+			it.vector, it.tie, refused[i] = gallery.Unit(op, r.Embedding)
+		}
+		if refused[i] == nil {
+			it.face, refused[i] = newFace(op, r)
+		}
+		if refused[i] == nil {
+			items[i] = it
+			good++
+		}
+	}
+	if good == 0 {
+		return refused
+	}
+	errs := slices.Clone(refused)
+	err := g.commit(ctx, op, func(ctx context.Context, t *transaction) error {
+		for i, it := range items {
+			if it == nil {
+				continue
+			}
+			col, err := t.collection(ctx, c, it.tie)
+			if err != nil {
+				return err
+			}
+			if errs[i] = col.tie.Admit(op, c, it.tie); errs[i] != nil {
+				continue
+			}
+			if err := t.put(ctx, col, it.face, it.vector); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		return errs
+	}
+	for i := range refused {
+		if refused[i] == nil {
+			refused[i] = err
+		}
+	}
+	return refused
+}
+
+// Delete implements [gallery.Gallery]. When ctx ends while it waits, the rows may or may not be gone. How many rows a
+// request deleted is kept under a hash of collection, request and person: no name outlives the deletion.
+func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []gallery.Deletion) []gallery.Outcome[int] {
+	const op = "gallery.delete"
+	out := make([]gallery.Outcome[int], len(deletions))
+	_, err := g.lookup(ctx, op, c)
+	wanted := slices.Clone(deletions)
+	counts := make([]int, len(wanted))
+	good := 0
+	for i, d := range wanted {
+		if out[i].Err = gallery.CheckDeletion(op, d); out[i].Err == nil {
+			good++
+		}
+	}
+	if err == nil && good > 0 {
+		refused := slices.Clone(out)
+		err = g.commit(ctx, op, func(ctx context.Context, t *transaction) error {
+			col := t.known(c)
+			for i, d := range wanted {
+				if refused[i].Err != nil {
+					continue
+				}
+				var err error
+				if counts[i], err = t.remove(ctx, col, d); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for i := range out {
+		switch {
+		case out[i].Err != nil:
+		case err != nil:
+			out[i].Err = err
+		default:
+			out[i].Value = counts[i]
+		}
+	}
+	return out
+}
+
+// Search implements [gallery.Gallery]. Each probe sees one moment of the collection.
+func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []gallery.Outcome[[]gallery.Match] {
+	const op = "gallery.search"
+	col, err := g.lookup(ctx, op, c)
+	if err == nil {
+		err = gallery.CheckCount(op, "k", k)
+	}
+	out := make([]gallery.Outcome[[]gallery.Match], len(probes))
+	for i, p := range probes {
+		if err != nil {
+			out[i].Err = err
+			continue
+		}
+		vector, tie, err := gallery.Unit(op, p)
+		if err == nil {
+			err = col.tie.Admit(op, c, tie)
+		}
+		if err == nil {
+			if out[i].Value, err = col.nearest(ctx, vector, k); err != nil {
+				err = schema.Transient(op, err)
+			}
+		}
+		out[i].Err = err
+	}
+	return out
+}
+
+// List implements [gallery.Gallery]. The page token is the id of the last row before it.
+func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
+	const op = "gallery.list"
+	col, err := g.lookup(ctx, op, c)
+	if err == nil {
+		err = gallery.CheckCount(op, "limit", limit)
+	}
+	if err != nil {
+		return gallery.Page{}, err
+	}
+	page := gallery.Page{Total: col.size()}
+	rows, err := g.db.QueryContext(ctx, `SELECT id, puid, external_id, consent, created FROM faces
+		WHERE collection = ? AND id > ? ORDER BY id LIMIT ?`, col.key, after, int64(limit)+1)
+	err = each(rows, err, func(scan func(...any) error) error {
+		if len(page.Rows) == limit { // the row beyond the page
+			page.Next = page.Rows[limit-1].ID
+			return nil
+		}
+		var f face
+		if err := scan(&f.id, &f.puid, &f.externalID, &f.consent, &f.created); err != nil {
+			return err
+		}
+		r, err := f.row()
+		page.Rows = append(page.Rows, r)
+		return err
+	})
+	if err != nil {
+		return gallery.Page{}, schema.Transient(op, err)
+	}
+	return page, nil
+}
+
+// face is a row as the file has it, without its vector.
+type face struct {
+	id         string
+	puid       schema.PUID
+	externalID schema.ExternalID
+	consent    string // JSON, "" for none
+	created    int64  // microseconds since 1970
+}
+
+func newFace(op string, r gallery.Row) (face, error) {
+	f := face{id: r.ID, puid: r.PUID, externalID: r.ExternalID, created: r.Created.UnixMicro()}
+	if r.Consent != nil {
+		b, err := json.Marshal(r.Consent)
+		if err != nil { // a date beyond the year 9999
+			return face{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("consent: %w", err))
+		}
+		f.consent = string(b)
+	}
+	return f, nil
+}
+
+func (f face) row() (gallery.Row, error) {
+	r := gallery.Row{ID: f.id, PUID: f.puid, ExternalID: f.externalID, Created: time.UnixMicro(f.created).UTC()}
+	if f.consent != "" {
+		r.Consent = new(schema.Consent)
+		if err := json.Unmarshal([]byte(f.consent), r.Consent); err != nil {
+			return gallery.Row{}, fmt.Errorf("consent: %w", err)
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,185 @@
+package local
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/schema"
+)
+
+// collection is one collection in memory.
+type collection struct {
+	key int64 // collections.id in the file
+	tie gallery.Tie
+
+	mu      sync.RWMutex
+	faces   []face
+	vectors []float32      // that of faces[i] at [i*Dimension : (i+1)*Dimension]
+	index   map[string]int // row id to i
+}
+
+func newCollection() *collection { return &collection{index: map[string]int{}} }
+
+func (c *collection) size() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.faces)
+}
+
+func (c *collection) vector(i int) []float32 {
+	d := c.tie.Dimension
+	return c.vectors[i*d : (i+1)*d]
+}
+
+// apply takes over what was committed, in one step for the searches.
+func (c *collection) apply(changes []change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, x := range changes {
+		if x.vector != nil {
+			c.put(x.face, x.vector)
+		} else {
+			c.remove(x.id)
+		}
+	}
+}
+
+func (c *collection) put(f face, vector []float32) {
+	if i, ok := c.index[f.id]; ok {
+		c.faces[i] = f
+		copy(c.vector(i), vector)
+		return
+	}
+	c.index[f.id] = len(c.faces)
+	c.faces = append(c.faces, f)
+	c.vectors = append(c.vectors, vector...)
+}
+
+// remove fills the gap with the last row: the order in memory means nothing.
+func (c *collection) remove(id string) {
+	i, last := c.index[id], len(c.faces)-1
+	c.faces[i] = c.faces[last]
+	c.index[c.faces[i].id] = i
+	copy(c.vector(i), c.vector(last))
+	delete(c.index, id)
+	clear(c.faces[last:])
+	clear(c.vector(last))
+	c.faces = c.faces[:last]
+	c.vectors = c.vectors[:last*c.tie.Dimension]
+}
+
+// checkEvery is how many rows are compared between two looks at the context: about a millisecond of work.
+const checkEvery = 8192
+
+// nearest returns the k persons most similar to probe, a vector of unit length and of the collection's dimension.
+func (c *collection) nearest(ctx context.Context, probe []float32, k int) ([]gallery.Match, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	best := persons{c: c, at: map[schema.PUID]int{}}
+	for i := range c.faces {
+		if i%checkEvery == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		best.offer(candidate{i, dot(probe, c.vector(i))}, k)
+	}
+	slices.SortFunc(best.heap, c.order)
+	out := make([]gallery.Match, len(best.heap))
+	for i, x := range best.heap {
+		row, err := c.faces[x.face].row()
+		if err != nil {
+			return nil, err
+		}
+		out[i] = gallery.Match{Row: row, Score: min(max(x.score, -1), 1)} // rounding can pass ±1
+	}
+	return out, nil
+}
+
+type candidate struct {
+	face  int
+	score float32
+}
+
+// order is negative where a goes before b: the better score, then the lower row id.
+func (c *collection) order(a, b candidate) int {
+	if o := cmp.Compare(b.score, a.score); o != 0 {
+		return o
+	}
+	return strings.Compare(c.faces[a.face].id, c.faces[b.face].id)
+}
+
+// persons holds the best row of each of the best persons so far, as a heap whose root is the last of them. A person
+// who was pushed out had no row better than the root of that moment, and the root only gets better: if they come back,
+// it is with their best row.
+type persons struct {
+	c    *collection
+	heap []candidate
+	at   map[schema.PUID]int // where a person is in heap
+}
+
+func (p *persons) offer(x candidate, k int) {
+	full := len(p.heap) == k
+	if full && p.c.order(x, p.heap[0]) > 0 {
+		return
+	}
+	person := p.c.faces[x.face].puid
+	i, known := p.at[person]
+	switch {
+	case known && p.c.order(x, p.heap[i]) > 0:
+	case known:
+		p.heap[i] = x
+		heap.Fix(p, i)
+	case full:
+		delete(p.at, p.puid(0))
+		p.heap[0], p.at[person] = x, 0
+		heap.Fix(p, 0)
+	default:
+		heap.Push(p, x)
+	}
+}
+
+func (p *persons) puid(i int) schema.PUID { return p.c.faces[p.heap[i].face].puid }
+
+// Len implements heap.Interface.
+func (p *persons) Len() int { return len(p.heap) }
+
+// Less implements heap.Interface.
+func (p *persons) Less(i, j int) bool { return p.c.order(p.heap[i], p.heap[j]) > 0 }
+
+// Swap implements heap.Interface.
+func (p *persons) Swap(i, j int) {
+	p.heap[i], p.heap[j] = p.heap[j], p.heap[i]
+	p.at[p.puid(i)], p.at[p.puid(j)] = i, j
+}
+
+// Push implements heap.Interface.
+func (p *persons) Push(x any) {
+	p.heap = append(p.heap, x.(candidate))
+	p.at[p.puid(len(p.heap)-1)] = len(p.heap) - 1
+}
+
+// Pop implements heap.Interface; offer never takes the root out without putting another in.
+func (p *persons) Pop() any { panic("gallery: a heap of persons is never popped") }
+
+// dot is the sum of products in a fixed order, so that equal vectors give equal scores. Four sums that do not wait for
+// each other, and slices whose length the compiler knows, make it about three times as fast as the plain loop.
+func dot(a, b []float32) float32 {
+	var s0, s1, s2, s3 float32
+	b = b[:len(a)]
+	for len(a) >= 8 && len(b) >= 8 {
+		x, y := (*[8]float32)(a), (*[8]float32)(b)
+		s0 += x[0]*y[0] + x[4]*y[4]
+		s1 += x[1]*y[1] + x[5]*y[5]
+		s2 += x[2]*y[2] + x[6]*y[6]
+		s3 += x[3]*y[3] + x[7]*y[7]
+		a, b = a[8:], b[8:]
+	}
+	for i := range a {
+		s0 += a[i] * b[i]
+	}
+	return (s0 + s1) + (s2 + s3)
+}

@@ -1,0 +1,264 @@
+package local
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/schema"
+)
+
+// maxGroup bounds the calls that share a transaction, and so the time that the first of them waits for the last.
+const maxGroup = 256
+
+// write is one call's part of a transaction. run does the statements; an error of the file fails the whole transaction.
+type write struct {
+	ctx  context.Context
+	run  func(context.Context, *transaction) error
+	err  error
+	done chan struct{} // closed after err is set
+}
+
+// commit has run carried out in a transaction and returns when that is durable and in memory, or failed. What run
+// writes may be read only when commit returns nil.
+func (g *Gallery) commit(ctx context.Context, op string, run func(context.Context, *transaction) error) error {
+	if err := g.open(ctx, op); err != nil {
+		return err
+	}
+	w := &write{ctx: ctx, run: run, done: make(chan struct{})}
+	var err error
+	select {
+	case g.writes <- w:
+		select {
+		case <-w.done:
+			err = w.err
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-g.closing:
+		err = errClosed
+	}
+	if err != nil {
+		return schema.Transient(op, err)
+	}
+	return nil
+}
+
+// writer is the one goroutine that changes the file and, after the commit, memory.
+type writer struct {
+	g *Gallery
+	statements
+	// unerased says that the log may still hold what a committed transaction deleted.
+	unerased bool
+}
+
+type statements struct{ addCollection, putFace, removeFaces, remember, rewriteDue *sql.Stmt }
+
+func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
+	w := &writer{g: g}
+	for _, s := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&w.addCollection, "INSERT INTO collections (name, model, dimension) VALUES (?, ?, ?)"},
+		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id,
+			consent = excluded.consent, created = excluded.created, vector = excluded.vector`},
+		{&w.removeFaces, "DELETE FROM faces WHERE collection = ? AND puid = ? RETURNING id"},
+		// The update changes nothing: it makes the first count the answer of a repeat.
+		{&w.remember, "INSERT INTO deletions (key, count) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET count = count RETURNING count"},
+		{&w.rewriteDue, "UPDATE rewrite SET due = 1 WHERE due = 0"},
+	} {
+		var err error
+		if *s.into, err = g.db.PrepareContext(ctx, s.text); err != nil {
+			return nil, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	return w, nil
+}
+
+func (w *writer) run() {
+	defer close(w.g.ended)
+	for {
+		select {
+		case first := <-w.g.writes:
+			group := w.gather(first)
+			err := w.commit(group)
+			for _, x := range group {
+				if x.err == nil {
+					x.err = err
+				}
+				close(x.done)
+			}
+		case <-w.g.closing:
+			return
+		}
+	}
+}
+
+// gather returns first and the writes that wait with it.
+func (w *writer) gather(first *write) []*write {
+	group := []*write{first}
+	for len(group) < maxGroup {
+		select {
+		case x := <-w.g.writes:
+			group = append(group, x)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit carries out a group in one transaction, then changes memory, then empties the log where something was deleted.
+func (w *writer) commit(group []*write) error {
+	// No caller's context: one that ends must not roll back its neighbours.
+	ctx := context.Background()
+	tx, err := w.g.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after the commit
+	t := &transaction{
+		g: w.g,
+		statements: statements{
+			addCollection: tx.StmtContext(ctx, w.addCollection),
+			putFace:       tx.StmtContext(ctx, w.putFace),
+			removeFaces:   tx.StmtContext(ctx, w.removeFaces),
+			remember:      tx.StmtContext(ctx, w.remember),
+			rewriteDue:    tx.StmtContext(ctx, w.rewriteDue),
+		},
+		added:   map[schema.Collection]*collection{},
+		changes: map[*collection][]change{},
+	}
+	for _, x := range group {
+		if x.err = x.ctx.Err(); x.err != nil {
+			continue
+		}
+		if err := x.run(ctx, t); err != nil {
+			return err
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	w.g.mu.Lock()
+	for name, c := range t.added {
+		w.g.collections[name] = c
+	}
+	w.g.mu.Unlock()
+	for c, changes := range t.changes {
+		c.apply(changes)
+	}
+	if w.unerased = w.unerased || t.deleted; w.unerased {
+		if err := truncateLog(w.g.db); err != nil {
+			return fmt.Errorf("written, but not yet erased from the log: %w", err)
+		}
+		w.unerased = false
+	}
+	return nil
+}
+
+// truncateLog moves the write-ahead log into the database file and empties it.
+func truncateLog(db *sql.DB) error {
+	var busy, pages, moved int
+	if err := db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
+		return fmt.Errorf("empty the write-ahead log: %w", err)
+	}
+	if busy != 0 {
+		return errors.New("empty the write-ahead log: another program reads the file")
+	}
+	return nil
+}
+
+// transaction is what the writes of a group see of the file, and the changes that memory will take over after the commit.
+type transaction struct {
+	g *Gallery
+	statements
+	added   map[schema.Collection]*collection
+	changes map[*collection][]change
+	deleted bool
+}
+
+// change is one row written, or, without a vector, removed.
+type change struct {
+	face
+	vector []float32
+}
+
+// collection returns the collection name, which it creates with tie where there is none.
+func (t *transaction) collection(ctx context.Context, name schema.Collection, tie gallery.Tie) (*collection, error) {
+	if c := t.known(name); c != nil {
+		return c, nil
+	}
+	res, err := t.addCollection.ExecContext(ctx, string(name), string(tie.Model), tie.Dimension)
+	if err != nil {
+		return nil, err
+	}
+	c := newCollection()
+	c.tie = tie
+	t.added[name] = c
+	c.key, err = res.LastInsertId()
+	return c, err
+}
+
+func (t *transaction) known(name schema.Collection) *collection {
+	if c := t.added[name]; c != nil {
+		return c
+	}
+	t.g.mu.RLock()
+	defer t.g.mu.RUnlock()
+	return t.g.collections[name]
+}
+
+func (t *transaction) put(ctx context.Context, c *collection, f face, vector []float32) error {
+	_, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created, schema.EncodeVector(vector))
+	t.changes[c] = append(t.changes[c], change{f, vector})
+	return err
+}
+
+// remove deletes the rows of a person and answers how many there were when its request first asked.
+func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Deletion) (int, error) {
+	n := 0
+	rows, err := t.removeFaces.QueryContext(ctx, c.key, string(d.PUID))
+	err = each(rows, err, func(scan func(...any) error) error {
+		var f face
+		if err := scan(&f.id); err != nil {
+			return err
+		}
+		t.changes[c] = append(t.changes[c], change{face: f})
+		n++
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if n > 0 && !t.deleted {
+		t.deleted = true
+		if _, err := t.rewriteDue.ExecContext(ctx); err != nil {
+			return 0, err
+		}
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "%d %q %q", c.key, string(d.Request), string(d.PUID)))
+	err = t.remember.QueryRowContext(ctx, key[:], n).Scan(&n)
+	return n, err
+}
+
+// each calls row for each row of an answer.
+func each(rows *sql.Rows, err error, row func(scan func(...any) error) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,87 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"facestream/internal/ledger"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// Follower keeps a ledger in step with a topic that holds jobs or outcomes: what other processes wrote, and what this
+// one wrote before a crash. The ledger keeps the offsets, so following resumes where it stopped.
+type Follower struct {
+	Client *events.Client
+	Ledger *ledger.Ledger
+	Topic  events.Topic
+}
+
+const (
+	followBatch = 256
+	followDelay = 50 * time.Millisecond
+)
+
+// Run follows the topic until ctx ends; caughtUp is called once, when everything that the topic held at the start is in
+// the ledger.
+func (f *Follower) Run(ctx context.Context, caughtUp func()) error {
+	from, err := f.Ledger.Offsets(ctx, string(f.Topic))
+	if err != nil {
+		return err
+	}
+	batches := map[int]*followed{}
+	last := time.Now()
+	flush := func() error {
+		for partition, b := range batches {
+			if err := f.Ledger.Apply(ctx, string(f.Topic), partition, b.next, b.entries); err != nil {
+				return err
+			}
+		}
+		clear(batches)
+		last = time.Now()
+		return nil
+	}
+	var pending int
+	return f.Client.ReadAll(ctx, f.Topic, from, func(r events.Record) error {
+		b := batches[r.Partition]
+		if b == nil {
+			b = &followed{}
+			batches[r.Partition] = b
+		}
+		b.next = r.Offset + 1
+		if e, ok := entryOf(r); ok {
+			b.entries = append(b.entries, e)
+		}
+		if pending++; pending < followBatch && time.Since(last) < followDelay {
+			return nil
+		}
+		pending = 0
+		return flush()
+	}, func() {
+		if err := flush(); err == nil {
+			caughtUp()
+		}
+	})
+}
+
+type followed struct {
+	next    int64
+	entries []ledger.Entry
+}
+
+// entryOf reads the id and, from a job, the digest of a request out of a record. A result has no digest.
+func entryOf(r events.Record) (ledger.Entry, bool) {
+	var v struct {
+		ID        schema.RequestID `json:"id"`
+		RequestID schema.RequestID `json:"request_id"`
+		Digest    string           `json:"digest"`
+	}
+	if err := json.Unmarshal(r.Event.Data, &v); err != nil {
+		return ledger.Entry{}, false
+	}
+	if v.ID == "" {
+		v.ID = v.RequestID
+	}
+	return ledger.Entry{ID: v.ID, Digest: v.Digest, At: r.Event.Time}, v.ID != ""
+}

@@ -1,0 +1,215 @@
+// Package ingest turns what arrives (requests, and notifications of uploaded objects) into jobs. It is the only place
+// where a request is validated, and the only one that decides whether it was seen before.
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"facestream/internal/notify"
+	"facestream/internal/objects"
+	"facestream/internal/outcome"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// Objects is what ingest asks of the object store.
+type Objects interface {
+	outcome.Objects
+	Stat(ctx context.Context, ref schema.ObjectRef) (objects.Info, error)
+	List(ctx context.Context, bucket, prefix string) iter.Seq2[objects.Info, error]
+}
+
+// Ledger remembers which request ids have a job or an outcome, and the digest of the content they had. The first digest
+// of an id stays.
+type Ledger interface {
+	Seen(ctx context.Context, id schema.RequestID) (digest string, ok bool, err error)
+	Record(ctx context.Context, id schema.RequestID, digest string, at time.Time) error
+}
+
+// Service handles the records of facestream.requests and facestream.objects. Its fields are set once, before use.
+type Service struct {
+	Publisher outcome.Publisher
+	Objects   Objects
+	Ledger    Ledger
+	Results   *outcome.Sink
+	Routes    Routes
+	Buckets   []string // the buckets that images may lie in
+	Ignored   func(why string)
+	Log       zerolog.Logger
+}
+
+// Handle turns one record into a job, a rejection, or nothing where the record repeats an earlier one. nil means that
+// what follows from the record is durable (invariant 1).
+func (s *Service) Handle(ctx context.Context, r events.Record) error {
+	if r.Topic == events.Objects {
+		return s.handleNotification(ctx, r)
+	}
+	return s.handleRequest(ctx, r)
+}
+
+func (s *Service) handleRequest(ctx context.Context, r events.Record) error {
+	req, problems := schema.DecodeRequest(r.Event.Data)
+	if req.ID == "" {
+		if len(problems) == 0 {
+			problems = schema.Problems{{Field: "id", Message: "is missing", Reason: schema.ReasonInvalidRequest}}
+		}
+		return schema.Permanent("ingest.request", schema.ReasonUnparsable, problems) // nobody to answer: a dead letter
+	}
+	return s.accept(ctx, req, problems, false, r.Event.TraceParent)
+}
+
+func (s *Service) handleNotification(ctx context.Context, r events.Record) error {
+	notifications, err := notify.Parse(r.Event.Data)
+	if err != nil {
+		return err
+	}
+	for _, n := range notifications {
+		if !n.Created {
+			s.ignored("not_a_creation")
+			continue
+		}
+		if err := s.acceptObject(ctx, n.Ref, r.Event.TraceParent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// acceptObject makes the request that an upload stands for and accepts it. Objects that no route covers are no requests.
+func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, trace string) error {
+	if why := unwatchable(ref.Key); why != "" {
+		s.ignored(why)
+		return nil
+	}
+	route, ok := s.Routes.Match(ref.Bucket, ref.Key)
+	if !ok || !slices.Contains(s.Buckets, ref.Bucket) {
+		s.ignored("no_route")
+		return nil
+	}
+	named := route.Request(ref) // as the event names it, which may be without the version
+	info, err := s.Objects.Stat(ctx, ref)
+	gone := schema.ClassOf(err) == schema.ClassPermanent
+	if err != nil && !gone {
+		return err
+	}
+	if gone {
+		return s.accept(ctx, named, nil, false, trace)
+	}
+	req := route.Request(info.Ref)
+	problems := applyMetadata(&req, info.Metadata)
+	if err := s.accept(ctx, req, problems, true, trace); err != nil || req.ID == named.ID {
+		return err
+	}
+	// The event comes again after the object is gone: its own name for the upload must be known as well.
+	return s.Ledger.Record(ctx, named.ID, digestOf(&req), time.Now())
+}
+
+// unwatchable says why an object can never be an image that somebody uploaded; "" when it can.
+func unwatchable(key string) string {
+	switch {
+	case strings.HasSuffix(key, "/"):
+		return "folder_marker"
+	case strings.HasSuffix(key, outcome.Suffix):
+		return "own_output"
+	}
+	return ""
+}
+
+// accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error. resolved says that the images of req
+// name versions that were seen to exist.
+func (s *Service) accept(ctx context.Context, req schema.Request, problems schema.Problems, resolved bool, trace string) error {
+	digest := digestOf(&req)
+	if seen, err := s.seen(ctx, &req, digest); seen || err != nil {
+		return err
+	}
+	job := schema.Job{Request: req, Digest: digest, AcceptedAt: time.Now().UTC()}
+	problems = append(problems, job.Normalize()...)
+	for i, o := range job.Images {
+		if !slices.Contains(s.Buckets, o.Bucket) {
+			job.ResultObject = false // nothing is written to a bucket that is not served
+			problems = append(problems, schema.Problem{Field: fmt.Sprintf("images[%d].bucket", i),
+				Message: "is not served here; served: " + strings.Join(s.Buckets, ", "), Reason: schema.ReasonBucketNotAllowed})
+		}
+	}
+	if len(problems) == 0 && job.Expired(job.AcceptedAt) {
+		return s.reject(ctx, &job, schema.ReasonExpired, "the deadline had passed when the request arrived", trace)
+	}
+	if len(problems) > 0 {
+		return s.reject(ctx, &job, problems.Reason(), problems.Error(), trace)
+	}
+	for i := range job.Images {
+		if resolved {
+			break
+		}
+		info, err := s.Objects.Stat(ctx, job.Images[i])
+		if reason := schema.ReasonOf(err); reason != "" {
+			return s.reject(ctx, &job, reason, fmt.Sprintf("images[%d]: %v", i, err), trace)
+		} else if err != nil {
+			return err
+		}
+		job.Images[i] = info.Ref
+	}
+	data, err := json.Marshal(&job)
+	if err != nil {
+		return schema.Fatal("ingest.job", err)
+	}
+	e := s.Results.Event(events.TypeJob, &job, data, trace)
+	e.Key = string(job.ID) // spreads the load; order per person begins with the analyses
+	if err := s.Publisher.Publish(ctx, events.Jobs, e); err != nil {
+		return err
+	}
+	return s.Ledger.Record(ctx, job.ID, digest, job.AcceptedAt)
+}
+
+func (s *Service) reject(ctx context.Context, job *schema.Job, reason schema.Reason, message, trace string) error {
+	if err := s.Results.Publish(ctx, job, schema.NewResult(job, reason, message), trace); err != nil {
+		return err
+	}
+	return s.Ledger.Record(ctx, job.ID, job.Digest, job.AcceptedAt)
+}
+
+// seen reports whether req repeats an earlier request. The same id with other content is a permanent error.
+func (s *Service) seen(ctx context.Context, req *schema.Request, digest string) (bool, error) {
+	earlier, ok, err := s.Ledger.Seen(ctx, req.ID)
+	switch {
+	case err != nil || !ok:
+		return false, err
+	case earlier != "" && earlier != digest && !isObjectRequest(req):
+		return true, schema.Permanent("ingest.request", schema.ReasonRequestIDReused, errors.New("another request already used this id; its outcome stands"))
+	}
+	s.ignored("repeat")
+	return true, nil
+}
+
+// isObjectRequest reports whether the id was derived from the object. Such an id stands for one content however the
+// metadata reads that came with it.
+func isObjectRequest(req *schema.Request) bool {
+	return len(req.Images) == 1 && req.ID == schema.ObjectRequestID(req.Images[0])
+}
+
+// digestOf is the sha256 of the request's JSON, in hex.
+func digestOf(req *schema.Request) string {
+	data, err := json.Marshal(req)
+	if err != nil { // a config that is no JSON: the raw bytes tell such requests apart as well
+		data = append([]byte(req.ID), req.Config...)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *Service) ignored(why string) {
+	if s.Ignored != nil {
+		s.Ignored(why)
+	}
+}

@@ -1,0 +1,358 @@
+// Package objects is the object store as the services see it: exact versions of objects, with limits, over any store
+// that speaks S3.
+//
+// What makes it more than a client:
+//   - A reference means one content. Get answers with exactly the version (or, without versions, the ETag) that was
+//     named, or says that it is gone; it never answers with the content that replaced it.
+//   - Limits come before cost (invariant 8): an object larger than the caller's limit is refused on its header, unread.
+//   - Every error says what happens next: away, busy and broken stores are schema.Transient, objects that can never be
+//     read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
+//   - No error text carries an object key (invariant 6); S3 servers and clients put them there, this package takes them out.
+//
+// Every call makes one attempt: retrying is the caller's policy.
+package objects
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"facestream/pkg/schema"
+)
+
+// Secret is a credential that prints as "***" in logs, errors and dumps. Convert it to string only to sign with it.
+type Secret string
+
+// String hides the value; an empty secret prints empty, so that "not set" can be told from "set".
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// MarshalText hides the value from JSON, YAML and text encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Config says where the store is and how to reach it.
+type Config struct {
+	// Endpoint is host:port, without a scheme.
+	Endpoint string
+	// AccessKey and SecretKey are used when both are set. Without them the credentials come from the environment
+	// (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then MINIO_ACCESS_KEY and MINIO_SECRET_KEY) and, where that has none,
+	// from the instance's or the pod's IAM role.
+	AccessKey string
+	SecretKey Secret
+	// Secure means TLS (1.2 or later).
+	Secure bool
+	// Region signs the requests; empty: each bucket's region is asked for once.
+	Region string
+	// VirtualHost addresses buckets as bucket.endpoint; the default is endpoint/bucket, which every store understands.
+	VirtualHost bool
+	// Timeout bounds each call as a whole, its body included; 0 means DefaultTimeout. A listing is bounded by page.
+	Timeout time.Duration
+}
+
+// DefaultTimeout is long enough for the largest image that is allowed over a slow link.
+const DefaultTimeout = 30 * time.Second
+
+// A server that does not even accept a connection within dialTimeout is away.
+const dialTimeout = 2 * time.Second
+
+// Store is one object store. It is safe for concurrent use.
+type Store struct {
+	client  minio.Core
+	timeout time.Duration
+}
+
+// Info is what the store says about one version of an object.
+type Info struct {
+	// Ref names exactly this version. Version is empty where the bucket keeps no versions, also where the store calls
+	// that state "null"; ETag has no quotes.
+	Ref      schema.ObjectRef
+	Size     int64 // bytes
+	Modified time.Time
+	// Metadata is the user metadata (x-amz-meta-*), keys in lower case without that prefix. Listings do not have it.
+	Metadata map[string]string
+}
+
+// New checks cfg and returns its store. It does no I/O: use Ping to see whether the store answers.
+func New(cfg Config) (*Store, error) {
+	const op = "objects.new"
+	if cfg.Endpoint == "" {
+		return nil, schema.Fatal(op, errors.New("the endpoint is missing; give the store's host:port"))
+	}
+	if strings.Contains(cfg.Endpoint, "://") {
+		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q has a scheme; give host:port alone and choose TLS by `secure`", cfg.Endpoint))
+	}
+	if (cfg.AccessKey == "") != (cfg.SecretKey == "") {
+		return nil, schema.Fatal(op, errors.New("of access key and secret key one is missing; give both, or neither to take them from the environment or the IAM role"))
+	}
+	transport, err := minio.DefaultTransport(cfg.Secure)
+	if err != nil {
+		return nil, schema.Fatal(op, err)
+	}
+	transport.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	transport.TLSHandshakeTimeout = dialTimeout
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	lookup := minio.BucketLookupPath
+	if cfg.VirtualHost {
+		lookup = minio.BucketLookupDNS
+	}
+	client, err := minio.New(cfg.Endpoint, &minio.Options{
+		Creds:        credentialsOf(cfg),
+		Secure:       cfg.Secure,
+		Transport:    transport,
+		Region:       cfg.Region,
+		BucketLookup: lookup,
+		MaxRetries:   1, // one attempt: minio-go's own ten would hide an outage for many seconds
+	})
+	if err != nil {
+		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q is not usable: %w", cfg.Endpoint, err))
+	}
+	return &Store{client: minio.Core{Client: client}, timeout: timeout}, nil
+}
+
+func credentialsOf(cfg Config) *credentials.Credentials {
+	if cfg.AccessKey != "" {
+		return credentials.NewStaticV4(cfg.AccessKey, string(cfg.SecretKey), "")
+	}
+	return credentials.NewChainCredentials([]credentials.Provider{
+		&credentials.EnvAWS{},
+		&credentials.EnvMinio{},
+		&credentials.IAM{},
+	})
+}
+
+// Stat returns what the store says about ref: the version that it names, else the content with the ETag that it names,
+// else the newest. Errors are those of Get, except that size does not matter.
+func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
+	const op = "objects.stat"
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	o, err := s.head(ctx, ref)
+	if changed(err) {
+		if ref, err = s.find(ctx, ref); err == nil {
+			o, err = s.head(ctx, ref)
+		}
+	}
+	if err != nil {
+		return Info{}, classifyRead(op, ref, err)
+	}
+	return infoOf(ref.Bucket, ref.Key, o), nil
+}
+
+// Get returns the content that ref names and ref with version and ETag resolved. With a version it is exactly that
+// version. Without one but with an ETag it is the newest content if that has the ETag, else the newest older version
+// that has it (some stores' notifications name no version even where the bucket keeps them). With neither it is the newest.
+//
+// Permanent errors: ReasonImageChanged (other content has taken the place of what was named, and no version keeps it),
+// ReasonImageNotFound (no such object or version), ReasonImageTooLarge (more than maxBytes; found out before a byte of
+// it is read), ReasonBucketNotAllowed (no such bucket, or no permission to read there). An absent or busy store is
+// Transient, refused credentials are Fatal.
+func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error) {
+	const op = "objects.get"
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	body, o, _, err := s.client.GetObject(ctx, ref.Bucket, ref.Key, exactly(ref))
+	if changed(err) {
+		if ref, err = s.find(ctx, ref); err == nil {
+			body, o, _, err = s.client.GetObject(ctx, ref.Bucket, ref.Key, exactly(ref))
+		}
+	}
+	if err != nil {
+		return nil, schema.ObjectRef{}, classifyRead(op, ref, err)
+	}
+	defer body.Close()
+	if o.Size < 0 {
+		return nil, schema.ObjectRef{}, schema.Transient(op, errors.New("the store did not say how large the object is"))
+	}
+	if o.Size > maxBytes {
+		return nil, schema.ObjectRef{}, schema.Permanent(op, schema.ReasonImageTooLarge, fmt.Errorf("it has %d bytes, the limit is %d", o.Size, maxBytes))
+	}
+	data := make([]byte, o.Size)
+	if _, err := io.ReadFull(body, data); err != nil {
+		return nil, schema.ObjectRef{}, classify(op, err)
+	}
+	return data, infoOf(ref.Bucket, ref.Key, o).Ref, nil
+}
+
+// head asks for an object's header. A refusal of HEAD has no body, so that a wrong secret, a missing bucket and a missing
+// version look like others; then the refusal of GET is asked for and returned.
+func (s *Store) head(ctx context.Context, ref schema.ObjectRef) (minio.ObjectInfo, error) {
+	o, err := s.client.StatObject(ctx, ref.Bucket, ref.Key, exactly(ref))
+	status := minio.ToErrorResponse(err).StatusCode
+	if status < 400 || status > 499 || changed(err) {
+		return o, err
+	}
+	body, o, _, err := s.client.GetObject(ctx, ref.Bucket, ref.Key, exactly(ref))
+	if err == nil {
+		body.Close() // it came to be in between
+	}
+	return o, err
+}
+
+// find returns ref with the newest version that has its ETag; changed(err) holds where there is none.
+func (s *Store) find(ctx context.Context, ref schema.ObjectRef) (schema.ObjectRef, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for o := range s.client.ListObjectsIter(ctx, ref.Bucket, minio.ListObjectsOptions{Prefix: ref.Key, Recursive: true, WithVersions: true}) {
+		if notImplemented(o.Err) || o.Err == nil && o.Key != ref.Key { // keys are in order: longer ones follow
+			break
+		}
+		if o.Err != nil {
+			return ref, o.Err
+		}
+		if !o.IsDeleteMarker && strings.Trim(o.ETag, `"`) == ref.ETag {
+			ref.Version = o.VersionID
+			return ref, nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return ref, err // a cancelled listing ends without an error of its own
+	}
+	return ref, minio.ErrorResponse{Code: minio.PreconditionFailed, StatusCode: http.StatusPreconditionFailed}
+}
+
+func changed(err error) bool        { return minio.ToErrorResponse(err).Code == minio.PreconditionFailed }
+func notImplemented(err error) bool { return minio.ToErrorResponse(err).Code == "NotImplemented" }
+
+// Put stores data under ref's bucket and key (its version and ETag are ignored) and returns ref as it can be read back.
+// Metadata becomes x-amz-meta-*. When Put returns nil the store has acknowledged the object; a repeat overwrites it.
+func (s *Store) Put(ctx context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error) {
+	const op = "objects.put"
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	up, err := s.client.Client.PutObject(ctx, ref.Bucket, ref.Key, bytes.NewReader(data), int64(len(data)), minio.PutObjectOptions{
+		ContentType:      contentType,
+		UserMetadata:     metadata,
+		DisableMultipart: true, // one request, so that the ETag is of the content and nothing half-written stays behind
+	})
+	if err != nil {
+		return schema.ObjectRef{}, classify(op, err)
+	}
+	return resolve(ref.Bucket, ref.Key, up.VersionID, up.ETag), nil
+}
+
+// List yields the objects of bucket whose keys begin with prefix, in key order; where the bucket keeps versions, every
+// version of each, newest first, because each was an upload of its own. Delete markers and folder markers (empty
+// objects whose key ends in "/") are left out. An error ends the sequence and comes with a zero Info.
+func (s *Store) List(ctx context.Context, bucket, prefix string) iter.Seq2[Info, error] {
+	const op = "objects.list"
+	return func(yield func(Info, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		versioning, err := s.client.GetBucketVersioning(ctx, bucket)
+		if err != nil && !notImplemented(err) {
+			yield(Info{}, classify(op, err))
+			return
+		}
+		opts := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, WithVersions: versioning.Enabled() || versioning.Suspended()}
+		// A page that does not come ends the listing; the time that the consumer takes does not count.
+		page := time.AfterFunc(s.timeout, cancel)
+		defer page.Stop()
+		for o := range s.client.ListObjectsIter(ctx, bucket, opts) {
+			page.Stop()
+			if o.Err != nil {
+				yield(Info{}, classify(op, o.Err))
+				return
+			}
+			folder := strings.HasSuffix(o.Key, "/") && o.Size == 0
+			if !o.IsDeleteMarker && !folder && !yield(infoOf(bucket, o.Key, o), nil) {
+				return
+			}
+			page.Reset(s.timeout)
+		}
+		if err := ctx.Err(); err != nil {
+			yield(Info{}, classify(op, err)) // a cancelled listing ends without an error of its own
+		}
+	}
+}
+
+// EnsureBucket creates the bucket if it is not there and, if versioning is true, switches its versioning on; it never
+// switches it off. Both are repeatable.
+func (s *Store) EnsureBucket(ctx context.Context, bucket string, versioning bool) error {
+	const op = "objects.ensure-bucket"
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err := s.client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
+	switch minio.ToErrorResponse(err).Code {
+	case "BucketAlreadyOwnedByYou", "BucketAlreadyExists":
+		err = nil
+	}
+	if err == nil && versioning {
+		err = s.client.EnableVersioning(ctx, bucket)
+	}
+	if err != nil {
+		return classify(op, err)
+	}
+	return nil
+}
+
+// Ping reports whether the store answers and has the bucket. A missing bucket is Permanent (ReasonBucketNotAllowed),
+// refused credentials are Fatal.
+func (s *Store) Ping(ctx context.Context, bucket string) error {
+	const op = "objects.ping"
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	// A listing of one key rather than HEAD: its refusal has a body that says why.
+	for o := range s.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: 1}) {
+		if o.Err != nil {
+			return classify(op, o.Err)
+		}
+		break
+	}
+	if err := ctx.Err(); err != nil {
+		return classify(op, err)
+	}
+	return nil
+}
+
+// exactly asks for the content that ref names and no other. Version "null" is the one that a later upload overwrites,
+// so that there, too, the ETag decides.
+func exactly(ref schema.ObjectRef) minio.GetObjectOptions {
+	var opts minio.GetObjectOptions
+	opts.VersionID = ref.Version
+	if ref.ETag != "" && unversioned(ref.Version) {
+		// SetMatchETag fails only on an empty ETag.
+		_ = opts.SetMatchETag(ref.ETag)
+	}
+	return opts
+}
+
+// unversioned reports whether version names no version of its own; "null" is the protocol's word for that.
+func unversioned(version string) bool { return version == "" || version == "null" }
+
+func infoOf(bucket, key string, o minio.ObjectInfo) Info {
+	i := Info{Ref: resolve(bucket, key, o.VersionID, o.ETag), Size: o.Size, Modified: o.LastModified}
+	for k, v := range o.UserMetadata {
+		if i.Metadata == nil {
+			i.Metadata = make(map[string]string, len(o.UserMetadata))
+		}
+		i.Metadata[strings.ToLower(k)] = v
+	}
+	return i
+}
+
+func resolve(bucket, key, version, etag string) schema.ObjectRef {
+	if unversioned(version) {
+		version = ""
+	}
+	return schema.ObjectRef{Bucket: bucket, Key: key, Version: version, ETag: strings.Trim(etag, `"`)}
+}

@@ -1,0 +1,70 @@
+// Package outcome publishes the one result of a request (invariant 2), the same way from every service.
+package outcome
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// Suffix ends the key of a result object: the key of the image + Suffix. Ingest never takes such an object for an image.
+const Suffix = ".result.json"
+
+// Publisher writes events durably.
+type Publisher interface {
+	Publish(ctx context.Context, topic events.Topic, events ...events.Event) error
+}
+
+// Objects writes result objects.
+type Objects interface {
+	Put(ctx context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error)
+}
+
+// Sink publishes results for one service.
+type Sink struct {
+	Service   string // "worker": becomes the CloudEvents source "facestream/worker"
+	Publisher Publisher
+	Objects   Objects
+	Log       zerolog.Logger
+	Count     func(op schema.Operation, reason schema.Reason) // counts outcomes; may be nil
+}
+
+// Publish writes r, the outcome of job, to the topic of results and, where the job asks for it, beside its first image
+// first, so that whoever sees the event finds the object. nil means durable. trace is the W3C traceparent to hand on.
+func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, trace string) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return schema.Fatal("outcome.publish", err)
+	}
+	if job.ResultObject && len(job.Images) > 0 {
+		image := job.Images[0]
+		_, err := s.Objects.Put(ctx, schema.ObjectRef{Bucket: image.Bucket, Key: image.Key + Suffix}, data, "application/json", nil)
+		if schema.ClassOf(err) == schema.ClassPermanent {
+			s.Log.Warn().Err(err).Msg("the result object cannot be written; the result is published all the same")
+		} else if err != nil {
+			return err
+		}
+	}
+	e := s.Event(events.TypeResult, job, data, trace)
+	if err := s.Publisher.Publish(ctx, events.Results, e); err != nil {
+		return err
+	}
+	if s.Count != nil {
+		s.Count(r.Operation, r.CallStatus.Reason)
+	}
+	return nil
+}
+
+// Event wraps data, which follows from job, as an event with a deterministic id (invariant 3) under the key of the
+// subject, or of the request where there is none.
+func (s *Sink) Event(kind string, job *schema.Job, data []byte, trace string) events.Event {
+	return events.Event{
+		ID: schema.EventID(kind, job.ID), Source: "facestream/" + s.Service, Type: kind,
+		Time: time.Now().UTC(), TraceParent: trace, Key: job.RecordKey(), Data: data,
+	}
+}

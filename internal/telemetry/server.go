@@ -1,0 +1,183 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"facestream/internal/config"
+	"facestream/pkg/schema"
+)
+
+// checkTimeout bounds each check of /readyz. Orchestrators give a probe about a second more.
+const checkTimeout = 2 * time.Second
+
+// Check reports whether something that the process needs is usable. It must end when its context does.
+type Check func(context.Context) error
+
+// Server answers, over HTTP, whether the process lives (/healthz) and can work (/readyz), what it measured (/metrics)
+// and, where that is switched on, what it spends its time on (/debug/pprof). The services of one process share one.
+type Server struct {
+	cfg     config.Telemetry
+	metrics *Metrics
+	log     zerolog.Logger
+
+	mu     sync.Mutex
+	checks map[string]Check
+}
+
+// NewServer returns a server with no checks. It does no I/O.
+func NewServer(cfg config.Telemetry, metrics *Metrics, log zerolog.Logger) *Server {
+	return &Server{cfg: cfg, metrics: metrics, log: log, checks: map[string]Check{}}
+}
+
+// AddCheck makes /readyz depend on check. A second check of the same name takes the place of the first.
+func (s *Server) AddCheck(name string, check Check) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks[name] = check
+}
+
+// Pending makes /readyz answer "not ready" because of name, until [Server.AddCheck] replaces it: for what takes a while
+// to load.
+func (s *Server) Pending(name string) {
+	s.AddCheck(name, func(context.Context) error { return errors.New("not loaded yet") })
+}
+
+// Run listens until ctx ends, then answers what it has begun. With an empty address it only waits. An address that cannot
+// be listened on is fatal.
+func (s *Server) Run(ctx context.Context) error {
+	if s.cfg.Listen == "" {
+		<-ctx.Done()
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("the address %s of telemetry.listen is taken by another process; stop that one, choose another address with --telemetry-listen, or switch the endpoint off with --telemetry-listen='': %w", s.cfg.Listen, err)
+		}
+		return schema.Fatal("telemetry.listen", err)
+	}
+	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	s.log.Debug().Str("address", listener.Addr().String()).Msg("health and metrics are served")
+	select {
+	case err := <-served:
+		return schema.Fatal("telemetry.serve", err)
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
+	defer cancel()
+	if server.Shutdown(end) != nil {
+		server.Close() // a profile may still be running; nobody waits for it
+	}
+	<-served
+	return nil
+}
+
+// Handler answers the paths of the server.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", s.serveReady)
+	mux.Handle("GET /metrics", s.metrics.Handler())
+	if s.cfg.Pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// Readiness is the body of /readyz.
+type Readiness struct {
+	Ready  bool              `json:"ready"`
+	Checks map[string]Status `json:"checks"` // by name
+}
+
+// Status is the outcome of one check.
+type Status struct {
+	OK     bool    `json:"ok"`
+	Error  string  `json:"error,omitempty"`
+	TookMS float64 `json:"took_ms"`
+}
+
+// Readiness runs every check at once, each for at most two seconds. A server without checks is not ready: its services
+// have not begun.
+func (s *Server) Readiness(ctx context.Context) Readiness {
+	s.mu.Lock()
+	checks := make(map[string]Check, len(s.checks))
+	for name, check := range s.checks {
+		checks[name] = check
+	}
+	s.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	out := Readiness{Ready: len(checks) > 0, Checks: make(map[string]Status, len(checks))}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for name, check := range checks {
+		wg.Go(func() {
+			start := time.Now()
+			status := Status{OK: true}
+			if err := check(ctx); err != nil {
+				status = Status{Error: err.Error()}
+			}
+			status.TookMS = float64(time.Since(start).Microseconds()) / 1000
+			mu.Lock()
+			defer mu.Unlock()
+			out.Checks[name] = status
+			out.Ready = out.Ready && status.OK
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// Ready reports what of the checks fails, all of it by name, or nil. It is transient: what is away may come back.
+func (s *Server) Ready(ctx context.Context) error {
+	state := s.Readiness(ctx)
+	if state.Ready {
+		return nil
+	}
+	problems := []error{}
+	for _, name := range slices.Sorted(maps.Keys(state.Checks)) {
+		if status := state.Checks[name]; !status.OK {
+			problems = append(problems, fmt.Errorf("%s: %s", name, status.Error))
+		}
+	}
+	if len(problems) == 0 {
+		problems = append(problems, errors.New("the services have not begun"))
+	}
+	return schema.Transient("telemetry.ready", errors.Join(problems...))
+}
+
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	state := s.Readiness(r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if !state.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(state)
+}

@@ -1,0 +1,540 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"image"
+	"image/color"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/imaging/imagingtest"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
+	"facestream/pkg/schema"
+)
+
+// place returns the folder that the environment variable names, or that lies at the default path relative to the
+// repository's root; without it the test is skipped.
+func place(t testing.TB, variable, fallback string) string {
+	t.Helper()
+	dir := os.Getenv(variable)
+	if dir == "" {
+		dir = filepath.Join(root(t), fallback)
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("SKIPPED: the real networks and photographs were not tested: there is no %s; set %s", dir, variable)
+	}
+	return dir
+}
+
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func dataDir(t testing.TB) string { return place(t, "FACESTREAM_DATA", "../shared/data") }
+
+func openPack(t testing.TB) *models.Pack {
+	t.Helper()
+	mirror := place(t, "FACESTREAM_MODELS_MIRROR", "../shared/models")
+	pack, err := models.Open(filepath.Join(root(t), "packs", "open"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack.Dir = mirror // the mirror has the pack's layout
+	return pack
+}
+
+func library(t testing.TB) string {
+	t.Helper()
+	path, _, err := onnx.FindLibrary(t.Context())
+	if err != nil {
+		t.Skipf("SKIPPED: the real networks were not tested: %v", err)
+	}
+	return path
+}
+
+func openEngine(t testing.TB) *Engine {
+	t.Helper()
+	pack := openPack(t)
+	e, err := Open(t.Context(), Options{Pack: pack, Library: library(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func read(t testing.TB, parts ...string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(parts...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// reference is what tools/reference/reference.py writes.
+type reference struct {
+	LongSide      int     `json:"long_side"`
+	MinConfidence float32 `json:"min_confidence"`
+	Aligned       []struct {
+		File      string `json:"file"`
+		Embedding string `json:"embedding"`
+	} `json:"aligned"`
+	Photos []photo `json:"photos"`
+}
+
+// photo is the best face of one photograph.
+type photo struct {
+	File       string      `json:"file"`
+	Width      int         `json:"width"`
+	Height     int         `json:"height"`
+	Faces      int         `json:"faces"`
+	Box        [4]float32  `json:"box"`
+	Points     [10]float32 `json:"points"`
+	Confidence float32     `json:"confidence"`
+	Embedding  string      `json:"embedding"`
+}
+
+func readReference(t testing.TB) reference {
+	t.Helper()
+	var r reference
+	if err := json.Unmarshal(read(t, "testdata", "reference.json"), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Aligned) != 100 || len(r.Photos) == 0 {
+		t.Fatalf("%d aligned faces and %d photos in the reference", len(r.Aligned), len(r.Photos))
+	}
+	return r
+}
+
+func vector(t testing.TB, encoded string) []float32 {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := schema.DecodeVector(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestEmbeddingsAgreeWithReference(t *testing.T) {
+	data, e, ref := dataDir(t), openEngine(t), readReference(t)
+	worst := float32(1)
+	for _, want := range ref.Aligned {
+		img, err := e.Decode(t.Context(), read(t, data, want.File))
+		if err != nil {
+			t.Fatalf("%s: %v", want.File, err)
+		}
+		got, err := e.Embed(t.Context(), []*imaging.Image{img})
+		if err != nil {
+			t.Fatalf("%s: %v", want.File, err)
+		}
+		cosine := schema.Cosine(got[0].Vector, vector(t, want.Embedding))
+		if worst = min(worst, cosine); cosine < 0.999 {
+			t.Errorf("%s: cosine %.5f with the reference, want at least 0.999", want.File, cosine)
+		}
+	}
+	t.Logf("%d aligned faces, least cosine %.5f", len(ref.Aligned), worst)
+}
+
+func TestPhotosAgreeWithReference(t *testing.T) {
+	data, e, ref := dataDir(t), openEngine(t), readReference(t)
+	worst, furthest := float32(1), 0.0
+	for _, want := range ref.Photos {
+		a, err := e.Analyze(t.Context(), read(t, data, want.File), Params{MinConfidence: ref.MinConfidence, Embed: true})
+		if err != nil {
+			t.Fatalf("%s: %v", want.File, err)
+		}
+		if len(a.Faces) != want.Faces || a.Width != want.Width || a.Height != want.Height {
+			t.Errorf("%s: %d faces in %d×%d, want %d in %d×%d", want.File, len(a.Faces), a.Width, a.Height, want.Faces, want.Width, want.Height)
+			continue
+		}
+		best := a.Faces[0]
+		cosine := schema.Cosine(best.Embedding.Vector, vector(t, want.Embedding))
+		if worst = min(worst, cosine); cosine < 0.995 {
+			t.Errorf("%s: cosine %.5f with the reference, want at least 0.995", want.File, cosine)
+		}
+		// Places agree within one pixel of the scaled picture.
+		unit := math.Max(1, float64(max(a.Width, a.Height))/float64(ref.LongSide))
+		got := []float32{best.Box.TopLeft.X, best.Box.TopLeft.Y, best.Box.BottomRight.X, best.Box.BottomRight.Y}
+		for _, p := range best.Points {
+			got = append(got, p.X, p.Y)
+		}
+		for i, w := range append(want.Box[:], want.Points[:]...) {
+			off := math.Abs(float64(got[i]-w)) / unit
+			if furthest = math.Max(furthest, off); off > 1 {
+				t.Errorf("%s: coordinate %d is %.2f, the reference's %.2f", want.File, i, got[i], w)
+			}
+		}
+		if d := best.Confidence - want.Confidence; d < -0.02 || d > 0.02 {
+			t.Errorf("%s: confidence %.3f, the reference's %.3f", want.File, best.Confidence, want.Confidence)
+		}
+	}
+	t.Logf("%d photos, least cosine %.5f, largest distance %.3f px of the scaled picture", len(ref.Photos), worst, furthest)
+}
+
+func TestSmallAlignedCropsHaveAFace(t *testing.T) {
+	data, e, ref := dataDir(t), openEngine(t), readReference(t)
+	for _, r := range ref.Aligned {
+		a, err := e.Analyze(t.Context(), read(t, data, r.File), Params{})
+		if err != nil || len(a.Faces) == 0 {
+			t.Errorf("%s: %+v, %v; want a face that fills 112 × 112 to be found without enlarging", r.File, a, err)
+		}
+	}
+}
+
+// Every row must get the answer that it would get alone, in whatever company and however many calls run at once.
+func TestRowsAreIndependent(t *testing.T) {
+	data, e, ref := dataDir(t), openEngine(t), readReference(t)
+	var images []*imaging.Image
+	var alone []schema.Embedding
+	for _, r := range ref.Aligned[:6] {
+		img, err := e.Decode(t.Context(), read(t, data, r.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := e.Embed(t.Context(), []*imaging.Image{img})
+		if err != nil {
+			t.Fatal(err)
+		}
+		images, alone = append(images, img), append(alone, one[0])
+	}
+	together, err := e.Embed(t.Context(), images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range alone {
+		if c := schema.Cosine(alone[i].Vector, together[i].Vector); c < 0.99999 {
+			t.Errorf("row %d: cosine %.6f between alone and in company", i, c)
+		}
+	}
+
+	// The detector allows any number of rows: two different pictures of one size.
+	m := e.pack.Models[models.RoleDetector]
+	net, err := e.runtime.Load(e.pack.Path(m), onnx.SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []onnx.Tensor
+	for _, img := range images {
+		row := onnx.Tensor{Shape: []int64{3, 128, 128}, Data: make([]float32, 3*128*128)}
+		img.Planes(row.Data, 128, 128, imaging.Normalisation{BGR: true, Scale: 1, Std: [3]float32{1, 1, 1}})
+		rows = append(rows, row)
+	}
+	company := net.Run(t.Context(), rows)
+	for i, row := range rows {
+		single := net.Run(t.Context(), []onnx.Tensor{row})[0]
+		if err := errors.Join(single.Err, company[i].Err); err != nil {
+			t.Fatal(err)
+		}
+		for o := range single.Outputs {
+			for k, v := range single.Outputs[o].Data {
+				if d := math.Abs(float64(v - company[i].Outputs[o].Data[k])); d > 1e-4 {
+					t.Fatalf("row %d, output %s[%d]: %g apart in company", i, net.Outputs()[o], k, d)
+				}
+			}
+		}
+	}
+}
+
+func TestAnalyzeConcurrently(t *testing.T) {
+	data, e, ref := dataDir(t), openEngine(t), readReference(t)
+	var files [][]byte
+	var alone []*Analysis
+	slices.SortFunc(ref.Photos, func(a, b photo) int { return a.Width*a.Height - b.Width*b.Height })
+	for _, p := range ref.Photos[:4] { // small ones: the race detector makes decoding slow
+		file := read(t, data, p.File)
+		a, err := e.Analyze(t.Context(), file, Params{Embed: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, alone = append(files, file), append(alone, a)
+	}
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			want := alone[i%len(alone)]
+			got, err := e.Analyze(t.Context(), files[i%len(files)], Params{Embed: true})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if diff := cmp.Diff(want.Faces, got.Faces); diff != "" {
+				t.Errorf("photo %d among others differs from itself alone: %d against %d faces", i%len(files), len(got.Faces), len(want.Faces))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAnalyze(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	group := read(t, data, "faces", "group_t1.jpg")
+	all, err := e.Analyze(t.Context(), group, Params{})
+	if err != nil || len(all.Faces) != 6 {
+		t.Fatalf("%d faces in the group photo, %v; want 6", len(all.Faces), err)
+	}
+	for _, f := range all.Faces {
+		if f.Embedding != nil {
+			t.Error("an embedding that nobody asked for")
+		}
+	}
+	if diff := cmp.Diff([]string{"decode", "detect"}, stages(all)); diff != "" {
+		t.Error(diff)
+	}
+	one, err := e.Analyze(t.Context(), group, Params{Strategy: BiggestFace, Embed: true})
+	if err != nil || len(one.Faces) != 1 || one.Faces[0].Embedding.Model != e.EmbeddingModel() {
+		t.Fatalf("%+v, %v", one, err)
+	}
+	if diff := cmp.Diff([]string{"align", "decode", "detect", "embed"}, stages(one)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(e.Models(), one.Models); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(one.Faces[0].Embedding.Vector); n != 128 {
+		t.Errorf("%d components", n)
+	}
+	if _, ok := e.Thresholds()["med"]; !ok {
+		t.Errorf("thresholds %v", e.Thresholds())
+	}
+	if _, err := e.Analyze(t.Context(), group, Params{Strategy: 4}); schema.ReasonOf(err) != schema.ReasonInvalidConfiguration {
+		t.Errorf("strategy 4: %v", err)
+	}
+}
+
+func stages(a *Analysis) []string {
+	var names []string
+	for name := range a.Timings {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestAnalyzeHostile(t *testing.T) {
+	e := openEngine(t)
+	for _, c := range imagingtest.Hostile() {
+		a, err := e.Analyze(t.Context(), c.Data, Params{Embed: true})
+		if schema.ReasonOf(err) != c.WantReason || (c.WantReason == "") != (err == nil) {
+			t.Errorf("%s: %v, want reason %q", c.Name, err, c.WantReason)
+		}
+		if err == nil && len(a.Faces) != 0 {
+			t.Errorf("%s: %d faces found", c.Name, len(a.Faces))
+		}
+	}
+}
+
+// A camera held sideways stores the picture turned and says so; the faces' places are those of the upright picture.
+func TestAnalyzeTurned(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	file := read(t, data, "faces", "pairs", "img5.jpg")
+	want, err := e.Analyze(t.Context(), file, Params{Strategy: BestConfidence, Embed: true})
+	if err != nil || len(want.Faces) != 1 {
+		t.Fatal(want, err)
+	}
+	img, err := e.Decode(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := image.NewNRGBA(image.Rect(0, 0, img.Height, img.Width)) // turned by 90° to the left
+	for y := range img.Height {
+		for x := range img.Width {
+			p := img.Pix[3*(y*img.Width+x):]
+			stored.SetNRGBA(y, img.Width-1-x, color.NRGBA{R: p[0], G: p[1], B: p[2], A: 0xff})
+		}
+	}
+	got, err := e.Analyze(t.Context(), imagingtest.WithEXIF(imagingtest.JPEG(stored), 6), Params{Strategy: BestConfidence, Embed: true})
+	if err != nil || len(got.Faces) != 1 || got.Width != want.Width || got.Height != want.Height {
+		t.Fatalf("%+v, %v; want one face in %d × %d", got, err, want.Width, want.Height)
+	}
+	if diff := cmp.Diff(want.Faces[0].Face, got.Faces[0].Face, cmpopts.EquateApprox(0, 2)); diff != "" {
+		t.Error(diff)
+	}
+	if c := schema.Cosine(want.Faces[0].Embedding.Vector, got.Faces[0].Embedding.Vector); c < 0.98 { // JPEG twice
+		t.Errorf("cosine %.4f between the two ways of storing one picture", c)
+	}
+}
+
+func TestRoleAbsent(t *testing.T) {
+	for _, role := range []models.Role{models.RoleDetector, models.RoleEmbedding} {
+		pack := *openPack(t)
+		pack.Models = map[models.Role]models.Model{}
+		for r, m := range openPack(t).Models {
+			if r != role {
+				pack.Models[r] = m
+			}
+		}
+		e, err := Open(t.Context(), Options{Pack: &pack, Library: library(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		_, err = e.Analyze(t.Context(), imagingtest.PNG(imagingtest.Gradient(8, 8)), Params{Embed: true})
+		if schema.ReasonOf(err) != schema.ReasonRoleAbsent || !bytes.Contains([]byte(err.Error()), []byte(role)) {
+			t.Errorf("%s: %v", role, err)
+		}
+		if (role == models.RoleEmbedding) != (e.EmbeddingModel() == "" && len(e.Thresholds()) == 0) {
+			t.Errorf("without %s the embedding model is %q", role, e.EmbeddingModel())
+		}
+	}
+}
+
+func TestOpenFails(t *testing.T) {
+	if _, err := Open(t.Context(), Options{}); schema.ClassOf(err) != schema.ClassFatal {
+		t.Errorf("no pack: %v", err)
+	}
+	pack := *openPack(t)
+	pack.Dir = t.TempDir()
+	if _, err := Open(t.Context(), Options{Pack: &pack, Library: library(t)}); schema.ClassOf(err) != schema.ClassFatal {
+		t.Errorf("no files: %v", err)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	f := func(side, confidence float32) face.Face {
+		return face.Face{Box: schema.BoxF{BottomRight: schema.PointF{X: side, Y: side}}, Confidence: confidence}
+	}
+	faces := []face.Face{f(10, 0.9), f(20, 0.8), f(21, 0.5), f(1, 0.4)}
+	for s, want := range map[Strategy][]face.Face{
+		MultipleFaces: faces, BestConfidence: faces[:1], BiggestFace: faces[2:3], SingleFaceHybrid: faces[1:2],
+	} {
+		if diff := cmp.Diff(want, s.Select(faces)); diff != "" {
+			t.Errorf("strategy %d: %s", s, diff)
+		}
+		if got := s.Select(nil); len(got) != 0 {
+			t.Errorf("strategy %d of nothing: %v", s, got)
+		}
+	}
+}
+
+// The example of the documentation works: from a folder with a pack and a photo to what it prints.
+func TestExample(t *testing.T) {
+	data, pack := dataDir(t), openPack(t)
+	t.Setenv(onnx.EnvLibrary, library(t))
+	manifest, err := filepath.Abs("../../packs/open/pack.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	links := map[string]string{
+		filepath.Join(dir, "packs/open/pack.yaml"): manifest,
+		filepath.Join(dir, "packs/open/detector"):  filepath.Join(pack.Dir, "detector"),
+		filepath.Join(dir, "packs/open/embedding"): filepath.Join(pack.Dir, "embedding"),
+		filepath.Join(dir, "portrait.jpg"):         filepath.Join(data, "faces/pairs/img1.jpg"),
+		filepath.Join(dir, "another-portrait.jpg"): filepath.Join(data, "faces/pairs/img2.jpg"),
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "packs/open"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range links {
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	stdout := os.Stdout
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stdout = w
+	Example()
+	os.Stdout = stdout
+	w.Close()
+	var out bytes.Buffer
+	if _, err := out.ReadFrom(r); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "portrait.jpg: 1 face, 128 components\nanother-portrait.jpg: 1 face, 128 components\nthe same person: true\n"; got != want {
+		t.Errorf("the example prints\n%s\nwant\n%s", got, want)
+	}
+}
+
+func benchmarkImage(b *testing.B, e *Engine) (*imaging.Image, []byte) {
+	b.Helper()
+	file := read(b, dataDir(b), "faces", "pairs", "img2.jpg") // 1536 × 1152
+	img, err := e.Decode(b.Context(), file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return img, file
+}
+
+// parallel runs f on all cores at once, as the worker does, and reports images a second.
+func parallel(b *testing.B, f func(context.Context) error) {
+	b.ReportAllocs()
+	b.SetParallelism(1)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := f(b.Context()); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "images/s")
+	b.ReportMetric(float64(runtime.GOMAXPROCS(0)), "threads")
+}
+
+func BenchmarkDetect(b *testing.B) {
+	e := openEngine(b)
+	img, _ := benchmarkImage(b, e)
+	parallel(b, func(ctx context.Context) error {
+		_, err := e.Detect(ctx, img, 0)
+		return err
+	})
+}
+
+func BenchmarkEmbed(b *testing.B) {
+	e := openEngine(b)
+	img, _ := benchmarkImage(b, e)
+	faces, err := e.Detect(b.Context(), img, 0)
+	if err != nil || len(faces) == 0 {
+		b.Fatal(faces, err)
+	}
+	parallel(b, func(ctx context.Context) error {
+		aligned, err := face.Align(img, faces[0].Points)
+		if err != nil {
+			return err
+		}
+		_, err = e.Embed(ctx, []*imaging.Image{aligned})
+		return err
+	})
+}
+
+func BenchmarkAnalyze(b *testing.B) {
+	e := openEngine(b)
+	_, file := benchmarkImage(b, e)
+	parallel(b, func(ctx context.Context) error {
+		_, err := e.Analyze(ctx, file, Params{Strategy: BestConfidence, Embed: true})
+		return err
+	})
+}

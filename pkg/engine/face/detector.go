@@ -1,0 +1,218 @@
+package face
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
+	"facestream/pkg/schema"
+)
+
+// The thresholds that a YuNet's manifest must have.
+const (
+	// ThresholdConfidence is the confidence, 0..1, from which a cell counts as a face where the caller names none.
+	ThresholdConfidence = "confidence"
+	// ThresholdNMS is the intersection over union, 0..1, above which the weaker of two boxes is taken for the same face.
+	ThresholdNMS = "nms"
+)
+
+// maxCandidates is how many cells take part in the comparison of boxes with each other, whose cost is quadratic: top_k of
+// OpenCV's FaceDetectorYN (modules/objdetect/include/opencv2/objdetect/face.hpp), which ships the same networks.
+const maxCandidates = 5000
+
+// strides of YuNet's three feature maps, in input pixels (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector",
+// Machine Intelligence Research 20, 2023, section 3).
+var strides = [3]int{8, 16, 32}
+
+// Detector finds faces with YuNet. It is safe for concurrent use.
+type Detector struct {
+	net           onnx.Network
+	input         models.Input
+	longSide      int
+	minConfidence float32
+	maxOverlap    float32
+	outputs       [3]heads
+	buffers       sync.Pool // *[]float32, the input planes: megabytes that every call needs and Network.Run does not keep
+}
+
+// heads are the positions, among the network's outputs, of one stride's four maps.
+type heads struct{ cls, obj, bbox, kps int }
+
+// NewDetector drives net as m describes it. longSide is the long side in pixels that pictures are scaled down to; 0 takes the
+// manifest's. A network of fixed size ignores it. An architecture that is not "yunet", a network without YuNet's outputs
+// and a manifest without its thresholds are Fatal errors.
+func NewDetector(net onnx.Network, m models.Model, longSide int) (*Detector, error) {
+	const op = "face.detector"
+	if m.Architecture != "yunet" {
+		return nil, schema.Fatal(op, fmt.Errorf("%s has the architecture %q; detectors of the architecture \"yunet\" can be decoded", m.Name, m.Architecture))
+	}
+	for _, name := range []string{ThresholdConfidence, ThresholdNMS} {
+		if _, ok := m.Thresholds[name]; !ok {
+			return nil, schema.Fatal(op, fmt.Errorf("%s: its manifest lacks the threshold %q", m.Name, name))
+		}
+	}
+	d := &Detector{
+		net: net, input: m.Input, longSide: cmp.Or(longSide, m.Input.LongSide),
+		minConfidence: m.Thresholds[ThresholdConfidence].Value, maxOverlap: m.Thresholds[ThresholdNMS].Value,
+	}
+	if d.longSide <= 0 && m.Input.Width == 0 {
+		return nil, schema.Fatal(op, fmt.Errorf("%s: neither the caller nor the manifest names a long side above 0", m.Name))
+	}
+	names := net.Outputs()
+	for i, stride := range strides {
+		for _, head := range []struct {
+			name string
+			at   *int
+		}{{"cls", &d.outputs[i].cls}, {"obj", &d.outputs[i].obj}, {"bbox", &d.outputs[i].bbox}, {"kps", &d.outputs[i].kps}} {
+			name := fmt.Sprintf("%s_%d", head.name, stride)
+			if *head.at = slices.Index(names, name); *head.at < 0 {
+				return nil, schema.Fatal(op, fmt.Errorf("%s has no output %q: it is no YuNet", m.Name, name))
+			}
+		}
+	}
+	d.buffers.New = func() any { return new([]float32) }
+	return d, nil
+}
+
+// Detect returns the faces of at least minConfidence, 0..1 (0 stands for the manifest's), best first; equals from
+// top to bottom, then from left to right.
+func (d *Detector) Detect(ctx context.Context, img *imaging.Image, minConfidence float32) ([]Face, error) {
+	const op = "face.detect"
+	minConfidence = cmp.Or(minConfidence, d.minConfidence)
+	g := d.geometry(img.Width, img.Height)
+	scaled := img.Resize(g.width, g.height)
+
+	buffer := d.buffers.Get().(*[]float32)
+	defer d.buffers.Put(buffer)
+	*buffer = slices.Grow((*buffer)[:0], 3*g.paddedWidth*g.paddedHeight)[:3*g.paddedWidth*g.paddedHeight]
+	scaled.Planes(*buffer, g.paddedWidth, g.paddedHeight, normalisation(d.input))
+
+	row := onnx.Tensor{Shape: []int64{3, int64(g.paddedHeight), int64(g.paddedWidth)}, Data: *buffer}
+	result := d.net.Run(ctx, []onnx.Tensor{row})[0]
+	if result.Err != nil {
+		return nil, fmt.Errorf("%s: %w", op, result.Err)
+	}
+	var candidates []Face
+	for i, stride := range strides {
+		found, err := decode(result.Outputs, d.outputs[i], stride, g.paddedWidth/stride, g.paddedHeight/stride, minConfidence)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", op, err)
+		}
+		candidates = append(candidates, found...)
+	}
+	faces := suppress(candidates, d.maxOverlap)
+	sx, sy := float32(img.Width)/float32(g.width), float32(img.Height)/float32(g.height)
+	for i := range faces {
+		f := &faces[i]
+		for _, p := range []*schema.PointF{&f.Box.TopLeft, &f.Box.BottomRight, &f.Points[0], &f.Points[1], &f.Points[2], &f.Points[3], &f.Points[4]} {
+			p.X, p.Y = p.X*sx, p.Y*sy
+		}
+	}
+	return faces, nil
+}
+
+// geometry is the size a picture is scaled to and the size it is padded to, in pixels; the padding is right and below.
+type geometry struct{ width, height, paddedWidth, paddedHeight int }
+
+// geometry keeps the picture's proportions. A picture is only ever made smaller: YuNet finds the face that fills a picture of
+// 112 × 112 as it is, and enlarging found no more.
+func (d *Detector) geometry(width, height int) geometry {
+	in := d.input
+	if in.Width > 0 {
+		scale := min(float64(in.Width)/float64(width), float64(in.Height)/float64(height), 1)
+		return geometry{scaledSide(width, scale), scaledSide(height, scale), in.Width, in.Height}
+	}
+	scale := min(float64(d.longSide)/float64(max(width, height)), 1)
+	g := geometry{width: scaledSide(width, scale), height: scaledSide(height, scale)}
+	// The coarsest map's stride is the least that both sides must be a multiple of.
+	multiple := max(in.Multiple, strides[len(strides)-1])
+	g.paddedWidth = (g.width + multiple - 1) / multiple * multiple
+	g.paddedHeight = (g.height + multiple - 1) / multiple * multiple
+	return g
+}
+
+func scaledSide(side int, scale float64) int { return max(int(math.Round(float64(side)*scale)), 1) }
+
+// decode reads one stride's maps, of columns × rows cells, into faces in pixels of the padded input. For the cell (c, r)
+// with stride s: score = √(cls·obj); centre = (c+dx, r+dy)·s; size = (e^dw, e^dh)·s; point = (c+kx, r+ky)·s
+// (libfacedetection.train, mmdet/models/dense_heads/yunet_head.py; OpenCV, modules/objdetect/src/face_detect.cpp,
+// postProcess).
+func decode(outputs []onnx.Tensor, h heads, stride, columns, rows int, minConfidence float32) ([]Face, error) {
+	cells := columns * rows
+	var maps [4][]float32
+	for i, want := range [4]struct{ output, values int }{{h.cls, 1}, {h.obj, 1}, {h.bbox, 4}, {h.kps, 10}} {
+		maps[i] = outputs[want.output].Data
+		if len(maps[i]) != cells*want.values {
+			return nil, fmt.Errorf("stride %d: the detector answered %d values for %d cells of %d", stride, len(maps[i]), cells, want.values)
+		}
+	}
+	cls, obj, bbox, kps := maps[0], maps[1], maps[2], maps[3]
+	floor := minConfidence * minConfidence
+	s := float32(stride)
+	var faces []Face
+	for i := range cells {
+		product := min(max(cls[i], 0), 1) * min(max(obj[i], 0), 1)
+		if product != product {
+			return nil, errors.New("the detector answered NaN")
+		}
+		if product < floor {
+			continue
+		}
+		c, r := float32(i%columns), float32(i/columns)
+		b, k := bbox[4*i:][:4], kps[10*i:][:10]
+		cx, cy := (c+b[0])*s, (r+b[1])*s
+		w, height := exp(b[2])*s, exp(b[3])*s
+		f := Face{
+			Box:        schema.BoxF{TopLeft: schema.PointF{X: cx - w/2, Y: cy - height/2}, BottomRight: schema.PointF{X: cx + w/2, Y: cy + height/2}},
+			Confidence: float32(math.Sqrt(float64(product))),
+		}
+		sum := cx + cy + w + height
+		for p := range f.Points {
+			f.Points[p] = schema.PointF{X: (c + k[2*p]) * s, Y: (r + k[2*p+1]) * s}
+			sum += f.Points[p].X + f.Points[p].Y
+		}
+		if math.IsNaN(float64(sum)) || math.IsInf(float64(sum), 0) {
+			return nil, errors.New("the detector answered a face without a finite place")
+		}
+		faces = append(faces, f)
+	}
+	return faces, nil
+}
+
+func exp(v float32) float32 { return float32(math.Exp(float64(v))) }
+
+// suppress sorts faces best first and drops each whose intersection over union with a better one exceeds maxOverlap: greedy
+// non-maximum suppression.
+func suppress(faces []Face, maxOverlap float32) []Face {
+	slices.SortFunc(faces, func(a, b Face) int {
+		return cmp.Or(
+			cmp.Compare(b.Confidence, a.Confidence),
+			cmp.Compare(a.Box.TopLeft.Y, b.Box.TopLeft.Y),
+			cmp.Compare(a.Box.TopLeft.X, b.Box.TopLeft.X),
+		)
+	})
+	kept := faces[:0]
+	for _, f := range faces[:min(len(faces), maxCandidates)] {
+		if !slices.ContainsFunc(kept, func(k Face) bool { return overlap(k, f) > maxOverlap }) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// overlap is the intersection over union of two boxes, 0..1.
+func overlap(a, b Face) float32 {
+	w := min(a.Box.BottomRight.X, b.Box.BottomRight.X) - max(a.Box.TopLeft.X, b.Box.TopLeft.X)
+	h := min(a.Box.BottomRight.Y, b.Box.BottomRight.Y) - max(a.Box.TopLeft.Y, b.Box.TopLeft.Y)
+	if w <= 0 || h <= 0 {
+		return 0
+	}
+	return w * h / (a.Area() + b.Area() - w*h)
+}

@@ -1,0 +1,33 @@
+// Package face finds the faces in a picture, brings them into the pose that embedding networks were trained on, and
+// embeds them.
+//
+// The stages are separate values over the port onnx.Network: [Detector], [Align], [Embedder]. All are safe for concurrent
+// use. A network that fails is an error; a picture without a face is an empty list.
+package face
+
+import (
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// Face is one detected face, in pixels of the upright picture: the origin is its top left corner, x to the right, y down.
+type Face struct {
+	// Box encloses the face from forehead to chin. It reaches beyond the picture where the face does.
+	Box schema.BoxF
+	// Points are eye, eye, nose tip, mouth corner, mouth corner: of each pair the one on the picture's left comes first
+	// when the head is upright (the person's right).
+	Points [5]schema.PointF
+	// Confidence that this is a face, 0..1, as the detector scores it.
+	Confidence float32
+}
+
+// Area is the box's area in square pixels.
+func (f Face) Area() float32 {
+	return max(f.Box.BottomRight.X-f.Box.TopLeft.X, 0) * max(f.Box.BottomRight.Y-f.Box.TopLeft.Y, 0)
+}
+
+// normalisation is how a manifest says that pixels become the network's input.
+func normalisation(in models.Input) imaging.Normalisation {
+	return imaging.Normalisation{BGR: in.Colour == "bgr", Scale: in.Scale, Mean: in.Mean, Std: in.Std}
+}

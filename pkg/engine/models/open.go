@@ -1,0 +1,267 @@
+package models
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"facestream/pkg/schema"
+)
+
+// ManifestFile is the manifest's name in a pack's folder.
+const ManifestFile = "pack.yaml"
+
+// Roles are all roles, in the order in which they are listed to people.
+func Roles() []Role {
+	return []Role{RoleDetector, RoleEmbedding, RoleLandmarks, RolePose, RoleLiveness, RoleAge, RoleAttributes,
+		RoleSegmentation, RoleDocument, RoleText}
+}
+
+// Open reads the manifest in the folder dir. It reads no network and checks no hash; Verify does. A manifest with
+// problems is a Fatal error that names each of them.
+func Open(dir string) (*Pack, error) {
+	path := filepath.Join(dir, ManifestFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, schema.Fatal("models.open", err)
+	}
+	pack, err := parse(text)
+	if err != nil {
+		return nil, schema.Fatal("models.open", fmt.Errorf("%s: %w", path, err))
+	}
+	pack.Dir = dir
+	return pack, nil
+}
+
+// Parse reads a manifest that lies in no folder yet; the pack's Dir is empty. Its errors are those of Open.
+func Parse(manifest []byte) (*Pack, error) {
+	pack, err := parse(manifest)
+	if err != nil {
+		return nil, schema.Fatal("models.parse", err)
+	}
+	return pack, nil
+}
+
+// The manifest as it is written; docs/model-packs.md describes it.
+type (
+	packYAML struct {
+		Name        string             `yaml:"name"`
+		Version     string             `yaml:"version"`
+		Description string             `yaml:"description"`
+		Models      map[Role]modelYAML `yaml:"models"`
+		Absent      map[Role]string    `yaml:"absent"`
+	}
+	modelYAML struct {
+		Name         string                   `yaml:"name"`
+		File         string                   `yaml:"file"`
+		SHA256       string                   `yaml:"sha256"`
+		Bytes        int64                    `yaml:"bytes"`
+		Source       string                   `yaml:"source"`
+		Licence      string                   `yaml:"licence"`
+		LicenceNote  string                   `yaml:"licence_note"`
+		Architecture string                   `yaml:"architecture"`
+		Batch        int                      `yaml:"batch"`
+		Input        inputYAML                `yaml:"input"`
+		Thresholds   map[string]thresholdYAML `yaml:"thresholds"`
+	}
+	inputYAML struct {
+		Width    int       `yaml:"width"`
+		Height   int       `yaml:"height"`
+		Multiple int       `yaml:"multiple"`
+		LongSide int       `yaml:"long_side"`
+		Colour   string    `yaml:"colour"`
+		Scale    float32   `yaml:"scale"`
+		Mean     []float32 `yaml:"mean"`
+		Std      []float32 `yaml:"std"`
+	}
+	thresholdYAML struct {
+		Value      *float32 `yaml:"value"`
+		Evaluation string   `yaml:"evaluation"`
+		Source     string   `yaml:"source"`
+	}
+)
+
+// problems collects what is wrong with a manifest, each with the place where it is.
+type problems []error
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
+
+func parse(text []byte) (*Pack, error) {
+	var written packYAML
+	var found problems
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	err := decoder.Decode(&written)
+	var types *yaml.TypeError
+	switch {
+	case errors.As(err, &types):
+		// What could be decoded is checked as well, so that one reading shows every problem.
+		for _, problem := range types.Errors {
+			found.add("%s", problem)
+		}
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("the manifest is empty")
+	case err != nil:
+		return nil, err
+	}
+	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
+		found.add("more than one YAML document")
+	}
+	if !packName.MatchString(written.Name) {
+		found.add("name: %q is not %s", written.Name, packName)
+	}
+	if written.Version == "" {
+		found.add("version: missing")
+	}
+	pack := &Pack{Name: written.Name, Version: written.Version, Description: written.Description,
+		Models: map[Role]Model{}, Absent: map[Role]string{}}
+	for _, role := range slices.Sorted(maps.Keys(written.Models)) {
+		pack.Models[role] = written.Models[role].model(role, &found)
+	}
+	for _, role := range slices.Sorted(maps.Keys(written.Absent)) {
+		reason := written.Absent[role]
+		if reason == "" {
+			found.add("absent.%s: the reason is missing", role)
+		}
+		pack.Absent[role] = reason
+	}
+	found.addRoles(pack)
+	found.addFiles(pack)
+	return pack, errors.Join(found...)
+}
+
+// addRoles finds the roles that are unknown, or are not exactly one of filled and declared absent.
+func (p *problems) addRoles(pack *Pack) {
+	known := Roles()
+	for _, role := range slices.Sorted(maps.Keys(pack.Models)) {
+		if !slices.Contains(known, role) {
+			p.add("models.%s: unknown role, not one of %v", role, known)
+		}
+	}
+	for _, role := range slices.Sorted(maps.Keys(pack.Absent)) {
+		if !slices.Contains(known, role) {
+			p.add("absent.%s: unknown role, not one of %v", role, known)
+		}
+	}
+	for _, role := range known {
+		_, filled := pack.Models[role]
+		_, absent := pack.Absent[role]
+		switch {
+		case filled && absent:
+			p.add("absent.%s: the role is under models too", role)
+		case !filled && !absent:
+			p.add("%s: neither under models nor, with the reason, under absent", role)
+		}
+	}
+}
+
+// addFiles finds two roles that claim one file with different contents.
+func (p *problems) addFiles(pack *Pack) {
+	hashes := map[string]string{}
+	for _, m := range pack.models() {
+		if h, ok := hashes[m.File]; ok && h != m.SHA256 {
+			p.add("models.%s.file: %q has another sha256 under another role", m.Role, m.File)
+		}
+		hashes[m.File] = m.SHA256
+	}
+}
+
+var (
+	packName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	modelName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+)
+
+func (w modelYAML) model(role Role, found *problems) Model {
+	at := func(field, format string, args ...any) {
+		found.add("models.%s.%s: %s", role, field, fmt.Sprintf(format, args...))
+	}
+	if !modelName.MatchString(w.Name) {
+		at("name", "%q is not %s", w.Name, modelName)
+	}
+	if !filepath.IsLocal(filepath.FromSlash(w.File)) || strings.Contains(w.File, `\`) {
+		at("file", "%q is not a path with slashes inside the pack's folder", w.File)
+	}
+	if sum, err := hex.DecodeString(w.SHA256); err != nil || len(sum) != 32 || strings.ToLower(w.SHA256) != w.SHA256 {
+		at("sha256", "%q is not 64 lower-case hex digits", w.SHA256)
+	}
+	if w.Bytes <= 0 {
+		at("bytes", "%d, and must be the size of the file", w.Bytes)
+	}
+	if u, err := url.Parse(w.Source); err != nil || u.Scheme != "https" || u.Host == "" {
+		at("source", "%q is not an https address", w.Source)
+	}
+	if w.Licence == "" {
+		at("licence", "missing")
+	}
+	if w.Architecture == "" {
+		at("architecture", "missing")
+	}
+	if w.Batch < 0 {
+		at("batch", "%d, and must be 0 (any number of rows a call) or more", w.Batch)
+	}
+	m := Model{Role: role, Name: w.Name, File: w.File, SHA256: w.SHA256, Bytes: w.Bytes, Source: w.Source,
+		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch,
+		Input: w.Input.input(at), Thresholds: map[string]Threshold{}}
+	for _, name := range slices.Sorted(maps.Keys(w.Thresholds)) {
+		t := w.Thresholds[name]
+		if t.Value == nil {
+			at("thresholds."+name, "value is missing")
+			continue
+		}
+		if t.Evaluation == "" {
+			at("thresholds."+name, "evaluation is missing: a number without its measurement is not a threshold")
+		}
+		if t.Source == "" {
+			at("thresholds."+name, "source is missing: who measured it")
+		}
+		m.Thresholds[name] = Threshold{Value: *t.Value, Evaluation: t.Evaluation, Source: t.Source}
+	}
+	return m
+}
+
+func (w inputYAML) input(at func(field, format string, args ...any)) Input {
+	in := Input{Width: w.Width, Height: w.Height, Multiple: w.Multiple, LongSide: w.LongSide, Colour: w.Colour,
+		Scale: w.Scale}
+	fixed := w.Width > 0 && w.Height > 0 && w.Multiple == 0 && w.LongSide == 0
+	free := w.Width == 0 && w.Height == 0 && w.Multiple > 0 && w.LongSide > 0
+	if !fixed && !free {
+		at("input", "needs either width and height, or multiple and long_side, all above 0")
+	}
+	if w.Colour != "rgb" && w.Colour != "bgr" {
+		at("input.colour", "%q is neither rgb nor bgr", w.Colour)
+	}
+	if w.Scale <= 0 {
+		at("input.scale", "%v, and must be above 0", w.Scale)
+	}
+	if len(w.Mean) != 3 {
+		at("input.mean", "needs 3 numbers")
+	}
+	if len(w.Std) != 3 || slices.Contains(w.Std, 0) {
+		at("input.std", "needs 3 numbers, none of them 0")
+	}
+	copy(in.Mean[:], w.Mean)
+	copy(in.Std[:], w.Std)
+	return in
+}
+
+// models are the pack's models in the order of Roles.
+func (p *Pack) models() []Model {
+	var all []Model
+	for _, role := range Roles() {
+		if m, ok := p.Models[role]; ok {
+			all = append(all, m)
+		}
+	}
+	return all
+}

@@ -1,0 +1,76 @@
+// Package models reads model packs and gets their files onto the machine. A pack is a folder of networks with a manifest,
+// pack.yaml, that says which role each network fills, what it is fed, under which licence it is used, and which thresholds
+// belong to it together with the evaluation that measured them. docs/model-packs.md describes the manifest.
+package models
+
+import (
+	"path/filepath"
+
+	"facestream/pkg/schema"
+)
+
+// Role is what a network is for.
+type Role string
+
+// The roles that a pack may fill.
+const (
+	RoleDetector     Role = "detector"
+	RoleEmbedding    Role = "embedding"
+	RoleLandmarks    Role = "landmarks"
+	RolePose         Role = "pose"
+	RoleLiveness     Role = "liveness"
+	RoleAge          Role = "age"
+	RoleAttributes   Role = "attributes"
+	RoleSegmentation Role = "segmentation"
+	RoleDocument     Role = "document"
+	RoleText         Role = "text"
+)
+
+// Pack is a folder of networks with their manifest, pack.yaml. A role that Models lacks stands in Absent with the reason.
+type Pack struct {
+	Name        string
+	Version     string
+	Description string
+	Dir         string // the folder that Model.File is relative to
+	Models      map[Role]Model
+	Absent      map[Role]string
+}
+
+// Model is one network of a pack.
+type Model struct {
+	Role         Role
+	Name         string // "mobilefacenet"
+	File         string // relative to the pack's folder, with slashes
+	SHA256       string // of the file, hex
+	Bytes        int64
+	Source       string // public URL
+	Licence      string // SPDX identifier
+	LicenceNote  string
+	Architecture string // names the decoder: "yunet", "arcface"
+	Batch        int    // rows per call that the file allows; 0: any number
+	Input        Input
+	Thresholds   map[string]Threshold
+}
+
+// ID is the name that results and collections carry: Name @ the first 8 hex digits of SHA256.
+func (m Model) ID() schema.ModelID { return schema.ModelID(m.Name + "@" + m.SHA256[:8]) }
+
+// Path is where the file lies on this machine.
+func (p *Pack) Path(m Model) string { return filepath.Join(p.Dir, filepath.FromSlash(m.File)) }
+
+// Input is what the network is fed: planes in the order of Colour, each value (pixel·Scale − Mean) / Std, pixel 0..255.
+type Input struct {
+	Width, Height int // 0: any multiple of Multiple
+	Multiple      int
+	LongSide      int    // default long side in pixels that an image is scaled to, 0: fixed Width × Height
+	Colour        string // "rgb" or "bgr"
+	Scale         float32
+	Mean, Std     [3]float32
+}
+
+// Threshold is a number with the evaluation that measured it.
+type Threshold struct {
+	Value      float32
+	Evaluation string // data, protocol and error rate, for instance "LFW 10-fold pairs: TAR 98.73 % at FAR 1e-3"
+	Source     string // who measured it: a command of this project, or a document
+}

@@ -1,0 +1,222 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"facestream/pkg/schema"
+)
+
+// EnvMirror names the environment variable that says which folder has the packs' files already.
+const EnvMirror = "FACESTREAM_MODELS_MIRROR"
+
+// DefaultMirror is the folder that FACESTREAM_MODELS_MIRROR names, else ../shared/models where it exists, else "".
+func DefaultMirror() string {
+	if dir := os.Getenv(EnvMirror); dir != "" {
+		return dir
+	}
+	dir := filepath.Join("..", "shared", "models")
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return dir
+	}
+	return ""
+}
+
+// PullOptions say how Pull works.
+type PullOptions struct {
+	// Mirror is a folder with the files under the names of Model.File; "" for none. What it lacks comes from Model.Source.
+	Mirror string
+	// Accept is asked before any file is fetched, with the models whose files are not there yet, and shows their
+	// licences. An error of it ends the pull.
+	Accept func(missing []Model) error
+	// Progress is told how many of the model's bytes are there. nil: nobody wants to know.
+	Progress func(m Model, bytes int64)
+	// Client fetches public addresses; nil: a client that gives up on a silent host within seconds.
+	Client *http.Client
+}
+
+// Pull puts the pack that manifest describes into the folder dir: its files, each checked against its sha256 and moved
+// into place in one step, then the manifest. Files that are already right are kept, wrong ones are replaced, and a
+// download that broke off goes on where it stopped. Errors are Transient when a source was away and Fatal when what it
+// gave is not the file.
+func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pack, error) {
+	const op = "models.pull"
+	pack, err := Parse(manifest)
+	if err != nil {
+		return nil, err
+	}
+	pack.Dir = dir
+	files, err := Verify(ctx, pack)
+	if err != nil {
+		return nil, err
+	}
+	var missing []Model
+	for _, f := range files {
+		if f.State != StateOK {
+			missing = append(missing, f.Model)
+		}
+	}
+	if len(missing) > 0 {
+		if err := o.Accept(missing); err != nil {
+			return nil, err
+		}
+	}
+	if o.Progress == nil {
+		o.Progress = func(Model, int64) {}
+	}
+	if o.Client == nil {
+		o.Client = &http.Client{Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   5 * time.Second,
+			ResponseHeaderTimeout: 15 * time.Second,
+		}}
+		defer o.Client.CloseIdleConnections()
+	}
+	for _, m := range missing {
+		if err := o.pullFile(ctx, pack.Path(m), m); err != nil {
+			return nil, err
+		}
+	}
+	// The manifest comes last: a folder that has one has had every file.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, schema.Fatal(op, err)
+	}
+	path := filepath.Join(dir, ManifestFile)
+	if err := os.WriteFile(path+".part", manifest, 0o644); err != nil {
+		return nil, schema.Fatal(op, err)
+	}
+	if err := os.Rename(path+".part", path); err != nil {
+		return nil, schema.Fatal(op, err)
+	}
+	return pack, nil
+}
+
+// pullFile brings m's file to path, from the mirror or else from its public address.
+func (o PullOptions) pullFile(ctx context.Context, path string, m Model) error {
+	const op = "models.pull"
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return schema.Fatal(op, err)
+	}
+	part := path + ".part"
+	var mirrored error
+	if o.Mirror != "" {
+		if mirrored = o.copyFile(ctx, part, m); mirrored == nil {
+			mirrored = place(part, path, m)
+		}
+		if mirrored == nil {
+			return nil
+		}
+		mirrored = fmt.Errorf("mirror: %w", mirrored)
+	}
+	if err := o.download(ctx, part, m); err != nil {
+		return schema.Transient(op, fmt.Errorf("%s: %w", m.File, errors.Join(mirrored, err)))
+	}
+	if err := place(part, path, m); err != nil {
+		return schema.Fatal(op, fmt.Errorf("%s: %w", m.Source, errors.Join(err, mirrored)))
+	}
+	return nil
+}
+
+// place moves the finished file part to path when it is m's, and removes it otherwise, so that no later pull goes on
+// with wrong bytes.
+func place(part, path string, m Model) error {
+	state, err := check(part, m)
+	if err != nil {
+		return err
+	}
+	if state != StateOK {
+		return errors.Join(fmt.Errorf("refused: the file for %s has not the sha256 or size of the manifest", m.File),
+			os.Remove(part))
+	}
+	return os.Rename(part, path)
+}
+
+// copyFile copies m's file from the mirror to part.
+func (o PullOptions) copyFile(ctx context.Context, part string, m Model) error {
+	from, err := os.Open(filepath.Join(o.Mirror, filepath.FromSlash(m.File)))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.Create(part)
+	if err != nil {
+		return err
+	}
+	return o.write(ctx, to, from, m, 0)
+}
+
+// download brings part to its full size from m's public address, going on after the bytes that are there.
+func (o PullOptions) download(ctx context.Context, part string, m Model) error {
+	to, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	have, err := to.Seek(0, io.SeekEnd)
+	if err != nil {
+		return errors.Join(err, to.Close())
+	}
+	if have >= m.Bytes {
+		have = 0 // complete and still here means wrong, or another file's rest
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.Source, nil)
+	if err != nil {
+		return errors.Join(err, to.Close())
+	}
+	if have > 0 {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+	}
+	response, err := o.Client.Do(request)
+	if err != nil {
+		return errors.Join(err, to.Close())
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK: // the whole file, whatever was asked for
+		have = 0
+	case http.StatusPartialContent:
+	default:
+		return errors.Join(fmt.Errorf("%s answers %s", m.Source, response.Status), to.Close())
+	}
+	if err := to.Truncate(have); err != nil {
+		return errors.Join(err, to.Close())
+	}
+	if _, err := to.Seek(have, io.SeekStart); err != nil {
+		return errors.Join(err, to.Close())
+	}
+	return o.write(ctx, to, response.Body, m, have)
+}
+
+// write appends from to the file to, which has have bytes, tells Progress, and closes to. It takes at most one byte more
+// than m has, which is enough for place to see that the source gives something else.
+func (o PullOptions) write(ctx context.Context, to *os.File, from io.Reader, m Model, have int64) error {
+	o.Progress(m, have)
+	from = io.LimitReader(from, m.Bytes-have+1)
+	buffer := make([]byte, 256<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return errors.Join(err, to.Close())
+			}
+			have += int64(n)
+			o.Progress(m, have)
+		}
+		if errors.Is(err, io.EOF) {
+			return errors.Join(to.Sync(), to.Close())
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return errors.Join(err, to.Close())
+		}
+	}
+}

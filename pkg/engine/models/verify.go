@@ -1,0 +1,127 @@
+package models
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"facestream/pkg/schema"
+)
+
+// State is what a network's file is like on this machine.
+type State string
+
+// The states of a file.
+const (
+	StateOK      State = "ok"
+	StateMissing State = "missing"
+	StateWrong   State = "wrong hash"
+)
+
+// FileStatus is one network's file as Verify found it.
+type FileStatus struct {
+	Model Model
+	State State
+}
+
+// Verify compares every file of the pack with its sha256, in the order of Roles. An error is about reading a file that
+// is there; a file that is missing or wrong is a status.
+func Verify(ctx context.Context, pack *Pack) ([]FileStatus, error) {
+	var all []FileStatus
+	for _, m := range pack.models() {
+		if err := ctx.Err(); err != nil {
+			return nil, schema.Transient("models.verify", err)
+		}
+		state, err := check(pack.Path(m), m)
+		if err != nil {
+			return nil, schema.Fatal("models.verify", err)
+		}
+		all = append(all, FileStatus{Model: m, State: state})
+	}
+	return all, nil
+}
+
+// check compares the file at path with m.
+func check(path string, m Model) (State, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return StateMissing, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if info.Size() != m.Bytes {
+		return StateWrong, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != m.SHA256 {
+		return StateWrong, nil
+	}
+	return StateOK, nil
+}
+
+// EnvDir names the environment variable that says in which folder pulled packs lie, one folder a pack.
+const EnvDir = "FACESTREAM_MODELS_DIR"
+
+// DefaultDir is the folder of the pulled pack of that name: inside FACESTREAM_MODELS_DIR, else inside the user's cache.
+func DefaultDir(name string) (string, error) {
+	if dir := os.Getenv(EnvDir); dir != "" {
+		return filepath.Join(dir, name), nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cache, "facestream", "models", name), nil
+}
+
+// Locate opens the pack that name names: a folder when it has a path separator, else a pulled pack. Every file is there
+// and has its sha256, because results name a model by its hash (invariant 5). Otherwise the error is Fatal and says which
+// command helps.
+func Locate(name string) (*Pack, error) {
+	const op = "models.locate"
+	dir, help := name, "put the files into the folder, or correct its "+ManifestFile
+	if !strings.ContainsRune(filepath.ToSlash(name), '/') {
+		var err error
+		if dir, err = DefaultDir(name); err != nil {
+			return nil, schema.Fatal(op, err)
+		}
+		help = "run `facestream models pull " + name + "`"
+	}
+	pack, err := Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, schema.Fatal(op, fmt.Errorf("no model pack in %s: %s", dir, help))
+	}
+	if err != nil {
+		return nil, err
+	}
+	files, err := Verify(context.Background(), pack)
+	if err != nil {
+		return nil, err
+	}
+	var bad []string
+	for _, f := range files {
+		if f.State != StateOK {
+			bad = append(bad, fmt.Sprintf("%s (%s)", f.Model.File, f.State))
+		}
+	}
+	if bad != nil {
+		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: %s: %s", dir, strings.Join(bad, ", "), help))
+	}
+	return pack, nil
+}

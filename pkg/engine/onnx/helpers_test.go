@@ -1,0 +1,69 @@
+package onnx
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// realLibrary is the ONNX Runtime of this machine.
+func realLibrary(t *testing.T) string {
+	t.Helper()
+	path, _, err := FindLibrary(t.Context())
+	if err != nil {
+		t.Skipf("SKIPPED, networks are not run: %v", err)
+	}
+	return path
+}
+
+// openRuntime is an open Runtime that the end of the test closes.
+func openRuntime(t *testing.T) *Runtime {
+	t.Helper()
+	r, err := Open(t.Context(), realLibrary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// network is the path of a file of the open pack.
+func network(t *testing.T, name string) string {
+	t.Helper()
+	mirror := os.Getenv("FACESTREAM_MODELS_MIRROR")
+	if mirror == "" {
+		mirror = filepath.Join("..", "..", "..", "..", "shared", "models")
+	}
+	path := filepath.Join(mirror, filepath.FromSlash(name))
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("SKIPPED, a network is not run: FACESTREAM_MODELS_MIRROR has no %s: %v", name, err)
+	}
+	return path
+}
+
+// buildLibrary compiles a shared library at path that has ONNX Runtime's entry point and says that it is that release.
+func buildLibrary(t *testing.T, path, release string) {
+	t.Helper()
+	source := filepath.Join(t.TempDir(), "library.c")
+	text := fmt.Sprintf(`
+static const void *get_api(unsigned version) { return 0; }
+static const char *get_version(void) { return "%s"; }
+static const struct { const void *(*api)(unsigned); const char *(*version)(void); } base = {get_api, get_version};
+const void *OrtGetApiBase(void) { return &base; }
+`, release)
+	if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", path, source).CombinedOutput(); err != nil {
+		t.Fatalf("cc, which cgo needs too: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,265 @@
+package onnx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"facestream/pkg/schema"
+)
+
+// SessionOptions say how a network is run.
+type SessionOptions struct {
+	// Batch is the number of rows that one call of the network may take: 0 any number, 1 one by one. A file that
+	// declares a batch of 1 is run row by row whatever this says.
+	Batch int
+}
+
+// Session is a network loaded from a file. It implements Network.
+type Session struct {
+	owner   *Runtime
+	batch   int
+	input   []int64 // dimensions of a row as the file declares them, -1 where any size is allowed
+	outputs []string
+
+	mu      sync.RWMutex // held for reading by each call, so that destroy waits for them
+	session *ort.DynamicAdvancedSession
+}
+
+var _ Network = (*Session)(nil)
+
+var errClosed = errors.New("the network is closed")
+
+// Load reads the network in the file at path. It must have one input, and float32 tensors whose first dimension is the
+// batch for its input and outputs; anything else, or an unreadable file, is a Fatal error.
+func (r *Runtime) Load(path string, options SessionOptions) (*Session, error) {
+	const op = "onnx.load"
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, schema.Fatal(op, errors.New("the runtime is closed"))
+	}
+	settings, err := settings()
+	if err != nil {
+		return nil, schema.Fatal(op, err)
+	}
+	defer settings.Destroy()
+	inputs, outputs, err := ort.GetInputOutputInfoWithOptions(path, settings)
+	if err != nil {
+		return nil, schema.Fatal(op, fmt.Errorf("%s: %w", path, err))
+	}
+	if err := supported(inputs, outputs); err != nil {
+		return nil, schema.Fatal(op, fmt.Errorf("%s: %w", path, err))
+	}
+	s := &Session{owner: r, batch: options.Batch, input: inputs[0].Dimensions[1:]}
+	if inputs[0].Dimensions[0] == 1 {
+		s.batch = 1
+	}
+	for _, o := range outputs {
+		s.outputs = append(s.outputs, o.Name)
+	}
+	if slices.Contains(s.input, -1) {
+		// The runtime keeps a memory plan for each input shape that it has ever seen, and images of all shapes would fill
+		// the memory (the detector, 200 shapes of up to 1280 pixels, 8 calls at once: 690 MB instead of 460 MB at most).
+		if err := settings.SetMemPattern(false); err != nil {
+			return nil, schema.Fatal(op, err)
+		}
+	}
+	s.session, err = ort.NewDynamicAdvancedSession(path, []string{inputs[0].Name}, s.outputs, settings)
+	if err != nil {
+		return nil, schema.Fatal(op, fmt.Errorf("%s: %w", path, err))
+	}
+	r.sessions[s] = struct{}{}
+	return s, nil
+}
+
+// settings are those of every session: one thread a call that sleeps when it has nothing to do. The memory arena stays
+// on: without it the C allocator keeps twice as much for concurrent calls with inputs of many shapes.
+func settings() (*ort.SessionOptions, error) {
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(
+		o.SetIntraOpNumThreads(1),
+		o.SetInterOpNumThreads(1),
+		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
+	)
+	if err != nil {
+		return nil, errors.Join(err, o.Destroy())
+	}
+	return o, nil
+}
+
+// supported says why a network with these inputs and outputs cannot be run row by row, or nil.
+func supported(inputs, outputs []ort.InputOutputInfo) error {
+	if len(inputs) != 1 {
+		return fmt.Errorf("the network has %d inputs, and one is supported", len(inputs))
+	}
+	for _, info := range slices.Concat(inputs, outputs) {
+		if info.OrtValueType != ort.ONNXTypeTensor || info.DataType != ort.TensorElementDataTypeFloat ||
+			len(info.Dimensions) == 0 {
+			return fmt.Errorf("%s is not a batch of float32 tensors", &info)
+		}
+	}
+	if n := inputs[0].Dimensions[0]; n > 1 {
+		return fmt.Errorf("the network takes exactly %d rows a call, and 1 or any number is supported", n)
+	}
+	return nil
+}
+
+// Outputs implements Network.
+func (s *Session) Outputs() []string { return slices.Clone(s.outputs) }
+
+// Run implements Network. Rows of equal shape share a call where the options' Batch allows it; when such a call fails,
+// its rows are run again one by one, so that a row fails by its own fault only. A canceled ctx answers the rows that are
+// not yet running with a Transient error; other errors carry no class, because a caller's mistake and a lack of memory
+// look alike here.
+func (s *Session) Run(ctx context.Context, rows []Tensor) []RowResult {
+	results := make([]RowResult, len(rows))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, group := range s.groups(rows, results) {
+		if s.run(ctx, rows, group, results) || len(group) == 1 {
+			continue
+		}
+		for _, i := range group {
+			s.run(ctx, rows, []int{i}, results)
+		}
+	}
+	return results
+}
+
+// groups splits the indices of rows into calls, first come first served. Rows that the network cannot take are answered
+// in results and are in no group.
+func (s *Session) groups(rows []Tensor, results []RowResult) [][]int {
+	var groups [][]int
+	for i, row := range rows {
+		if err := s.check(row); err != nil {
+			results[i].Err = fmt.Errorf("onnx.run: %w", err)
+			continue
+		}
+		at := slices.IndexFunc(groups, func(g []int) bool {
+			return (s.batch == 0 || len(g) < s.batch) && slices.Equal(rows[g[0]].Shape, row.Shape)
+		})
+		if at < 0 {
+			groups = append(groups, []int{i})
+		} else {
+			groups[at] = append(groups[at], i)
+		}
+	}
+	return groups
+}
+
+// check says why the network cannot take row, or nil.
+func (s *Session) check(row Tensor) error {
+	fits := len(row.Shape) == len(s.input)
+	size := int64(1)
+	for i, n := range row.Shape {
+		fits = fits && n > 0 && (s.input[i] <= 0 || s.input[i] == n)
+		size *= n
+	}
+	if !fits {
+		return fmt.Errorf("a row of shape %v, and the network takes %v (-1: any)", row.Shape, s.input)
+	}
+	if size != int64(len(row.Data)) {
+		return fmt.Errorf("a row of shape %v with %d values", row.Shape, len(row.Data))
+	}
+	return nil
+}
+
+// run answers the rows of one group in one call and reports whether it succeeded. The caller holds s.mu.
+func (s *Session) run(ctx context.Context, rows []Tensor, group []int, results []RowResult) bool {
+	outputs, err := s.call(ctx, rows, group)
+	for n, i := range group {
+		results[i] = RowResult{Err: err}
+		for _, o := range outputs {
+			// Each row gets memory of its own: one that is kept must not keep its neighbours alive.
+			size := len(o.Data) / len(group)
+			results[i].Outputs = append(results[i].Outputs, Tensor{
+				Shape: slices.Clone(o.Shape[1:]),
+				Data:  slices.Clone(o.Data[n*size : (n+1)*size]),
+			})
+		}
+	}
+	return err == nil
+}
+
+// call runs the group as one batch and returns the outputs with their batch dimension. The caller holds s.mu.
+func (s *Session) call(ctx context.Context, rows []Tensor, group []int) ([]Tensor, error) {
+	const op = "onnx.run"
+	if err := ctx.Err(); err != nil {
+		return nil, schema.Transient(op, err)
+	}
+	if s.session == nil {
+		return nil, fmt.Errorf("%s: %w", op, errClosed)
+	}
+	first := rows[group[0]]
+	data := first.Data
+	if len(group) > 1 {
+		data = make([]float32, 0, len(first.Data)*len(group))
+		for _, i := range group {
+			data = append(data, rows[i].Data...)
+		}
+	}
+	// The C side keeps the address of data between the creation of the tensor and its destruction.
+	var pinner runtime.Pinner
+	pinner.Pin(&data[0])
+	defer pinner.Unpin()
+	shape := append(ort.Shape{int64(len(group))}, first.Shape...)
+	input, err := ort.NewTensor(shape, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	defer input.Destroy()
+
+	values := make([]ort.Value, len(s.outputs))
+	defer func() {
+		for _, v := range values {
+			if v != nil {
+				v.Destroy()
+			}
+		}
+	}()
+	if err := s.session.Run([]ort.Value{input}, values); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	outputs := make([]Tensor, len(values))
+	for i, v := range values {
+		t, ok := v.(*ort.Tensor[float32])
+		if !ok || len(t.GetShape()) == 0 || t.GetShape()[0] != int64(len(group)) {
+			return nil, fmt.Errorf("%s: output %q answers %d rows with the shape %v; does pack.yaml say batch: 1?",
+				op, s.outputs[i], len(group), v.GetShape())
+		}
+		// The binding has copied the output to Go memory that nobody else refers to once the tensor is destroyed.
+		outputs[i] = Tensor{Shape: t.GetShape(), Data: t.GetData()}
+	}
+	return outputs, nil
+}
+
+// Close waits for the calls in the session and frees it. Later rows are answered with an error. A second Close does
+// nothing.
+func (s *Session) Close() error {
+	s.owner.mu.Lock()
+	defer s.owner.mu.Unlock()
+	delete(s.owner.sessions, s)
+	return s.destroy()
+}
+
+// destroy frees the network. The caller holds owner.mu.
+func (s *Session) destroy() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session == nil {
+		return nil
+	}
+	err := s.session.Destroy()
+	s.session = nil
+	return err
+}

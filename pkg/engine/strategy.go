@@ -1,0 +1,39 @@
+package engine
+
+import "facestream/pkg/engine/face"
+
+// Strategy says which of the detected faces an operation is about. Its numbers are those of the seed SDK's configuration key
+// face_detection_strategy.
+type Strategy int
+
+// The strategies.
+const (
+	MultipleFaces    Strategy = 0 // all of them
+	BestConfidence   Strategy = 1 // the one that the detector is surest of
+	BiggestFace      Strategy = 2 // the one with the largest box
+	SingleFaceHybrid Strategy = 3 // the one with the largest product of the box's area and confidence
+)
+
+// Select returns the faces that s chooses: all, or the best one by its measure, the first of equals. Without faces there is
+// nothing to choose.
+func (s Strategy) Select(faces []face.Face) []face.Face {
+	if s == MultipleFaces || len(faces) == 0 {
+		return faces
+	}
+	measure := func(f face.Face) float32 {
+		switch s {
+		case BiggestFace:
+			return f.Area()
+		case SingleFaceHybrid:
+			return f.Area() * f.Confidence
+		}
+		return f.Confidence
+	}
+	best := 0
+	for i := range faces {
+		if measure(faces[i]) > measure(faces[best]) {
+			best = i
+		}
+	}
+	return faces[best : best+1]
+}

@@ -1,0 +1,402 @@
+package events
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+)
+
+// Config says which cluster to speak to and as whom.
+type Config struct {
+	Brokers  []string       // host:port; one is enough, the others are found through it
+	ClientID string         // appears in the broker's logs and quotas
+	TLS      *tls.Config    // nil: plaintext
+	SASL     sasl.Mechanism // nil: no authentication
+	Logger   zerolog.Logger // the zero value logs nothing
+}
+
+// Client speaks to one Kafka cluster. It is safe for concurrent use and shares its connections among everything made
+// from it.
+type Client struct {
+	cfg       Config
+	transport *kafka.Transport
+	dialer    *kafka.Dialer
+	kafka     *kafka.Client
+	log       zerolog.Logger
+}
+
+const (
+	dialTimeout    = 3 * time.Second
+	requestTimeout = 10 * time.Second
+	// metadataTTL bounds how long a moved partition leader, a new topic or a broker's return stays unnoticed.
+	metadataTTL = 2 * time.Second
+)
+
+// NewClient prepares a client. It does no I/O.
+func NewClient(cfg Config) *Client {
+	transport := &kafka.Transport{
+		DialTimeout: dialTimeout, MetadataTTL: metadataTTL, ClientID: cfg.ClientID, TLS: cfg.TLS, SASL: cfg.SASL,
+	}
+	return &Client{
+		cfg:       cfg,
+		transport: transport,
+		dialer:    &kafka.Dialer{ClientID: cfg.ClientID, Timeout: dialTimeout, DualStack: true, TLS: cfg.TLS, SASLMechanism: cfg.SASL},
+		kafka:     &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: transport},
+		log:       cfg.Logger,
+	}
+}
+
+// Close releases the connections. Close what was made from the client first.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Ping asks a broker for its API versions: nil means that it is reachable and accepts the credentials.
+func (c *Client) Ping(ctx context.Context) error {
+	if len(c.cfg.Brokers) == 0 {
+		return schema.Fatal("events.ping", errors.New("no broker address is configured; set kafka.brokers"))
+	}
+	var err error
+	// The first try may meet a pooled connection that a restarted broker has forgotten.
+	for range 2 {
+		if _, err = c.kafka.ApiVersions(ctx, &kafka.ApiVersionsRequest{}); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return schema.Transient("events.ping", fmt.Errorf("%w (is the broker running, and do TLS and SASL match its listener?)", err))
+	}
+	return nil
+}
+
+// EnsureTopics creates the topics that are missing, with explicit partitions, retention and record size, and waits
+// until every partition has a leader. Existing topics are not changed; one with fewer partitions than its spec is
+// logged. It keeps trying until ctx ends (transient) or the broker refuses for good (fatal). It returns the names it
+// created.
+func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string, error) {
+	const op = "events.ensure_topics"
+	var created []string
+	reported := map[Topic]bool{}
+	err := c.retry(ctx, op, func() error {
+		meta, err := c.metadata(ctx)
+		if err != nil {
+			return err
+		}
+		var missing []kafka.TopicConfig
+		for _, s := range specs {
+			t, ok := meta[s.Topic]
+			if !ok {
+				missing = append(missing, s.config())
+				continue
+			}
+			if len(t.Partitions) < s.Partitions && !reported[s.Topic] {
+				reported[s.Topic] = true
+				c.log.Warn().Str("topic", string(s.Topic)).Int("partitions", len(t.Partitions)).Int("wanted", s.Partitions).
+					Msg("topic has fewer partitions than configured; it is left as it is, because more partitions would move keys")
+			}
+			for _, p := range t.Partitions {
+				if p.Leader.Host == "" {
+					return fmt.Errorf("partition %d of %s has no leader yet", p.ID, s.Topic)
+				}
+			}
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		res, err := c.kafka.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: missing})
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(res.Errors)) {
+			switch err := res.Errors[name]; {
+			case err == nil:
+				created = append(created, name)
+			case errors.Is(err, kafka.TopicAlreadyExists): // another process was faster
+			case errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.ClusterAuthorizationFailed):
+				return schema.Fatal(op, fmt.Errorf("topic %s: %w; grant Create to this user or create the topic yourself", name, err))
+			case errors.Is(err, kafka.InvalidReplicationFactor), errors.Is(err, kafka.InvalidPartitionNumber),
+				errors.Is(err, kafka.InvalidConfiguration), errors.Is(err, kafka.PolicyViolation), errors.Is(err, kafka.InvalidTopic):
+				return schema.Fatal(op, fmt.Errorf("topic %s: %w; correct its spec or create the topic yourself", name, err))
+			default:
+				return fmt.Errorf("topic %s: %w", name, err)
+			}
+		}
+		return errors.New("the new topics are not visible yet")
+	})
+	return created, err
+}
+
+func (s TopicSpec) config() kafka.TopicConfig {
+	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+	return kafka.TopicConfig{
+		Topic: string(s.Topic), NumPartitions: s.Partitions,
+		ReplicationFactor: cmp.Or(s.Replicas, -1), // -1: the broker's default.replication.factor
+		ConfigEntries: []kafka.ConfigEntry{
+			{ConfigName: "cleanup.policy", ConfigValue: "delete"},
+			{ConfigName: "retention.ms", ConfigValue: ms(s.Retention)},
+			{ConfigName: "segment.ms", ConfigValue: ms(s.segmentAge())},
+			{ConfigName: "max.message.bytes", ConfigValue: strconv.Itoa(s.MaxBytes)},
+		},
+	}
+}
+
+// TopicStatus is what a broker says about one topic.
+type TopicStatus struct {
+	Topic      Topic             `json:"topic"`
+	Exists     bool              `json:"exists"`
+	Partitions []PartitionStatus `json:"partitions,omitempty"`
+	Retention  time.Duration     `json:"retention"` // negative: kept for ever; 0: unknown
+	MaxBytes   int               `json:"max_bytes"` // largest record batch; 0: unknown
+	Groups     []GroupLag        `json:"groups,omitempty"`
+}
+
+// PartitionStatus is the range of a partition: First is the oldest record's offset, Last is where the next one will go.
+type PartitionStatus struct {
+	ID    int   `json:"id"`
+	First int64 `json:"first"`
+	Last  int64 `json:"last"`
+}
+
+// GroupLag is how far a consumer group is behind in a topic.
+type GroupLag struct {
+	Group string `json:"group"`
+	// Lag is the number of offsets between what the group committed and the end, over all partitions. Where it
+	// committed nothing yet, the whole partition counts.
+	Lag       int64         `json:"lag"`
+	Committed map[int]int64 `json:"committed"` // by partition; absent: nothing committed
+}
+
+// Records is the number of offsets that the topic holds.
+func (s TopicStatus) Records() int64 {
+	var n int64
+	for _, p := range s.Partitions {
+		n += p.Last - p.First
+	}
+	return n
+}
+
+// Describe reports topics (default: [Topics]) with their offsets, their settings, and the lag of every group that
+// committed in them. A topic that does not exist is reported as such. Errors are transient.
+func (c *Client) Describe(ctx context.Context, topics ...Topic) ([]TopicStatus, error) {
+	const op = "events.describe"
+	if len(topics) == 0 {
+		topics = Topics()
+	}
+	meta, err := c.metadata(ctx)
+	if err != nil {
+		return nil, schema.Transient(op, err)
+	}
+	out := make([]TopicStatus, len(topics))
+	committedIn := map[string][]int{}
+	for i, t := range topics {
+		out[i].Topic = t
+		m, ok := meta[t]
+		if !ok {
+			continue
+		}
+		out[i].Exists = true
+		ids := partitionIDs(m)
+		committedIn[string(t)] = ids
+		ranges, err := c.ranges(ctx, t, ids)
+		if err != nil {
+			return nil, schema.Transient(op, err)
+		}
+		out[i].Partitions = ranges
+	}
+	if len(committedIn) == 0 {
+		return out, nil
+	}
+	if err := c.describeConfigs(ctx, out); err != nil {
+		return nil, schema.Transient(op, err)
+	}
+	groups, err := c.kafka.ListGroups(ctx, &kafka.ListGroupsRequest{})
+	if err == nil {
+		err = groups.Error
+	}
+	if err != nil {
+		return nil, schema.Transient(op, err)
+	}
+	slices.SortFunc(groups.Groups, func(a, b kafka.ListGroupsResponseGroup) int { return cmp.Compare(a.GroupID, b.GroupID) })
+	for _, g := range groups.Groups {
+		res, err := c.committed(ctx, g.GroupID, committedIn)
+		if err != nil {
+			return nil, schema.Transient(op, err)
+		}
+		for i := range out {
+			if lag, any := groupLag(g.GroupID, out[i].Partitions, res[string(out[i].Topic)]); any {
+				out[i].Groups = append(out[i].Groups, lag)
+			}
+		}
+	}
+	return out, nil
+}
+
+// groupLag compares committed with the ranges; any is false when the group committed nothing in the topic.
+func groupLag(group string, ranges []PartitionStatus, committed []kafka.OffsetFetchPartition) (lag GroupLag, any bool) {
+	lag = GroupLag{Group: group, Committed: map[int]int64{}}
+	for _, p := range committed {
+		if p.Error == nil && p.CommittedOffset >= 0 {
+			lag.Committed[p.Partition] = p.CommittedOffset
+		}
+	}
+	for _, r := range ranges {
+		lag.Lag += max(0, r.Last-max(r.First, lag.Committed[r.ID]))
+	}
+	return lag, len(lag.Committed) > 0
+}
+
+// committed fetches the offsets of a group. The request is known to fail with an unexpected EOF just after a broker
+// came back, so it is tried three times.
+func (c *Client) committed(ctx context.Context, group string, in map[string][]int) (map[string][]kafka.OffsetFetchPartition, error) {
+	var err error
+	for try := range 3 {
+		if try > 0 && !sleep(ctx, 100*time.Millisecond) {
+			break
+		}
+		var res *kafka.OffsetFetchResponse
+		if res, err = c.kafka.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: in}); err == nil {
+			if err = res.Error; err == nil {
+				return res.Topics, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+}
+
+func (c *Client) describeConfigs(ctx context.Context, out []TopicStatus) error {
+	req := &kafka.DescribeConfigsRequest{}
+	for _, s := range out {
+		if s.Exists {
+			req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
+				ResourceType: kafka.ResourceTypeTopic, ResourceName: string(s.Topic),
+				ConfigNames: []string{"retention.ms", "max.message.bytes"},
+			})
+		}
+	}
+	res, err := c.kafka.DescribeConfigs(ctx, req)
+	if err != nil {
+		return err
+	}
+	for _, r := range res.Resources {
+		i := slices.IndexFunc(out, func(s TopicStatus) bool { return string(s.Topic) == r.ResourceName })
+		if i < 0 {
+			continue
+		}
+		for _, e := range r.ConfigEntries {
+			n, err := strconv.ParseInt(e.ConfigValue, 10, 64)
+			switch {
+			case err != nil: // left unknown
+			case e.ConfigName == "retention.ms" && n < 0:
+				out[i].Retention = -1
+			case e.ConfigName == "retention.ms":
+				out[i].Retention = time.Duration(n) * time.Millisecond
+			case e.ConfigName == "max.message.bytes":
+				out[i].MaxBytes = int(n)
+			}
+		}
+	}
+	return nil
+}
+
+// metadata returns every topic of the cluster; at most metadataTTL old.
+func (c *Client) metadata(ctx context.Context) (map[Topic]kafka.Topic, error) {
+	res, err := c.kafka.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[Topic]kafka.Topic, len(res.Topics))
+	for _, t := range res.Topics {
+		if t.Error == nil {
+			out[Topic(t.Name)] = t
+		}
+	}
+	return out, nil
+}
+
+// partitions returns the partition ids of a topic, in ascending order; it fails when the topic does not exist.
+func (c *Client) partitions(ctx context.Context, topic Topic) ([]int, error) {
+	meta, err := c.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, ok := meta[topic]
+	if !ok || len(t.Partitions) == 0 {
+		return nil, fmt.Errorf("topic %s: %w; create it with `facestream topics --create`", topic, kafka.UnknownTopicOrPartition)
+	}
+	return partitionIDs(t), nil
+}
+
+func partitionIDs(t kafka.Topic) []int {
+	ids := make([]int, len(t.Partitions))
+	for i, p := range t.Partitions {
+		ids[i] = p.ID
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// ranges returns the first and last offset of the given partitions, in their order.
+func (c *Client) ranges(ctx context.Context, topic Topic, ids []int) ([]PartitionStatus, error) {
+	asked := make([]kafka.OffsetRequest, 0, 2*len(ids))
+	for _, id := range ids {
+		asked = append(asked, kafka.FirstOffsetOf(id), kafka.LastOffsetOf(id))
+	}
+	answers, err := c.listOffsets(ctx, topic, asked)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]PartitionStatus, len(ids))
+	for i, id := range ids {
+		a, ok := answers[id]
+		if !ok || a.FirstOffset < 0 || a.LastOffset < 0 {
+			return nil, fmt.Errorf("partition %d of %s: the broker did not say its offsets", id, topic)
+		}
+		out[i] = PartitionStatus{ID: id, First: a.FirstOffset, Last: a.LastOffset}
+	}
+	return out, nil
+}
+
+func (c *Client) listOffsets(ctx context.Context, topic Topic, asked []kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
+	res, err := c.kafka.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{string(topic): asked}})
+	if err != nil {
+		return nil, err
+	}
+	out := map[int]kafka.PartitionOffsets{}
+	for _, p := range res.Topics[string(topic)] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("partition %d of %s: %w", p.Partition, topic, p.Error)
+		}
+		out[p.Partition] = p
+	}
+	return out, nil
+}
+
+// retry calls f until it succeeds, fails for good (fatal, permanent), or ctx ends: then the error is transient and
+// carries the last cause.
+func (c *Client) retry(ctx context.Context, op string, f func() error) error {
+	for n := 1; ; n++ {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		if class := schema.ClassOf(err); class == schema.ClassFatal || class == schema.ClassPermanent {
+			return err
+		}
+		if n == 10 {
+			c.log.Warn().Str("op", op).Err(err).Msg("still trying")
+		}
+		if !sleep(ctx, backoff(n, 50*time.Millisecond, time.Second)) {
+			return schema.Transient(op, fmt.Errorf("%w; the last cause: %w", ctx.Err(), err))
+		}
+	}
+}

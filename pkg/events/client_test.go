@@ -1,0 +1,254 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestDefaultSpecs(t *testing.T) {
+	specs := DefaultSpecs()
+	var largest int
+	for i, s := range specs {
+		if s.Topic != Topics()[i] {
+			t.Errorf("spec %d is of %s, want %s", i, s.Topic, Topics()[i])
+		}
+		if s.Topic != DeadLetters {
+			largest = max(largest, s.MaxBytes)
+		}
+		if s.Retention == 0 || s.Partitions == 0 || s.MaxBytes < batchBytes {
+			t.Errorf("%s: %+v is incomplete or below the writer's batch", s.Topic, s)
+		}
+	}
+	if dead := specs[len(specs)-1]; dead.MaxBytes <= largest {
+		t.Errorf("dead letters take %d bytes, another topic %d: a dead letter would not fit", dead.MaxBytes, largest)
+	}
+}
+
+func TestEnsureAndDescribe(t *testing.T) {
+	b := newBroker(t)
+	ctx, c, topic := setup(t, b, 3)
+	other := Topic("test." + uuid.NewString())
+	specs := []TopicSpec{{Topic: topic, Partitions: 5, Retention: time.Hour, MaxBytes: mib}, {Topic: other, Partitions: 2, Retention: 6 * time.Hour, MaxBytes: 3 * mib}}
+	created, err := c.EnsureTopics(ctx, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{string(other)}, created); diff != "" {
+		t.Errorf("created (-want +got):\n%s", diff)
+	}
+	if created, err := c.EnsureTopics(ctx, specs); err != nil || len(created) != 0 {
+		t.Errorf("the second time it created %v, %v", created, err)
+	}
+
+	publish(t, ctx, c, topic, 30, 30)
+	got := newSeen()
+	group := uuid.NewString()
+	consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(_ context.Context, r Record) error {
+		got.add(r)
+		return nil
+	})
+	wantCommitted(t, ctx, c, group, topic, 30)
+	publish(t, ctx, c, other, 10, 10)
+
+	missing := Topic("test.absent")
+	status, err := c.Describe(ctx, topic, other, missing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := status[0]; len(s.Partitions) != 3 || s.Records() != 30 || s.Retention != time.Hour || s.MaxBytes != mib {
+		t.Errorf("status %+v", s)
+	}
+	if s := status[0]; len(s.Groups) != 1 || s.Groups[0].Group != group || s.Groups[0].Lag != 0 {
+		t.Errorf("groups %+v", s.Groups)
+	}
+	if s := status[1]; len(s.Partitions) != 2 || s.Records() != 10 || s.Retention != 6*time.Hour || s.MaxBytes != 3*mib || len(s.Groups) != 0 {
+		t.Errorf("status %+v", s)
+	}
+	if s := status[2]; s.Exists {
+		t.Errorf("%s does not exist, but: %+v", missing, s)
+	}
+}
+
+func TestGroupLag(t *testing.T) {
+	ranges := []PartitionStatus{{0, 10, 30}, {1, 0, 5}, {2, 7, 9}}
+	at := func(p int, o int64) kafka.OffsetFetchPartition {
+		return kafka.OffsetFetchPartition{Partition: p, CommittedOffset: o}
+	}
+	tests := []struct {
+		name string
+		in   []kafka.OffsetFetchPartition
+		lag  int64
+		any  bool
+	}{
+		{"nothing committed", []kafka.OffsetFetchPartition{at(0, -1)}, 27, false},
+		{"behind", []kafka.OffsetFetchPartition{at(0, 28), at(1, 5), at(2, 8)}, 3, true},
+		{"behind the start of the log", []kafka.OffsetFetchPartition{at(0, 2), at(1, 5), at(2, 9)}, 20, true},
+		{"ahead of a log that was made anew", []kafka.OffsetFetchPartition{at(0, 90), at(1, 5), at(2, 9)}, 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, any := groupLag("g", ranges, tt.in); got.Lag != tt.lag || any != tt.any {
+				t.Errorf("lag %d, %v; want %d, %v", got.Lag, any, tt.lag, tt.any)
+			}
+		})
+	}
+}
+
+func TestPing(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := newBroker(t).client(t).Ping(ctx); err != nil {
+		t.Errorf("a broker that is up: %v", err)
+	}
+	none := &broker{addrs: []string{"127.0.0.1:" + strconv.Itoa(freePort(t))}}
+	if err := none.client(t).Ping(ctx); schema.ClassOf(err) != schema.ClassTransient {
+		t.Errorf("a broker that is down: %v, want a transient error", err)
+	}
+	if err := NewClient(Config{}).Ping(ctx); schema.ClassOf(err) != schema.ClassFatal {
+		t.Errorf("no broker configured: %v, want a fatal error", err)
+	}
+}
+
+func TestSASL(t *testing.T) {
+	needFake(t, "it needs a broker with a known user")
+	b := newFake(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "user", "right"))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for password, ok := range map[string]bool{"right": true, "wrong": false} {
+		c := NewClient(Config{Brokers: b.addrs, SASL: plain.Mechanism{Username: "user", Password: password}})
+		if err := c.Ping(ctx); (err == nil) != ok {
+			t.Errorf("password %s: %v", password, err)
+		}
+		c.Close()
+	}
+	c := NewClient(Config{Brokers: b.addrs, SASL: plain.Mechanism{Username: "user", Password: "right"}})
+	t.Cleanup(c.Close)
+	topic := Topic("t")
+	if _, err := c.EnsureTopics(ctx, []TopicSpec{{Topic: topic, Partitions: 1, Retention: time.Hour, MaxBytes: mib}}); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ctx, c, topic, 3, 3)
+	got := newSeen()
+	consume(t, ctx, c, ConsumerConfig{Group: "g", Topics: []Topic{topic}}, func(_ context.Context, r Record) error { got.add(r); return nil })
+	eventually(t, "the records come through", func() bool { return got.count() == 3 })
+}
+
+func TestPublishSizes(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	wide := Topic("test." + uuid.NewString())
+	if _, err := c.EnsureTopics(ctx, []TopicSpec{{Topic: wide, Partitions: 1, Retention: time.Hour, MaxBytes: 6 * mib}}); err != nil {
+		t.Fatal(err)
+	}
+	p := publisher(t, c)
+	tests := []struct {
+		name  string
+		topic Topic
+		bytes int
+		class schema.Class
+	}{
+		{"below the topic's limit", topic, 500 << 10, 0},
+		{"just below the topic's limit", topic, mib - 4096, 0},
+		{"5 MB on a topic of 1 MiB", topic, 5_000_000, schema.ClassPermanent},
+		{"5 MB on a topic of 6 MiB", wide, 5_000_000, 0},
+		{"above what is ever written", wide, maxRecordBytes, schema.ClassPermanent},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			big := Event{ID: "big", Type: TypeJob, Key: "k", Data: make([]byte, tt.bytes)}
+			err := p.Publish(ctx, tt.topic, event("k", 1), big, event("k", 2))
+			if tt.class == 0 && err != nil || tt.class != 0 && schema.ClassOf(err) != tt.class {
+				t.Fatalf("error %v, want class %s", err, tt.class)
+			}
+		})
+	}
+	var large int
+	for _, r := range append(values(t, ctx, c, wide), values(t, ctx, c, topic)...) {
+		if len(r.Event.Data) > 400_000 {
+			large++
+		}
+	}
+	if large != 3 {
+		t.Errorf("read %d large records back, want 3", large)
+	}
+}
+
+func TestPublishRefusesNameless(t *testing.T) {
+	c := (&broker{addrs: []string{"127.0.0.1:1"}}).client(t)
+	p := publisher(t, c)
+	for _, e := range []Event{{Type: TypeJob}, {ID: "1"}} {
+		if err := p.Publish(context.Background(), Jobs, e); schema.ClassOf(err) != schema.ClassPermanent {
+			t.Errorf("%+v: %v, want a permanent error", e, err)
+		}
+	}
+}
+
+func TestPublishEndsWithContext(t *testing.T) {
+	c := (&broker{addrs: []string{"127.0.0.1:" + strconv.Itoa(freePort(t))}}).client(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	err := publisher(t, c).Publish(ctx, Jobs, event("k", 1))
+	if schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want a transient error with the deadline in it", err)
+	}
+	if strings.Contains(err.Error(), "k-1") {
+		t.Errorf("the error names the event: %v", err)
+	}
+}
+
+// Only what failed is written again: the others would be duplicates.
+func TestPublishRetriesOnlyWhatFailed(t *testing.T) {
+	needFake(t, "it makes the broker refuse a write")
+	b := newFake(t)
+	ctx, c, topic := setup(t, b, 4)
+	var refused atomic.Int32
+	b.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.fake.KeepControl()
+		if refused.Add(1) > 2 {
+			return nil, nil, false
+		}
+		r := req.(*kmsg.ProduceRequest)
+		res := r.ResponseKind().(*kmsg.ProduceResponse)
+		for _, t := range r.Topics {
+			rt := kmsg.NewProduceResponseTopic()
+			rt.Topic, rt.TopicID = t.Topic, t.TopicID
+			for _, p := range t.Partitions {
+				rp := kmsg.NewProduceResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			res.Topics = append(res.Topics, rt)
+		}
+		return res, nil, true
+	})
+	publish(t, ctx, c, topic, 100, 100)
+	if refused.Load() < 3 {
+		t.Fatal("nothing was refused")
+	}
+	got := newSeen()
+	for _, r := range values(t, ctx, c, topic) {
+		got.add(r)
+	}
+	for data, n := range got.times {
+		if n != 1 {
+			t.Errorf("event %s is there %d times", data, n)
+		}
+	}
+	if len(got.times) != 100 {
+		t.Errorf("%d events, want 100", len(got.times))
+	}
+}

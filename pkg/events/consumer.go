@@ -1,0 +1,219 @@
+package events
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+)
+
+// Handler works on one record. nil says that everything derived from the record is durable downstream; only then may
+// its offset be committed (invariant 1). What happens after an error is up to its class, see [Consumer]. Handlers of
+// different keys run at the same time; a handler must return soon after ctx ends.
+type Handler func(ctx context.Context, r Record) error
+
+// ConsumerConfig configures a [Consumer]. Zero values mean the defaults.
+type ConsumerConfig struct {
+	Group  string  // consumer group; required
+	Topics []Topic // required
+	// Service goes into dead letters as the one who gave up. Default: Group.
+	Service string
+
+	// Concurrency is how many handlers run at once. Default 8.
+	Concurrency int
+	// MaxInFlight bounds the records that are fetched and not finished, and with them memory. When it is reached,
+	// nothing more is handed out until a record is finished. Default 8 × Concurrency.
+	MaxInFlight int
+
+	// MaxAttempts bounds the tries of a record whose handler fails with a transient error while Ready says that all is
+	// well. Default 8, which with the default backoff is about 10 seconds.
+	MaxAttempts int
+	// MaxUnknownAttempts is the same for errors that nobody classified and for panics. Default 3.
+	MaxUnknownAttempts int
+	// Backoff between tries doubles from BackoffMin to BackoffMax, less up to a half at random. Defaults 100 ms, 3 s.
+	BackoffMin, BackoffMax time.Duration
+	// Ready reports whether the handler's dependencies can be reached; nil means that they always are. It is asked
+	// before each further try. While it fails, records wait without using up their attempts, so that an outage of any
+	// length loses nothing; it is asked again twice a second. It must respect its context, which allows 5 s.
+	Ready func(ctx context.Context) error
+
+	// SessionTimeout is how long the broker waits for a sign of life before it gives the partitions to others: the gap
+	// after a crash. The broker must allow it (group.min.session.timeout.ms, 6 s by default). Default 6 s.
+	SessionTimeout time.Duration
+	// DrainTimeout bounds how long running handlers are waited for when Run's context ends. Default 20 s.
+	DrainTimeout time.Duration
+
+	// Publisher writes the dead letters. nil: Run makes one of its own.
+	Publisher *Publisher
+	Hooks     Hooks
+}
+
+// Hooks are called for metrics, if set. They must be quick and safe for concurrent use.
+type Hooks struct {
+	// Handled is called for each record that is finished or given up, with the number of tries and the time from its
+	// first try to the end, waits included.
+	Handled func(topic Topic, outcome Outcome, attempts int, took time.Duration)
+	// Retried is called when a try failed and the record waits for another one.
+	Retried func(topic Topic, class schema.Class)
+	// InFlight gets the number of records that are fetched and not finished.
+	InFlight func(n int)
+	// Lag gets the number of offsets between what was fetched and the end of the partition.
+	Lag func(topic Topic, partition int, lag int64)
+	// Assigned gets the number of partitions that this member has; 0 while it is not part of the group.
+	Assigned func(partitions int)
+	// Outage is told when Ready begins to fail and when it is over.
+	Outage func(down bool)
+}
+
+// Outcome is how the work on a record ended.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeDone       Outcome = "done"        // the handler returned nil
+	OutcomeDeadLetter Outcome = "dead_letter" // the record lies in the dead letters
+	OutcomeAbandoned  Outcome = "abandoned"   // not finished; whoever has the partition next gets it again
+)
+
+const (
+	heartbeatInterval = 500 * time.Millisecond // also how late a rebalance is noticed
+	rebalanceTimeout  = 10 * time.Second
+	joinBackoff       = 300 * time.Millisecond
+	groupTimeout      = 5 * time.Second // of one request to the coordinator
+	commitInterval    = 250 * time.Millisecond
+	commitSpacing     = 50 * time.Millisecond // between commits of an idle consumer
+	readyTimeout      = 5 * time.Second
+	readyInterval     = 500 * time.Millisecond
+)
+
+func (c ConsumerConfig) withDefaults() ConsumerConfig {
+	c.Service = cmp.Or(c.Service, c.Group)
+	c.Concurrency = cmp.Or(c.Concurrency, 8)
+	c.MaxInFlight = max(cmp.Or(c.MaxInFlight, 8*c.Concurrency), c.Concurrency)
+	c.MaxAttempts = cmp.Or(c.MaxAttempts, 8)
+	c.MaxUnknownAttempts = cmp.Or(c.MaxUnknownAttempts, 3)
+	c.BackoffMin = cmp.Or(c.BackoffMin, 100*time.Millisecond)
+	c.BackoffMax = cmp.Or(c.BackoffMax, 3*time.Second)
+	c.SessionTimeout = cmp.Or(c.SessionTimeout, 6*time.Second)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 20*time.Second)
+	if c.Ready == nil {
+		c.Ready = func(context.Context) error { return nil }
+	}
+	h := &c.Hooks
+	if h.Handled == nil {
+		h.Handled = func(Topic, Outcome, int, time.Duration) {}
+	}
+	if h.Retried == nil {
+		h.Retried = func(Topic, schema.Class) {}
+	}
+	if h.InFlight == nil {
+		h.InFlight = func(int) {}
+	}
+	if h.Lag == nil {
+		h.Lag = func(Topic, int, int64) {}
+	}
+	if h.Assigned == nil {
+		h.Assigned = func(int) {}
+	}
+	if h.Outage == nil {
+		h.Outage = func(bool) {}
+	}
+	return c
+}
+
+// Consumer reads topics as a member of a group and hands each record to a [Handler] until the record is finished.
+//
+// Records of one partition with the same key are handled one at a time and in order (invariant 4); everything else in
+// parallel, so that a slow key holds up only itself (until MaxInFlight is used up). Records without a key have no order.
+//
+// An error of the handler decides what happens by its class (schema.ClassOf):
+//
+//   - transient: tried again in place, with backoff. While Ready fails the record waits, for as long as it takes.
+//     Otherwise MaxAttempts bounds the tries; then the record becomes a dead letter.
+//   - unknown, or a panic: the same with MaxUnknownAttempts.
+//   - permanent, and a record whose CloudEvents envelope cannot be read: a dead letter at once. Services turn what they
+//     can answer into results themselves; what arrives here has nobody to answer.
+//   - fatal: Run stops with the error. Neither this record nor any other is committed from then on.
+//
+// A record is finished when its handler succeeded or its dead letter is durable; only then may the group's offset pass
+// it (invariants 1, 2). After a crash the group begins again at what was committed: records come again, none is lost
+// (invariant 7).
+type Consumer struct {
+	client *Client
+	cfg    ConsumerConfig
+	handle Handler
+	log    zerolog.Logger
+}
+
+// NewConsumer prepares a consumer. It does no I/O.
+func (c *Client) NewConsumer(cfg ConsumerConfig, h Handler) *Consumer {
+	cfg = cfg.withDefaults()
+	return &Consumer{client: c, cfg: cfg, handle: h, log: c.log.With().Str("group", cfg.Group).Logger()}
+}
+
+// Run consumes until ctx ends or an error is fatal. When ctx ends it stops fetching, waits for the running handlers up
+// to DrainTimeout (then it cancels them), commits, leaves the group and returns nil. An unreachable broker is no error:
+// Run waits for it.
+func (c *Consumer) Run(ctx context.Context) error {
+	const op = "events.consume"
+	topics := make([]string, len(c.cfg.Topics))
+	for i, t := range c.cfg.Topics {
+		topics[i] = string(t)
+	}
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: c.cfg.Group, Brokers: c.client.cfg.Brokers, Dialer: c.client.dialer, Topics: topics,
+		StartOffset:       kafka.FirstOffset, // a new group owes an outcome to everything on the topic
+		SessionTimeout:    c.cfg.SessionTimeout,
+		HeartbeatInterval: heartbeatInterval,
+		RebalanceTimeout:  rebalanceTimeout,
+		JoinGroupBackoff:  joinBackoff,
+		Timeout:           groupTimeout,
+		ErrorLogger: kafka.LoggerFunc(func(format string, args ...any) {
+			c.log.Debug().Msg(fmt.Sprintf(format, args...))
+		}),
+	})
+	if err != nil {
+		return schema.Fatal(op, err)
+	}
+	// Close leaves the group. A join that is under way is waited for: the broker answers it within the rebalance timeout.
+	defer group.Close()
+	publisher := c.cfg.Publisher
+	if publisher == nil {
+		publisher = c.client.NewPublisher(PublisherConfig{Source: c.cfg.Service})
+		defer publisher.Close()
+	}
+
+	failures := 0
+	for {
+		generation, err := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, kafka.InvalidSessionTimeout):
+			return schema.Fatal(op, fmt.Errorf("session timeout %s: %w; set it between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms", c.cfg.SessionTimeout, err))
+		case err != nil:
+			// kafka-go joins again by itself. A coordinator that is not available yet is normal for a new group.
+			if failures++; failures == 10 {
+				c.log.Warn().Err(err).Msg("cannot join the consumer group; still trying")
+			}
+			continue
+		}
+		failures = 0
+		s := newSession(c, generation, publisher)
+		generation.Start(func(ended context.Context) { s.run(ctx, ended) })
+		<-s.finished
+		c.cfg.Hooks.Assigned(0)
+		if s.fatal != nil {
+			return s.fatal
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}

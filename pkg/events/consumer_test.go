@@ -1,0 +1,503 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Records of one key come one at a time and in order while other keys run beside them (invariant 4).
+func TestOrder(t *testing.T) {
+	const n, keys = 600, 20
+	ctx, c, topic := setup(t, newBroker(t), 4)
+	publish(t, ctx, c, topic, n, keys)
+	got := newSeen()
+	var mu sync.Mutex
+	busy := map[string]bool{}
+	running, most := 0, 0
+	group := uuid.NewString()
+	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: 8, MaxInFlight: 200}, func(_ context.Context, r Record) error {
+		key := string(r.Key)
+		mu.Lock()
+		if busy[key] {
+			t.Errorf("two records of key %s at once", key)
+		}
+		busy[key] = true
+		running++
+		most = max(most, running)
+		mu.Unlock()
+		time.Sleep(time.Millisecond)
+		got.add(r)
+		mu.Lock()
+		busy[key] = false
+		running--
+		mu.Unlock()
+		return nil
+	})
+	wantCommitted(t, ctx, c, group, topic, n)
+	r.finish(t)
+	if most > 8 || most < 4 {
+		t.Errorf("%d handlers ran at once, want about 8 and no more", most)
+	}
+	for k := range keys {
+		var want []string
+		for i := k; i < n; i += keys {
+			want = append(want, strconv.Itoa(i))
+		}
+		if diff := cmp.Diff(want, got.order["k"+strconv.Itoa(k)]); diff != "" {
+			t.Errorf("order of key %d (-want +got):\n%s", k, diff)
+		}
+	}
+}
+
+// One slow record holds up its key and the commit of its partition, and nothing else; the commit never passes it.
+func TestSlowKeyAndGap(t *testing.T) {
+	const n = 100
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	publish(t, ctx, c, topic, n, 10) // record 13 is the second one of key k3
+	release := make(chan struct{})
+	got := newSeen()
+	group := uuid.NewString()
+	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: 4, MaxInFlight: n}, func(ctx context.Context, r Record) error {
+		if string(r.Event.Data) == "13" {
+			select {
+			case <-release:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		got.add(r)
+		return nil
+	})
+	// Nine keys of ten records, and the first of the blocked key.
+	eventually(t, "all other keys are handled", func() bool { return got.count() == 91 })
+	eventually(t, "the commit reaches the gap", func() bool { return sum(committed(t, ctx, c, group, topic)) == 13 })
+	time.Sleep(2 * commitInterval)
+	if at := sum(committed(t, ctx, c, group, topic)); at != 13 {
+		t.Fatalf("the commit passed the unfinished record 13: %d", at)
+	}
+	close(release)
+	wantCommitted(t, ctx, c, group, topic, n)
+	r.finish(t)
+	for data, times := range got.times {
+		if times != 1 {
+			t.Errorf("record %s was handled %d times", data, times)
+		}
+	}
+}
+
+// MaxInFlight bounds what is taken in while handlers are stuck.
+func TestBackPressure(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 3)
+	publish(t, ctx, c, topic, 300, 300)
+	release := make(chan struct{})
+	var most atomic.Int64
+	group := uuid.NewString()
+	consume(t, ctx, c, ConsumerConfig{
+		Group: group, Topics: []Topic{topic}, Concurrency: 2, MaxInFlight: 10,
+		Hooks: Hooks{InFlight: func(n int) { most.Store(max(most.Load(), int64(n))) }},
+	}, func(ctx context.Context, r Record) error {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	})
+	eventually(t, "10 records are in flight", func() bool { return most.Load() == 10 })
+	time.Sleep(300 * time.Millisecond)
+	close(release)
+	wantCommitted(t, ctx, c, group, topic, 300)
+	if most.Load() != 10 {
+		t.Errorf("%d records were in flight, the bound is 10", most.Load())
+	}
+}
+
+// When its context ends, a consumer finishes what runs, leaves what waits, commits and leaves the group.
+func TestDrain(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	publish(t, ctx, c, topic, 50, 50)
+	started, release := make(chan struct{}, 50), make(chan struct{})
+	got := newSeen()
+	group := uuid.NewString()
+	cfg := ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: 3, MaxInFlight: 50}
+	r := consume(t, ctx, c, cfg, func(ctx context.Context, r Record) error {
+		started <- struct{}{}
+		<-release
+		if ctx.Err() != nil {
+			t.Error("the context of a running handler ended during the drain")
+		}
+		got.add(r)
+		return nil
+	})
+	for range 3 {
+		<-started
+	}
+	r.stop()
+	time.Sleep(200 * time.Millisecond)
+	close(release)
+	began := time.Now()
+	if err := r.wait(t, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("Run returned %s after its handlers did", took)
+	}
+	if got.count() != 3 {
+		t.Errorf("%d records were handled, want the 3 that ran", got.count())
+	}
+	// Which records of the keys ran first is open; the commit covers the unbroken run of them.
+	at, run := sum(committed(t, ctx, c, group, topic)), int64(0)
+	for got.times[strconv.FormatInt(run, 10)] == 1 {
+		run++
+	}
+	if at != run {
+		t.Errorf("committed %d, want %d", at, run)
+	}
+	// The member has left: the next one need not wait for its session to end.
+	began = time.Now()
+	consume(t, ctx, c, cfg, func(_ context.Context, r Record) error { got.add(r); return nil })
+	wantCommitted(t, ctx, c, group, topic, 50)
+	if took := time.Since(began); took > 1800*time.Millisecond {
+		t.Errorf("the next member needed %s", took)
+	}
+}
+
+// A handler that does not finish within the drain timeout is cancelled, and its record is not committed.
+func TestDrainTimeout(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	publish(t, ctx, c, topic, 1, 1)
+	started := make(chan struct{})
+	group := uuid.NewString()
+	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}, DrainTimeout: 300 * time.Millisecond}, func(ctx context.Context, r Record) error {
+		close(started)
+		<-ctx.Done()
+		return nil // too late or not, it says that it is done
+	})
+	<-started
+	began := time.Now()
+	r.finish(t)
+	if took := time.Since(began); took < 300*time.Millisecond || took > 3*time.Second {
+		t.Errorf("the drain took %s, the limit is 300 ms", took)
+	}
+}
+
+// Two members share the partitions, one joins late and one leaves: no record is lost and no commit goes back.
+func TestRebalance(t *testing.T) {
+	const n = 1200
+	ctx, c, topic := setup(t, newBroker(t), 6)
+	publish(t, ctx, c, topic, n, 200)
+	got := newSeen()
+	var second atomic.Int64
+	group := uuid.NewString()
+	cfg := ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: 4}
+	slow := func(extra func()) Handler {
+		return func(ctx context.Context, r Record) error {
+			time.Sleep(8 * time.Millisecond)
+			got.add(r)
+			extra()
+			return nil
+		}
+	}
+	watch, stopWatch := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		before := map[int]int64{}
+		for watch.Err() == nil {
+			res, err := c.committed(watch, group, map[string][]int{string(topic): {0, 1, 2, 3, 4, 5}})
+			if err != nil {
+				continue
+			}
+			for _, p := range res[string(topic)] {
+				if p.CommittedOffset < before[p.Partition] {
+					t.Errorf("partition %d: the committed offset went back from %d to %d", p.Partition, before[p.Partition], p.CommittedOffset)
+				}
+				before[p.Partition] = p.CommittedOffset
+			}
+			sleep(watch, 20*time.Millisecond)
+		}
+	})
+	defer func() { stopWatch(); watching.Wait() }()
+
+	a := consume(t, ctx, c, cfg, slow(func() {}))
+	eventually(t, "the first member works", func() bool { return got.count() > n/8 })
+	consume(t, ctx, b2(t, c), cfg, slow(func() { second.Add(1) }))
+	eventually(t, "the second member works", func() bool { return second.Load() > 20 })
+	a.finish(t)
+	eventually(t, "every record is handled", func() bool { return got.count() == n })
+	wantCommitted(t, ctx, c, group, topic, n)
+	t.Logf("%d handled for %d records; the second member handled %d", total(got), n, second.Load())
+	wantOrder(t, got)
+}
+
+// b2 is another process's client.
+func b2(t *testing.T, c *Client) *Client { return (&broker{addrs: c.cfg.Brokers}).client(t) }
+
+// While partitions are taken away a stuck handler is cancelled, and the next generation waits for it: no two handlers of
+// a process ever have the same record.
+func TestRevocationWaitsForHandlers(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 2)
+	publish(t, ctx, c, topic, 1, 1)
+	group := uuid.NewString()
+	var at, most, tries atomic.Int64
+	started := make(chan struct{}, 10)
+	cfg := ConsumerConfig{Group: group, Topics: []Topic{topic}}
+	h := func(ctx context.Context, r Record) error {
+		most.Store(max(most.Load(), at.Add(1)))
+		defer at.Add(-1)
+		started <- struct{}{}
+		if tries.Add(1) == 1 {
+			<-ctx.Done() // stuck until it is cancelled
+			time.Sleep(100 * time.Millisecond)
+			return nil
+		}
+		return nil
+	}
+	consume(t, ctx, c, cfg, h)
+	<-started
+	consume(t, ctx, b2(t, c), cfg, h) // its join takes the partitions away
+	eventually(t, "the record is handled in the next generation", func() bool { return tries.Load() >= 2 })
+	wantCommitted(t, ctx, c, group, topic, 1)
+	if most.Load() != 1 {
+		t.Errorf("%d handlers had the record at once", most.Load())
+	}
+}
+
+func TestRetry(t *testing.T) {
+	transient := schema.Transient("test", errTest)
+	tests := []struct {
+		name     string
+		fail     func(attempt int) error
+		attempts int
+		outcome  Outcome
+		class    string
+	}{
+		{"transient, then good", func(n int) error {
+			if n < 4 {
+				return transient
+			}
+			return nil
+		}, 4, OutcomeDone, ""},
+		{"transient for ever", func(int) error { return transient }, 5, OutcomeDeadLetter, "transient"},
+		{"unknown, then good", func(n int) error {
+			if n < 2 {
+				return errTest
+			}
+			return nil
+		}, 2, OutcomeDone, ""},
+		{"unknown for ever", func(int) error { return errTest }, 3, OutcomeDeadLetter, "unknown"},
+		{"permanent", func(int) error { return schema.Permanent("test", schema.ReasonRequestIDReused, errTest) }, 1, OutcomeDeadLetter, "permanent"},
+		{"panic", func(int) error { panic("planted-secret") }, 3, OutcomeDeadLetter, "unknown"},
+		{"runtime panic", func(int) error { var m map[string]int; m["x"] = 1; return nil }, 3, OutcomeDeadLetter, "unknown"},
+	}
+	b := newBroker(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, c, topic := setup(t, b, 1)
+			publish(t, ctx, c, topic, 1, 1)
+			type end struct {
+				outcome  Outcome
+				attempts int
+			}
+			ended := make(chan end, 10)
+			group := uuid.NewString()
+			consume(t, ctx, c, ConsumerConfig{
+				Group: group, Topics: []Topic{topic}, MaxAttempts: 5, BackoffMin: time.Millisecond, BackoffMax: 5 * time.Millisecond,
+				Hooks: Hooks{Handled: func(_ Topic, o Outcome, n int, _ time.Duration) { ended <- end{o, n} }},
+			}, func(_ context.Context, r Record) error { return tt.fail(r.Attempt) })
+			if got, want := <-ended, (end{tt.outcome, tt.attempts}); got != want {
+				t.Errorf("ended as %+v, want %+v", got, want)
+			}
+			wantCommitted(t, ctx, c, group, topic, 1)
+			dead := deadLetters(t, ctx, c, topic)
+			if tt.outcome == OutcomeDone {
+				if len(dead) != 0 {
+					t.Errorf("dead letters %+v", dead)
+				}
+				return
+			}
+			if len(dead) != 1 || dead[0].Class != tt.class || dead[0].Attempts != tt.attempts {
+				t.Fatalf("dead letters %+v, want one of class %s after %d attempts", dead, tt.class, tt.attempts)
+			}
+			if cmp.Equal(dead[0].Error, "") || contains(dead[0].Error, "planted-secret") {
+				t.Errorf("error text %q", dead[0].Error)
+			}
+		})
+	}
+}
+
+// While Ready fails, nothing uses up its attempts: an outage much longer than they last loses nothing, and work goes on
+// soon after it.
+func TestOutage(t *testing.T) {
+	const n = 40
+	ctx, c, topic := setup(t, newBroker(t), 2)
+	var down atomic.Bool
+	var outages, asked atomic.Int64
+	got := newSeen()
+	group := uuid.NewString()
+	consume(t, ctx, c, ConsumerConfig{
+		Group: group, Topics: []Topic{topic}, MaxAttempts: 2, MaxUnknownAttempts: 2, BackoffMin: time.Millisecond, BackoffMax: 2 * time.Millisecond,
+		Ready: func(context.Context) error {
+			asked.Add(1)
+			if down.Load() {
+				return errTest
+			}
+			return nil
+		},
+		Hooks: Hooks{Outage: func(down bool) {
+			if down {
+				outages.Add(1)
+			}
+		}},
+	}, func(_ context.Context, r Record) error {
+		if down.Load() {
+			if r.Offset%2 == 0 {
+				return errTest // not every handler classifies
+			}
+			return schema.Transient("test", errTest)
+		}
+		got.add(r)
+		return nil
+	})
+	down.Store(true)
+	publish(t, ctx, c, topic, n, n)
+	eventually(t, "the outage is noticed", func() bool { return outages.Load() == 1 })
+	time.Sleep(2 * time.Second)
+	if got.count() != 0 || len(deadLetters(t, ctx, c, topic)) != 0 {
+		t.Fatal("records were handled or given up during the outage")
+	}
+	if asked.Load() > 20 {
+		t.Errorf("Ready was asked %d times in 2 s; one record at a time should ask, twice a second", asked.Load())
+	}
+	down.Store(false)
+	back := time.Now()
+	eventually(t, "every record is handled", func() bool { return got.count() == n })
+	if took := time.Since(back); took > 3*time.Second {
+		t.Errorf("it took %s after the outage", took)
+	}
+	wantCommitted(t, ctx, c, group, topic, n)
+	if outages.Load() != 1 || len(deadLetters(t, ctx, c, topic)) != 0 {
+		t.Errorf("%d outages, dead letters %+v", outages.Load(), deadLetters(t, ctx, c, topic))
+	}
+}
+
+// An outage does not hold up the end of Run.
+func TestStopDuringOutage(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	publish(t, ctx, c, topic, 5, 5)
+	group := uuid.NewString()
+	var waiting atomic.Bool
+	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic},
+		Ready: func(context.Context) error { waiting.Store(true); return errTest }},
+		func(context.Context, Record) error { return schema.Transient("test", errTest) })
+	eventually(t, "records wait", waiting.Load)
+	began := time.Now()
+	r.finish(t)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("Run took %s to end", took)
+	}
+	if at := sum(committed(t, ctx, c, group, topic)); at != 0 {
+		t.Errorf("%d unfinished records are committed", at)
+	}
+}
+
+// A fatal error stops Run, with nothing committed from then on.
+func TestFatal(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	publish(t, ctx, c, topic, 20, 20)
+	group := uuid.NewString()
+	fatal := schema.Fatal("test", errTest)
+	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: 1}, func(_ context.Context, r Record) error {
+		if r.Offset == 5 {
+			return fatal
+		}
+		return nil
+	})
+	if err := r.wait(t, 20*time.Second); !errors.Is(err, errTest) || schema.ClassOf(err) != schema.ClassFatal {
+		t.Fatalf("Run: %v, want the fatal error", err)
+	}
+	if at := sum(committed(t, ctx, c, group, topic)); at > 5 {
+		t.Errorf("committed %d, past the record that was fatal", at)
+	}
+	if dead := deadLetters(t, ctx, c, topic); len(dead) != 0 {
+		t.Errorf("dead letters %+v", dead)
+	}
+}
+
+func TestSessionTimeoutRefused(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	r := consume(t, ctx, c, ConsumerConfig{Group: uuid.NewString(), Topics: []Topic{topic}, SessionTimeout: time.Millisecond}, nil)
+	if err := r.wait(t, 20*time.Second); schema.ClassOf(err) != schema.ClassFatal || !contains(fmt.Sprint(err), "group.min.session.timeout.ms") {
+		t.Errorf("Run: %v, want a fatal error that names the broker's setting", err)
+	}
+}
+
+// A consumer that was away for longer than the retention goes on with the oldest record.
+func TestRetentionPassed(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	publish(t, ctx, c, topic, 20, 20)
+	group := uuid.NewString()
+	commitAt(t, ctx, c, group, topic, 3)
+	deleteBefore(t, ctx, c, topic, 12)
+	got := newSeen()
+	consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(_ context.Context, r Record) error { got.add(r); return nil })
+	wantCommitted(t, ctx, c, group, topic, 20)
+	if got.count() != 8 || got.times["12"] != 1 {
+		t.Errorf("handled %v, want records 12 to 19", got.times)
+	}
+}
+
+func deleteBefore(t *testing.T, ctx context.Context, c *Client, topic Topic, offset int64) {
+	t.Helper()
+	admin, err := kgo.NewClient(kgo.SeedBrokers(c.cfg.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	rt := kmsg.NewDeleteRecordsRequestTopic()
+	rt.Topic = string(topic)
+	rp := kmsg.NewDeleteRecordsRequestTopicPartition()
+	rp.Offset = offset
+	rt.Partitions = append(rt.Partitions, rp)
+	req.Topics = append(req.Topics, rt)
+	req.TimeoutMillis = 5000
+	res, err := req.RequestWith(ctx, admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := res.Topics[0].Partitions[0].ErrorCode; code != 0 {
+		t.Fatalf("delete records: error code %d", code)
+	}
+}
+
+// A topic that does not exist yet is waited for, and partitions that are added later are shared out.
+func TestTopicGrows(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	got := newSeen()
+	var partitions atomic.Int64
+	late := Topic("test." + uuid.NewString())
+	consume(t, ctx, c, ConsumerConfig{Group: uuid.NewString(), Topics: []Topic{topic, late},
+		Hooks: Hooks{Assigned: func(n int) { partitions.Store(int64(n)) }}},
+		func(_ context.Context, r Record) error { got.add(r); return nil })
+	time.Sleep(time.Second)
+	if _, err := c.EnsureTopics(ctx, []TopicSpec{{Topic: late, Partitions: 3, Retention: time.Hour, MaxBytes: mib}}); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ctx, c, late, 10, 10)
+	eventually(t, "the new topic is read", func() bool { return got.count() == 10 })
+	if partitions.Load() != 4 {
+		t.Errorf("%d partitions assigned, want 4", partitions.Load())
+	}
+}

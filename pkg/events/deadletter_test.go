@@ -1,0 +1,121 @@
+package events
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/segmentio/kafka-go"
+)
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
+
+// What cannot succeed keeps its original bytes, key and headers, says where, when and why, and can be replayed.
+func TestDeadLettersAndReplay(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 2)
+	p := publisher(t, c)
+	poison := kafka.Message{Topic: string(topic), Key: []byte("k\xff"), Value: []byte("\x00not JSON\xfe"), Headers: headers("x-own", "v", "content-type", "application/cloudevents+json")}
+	if err := p.write(ctx, topic, []kafka.Message{poison}); err != nil {
+		t.Fatal(err)
+	}
+	refused := event("k", 1)
+	if err := p.Publish(ctx, topic, refused); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now().Add(-time.Minute)
+	group := uuid.NewString()
+	consume(t, ctx, c, ConsumerConfig{Group: group, Service: "tester", Topics: []Topic{topic}, Publisher: p}, func(_ context.Context, r Record) error {
+		return schema.Permanent("test", schema.ReasonRequestIDReused, errTest)
+	})
+	wantCommitted(t, ctx, c, group, topic, 2)
+
+	dead := deadLetters(t, ctx, c, topic)
+	if len(dead) != 2 {
+		t.Fatalf("%d dead letters, want 2", len(dead))
+	}
+	one, other := dead[0], dead[1]
+	if one.Reason != schema.ReasonUnparsable {
+		one, other = other, one
+	}
+	if one.Reason != schema.ReasonUnparsable || one.Class != "permanent" || one.Service != "tester" || one.Attempts != 0 || one.Replayed != 0 ||
+		one.Origin != topic || one.FailedAt.Before(before) || contains(one.Error, "not JSON") {
+		t.Errorf("dead letter %+v", one)
+	}
+	if diff := cmp.Diff(poison, kafka.Message{Topic: string(topic), Key: one.Key, Value: one.Value, Headers: one.Headers}); diff != "" {
+		t.Errorf("the original record (-want +got):\n%s", diff)
+	}
+	if other.Reason != schema.ReasonRequestIDReused || other.Attempts != 1 || string(other.Value) != "1" {
+		t.Errorf("dead letter %+v", other)
+	}
+
+	if got, err := c.DeadLetter(ctx, one.ID); err != nil || !cmp.Equal(got, one) {
+		t.Errorf("DeadLetter(%s) = %+v, %v", one.ID, got, err)
+	}
+	if _, err := c.DeadLetter(ctx, DeadLetterID{0, 1 << 40}); schema.ClassOf(err) != schema.ClassPermanent {
+		t.Errorf("a dead letter that does not exist: %v, want a permanent error", err)
+	}
+	var filtered int
+	for _, err := range c.DeadLetters(ctx, DeadLetterFilter{Origin: topic, Reason: schema.ReasonUnparsable, Service: "tester", Since: before}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		filtered++
+	}
+	if filtered != 1 {
+		t.Errorf("the filter let %d through, want 1", filtered)
+	}
+
+	// It fails again: the count of replays survives, and nothing of the first dead letter's headers piles up.
+	if err := c.Replay(ctx, p, one); err != nil {
+		t.Fatal(err)
+	}
+	wantCommitted(t, ctx, c, group, topic, 3)
+	dead = deadLetters(t, ctx, c, topic)
+	again := dead[len(dead)-1]
+	if again.Replayed != 1 || !cmp.Equal(again.Headers, one.Headers) || !cmp.Equal(again.Value, one.Value) || !cmp.Equal(again.Key, one.Key) || again.OriginID == one.OriginID {
+		t.Errorf("replayed and dead again: %+v", again)
+	}
+	if err := c.Replay(ctx, p, again); err != nil {
+		t.Fatal(err)
+	}
+	wantCommitted(t, ctx, c, group, topic, 4)
+	replayed := values(t, ctx, c, topic)
+	if last := replayed[len(replayed)-1]; header(last.Raw, headerReplayed) != "2" {
+		replayedCounts := []string{}
+		for _, r := range replayed {
+			replayedCounts = append(replayedCounts, header(r.Raw, headerReplayed))
+		}
+		if !contains(strings.Join(replayedCounts, ","), "2") {
+			t.Errorf("fs_replayed is %q, want one 2", replayedCounts)
+		}
+	}
+}
+
+func TestParseDeadLetterID(t *testing.T) {
+	for in, ok := range map[string]bool{"0/17": true, "3/0": true, "": false, "1": false, "a/1": false, "1/-2": false, "1/2/3": false} {
+		got, err := ParseDeadLetterID(in)
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", in, err)
+		}
+		if ok && got.String() != in {
+			t.Errorf("%q reads as %s", in, got)
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		n    int
+		want string
+	}{{"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"aé", 2, "a"}, {"a\xff", 5, "a�"}} {
+		if got := shorten(tt.in, tt.n); got != tt.want {
+			t.Errorf("shorten(%q, %d) = %q, want %q", tt.in, tt.n, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package events
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// gate holds records back while a dependency is down: one of them asks, all of them wait.
+type gate struct {
+	ready  func(context.Context) error
+	outage func(down bool)
+	log    zerolog.Logger
+
+	turn      chan struct{} // holds one token, owned by who asks; guards what follows
+	asked     time.Time     // when ready last said yes
+	recovered time.Time     // when the last outage ended
+}
+
+func newGate(ready func(context.Context) error, outage func(bool), log zerolog.Logger) *gate {
+	return &gate{ready: ready, outage: outage, log: log, turn: make(chan struct{}, 1)}
+}
+
+// wait returns when the dependencies are ready or ctx ended. waited says that they were not at some time since
+// failedAt, the moment of the failure that leads here: then the failure is the outage's and not the record's.
+func (g *gate) wait(ctx context.Context, failedAt time.Time) (waited bool, err error) {
+	select {
+	case g.turn <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	defer func() { <-g.turn }()
+	if g.recovered.After(failedAt) {
+		return true, nil
+	}
+	if g.asked.After(failedAt) {
+		return false, nil
+	}
+	down := false
+	defer func() {
+		if down {
+			g.outage(false)
+		}
+	}()
+	for {
+		asking, cancel := context.WithTimeout(ctx, readyTimeout)
+		err := g.ready(asking)
+		cancel()
+		if ctx.Err() != nil {
+			return down, ctx.Err()
+		}
+		if err == nil {
+			g.asked = time.Now()
+			if down {
+				g.recovered = g.asked
+				g.log.Info().Msg("the dependency is back; going on")
+			}
+			return down, nil
+		}
+		if !down {
+			down = true
+			g.outage(true)
+			g.log.Warn().Err(err).Msg("a dependency is down; records wait for it, nothing is given up")
+		}
+		if !sleep(ctx, readyInterval) {
+			return down, ctx.Err()
+		}
+	}
+}

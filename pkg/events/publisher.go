@@ -1,0 +1,160 @@
+package events
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/segmentio/kafka-go"
+)
+
+const (
+	// maxRecordBytes bounds one record (key, value and headers) on the side of the writer and is above every topic's
+	// own limit but that of the dead letters.
+	maxRecordBytes = 8 * mib
+	// batchBytes bounds a batch. A topic's max.message.bytes (1 MiB by default) counts the batch, so it stays below.
+	batchBytes = 900 << 10
+)
+
+// PublisherConfig says who writes.
+type PublisherConfig struct {
+	Source string // the CloudEvents source of events that have none, for instance "facestream/ingest"
+	// Published is called after each successful Publish with the number of events and the time it took; may be nil.
+	Published func(topic Topic, events int, took time.Duration)
+	// Retried is called before each further try; may be nil.
+	Retried func(topic Topic)
+}
+
+// Publisher writes events. It is safe for concurrent use; calls that overlap share batches.
+type Publisher struct {
+	client *Client
+	cfg    PublisherConfig
+	// small batches; large writes each record alone, so that big records neither fill nor break the batches of others.
+	small, large *kafka.Writer
+}
+
+// NewPublisher prepares a publisher. It does no I/O; Close it when done.
+func (c *Client) NewPublisher(cfg PublisherConfig) *Publisher {
+	writer := func(batch, bytes int) *kafka.Writer {
+		return &kafka.Writer{
+			Addr: c.kafka.Addr, Transport: c.transport,
+			// As Java's default partitioner: keyed records of other clients land in the same partitions.
+			Balancer:     kafka.Murmur2Balancer{},
+			RequiredAcks: kafka.RequireAll,
+			BatchTimeout: 5 * time.Millisecond, BatchSize: batch, BatchBytes: int64(bytes),
+			WriteTimeout: requestTimeout, ReadTimeout: requestTimeout,
+			MaxAttempts: 1, // Publish retries, and only what failed
+		}
+	}
+	return &Publisher{client: c, cfg: cfg, small: writer(200, batchBytes), large: writer(1, maxRecordBytes+mib)}
+}
+
+// Close waits for writes that are under way (a few seconds at most when the broker is away) and releases the publisher.
+func (p *Publisher) Close() error { return errors.Join(p.small.Close(), p.large.Close()) }
+
+// Publish writes events to topic. nil means durable: every event is acknowledged by all in-sync replicas. It retries
+// what failed until ctx ends; then the error is transient, and some of the events may be, or may yet come to be, on the
+// topic: publish them again under the same ids (invariant 3). An event that is too large or has no id or type makes a
+// permanent error, and nothing more can be said about the others.
+//
+// Events with one key keep their order between calls that follow each other, and inside a call unless a write fails.
+func (p *Publisher) Publish(ctx context.Context, topic Topic, events ...Event) error {
+	messages := make([]kafka.Message, len(events))
+	for i, e := range events {
+		if e.ID == "" || e.Type == "" {
+			return schema.Permanent("events.publish", schema.ReasonInternal, errors.New("an event needs an id and a type"))
+		}
+		e.Source = cmp.Or(e.Source, p.cfg.Source, "facestream")
+		if e.Time.IsZero() {
+			e.Time = time.Now()
+		}
+		messages[i] = e.message(topic)
+	}
+	return p.write(ctx, topic, messages)
+}
+
+// write is Publish for messages of one topic that are already rendered.
+func (p *Publisher) write(ctx context.Context, topic Topic, messages []kafka.Message) error {
+	const op = "events.publish"
+	began := time.Now()
+	var small, large []kafka.Message
+	for _, m := range messages {
+		switch size := messageSize(m); {
+		case size > maxRecordBytes:
+			return tooLarge(op, topic, size)
+		case size > batchBytes:
+			large = append(large, m)
+		default:
+			small = append(small, m)
+		}
+	}
+	for try := 1; ; try++ {
+		var err error
+		if small, err = failed(small, p.small.WriteMessages(ctx, small...)); errors.Is(err, kafka.MessageSizeTooLarge) {
+			// The topic's limit is below ours and counts the batch: each record gets its chance alone.
+			large, small, err = append(large, small...), nil, nil
+		}
+		var errLarge error
+		large, errLarge = failed(large, p.large.WriteMessages(ctx, large...))
+		if errors.Is(errLarge, kafka.MessageSizeTooLarge) {
+			return tooLarge(op, topic, messageSize(large[0]))
+		}
+		if err = cmp.Or(err, errLarge); err == nil {
+			break
+		}
+		if errors.Is(err, io.ErrClosedPipe) {
+			return schema.Transient(op, errors.New("the publisher is closed"))
+		}
+		if try == 10 {
+			p.client.log.Warn().Str("topic", string(topic)).Err(err).Msg("writing fails; still trying")
+		}
+		if p.cfg.Retried != nil {
+			p.cfg.Retried(topic)
+		}
+		if !sleep(ctx, backoff(try, 50*time.Millisecond, time.Second)) {
+			return schema.Transient(op, fmt.Errorf("topic %s: %w; the last cause: %w", topic, ctx.Err(), err))
+		}
+	}
+	if p.cfg.Published != nil {
+		p.cfg.Published(topic, len(messages), time.Since(began))
+	}
+	return nil
+}
+
+// failed returns the messages that err says were not written, in order, and one of the causes.
+func failed(messages []kafka.Message, err error) ([]kafka.Message, error) {
+	var each kafka.WriteErrors
+	if !errors.As(err, &each) {
+		if err == nil {
+			return nil, nil
+		}
+		return messages, err
+	}
+	var again []kafka.Message
+	var cause error
+	for i, e := range each {
+		if e != nil {
+			again, cause = append(again, messages[i]), e
+		}
+	}
+	return again, cause
+}
+
+func tooLarge(op string, topic Topic, size int) error {
+	return schema.Permanent(op, schema.ReasonInternal,
+		fmt.Errorf("a record of %d bytes is too large for topic %s; raise the topic's max.message.bytes (this writer's own limit is %d) or send less", size, topic, maxRecordBytes))
+}
+
+// messageSize is the record's size on the wire, rounded up.
+func messageSize(m kafka.Message) int {
+	n := len(m.Key) + len(m.Value) + 64
+	for _, h := range m.Headers {
+		n += len(h.Key) + len(h.Value) + 10
+	}
+	return n
+}

@@ -1,0 +1,402 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+)
+
+// Record is one record of a topic.
+type Record struct {
+	Topic     Topic
+	Partition int
+	Offset    int64
+	Key       []byte
+	Event     Event         // as DecodeEvent read it
+	Raw       kafka.Message // as it lies on the topic; Raw.Time is when it was written
+	Attempt   int           // 1 at the first try; 0 outside a Consumer
+}
+
+const (
+	fetchBytes = mib // a single larger record still comes whole
+	// fetchWait is how long the broker holds an empty answer back. kafka-go cannot abort a request that it has sent, so
+	// it is also how long a stopped reader's connection lives on.
+	fetchWait = 500 * time.Millisecond
+	// stallAfter is how long a partition may make no progress, though there is more to read or no answer comes, before
+	// all connections are renewed: kafka-go is known to stall after broker restarts.
+	stallAfter = 10 * time.Second
+)
+
+// partitionReader reads one partition without a group, for ever, in the order of offsets.
+//
+// It fetches with kafka.Client rather than kafka.Reader: every request has a deadline, an offset outside the log is
+// seen instead of corrected silently, and nothing is read ahead of the consumer, so that its bound on memory holds.
+type partitionReader struct {
+	client    *Client
+	topic     Topic
+	partition int
+	next      int64 // the offset to read next, or kafka.FirstOffset or kafka.LastOffset
+
+	// deliver gets each record; its error ends run.
+	deliver func(kafka.Message) error
+	// progress is told the next offset and the end of the log (-1: unknown) at the start, after each record and after
+	// each fetch; its error ends run.
+	progress func(next, end int64) error
+	// rewound is asked when the log ends before next (the broker lost it, or the topic was made anew); nil allows
+	// reading it again from its first record, an error ends run.
+	rewound func(to int64) error
+}
+
+// run returns when ctx ends (nil) or a callback fails (its error).
+func (r *partitionReader) run(ctx context.Context) error {
+	log := r.client.log.With().Str("topic", string(r.topic)).Int("partition", r.partition).Logger()
+	progressed := time.Now()
+	failures := 0
+	for ctx.Err() == nil {
+		before := r.next
+		if r.next < 0 {
+			if err := r.resolve(ctx); err != nil {
+				failures++
+				r.pause(ctx, log, &progressed, failures, err)
+				continue
+			}
+			if err := r.progress(r.next, -1); err != nil {
+				return err
+			}
+		}
+		messages, next, end, err := r.fetch(ctx)
+		if errors.Is(err, kafka.OffsetOutOfRange) {
+			var done bool
+			if done, err = r.reposition(ctx, log); done {
+				return err
+			}
+		}
+		if err != nil {
+			failures++
+			r.pause(ctx, log, &progressed, failures, err)
+			continue
+		}
+		failures = 0
+		for _, m := range messages {
+			if err := r.deliver(m); err != nil {
+				return stop(ctx, err)
+			}
+			r.next = m.Offset + 1
+			if err := r.progress(r.next, end); err != nil {
+				return err
+			}
+		}
+		r.next = max(r.next, next)
+		if err := r.progress(r.next, end); err != nil {
+			return err
+		}
+		if r.next != before || r.next >= end {
+			progressed = time.Now()
+		} else {
+			r.renewIfStalled(log, &progressed, errors.New("the broker says that there is more, and sends nothing"))
+		}
+	}
+	return nil
+}
+
+// stop tells the end of ctx from an error of a callback.
+func stop(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// pause waits after a failed request and renews the connections when failures go on.
+func (r *partitionReader) pause(ctx context.Context, log zerolog.Logger, progressed *time.Time, failures int, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if failures == 10 {
+		log.Warn().Err(err).Msg("reading fails; still trying")
+	}
+	r.renewIfStalled(log, progressed, err)
+	sleep(ctx, backoff(failures, 50*time.Millisecond, time.Second))
+}
+
+func (r *partitionReader) renewIfStalled(log zerolog.Logger, progressed *time.Time, cause error) {
+	if time.Since(*progressed) < stallAfter {
+		return
+	}
+	*progressed = time.Now()
+	log.Warn().Err(cause).Dur("after", stallAfter).Msg("no progress; renewing the connections")
+	r.client.transport.CloseIdleConnections()
+}
+
+// resolve turns kafka.FirstOffset and kafka.LastOffset into an offset.
+func (r *partitionReader) resolve(ctx context.Context) error {
+	ranges, err := r.client.ranges(ctx, r.topic, []int{r.partition})
+	if err != nil {
+		return err
+	}
+	if r.next == kafka.LastOffset {
+		r.next = ranges[0].Last
+	} else {
+		r.next = ranges[0].First
+	}
+	return nil
+}
+
+// reposition follows an offset that is outside the log. done ends run.
+func (r *partitionReader) reposition(ctx context.Context, log zerolog.Logger) (done bool, err error) {
+	ranges, err := r.client.ranges(ctx, r.topic, []int{r.partition})
+	if err != nil {
+		return false, err
+	}
+	first, last := ranges[0].First, ranges[0].Last
+	switch {
+	case r.next < first:
+		log.Error().Int64("from", r.next).Int64("to", first).Int64("records", first-r.next).
+			Msg("records were deleted by retention before they were read; going on with the oldest that is left. Raise the topic's retention, or bring readers back sooner")
+	case r.next > last:
+		log.Error().Int64("from", r.next).Int64("to", first).
+			Msg("the log ends before what was read already: the broker lost records or the topic was made anew; reading it from its start")
+		if r.rewound != nil {
+			if err := r.rewound(first); err != nil {
+				return true, err
+			}
+		}
+	default: // a new leader was catching up
+		return false, kafka.OffsetOutOfRange
+	}
+	r.next = first
+	if err := r.progress(first, last); err != nil {
+		return true, err
+	}
+	return false, nil
+}
+
+// fetch returns the records at r.next and after, the offset that follows them, and the end of the log.
+func (r *partitionReader) fetch(ctx context.Context) ([]kafka.Message, int64, int64, error) {
+	res, err := r.client.kafka.Fetch(ctx, &kafka.FetchRequest{
+		Topic: string(r.topic), Partition: r.partition, Offset: r.next, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait,
+	})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	if res.Error != nil {
+		return nil, 0, 0, res.Error
+	}
+	next, out := r.next, []kafka.Message(nil)
+	batches := []kafka.RecordReader{res.Records}
+	if stream, ok := res.Records.(*protocol.RecordStream); ok {
+		batches = stream.Records
+	}
+	for _, batch := range batches {
+		// The marks of transactions take an offset each and are no records.
+		_, control := batch.(*protocol.ControlBatch)
+		for {
+			rec, err := batch.ReadRecord()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			m, err := r.message(rec)
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			if m.Offset < r.next { // a batch comes whole, also when it begins before what was asked for
+				continue
+			}
+			next = m.Offset + 1
+			if !control {
+				m.HighWaterMark = res.HighWatermark
+				out = append(out, m)
+			}
+		}
+	}
+	return out, next, res.HighWatermark, nil
+}
+
+// message copies a record out of kafka-go's pooled buffers.
+func (r *partitionReader) message(rec *kafka.Record) (kafka.Message, error) {
+	m := kafka.Message{Topic: string(r.topic), Partition: r.partition, Offset: rec.Offset, Headers: rec.Headers, Time: rec.Time}
+	for _, x := range []struct {
+		from kafka.Bytes
+		to   *[]byte
+	}{{rec.Key, &m.Key}, {rec.Value, &m.Value}} {
+		if x.from == nil {
+			continue
+		}
+		b, err := kafka.ReadAll(x.from)
+		x.from.Close()
+		if err != nil {
+			return m, fmt.Errorf("offset %d: %w", rec.Offset, err)
+		}
+		*x.to = b
+	}
+	return m, nil
+}
+
+// record decodes m; with an error the event holds the bare value.
+func record(m kafka.Message) (Record, error) {
+	e, err := DecodeEvent(m)
+	return Record{Topic: Topic(m.Topic), Partition: m.Partition, Offset: m.Offset, Key: m.Key, Event: e, Raw: m}, err
+}
+
+// ReadAll reads every partition of topic without a group and follows it until ctx ends (it then returns nil) or h
+// fails (it returns that error). from has the offset to begin at by partition, which may be kafka.FirstOffset or
+// kafka.LastOffset; partitions that it does not name begin at their first record. Calls of h do not overlap; records
+// of a partition come in order. A record whose CloudEvents envelope cannot be read comes with its whole value as
+// Event.Data and no type.
+//
+// caughtUp (may be nil) is called once, and not during h, when everything that was on the topic at the start has been
+// handled. Partitions that are added later are read from their first record. A topic that does not exist is waited for.
+func (c *Client) ReadAll(ctx context.Context, topic Topic, from map[int]int64, h func(Record) error, caughtUp func()) error {
+	f := &follower{client: c, topic: topic, handle: h, caughtUp: caughtUp}
+	ends, err := f.open(ctx)
+	if err != nil {
+		return stop(ctx, err)
+	}
+	start := map[int]int64{}
+	for id := range ends {
+		start[id] = kafka.FirstOffset
+		if offset, ok := from[id]; ok {
+			start[id] = offset
+		}
+	}
+	return f.run(ctx, start, ends)
+}
+
+// follower reads all partitions of a topic.
+type follower struct {
+	client   *Client
+	topic    Topic
+	handle   func(Record) error
+	caughtUp func()
+
+	mu      sync.Mutex    // held during handle and caughtUp
+	pending map[int]int64 // partitions that have not reached the end they had at the start
+}
+
+// open waits for the topic and returns the end offset of each partition. Its error says that ctx ended.
+func (f *follower) open(ctx context.Context) (map[int]int64, error) {
+	ends := map[int]int64{}
+	err := f.client.retry(ctx, "events.read", func() error {
+		ids, err := f.client.partitions(ctx, f.topic)
+		if err != nil {
+			return err
+		}
+		ranges, err := f.client.ranges(ctx, f.topic, ids)
+		for _, r := range ranges {
+			ends[r.ID] = r.Last
+		}
+		return err
+	})
+	return ends, err
+}
+
+// growthInterval is how often a reader looks for partitions that were added to its topic.
+const growthInterval = 5 * time.Second
+
+// run reads from start until ctx ends or handle fails.
+func (f *follower) run(ctx context.Context, start, ends map[int]int64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f.pending = map[int]int64{}
+	for id, end := range ends {
+		f.pending[id] = end
+	}
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	read := func(id int, from int64) {
+		readers.Go(func() {
+			r := &partitionReader{client: f.client, topic: f.topic, partition: id, next: from, deliver: f.deliver(ctx)}
+			r.progress = func(next, end int64) error { return f.progress(id, next, end) }
+			if err := r.run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	known := map[int]bool{}
+	for id, from := range start {
+		known[id] = true
+		read(id, from)
+	}
+	ticker := time.NewTicker(growthInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			readers.Wait()
+			return stop(ctx, context.Cause(ctx))
+		case <-ticker.C:
+			ids, err := f.client.partitions(ctx, f.topic)
+			if err != nil {
+				continue // the readers report what is wrong
+			}
+			for _, id := range ids {
+				if !known[id] {
+					known[id] = true
+					read(id, kafka.FirstOffset)
+				}
+			}
+		}
+	}
+}
+
+func (f *follower) deliver(ctx context.Context) func(kafka.Message) error {
+	return func(m kafka.Message) error {
+		r, err := record(m)
+		if err != nil {
+			f.client.log.Debug().Str("topic", m.Topic).Int("partition", m.Partition).Int64("offset", m.Offset).Err(err).Msg("not a CloudEvent; read as a bare value")
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return f.handle(r)
+	}
+}
+
+func (f *follower) progress(id int, next, end int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	target, waiting := f.pending[id]
+	// The log may have become shorter since the start.
+	if !waiting || (next < target && (end < 0 || next < end)) {
+		return nil
+	}
+	delete(f.pending, id)
+	if len(f.pending) == 0 && f.caughtUp != nil {
+		f.caughtUp()
+	}
+	return nil
+}
+
+// positions returns the offsets of all partitions at a moment: the first record written at or after it.
+func (c *Client) positions(ctx context.Context, topic Topic, ids []int, at time.Time) (map[int]int64, error) {
+	asked := make([]kafka.OffsetRequest, len(ids))
+	for i, id := range ids {
+		asked[i] = kafka.TimeOffsetOf(id, at)
+	}
+	answers, err := c.listOffsets(ctx, topic, asked)
+	if err != nil {
+		return nil, err
+	}
+	out := map[int]int64{}
+	for _, id := range ids {
+		out[id] = kafka.LastOffset // nothing was written since
+		for offset := range answers[id].Offsets {
+			if offset >= 0 {
+				out[id] = offset
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,169 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Submit writes a request. nil means that it is durable and will have exactly one outcome (invariant 2). Its id is the
+// record's key and the CloudEvents id, so submitting again after an error asks for the same thing once (invariant 3).
+// A request without an id is a permanent error; everything else about it is checked by ingest, which answers on the
+// results topic.
+func (c *Client) Submit(ctx context.Context, p *Publisher, req schema.Request) error {
+	const op = "events.submit"
+	if req.ID == "" {
+		return schema.Permanent(op, schema.ReasonInvalidRequest, errors.New("the request has no id; choose one that is unique per request"))
+	}
+	data, err := json.Marshal(req)
+	if err != nil {
+		return schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the request is no JSON: %s", describeJSONError(err)))
+	}
+	return p.Publish(ctx, Requests, Event{ID: string(req.ID), Type: TypeRequest, Key: string(req.ID), Data: data})
+}
+
+// Start says where reading begins. The zero value is [Latest].
+type Start struct {
+	earliest bool
+	at       time.Time
+}
+
+// Latest begins with what is written from now on.
+func Latest() Start { return Start{} }
+
+// Earliest begins with the oldest record that is kept.
+func Earliest() Start { return Start{earliest: true} }
+
+// At begins with the first record that was written at t or later.
+func At(t time.Time) Start { return Start{at: t} }
+
+// ResultsOptions configures a [ResultStream].
+type ResultsOptions struct {
+	From Start
+}
+
+// ResultStream reads the outcomes of requests from every partition of the results topic, without a group: it sees all
+// of them, and survives restarts of the broker. Next and Await are for one goroutine at a time.
+type ResultStream struct {
+	armed  chan struct{} // closed when the start positions are fixed
+	out    chan Record
+	done   chan struct{} // closed when reading ended
+	cancel context.CancelFunc
+	client *Client
+}
+
+// Results begins to read results in the background until ctx ends or Close is called. To miss none of one's own,
+// call Ready before submitting.
+func (c *Client) Results(ctx context.Context, opts ResultsOptions) *ResultStream {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &ResultStream{armed: make(chan struct{}), out: make(chan Record), done: make(chan struct{}), cancel: cancel, client: c}
+	go func() {
+		defer close(s.done)
+		s.read(ctx, opts.From)
+	}()
+	return s
+}
+
+func (s *ResultStream) read(ctx context.Context, from Start) {
+	f := &follower{client: s.client, topic: Results, handle: func(r Record) error {
+		select {
+		case s.out <- r:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	var start map[int]int64
+	err := s.client.retry(ctx, "events.results", func() error {
+		ends, err := f.open(ctx)
+		if err != nil {
+			return err
+		}
+		start = ends // Latest: offsets, not kafka.LastOffset, which would be looked up only later
+		switch {
+		case from.earliest:
+			for id := range start {
+				start[id] = kafka.FirstOffset
+			}
+		case !from.at.IsZero():
+			var ids []int
+			for id := range ends {
+				ids = append(ids, id)
+			}
+			at, err := s.client.positions(ctx, Results, ids, from.at)
+			if err != nil {
+				return err
+			}
+			for id, offset := range at {
+				if offset >= 0 { // else nothing was written since: the end
+					start[id] = offset
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return // ctx ended
+	}
+	close(s.armed)
+	_ = f.run(ctx, start, nil) // ends with ctx; handle fails with nothing else
+}
+
+// errStreamClosed is what readers of a closed stream get.
+var errStreamClosed = errors.New("the result stream is closed")
+
+// Ready returns when the start of the stream is fixed: a result that is published from now on will be seen. It fails
+// (transient) when ctx or the stream ends first, for instance because no broker answers or the topic does not exist.
+func (s *ResultStream) Ready(ctx context.Context) error {
+	select {
+	case <-s.armed:
+		return nil
+	case <-s.done:
+		return schema.Transient("events.results", errStreamClosed)
+	case <-ctx.Done():
+		return schema.Transient("events.results", fmt.Errorf("the topic %s cannot be read yet (is the broker running, and the topic created?): %w", Results, ctx.Err()))
+	}
+}
+
+// Next returns the next result and the event that carried it. Redelivery may repeat a result, under the same Event.ID
+// (invariant 3). A record that is no result is skipped. The error (transient) says that ctx or the stream ended.
+func (s *ResultStream) Next(ctx context.Context) (schema.Result, Event, error) {
+	for {
+		select {
+		case r := <-s.out:
+			var res schema.Result
+			if err := json.Unmarshal(r.Event.Data, &res); err != nil {
+				s.client.log.Warn().Int("partition", r.Partition).Int64("offset", r.Offset).Str("cause", describeJSONError(err)).Msg("a record of the results topic is no result; skipping it")
+				continue
+			}
+			return res, r.Event, nil
+		case <-s.done:
+			return schema.Result{}, Event{}, schema.Transient("events.results", errStreamClosed)
+		case <-ctx.Done():
+			return schema.Result{}, Event{}, schema.Transient("events.results", ctx.Err())
+		}
+	}
+}
+
+// Await returns the result of the request id. Results of other requests that it meets on the way are dropped; to wait
+// for several, use Next. The stream must have been Ready before the request was submitted.
+func (s *ResultStream) Await(ctx context.Context, id schema.RequestID) (schema.Result, Event, error) {
+	for {
+		res, e, err := s.Next(ctx)
+		if err != nil || res.RequestID == id {
+			return res, e, err
+		}
+	}
+}
+
+// Close stops reading and waits for it.
+func (s *ResultStream) Close() {
+	s.cancel()
+	<-s.done
+}

@@ -1,0 +1,432 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"facestream/pkg/schema"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+)
+
+// session is one generation of group membership: the partitions are ours from its start to its end, and everything that
+// works on them has returned before the next generation may begin.
+type session struct {
+	*Consumer
+	generation *kafka.Generation
+	publisher  *Publisher
+	log        zerolog.Logger
+	gate       *gate
+
+	finished chan struct{} // closed when everything has returned and the last commit is done
+	fatal    error         // why Run must stop; read after finished
+
+	admit context.Context // ends when the session begins to stop: no more fetching, waiting or starting of handlers
+	stop  context.CancelCauseFunc
+	work  context.Context // the handlers' context; outlives admit by the drain timeout
+	kill  context.CancelFunc
+
+	tokens   chan struct{}            // one per record in flight
+	slots    chan struct{}            // one per running handler
+	idle     chan struct{}            // signalled when nothing is in flight
+	trackers map[partitionID]*tracker // complete before the first fetch, then only read
+
+	mu       sync.Mutex
+	lanes    map[laneID]*lane
+	inFlight int
+
+	fetchers, lanesDone sync.WaitGroup
+}
+
+type partitionID struct {
+	topic     Topic
+	partition int
+}
+
+// laneID is the unit of order: a key inside a partition.
+type laneID struct {
+	partitionID
+	key string
+}
+
+// lane is the queue of one key; a goroutine works it off while it lasts.
+type lane struct{ waiting []kafka.Message }
+
+func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher) *session {
+	s := &session{
+		Consumer: c, generation: generation, publisher: publisher,
+		log:      c.log.With().Int32("generation", generation.ID).Logger(),
+		finished: make(chan struct{}),
+		tokens:   make(chan struct{}, c.cfg.MaxInFlight),
+		slots:    make(chan struct{}, c.cfg.Concurrency),
+		idle:     make(chan struct{}, 1),
+		trackers: map[partitionID]*tracker{},
+		lanes:    map[laneID]*lane{},
+	}
+	s.gate = newGate(c.cfg.Ready, c.cfg.Hooks.Outage, s.log)
+	return s
+}
+
+// errFenced says that the broker no longer takes commits of this generation.
+var errFenced = errors.New("the partitions were given to another member")
+
+// run works until ctx ends (drain), ended ends (the partitions were taken away) or an error is fatal.
+func (s *session) run(ctx, ended context.Context) {
+	s.work, s.kill = context.WithCancel(context.WithoutCancel(ctx))
+	s.admit, s.stop = context.WithCancelCause(s.work)
+	defer s.kill()
+
+	layout := s.layout(ctx)
+	for topic, assigned := range s.generation.Assignments {
+		for _, a := range assigned {
+			s.trackers[partitionID{Topic(topic), a.ID}] = newTracker(a.Offset)
+		}
+	}
+	for topic, assigned := range s.generation.Assignments {
+		for _, a := range assigned {
+			s.fetch(partitionID{Topic(topic), a.ID}, a.Offset)
+		}
+	}
+	s.cfg.Hooks.Assigned(len(s.trackers))
+	s.log.Info().Int("partitions", len(s.trackers)).Msg("joined the consumer group")
+
+	err := s.loop(ctx, ended, layout)
+	s.stop(err)
+	s.fetchers.Wait()
+	s.drain(ended)
+
+	switch cause := context.Cause(s.admit); {
+	case schema.ClassOf(cause) == schema.ClassFatal:
+		s.fatal = cause
+	case errors.Is(cause, errFenced): // the broker would refuse
+	default:
+		if err := s.commit(); err != nil {
+			s.log.Warn().Err(err).Msg("the last commit failed; records since the one before will come again")
+		}
+	}
+	s.log.Info().Msg("gave the partitions back")
+	close(s.finished)
+	if s.fatal != nil || ctx.Err() != nil {
+		// Run leaves the group now. To return earlier would make kafka-go join it once more.
+		<-ended.Done()
+	}
+}
+
+// loop commits while the session lasts, and returns why it ends; nil when it was asked to.
+func (s *session) loop(ctx, ended context.Context, layout map[Topic]int) error {
+	ticker := time.NewTicker(commitInterval)
+	defer ticker.Stop()
+	grown := time.NewTicker(growthInterval)
+	defer grown.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ended.Done():
+			return nil
+		case <-s.admit.Done():
+			return nil // with the cause that ended it
+		case <-grown.C:
+			if now := s.layout(ctx); now != nil && layout == nil {
+				layout = now
+			} else if now != nil && !sameLayout(layout, now) {
+				s.log.Info().Msg("the topics have other partitions now; joining again to share them out")
+				return nil
+			}
+			continue
+		case <-ticker.C:
+		case <-s.idle:
+			if time.Since(last) < commitSpacing {
+				continue // the ticker will do it
+			}
+		}
+		last = time.Now()
+		if err := s.commit(); errors.Is(err, errFenced) {
+			s.log.Warn().Err(err).Msg("commit refused")
+			return err
+		} else if err != nil {
+			s.log.Debug().Err(err).Msg("commit failed; trying again")
+		}
+	}
+}
+
+// layout is the number of partitions of each topic that exists; nil when the broker does not answer. kafka-go would
+// watch for changes too, but ends the generation over and over while a topic is missing.
+func (s *session) layout(ctx context.Context) map[Topic]int {
+	meta, err := s.client.metadata(ctx)
+	if err != nil {
+		return nil
+	}
+	out := map[Topic]int{}
+	for _, t := range s.cfg.Topics {
+		if m, ok := meta[t]; ok {
+			out[t] = len(m.Partitions)
+		}
+	}
+	return out
+}
+
+func sameLayout(a, b map[Topic]int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for t, n := range a {
+		if b[t] != n {
+			return false
+		}
+	}
+	return true
+}
+
+// drain waits for running handlers: for DrainTimeout while the partitions are ours, and for half the session timeout
+// once they are being taken away (later the broker would no longer take the commit). Then it cancels them and waits
+// until they return, so that no two generations of this process ever work on one record at a time.
+func (s *session) drain(ended context.Context) {
+	done := make(chan struct{})
+	go func() { s.lanesDone.Wait(); close(done) }()
+	limit := time.NewTimer(s.cfg.DrainTimeout)
+	defer limit.Stop()
+	revoked := ended.Done()
+	for waiting := true; waiting; {
+		select {
+		case <-done:
+			return
+		case <-s.work.Done():
+			waiting = false
+		case <-limit.C:
+			waiting = false
+		case <-revoked:
+			revoked = nil
+			limit.Reset(min(s.cfg.DrainTimeout, s.cfg.SessionTimeout/2))
+		}
+	}
+	s.kill()
+	select {
+	case <-done:
+	case <-time.After(rebalanceTimeout):
+		s.log.Error().Msg("a handler does not return though its context ended; waiting for it")
+		<-done
+	}
+}
+
+// fetch starts to read a partition.
+func (s *session) fetch(id partitionID, from int64) {
+	t := s.trackers[id]
+	delivered := false
+	r := &partitionReader{client: s.client, topic: id.topic, partition: id.partition, next: from}
+	r.deliver = func(m kafka.Message) error {
+		select {
+		case s.tokens <- struct{}{}: // back-pressure
+		case <-s.admit.Done():
+			return s.admit.Err()
+		}
+		delivered = true
+		t.deliver(m.Offset)
+		s.dispatch(id, m)
+		return nil
+	}
+	r.progress = func(next, end int64) error {
+		t.skip(next)
+		if end >= 0 {
+			s.cfg.Hooks.Lag(id.topic, id.partition, max(0, end-next))
+		}
+		return nil
+	}
+	r.rewound = func(to int64) error {
+		if delivered {
+			return errors.New("begin again with nothing in flight")
+		}
+		t.rewind(to)
+		return nil
+	}
+	s.fetchers.Go(func() {
+		if err := r.run(s.admit); err != nil {
+			s.stop(err)
+		}
+	})
+}
+
+// dispatch queues m behind its key.
+func (s *session) dispatch(id partitionID, m kafka.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight++
+	s.cfg.Hooks.InFlight(s.inFlight)
+	if len(m.Key) == 0 {
+		s.lanesDone.Go(func() { s.process(id, m) })
+		return
+	}
+	key := laneID{id, string(m.Key)}
+	if l, ok := s.lanes[key]; ok {
+		l.waiting = append(l.waiting, m)
+		return
+	}
+	l := &lane{}
+	s.lanes[key] = l
+	s.lanesDone.Go(func() {
+		for ok := true; ok; m, ok = s.following(key, l) {
+			s.process(id, m)
+		}
+	})
+}
+
+// following returns the next record of the lane, or ends it.
+func (s *session) following(key laneID, l *lane) (kafka.Message, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(l.waiting) == 0 {
+		delete(s.lanes, key)
+		return kafka.Message{}, false
+	}
+	m := l.waiting[0]
+	l.waiting = l.waiting[1:]
+	return m, true
+}
+
+// process brings one record to its end. A record that it abandons stays unfinished, so no commit passes it.
+func (s *session) process(id partitionID, m kafka.Message) {
+	began := time.Now()
+	outcome, attempts := s.settle(m)
+	if outcome != OutcomeAbandoned {
+		s.trackers[id].finish(m.Offset)
+	}
+	s.cfg.Hooks.Handled(id.topic, outcome, attempts, time.Since(began))
+	<-s.tokens
+	s.mu.Lock()
+	s.inFlight--
+	n := s.inFlight
+	s.cfg.Hooks.InFlight(n)
+	s.mu.Unlock()
+	if n == 0 {
+		select {
+		case s.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// settle tries the handler until the record's outcome is known.
+func (s *session) settle(m kafka.Message) (outcome Outcome, attempt int) {
+	r, err := record(m)
+	if err != nil {
+		return s.deadLetter(m, 0, schema.Permanent("events.decode", schema.ReasonUnparsable, err)), 0
+	}
+	counted := 0 // attempts that count against the bound
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.admit.Done():
+		}
+		if s.admit.Err() != nil {
+			return OutcomeAbandoned, attempt
+		}
+		attempt++
+		r.Attempt = attempt
+		err := s.call(r)
+		failedAt := time.Now()
+		<-s.slots
+		if err == nil {
+			return OutcomeDone, attempt
+		}
+		if s.work.Err() != nil {
+			return OutcomeAbandoned, attempt
+		}
+		class, bound := schema.ClassOf(err), s.cfg.MaxAttempts
+		switch class {
+		case schema.ClassFatal:
+			s.stop(err)
+			s.kill()
+			return OutcomeAbandoned, attempt
+		case schema.ClassPermanent:
+			return s.deadLetter(m, attempt, err), attempt
+		case schema.ClassUnknown:
+			bound = s.cfg.MaxUnknownAttempts
+		}
+		waited, stopping := s.gate.wait(s.admit, failedAt)
+		if stopping != nil {
+			return OutcomeAbandoned, attempt
+		}
+		if waited {
+			counted = 0
+		} else if counted++; counted >= bound {
+			return s.deadLetter(m, attempt, err), attempt
+		}
+		s.cfg.Hooks.Retried(r.Topic, class)
+		s.log.Debug().Str("topic", m.Topic).Int("partition", m.Partition).Int64("offset", m.Offset).Int("attempt", attempt).
+			Stringer("class", class).Err(err).Msg("the handler failed; trying again")
+		if !sleep(s.admit, backoff(max(counted, 1), s.cfg.BackoffMin, s.cfg.BackoffMax)) {
+			return OutcomeAbandoned, attempt
+		}
+	}
+}
+
+// call runs the handler and turns a panic into an unclassified error. The value of a panic may be anything, so only
+// that of the Go runtime is shown (invariant 6).
+func (s *session) call(r Record) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			what := fmt.Sprintf("%T", p)
+			if e, ok := p.(runtime.Error); ok {
+				what = e.Error()
+			}
+			err = fmt.Errorf("the handler panicked: %s", what)
+			s.log.Error().Str("topic", string(r.Topic)).Int("partition", r.Partition).Int64("offset", r.Offset).
+				Err(err).Bytes("stack", debug.Stack()).Msg("panic")
+		}
+	}()
+	return s.handle(s.work, r)
+}
+
+// deadLetter writes m to the dead letters; the record is finished when they are durable (invariant 2).
+func (s *session) deadLetter(m kafka.Message, attempts int, cause error) Outcome {
+	class := schema.ClassOf(cause)
+	s.log.Warn().Str("topic", m.Topic).Int("partition", m.Partition).Int64("offset", m.Offset).Int("attempts", attempts).
+		Stringer("class", class).Str("reason", string(schema.ReasonOf(cause))).Err(cause).Msg("giving up; the record goes to the dead letters")
+	err := s.publisher.write(s.work, DeadLetters, []kafka.Message{deadLetterMessage(m, s.cfg.Service, attempts, cause, time.Now())})
+	if err == nil {
+		return OutcomeDeadLetter
+	}
+	if s.work.Err() == nil {
+		s.stop(schema.Fatal("events.dead_letter", fmt.Errorf("a record can be neither handled nor kept as a dead letter: %w", err)))
+		s.kill()
+	}
+	return OutcomeAbandoned
+}
+
+// commit commits what every partition has finished without a gap (invariant 1), under the generation that the work was
+// done in: the broker refuses it once the partitions are another member's.
+func (s *session) commit() error {
+	offsets := map[string]map[int]int64{}
+	for id, t := range s.trackers {
+		if offset, due := t.due(); due {
+			if offsets[string(id.topic)] == nil {
+				offsets[string(id.topic)] = map[int]int64{}
+			}
+			offsets[string(id.topic)][id.partition] = offset
+		}
+	}
+	if len(offsets) == 0 {
+		return nil
+	}
+	err := s.generation.CommitOffsets(offsets)
+	switch {
+	case errors.Is(err, kafka.IllegalGeneration), errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.RebalanceInProgress),
+		errors.Is(err, kafka.FencedInstanceID):
+		return fmt.Errorf("%w: %w", errFenced, err)
+	case err != nil:
+		return err
+	}
+	for topic, partitions := range offsets {
+		for partition, offset := range partitions {
+			s.trackers[partitionID{Topic(topic), partition}].acknowledge(offset)
+		}
+	}
+	return nil
+}

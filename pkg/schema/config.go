@@ -1,0 +1,431 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// OperationConfig is how an operation is to be done. Keys, types and defaults are those of the seed SDK; only the
+// matching thresholds have no default of their own, because they belong to an embedding model and come from its pack.
+//
+// The struct tags are the one source of the key table, of the JSON Schema, of docs/operation-config.md and of the
+// validation in [ResolveConfig]: default (absent: the key has none), range (an interval, "(" and ")" exclude the end),
+// enum (value=meaning, separated by "|"), pattern, maxlen (bytes), unit, group (a heading; it holds until the next),
+// effect (what the key does in this version; absent: nothing) and doc.
+type OperationConfig struct {
+	InputImageFormat     string     `json:"input_image_format" group:"General" default:"rgb" enum:"rgb|bgr|rgba" doc:"Channel order of raw pixels. Images arrive as files, which state their own."`
+	ContextString        string     `json:"context_string" default:"enroll" enum:"enroll|predict" effect:"For operations other than enroll and predict: which of the two conf_score_thr_* applies." doc:"Whose thresholds apply to an operation that is neither an enrolment nor a prediction."`
+	Identifier           ExternalID `json:"identifier" default:"" maxlen:"256" doc:"The caller's name for the user or the call. For a name that is kept and comes back, use the request's external_id."`
+	FetchTimeoutMS       int        `json:"fetch_timeout_ms" default:"5000" range:"[0,2147483647]" unit:"ms" doc:"Time limit of one call to a backend."`
+	HTTPSVerifyPeerCert  bool       `json:"https_verify_peer_cert" default:"false" doc:"Whether calls to a backend check its TLS certificate."`
+	CollectionName       string     `json:"collection_name" default:"" maxlen:"64" pattern:"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$" effect:"Names the collection where the request's own field collection does not." doc:"The gallery to work on."`
+	SendOriginalImages   bool       `json:"send_original_images" default:"false" doc:"Whether the unprocessed image goes to the backend as well."`
+	UsePredictCache      bool       `json:"use_predict_cache" default:"false" doc:"Whether a prediction may be answered from an earlier one."`
+	EncryptCompareResult bool       `json:"encrypt_compare_result" default:"false" doc:"Whether the answer of compare is encrypted."`
+
+	FaceDetectionStrategy            int     `json:"face_detection_strategy" group:"Finding faces" default:"1" enum:"0=every face|1=the most confident face|2=the largest face|3=the face with the largest area times confidence" effect:"Chooses among the faces that were found." doc:"Which of several faces are used."`
+	ConfScoreThrEnroll               float32 `json:"conf_score_thr_enroll" default:"0.5" range:"[0,1]" effect:"Less confident detections are no faces in enroll and, under context_string \"enroll\", in other operations." doc:"Least confidence of a face that is enrolled."`
+	ConfScoreThrPredict              float32 `json:"conf_score_thr_predict" default:"0.12" range:"[0,1]" effect:"Less confident detections are no faces in predict and, under context_string \"predict\", in other operations." doc:"Least confidence of a face that is searched for."`
+	LandmarkConfidenceScoreThreshold float32 `json:"landmark_confidence_score_threshold" default:"0.5" range:"[0,1]" doc:"Least confidence of the face landmarks."`
+	BaseLandmarksModelID             int     `json:"base_landmarks_model_id" default:"0" enum:"0=head pose|22=YOLOv5" doc:"The landmark network by the seed's number; here the model pack names the networks."`
+	BaseFaceLandmarksModelID         int     `json:"base_face_landmarks_model_id" default:"-1" enum:"-1=default|0=head pose|22=YOLOv5" doc:"The face landmark network by the seed's number; here the model pack names the networks."`
+
+	FaceThresholdsMin *float32 `json:"face_thresholds_min,omitempty" group:"Matching" range:"[-1,1]" unit:"cosine" effect:"A person of the gallery is a candidate from here on." doc:"Lower matching threshold. Default: the model pack's."`
+	FaceThresholdsMed *float32 `json:"face_thresholds_med,omitempty" range:"[-1,1]" unit:"cosine" effect:"Two faces are the same person from here on." doc:"The matching threshold. Default: the model pack's."`
+	FaceThresholdsMax *float32 `json:"face_thresholds_max,omitempty" range:"[-1,1]" unit:"cosine" effect:"A match is certain (confidence 1) from here on." doc:"Upper matching threshold. Default: the model pack's."`
+	Neighbors         int      `json:"neighbors" default:"1" range:"[1,100]" unit:"people" effect:"Most candidates that predict lists." doc:"How many of the most similar people are looked at."`
+	FudgeFactor       float32  `json:"fudge_factor" default:"1" range:"(0,10]" effect:"The three matching thresholds are multiplied by it." doc:"Makes matching stricter (above 1) or laxer (below 1) as a whole."`
+
+	BlurThresholdEnrollPred  float32 `json:"blur_threshold_enroll_pred" group:"Face quality" default:"10" range:"[0,1000000]" doc:"Least sharpness of a face."`
+	FaceTooBright            float32 `json:"face_too_bright" default:"0.85" range:"[0,1]" unit:"ratio" doc:"Brightness above which a face is too bright."`
+	FaceTooDark              float32 `json:"face_too_dark" default:"0.25" range:"[0,1]" unit:"ratio" doc:"Brightness below which a face is too dark."`
+	FaceValidationsOff       bool    `json:"face_validations_off" default:"false" doc:"Switches off the traits of faces and every check on them."`
+	EyesBlinkingThreshold    float32 `json:"eyes_blinking_threshold" default:"0.6" range:"[0,1]" doc:"Score at which eyes count as closed."`
+	MouthOpenedThreshold     float32 `json:"mouth_opened_threshold" default:"0.8" range:"[0,1]" doc:"Score at which a mouth counts as open."`
+	GetSmileIntensity        bool    `json:"get_smile_intensity" default:"false" doc:"Whether the strength of a smile is reported."`
+	AllowedFaceTraitsFlags   uint32  `json:"allowed_face_traits_flags" default:"0" range:"[0,4194303]" unit:"bits FT_*" doc:"Traits that are tolerated although they would reject an enrolment or a prediction."`
+	ProcessBestImageOnEnroll bool    `json:"process_best_image_on_enroll" default:"false" doc:"Whether an enrolment of several images keeps the best one."`
+	UseAgeStddev             bool    `json:"use_age_stddev" default:"false" doc:"Whether an age estimate allows for its own uncertainty."`
+	DisableEnrollMF          bool    `json:"disable_enroll_mf" default:"false" doc:"Switches the seed SDK's \"mf\" step of enroll off."`
+	DisablePredictMF         bool    `json:"disable_predict_mf" default:"false" doc:"Switches the seed SDK's \"mf\" step of predict off."`
+	DisableValidateMF        bool    `json:"disable_validate_mf" default:"false" doc:"Switches the seed SDK's \"mf\" step of validate off."`
+	DisableEstimateAgeMF     bool    `json:"disable_estimate_age_mf" default:"false" doc:"Switches the seed SDK's \"mf\" step of estimate_age off."`
+
+	ThresholdProfileEnroll       float32 `json:"threshold_profile_enroll" group:"Pose and position" default:"0.7" range:"[0,1]" unit:"ratio" doc:"How frontal a face must be to be enrolled; higher is stricter."`
+	ThresholdProfilePredict      float32 `json:"threshold_profile_predict" default:"0.85" range:"[0,1]" unit:"ratio" doc:"How frontal a face must be to be searched for; higher is stricter."`
+	ThresholdHighVerticalEnroll  float32 `json:"threshold_high_vertical_enroll" default:"-0.1" range:"[-1,1]" unit:"ratio" doc:"Below this vertical gaze a face to be enrolled looks up."`
+	ThresholdHighVerticalPredict float32 `json:"threshold_high_vertical_predict" default:"-0.1" range:"[-1,1]" unit:"ratio" doc:"Below this vertical gaze a face to be searched for looks up."`
+	ThresholdDownVerticalEnroll  float32 `json:"threshold_down_vertical_enroll" default:"0.15" range:"[-1,1]" unit:"ratio" doc:"Above this vertical gaze a face to be enrolled looks down."`
+	ThresholdDownVerticalPredict float32 `json:"threshold_down_vertical_predict" default:"0.1" range:"[-1,1]" unit:"ratio" doc:"Above this vertical gaze a face to be searched for looks down."`
+	AngleRotationLeftThreshold   float32 `json:"angle_rotation_left_threshold" default:"20" range:"[0,180]" unit:"degrees" doc:"Largest roll of the head to the left."`
+	AngleRotationRightThreshold  float32 `json:"angle_rotation_right_threshold" default:"20" range:"[0,180]" unit:"degrees" doc:"Largest roll of the head to the right."`
+	ThresholdUserRight           float32 `json:"threshold_user_right" default:"0.01" range:"[0,1]" unit:"of the width" doc:"Limit of the face's position on the person's right."`
+	ThresholdUserLeft            float32 `json:"threshold_user_left" default:"0.99" range:"[0,1]" unit:"of the width" doc:"Limit of the face's position on the person's left."`
+	ThresholdUserUp              float32 `json:"threshold_user_up" default:"0.01" range:"[0,1]" unit:"of the height" doc:"Limit of the face's position at the top."`
+	ThresholdUserDown            float32 `json:"threshold_user_down" default:"0.99" range:"[0,1]" unit:"of the height" doc:"Limit of the face's position at the bottom."`
+	ThresholdUserTooFar          float32 `json:"threshold_user_too_far" default:"0.2" range:"[0,1]" unit:"of the area" doc:"A face that covers less of the image is too far away."`
+	ThresholdUserTooClose        float32 `json:"threshold_user_too_close" default:"0.8" range:"[0,1]" unit:"of the area" doc:"A face that covers more of the image is too close."`
+	ValidateFacePositionOval     bool    `json:"validate_face_position_oval" default:"false" doc:"Whether a face must lie inside an oval in the middle of the image."`
+
+	AntiSpoofingMode           int     `json:"anti_spoofing_mode" group:"Liveness" default:"1" enum:"0=off|1=XMS|2=JPD|3=Recognito" doc:"The liveness method by the seed's number; here the model pack names the networks."`
+	AntiSpoofingThreshold      float32 `json:"anti_spoofing_threshold" default:"0.9" range:"[0,1]" doc:"Least liveness score of a live person; higher is stricter."`
+	AntiSpoofingDetectDocument bool    `json:"anti_spoofing_detect_document" default:"false" doc:"Whether a face on a photographed document counts as a spoof."`
+
+	ConfScoreThrDoc              float32 `json:"conf_score_thr_doc" group:"Documents" default:"0.3" range:"[0,1]" doc:"Least confidence of a document."`
+	BlurThresholdDoc             float32 `json:"blur_threshold_doc" default:"1700" range:"[0,1000000]" doc:"Least sharpness of a document; higher is stricter."`
+	ThresholdDocTooClose         float32 `json:"threshold_doc_too_close" default:"0.99" range:"[0,1]" unit:"of the area" doc:"A document that covers more of the image is too close."`
+	ThresholdDocTooFar           float32 `json:"threshold_doc_too_far" default:"0.3" range:"[0,1]" unit:"of the area" doc:"A document that covers less of the image is too far away."`
+	ThresholdDocX                float32 `json:"threshold_doc_x" default:"0.02" range:"[0,1]" unit:"of the width" doc:"Tolerance of the document's horizontal position."`
+	ThresholdDocY                float32 `json:"threshold_doc_y" default:"0.02" range:"[0,1]" unit:"of the height" doc:"Tolerance of the document's vertical position."`
+	DetectDocumentOnly           bool    `json:"detect_document_only" default:"false" doc:"Finds the document's outline and no face on it."`
+	DocumentAutoRotation         bool    `json:"document_auto_rotation" default:"false" doc:"Tries the four orientations and keeps the one whose face is best."`
+	DocValidationsOff            bool    `json:"doc_validations_off" default:"false" doc:"Switches off the traits of documents and every check on them."`
+	DocumentScanBarcodeOnly      bool    `json:"document_scan_barcode_only" default:"false" doc:"Looks for a barcode and for nothing else."`
+	DetectBarcodeWithoutParsing  bool    `json:"detect_barcode_without_parsing" default:"false" doc:"Reports that there is a barcode without reading it."`
+	ConfScoreThrBarcode          float32 `json:"conf_score_thr_barcode" default:"0.25" range:"[0,1]" doc:"Least confidence of a barcode."`
+	BarcodeMargin                float32 `json:"barcode_margin" default:"0.1" range:"[0,1]" unit:"ratio" doc:"Margin kept around a barcode."`
+	DetectAndRecognizeMRZCode    bool    `json:"detect_and_recognize_mrz_code" default:"false" doc:"Whether the machine-readable zone is found and read."`
+	MRZSegmentedInput            bool    `json:"mrz_segmented_input" default:"false" doc:"The image shows nothing but the machine-readable zone."`
+	CalculateAgeFromOCRText      bool    `json:"calculate_age_from_ocr_text" default:"false" doc:"Whether the age follows from the date of birth that is read on the document."`
+	CheckFingersOverDocument     bool    `json:"check_fingers_over_document" default:"false" doc:"Whether fingers over the document are looked for."`
+	FingersOverDocumentThreshold float32 `json:"fingers_over_document_threshold" default:"0.5" range:"[0,1]" doc:"Score at which fingers count as covering the document."`
+
+	BackgroundColorRGB uint32 `json:"background_color_rgb" group:"Output images" default:"15790320" range:"[0,16777215]" unit:"0xRRGGBB" doc:"Background of the images that are made, for instance ISO portraits."`
+}
+
+// MinConfidence is the confidence from which on a detection counts as a face in op: conf_score_thr_enroll in an enrolment,
+// conf_score_thr_predict in a prediction, and in other operations the one that context_string names.
+func (c OperationConfig) MinConfidence(op Operation) float32 {
+	if op == OpPredict || op != OpEnroll && c.ContextString == "predict" {
+		return c.ConfScoreThrPredict
+	}
+	return c.ConfScoreThrEnroll
+}
+
+// ConfigKey describes one key of [OperationConfig].
+type ConfigKey struct {
+	Name      string
+	Type      string  // as in JSON Schema: "string", "integer", "number" or "boolean"
+	Default   any     // string, int64, float64 or bool; nil where the key has none
+	Range     *Range  // the values that a number may have; nil where Enum lists them
+	Enum      []Value // the values allowed; nil where they are not listed
+	Pattern   string  // a regular expression that a string must match; "" for none
+	MaxLength int     // most bytes of a string; 0 for no limit
+	Unit      string
+	Group     string
+	Effect    string // what the key does in this version; "" when nothing
+	Doc       string
+
+	index   int
+	pattern *regexp.Regexp
+}
+
+// Range is an interval of numbers. Min belongs to it unless OpenMin is set; Max belongs to it.
+type Range struct {
+	Min, Max float64
+	OpenMin  bool
+}
+
+// String writes the interval as "0..1", or as "above 0, up to 10".
+func (r Range) String() string {
+	if r.OpenMin {
+		return fmt.Sprintf("above %s, up to %s", number(r.Min), number(r.Max))
+	}
+	return number(r.Min) + ".." + number(r.Max)
+}
+
+func (r Range) contains(x float64) bool {
+	return x <= r.Max && (x > r.Min || x == r.Min && !r.OpenMin)
+}
+
+// Value is one allowed value, a string or an int64, and what it means ("" where it speaks for itself).
+type Value struct {
+	Value   any
+	Meaning string
+}
+
+func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+
+// Allowed says in words which values the key takes: "a number, 0..1".
+func (k ConfigKey) Allowed() string {
+	article := map[string]string{"string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false"}[k.Type]
+	var listed []string
+	for _, v := range k.Enum {
+		if s, ok := v.Value.(string); ok {
+			listed = append(listed, strconv.Quote(s))
+		} else {
+			listed = append(listed, fmt.Sprint(v.Value))
+		}
+	}
+	switch {
+	case listed != nil:
+		return "one of " + strings.Join(listed, ", ")
+	case k.Range != nil:
+		return article + ", " + k.Range.String()
+	case k.Pattern != "":
+		return article + " that matches " + k.Pattern
+	case k.MaxLength > 0:
+		return fmt.Sprintf("%s of at most %d bytes", article, k.MaxLength)
+	}
+	return article
+}
+
+// ConfigKeys lists every key in the order of docs/operation-config.md.
+func ConfigKeys() []ConfigKey { return slices.Clone(configKeys()) }
+
+var configKeys = sync.OnceValue(func() []ConfigKey {
+	t := reflect.TypeFor[OperationConfig]()
+	keys := make([]ConfigKey, t.NumField())
+	group := ""
+	for i := range keys {
+		f := t.Field(i)
+		if g := f.Tag.Get("group"); g != "" {
+			group = g
+		}
+		k := ConfigKey{
+			index: i, Group: group, Type: jsonType(f.Type), Pattern: f.Tag.Get("pattern"),
+			Unit: f.Tag.Get("unit"), Effect: f.Tag.Get("effect"), Doc: f.Tag.Get("doc"),
+		}
+		k.Name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+		if k.Pattern != "" {
+			k.pattern = regexp.MustCompile(k.Pattern)
+		}
+		k.MaxLength, _ = strconv.Atoi(f.Tag.Get("maxlen"))
+		if d, ok := f.Tag.Lookup("default"); ok {
+			k.Default = parseScalar(k.Type, d)
+		}
+		if r := f.Tag.Get("range"); r != "" {
+			low, high, _ := strings.Cut(r[1:len(r)-1], ",")
+			k.Range = &Range{Min: parseScalar("number", low).(float64), Max: parseScalar("number", high).(float64), OpenMin: r[0] == '('}
+		}
+		if e := f.Tag.Get("enum"); e != "" {
+			for _, item := range strings.Split(e, "|") {
+				value, meaning, _ := strings.Cut(item, "=")
+				k.Enum = append(k.Enum, Value{parseScalar(k.Type, value), meaning})
+			}
+		}
+		keys[i] = k
+	}
+	return keys
+})
+
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return jsonType(t.Elem())
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Float32:
+		return "number"
+	case reflect.String:
+		return "string"
+	}
+	return "integer"
+}
+
+// parseScalar reads a value of a struct tag. The tags are held by a test, so that a wrong one cannot leave this package.
+func parseScalar(kind, s string) (v any) {
+	var err error
+	switch kind {
+	case "boolean":
+		v, err = strconv.ParseBool(s)
+	case "number":
+		v, err = strconv.ParseFloat(s, 64)
+	case "integer":
+		v, err = strconv.ParseInt(s, 10, 64)
+	default:
+		v = s
+	}
+	if err != nil {
+		panic("schema: struct tag of OperationConfig: " + err.Error())
+	}
+	return v
+}
+
+// Override is a default that holds for one operation instead of the general one.
+type Override struct {
+	Operation Operation
+	Key       string
+	Default   any // as in ConfigKey
+}
+
+// Overrides lists the defaults that differ per operation, those of the seed SDK.
+func Overrides() []Override {
+	return []Override{
+		{OpEnroll, "threshold_user_too_far", 0.2},
+		{OpPredict, "threshold_user_too_far", 0.1},
+		{OpPredict, "threshold_user_right", 0.01},
+		{OpPredict, "threshold_user_left", 0.99},
+		{OpDocScanFace, "context_string", "predict"},
+		{OpDocScanFace, "blur_threshold_doc", 100.0},
+		{OpDocScanFace, "conf_score_thr_doc", 0.8},
+		{OpDocScanFace, "blur_threshold_enroll_pred", 50.0},
+		{OpDocScanFace, "threshold_user_too_far", 0.01},
+		{OpDocScanFace, "threshold_user_right", 0.01},
+		{OpDocScanFace, "threshold_user_left", 0.99},
+		{OpDocScanFace, "threshold_user_down", 0.99},
+		{OpDocScanFace, "threshold_user_up", 0.01},
+	}
+}
+
+// DefaultConfig is the configuration of op when a request says nothing.
+func DefaultConfig(op Operation) OperationConfig {
+	var c OperationConfig
+	v := reflect.ValueOf(&c).Elem()
+	for _, k := range configKeys() {
+		if k.Default != nil {
+			k.set(v, k.Default)
+		}
+	}
+	for _, o := range Overrides() {
+		if o.Operation == op {
+			keyNamed(o.Key).set(v, o.Default)
+		}
+	}
+	return c
+}
+
+func keyNamed(name string) *ConfigKey {
+	keys := configKeys()
+	if i := slices.IndexFunc(keys, func(k ConfigKey) bool { return k.Name == name }); i >= 0 {
+		return &keys[i]
+	}
+	return nil
+}
+
+// set stores x, which has the key's type, in the key's field of config.
+func (k *ConfigKey) set(config reflect.Value, x any) {
+	f := config.Field(k.index)
+	if f.Kind() == reflect.Pointer {
+		f.Set(reflect.New(f.Type().Elem()))
+		f = f.Elem()
+	}
+	f.Set(reflect.ValueOf(x).Convert(f.Type()))
+}
+
+// ResolveConfig is the configuration of one request: the defaults, the defaults of op, then the keys of raw, a JSON
+// object (nil or empty: none). Every key that is unknown, repeated, null, of the wrong type or out of range is a
+// problem; they come sorted by key. The configuration is usable only when there is none.
+func ResolveConfig(op Operation, raw json.RawMessage) (OperationConfig, Problems) {
+	c := DefaultConfig(op)
+	var ps Problems
+	add := func(key, format string, args ...any) {
+		field := "config"
+		if key != "" {
+			field += "." + key
+		}
+		ps = append(ps, Problem{field, fmt.Sprintf(format, args...), ReasonInvalidConfiguration})
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return c, nil
+	}
+	members, err := objectMembers(raw)
+	if err != nil {
+		add("", "%v", err)
+		return c, ps
+	}
+	v := reflect.ValueOf(&c).Elem()
+	seen := map[string]bool{}
+	for _, m := range members {
+		k := keyNamed(m.name)
+		switch {
+		case seen[m.name]:
+			add(clip(m.name), "is given more than once")
+			continue
+		case k == nil:
+			add(clip(m.name), "is not a configuration key%s", suggest(m.name, configNames()))
+		default:
+			if x, problem := k.parse(m.value); problem != "" {
+				add(k.Name, "%s", problem)
+			} else {
+				k.set(v, x)
+			}
+		}
+		seen[m.name] = true
+	}
+	if len(ps) == 0 {
+		ps = append(ps, orderedThresholds(c)...)
+	}
+	slices.SortStableFunc(ps, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
+	return c, ps
+}
+
+// orderedThresholds checks the matching thresholds that the request sets against each other.
+func orderedThresholds(c OperationConfig) (ps Problems) {
+	below := func(lowName string, low *float32, highName string, high *float32) {
+		if low != nil && high != nil && *low > *high {
+			ps = append(ps, Problem{"config." + lowName, "must not exceed " + highName, ReasonInvalidConfiguration})
+		}
+	}
+	below("face_thresholds_min", c.FaceThresholdsMin, "face_thresholds_med", c.FaceThresholdsMed)
+	below("face_thresholds_med", c.FaceThresholdsMed, "face_thresholds_max", c.FaceThresholdsMax)
+	if c.FaceThresholdsMed == nil {
+		below("face_thresholds_min", c.FaceThresholdsMin, "face_thresholds_max", c.FaceThresholdsMax)
+	}
+	return ps
+}
+
+func configNames() []string {
+	keys := configKeys()
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Name
+	}
+	return names
+}
+
+// parse reads a value of the key. It returns what is wrong with it, "" when nothing; the value itself is not repeated,
+// because a string may name a person.
+func (k *ConfigKey) parse(raw json.RawMessage) (x any, problem string) {
+	wrong := func(what string) (any, string) { return nil, what + "; it must be " + k.Allowed() }
+	if got := kindOf(raw); got == "null" {
+		return nil, "is null; leave the key out to get its default"
+	} else if got != k.Type && !(got == "number" && k.Type == "integer") {
+		return wrong("is " + withArticle(got))
+	}
+	switch k.Type {
+	case "boolean":
+		return raw[0] == 't', ""
+	case "string":
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return wrong("is no string")
+		}
+		if k.Enum != nil && !k.lists(s) || k.MaxLength > 0 && len(s) > k.MaxLength || k.pattern != nil && !k.pattern.MatchString(s) {
+			return wrong("has a value that is not allowed")
+		}
+		return s, ""
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil {
+		return wrong("is out of range")
+	}
+	if k.Type == "integer" {
+		if f != math.Trunc(f) {
+			return wrong("is " + number(f))
+		}
+		if math.Abs(f) > 1<<53 || k.Enum != nil && !k.lists(int64(f)) {
+			return wrong("is not allowed")
+		}
+		x = int64(f)
+	} else {
+		f = float64(float32(f)) // what is kept is what is checked: 1e-99 would become a 0 that the range may exclude
+		x = f
+	}
+	if k.Range != nil && !k.Range.contains(f) {
+		return wrong("is out of range")
+	}
+	return x, ""
+}
+
+func (k *ConfigKey) lists(x any) bool {
+	return slices.ContainsFunc(k.Enum, func(v Value) bool { return v.Value == x })
+}

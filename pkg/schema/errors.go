@@ -1,0 +1,85 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Class says what happens next with the record that failed.
+type Class int
+
+const (
+	// ClassUnknown is an error nobody classified: retried a bounded number of times, then dead-lettered.
+	ClassUnknown Class = iota
+	// ClassTransient may succeed when tried again: a dependency was slow, busy or away.
+	ClassTransient
+	// ClassPermanent can never succeed for this item; its Reason becomes the outcome.
+	ClassPermanent
+	// ClassFatal stops the service without committing: going on would do harm.
+	ClassFatal
+)
+
+// String returns the lower-case name used in metrics and dead-letter headers.
+func (c Class) String() string {
+	switch c {
+	case ClassTransient:
+		return "transient"
+	case ClassPermanent:
+		return "permanent"
+	case ClassFatal:
+		return "fatal"
+	}
+	return "unknown"
+}
+
+// Error is an error that says what happens next. Op names the step ("objects.get"), Reason is set on permanent errors.
+// Error texts never carry object keys, external ids, puids or image bytes.
+type Error struct {
+	Class  Class
+	Reason Reason
+	Op     string
+	Err    error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	switch {
+	case e.Reason != "" && e.Err != nil:
+		return fmt.Sprintf("%s: %s: %v", e.Op, e.Reason, e.Err)
+	case e.Reason != "":
+		return fmt.Sprintf("%s: %s", e.Op, e.Reason)
+	}
+	return fmt.Sprintf("%s: %v", e.Op, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Transient marks err as worth another try.
+func Transient(op string, err error) error { return &Error{Class: ClassTransient, Op: op, Err: err} }
+
+// Permanent marks err as final for this item, with the reason its result will carry. err may be nil.
+func Permanent(op string, reason Reason, err error) error {
+	return &Error{Class: ClassPermanent, Reason: reason, Op: op, Err: err}
+}
+
+// Fatal marks err as a reason to stop the service without committing.
+func Fatal(op string, err error) error { return &Error{Class: ClassFatal, Op: op, Err: err} }
+
+// ClassOf returns the class of the outermost classified error in err's chain.
+func ClassOf(err error) Class {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return ClassUnknown
+}
+
+// ReasonOf returns the reason of the outermost permanent error in err's chain, or "" when there is none.
+func ReasonOf(err error) Reason {
+	var e *Error
+	if errors.As(err, &e) && e.Class == ClassPermanent {
+		return e.Reason
+	}
+	return ""
+}

@@ -1,0 +1,44 @@
+// Command gen writes what follows from the Go types of pkg/schema: the JSON Schemas beside them, and the reference pages
+// docs/operation-config.md, docs/reasons.md and docs/operations-reference.md. `go generate ./pkg/schema` runs it; its
+// working directory is pkg/schema.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	files, err := generate()
+	for _, f := range files {
+		if err == nil {
+			err = os.WriteFile(f.path, f.content, 0o644)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+// file is one generated file; path is relative to pkg/schema.
+type file struct {
+	path    string
+	content []byte
+}
+
+func generate() ([]file, error) {
+	files, err := schemas()
+	if err != nil {
+		return nil, err
+	}
+	operations, err := operationsPage()
+	if err != nil {
+		return nil, err
+	}
+	return append(files,
+		file{"../../docs/operation-config.md", configPage()},
+		file{"../../docs/reasons.md", reasonsPage()},
+		file{"../../docs/operations-reference.md", operations},
+	), nil
+}

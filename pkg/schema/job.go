@@ -1,0 +1,63 @@
+package schema
+
+import "time"
+
+// Job is a validated request whose images are resolved to object versions. It is the value of the topic facestream.jobs.
+type Job struct {
+	Request
+	// Digest is the sha256 (hex) of the request's content: two requests with one id and different digests are not the same.
+	Digest     string    `json:"digest"`
+	AcceptedAt time.Time `json:"accepted_at"`
+}
+
+// Analysis is what the worker found, for operations that need the gallery. It is the value of the topic facestream.analyses
+// and carries embeddings: keep its retention short.
+type Analysis struct {
+	Job
+	Faces      []FaceResult       `json:"faces,omitempty"`
+	Probes     []Embedding        `json:"probes,omitempty"` // one per entry of Faces
+	Thresholds *Thresholds        `json:"thresholds,omitempty"`
+	Models     []ModelRun         `json:"models,omitempty"`
+	Timings    map[string]float64 `json:"timings_ms,omitempty"`
+}
+
+// ModelRun names a network that ran for a result.
+type ModelRun struct {
+	Role string  `json:"role"`
+	ID   ModelID `json:"id"`
+}
+
+// Thresholds are the cosines, -1..1, that a match is judged by: those of the request's configuration where it sets them,
+// else those of the model pack, each multiplied by fudge_factor. A person is a candidate from Min on and a match from Med on.
+type Thresholds struct {
+	Min float32 `json:"min"`
+	Med float32 `json:"med"`
+	Max float32 `json:"max"`
+}
+
+// Level is how many of the thresholds score reaches: 0 (none) to 3 (all).
+func (t Thresholds) Level(score float32) int {
+	level := 0
+	for _, x := range []float32{t.Min, t.Med, t.Max} {
+		if score >= x {
+			level++
+		}
+	}
+	return level
+}
+
+// Matches reports whether score is similar enough to call two faces the same person: it reaches Med.
+func (t Thresholds) Matches(score float32) bool { return score >= t.Med }
+
+// Confidence maps score to 0..1: 0 at Min and below, 0.5 at Med, 1 at Max and above, linear in between.
+func (t Thresholds) Confidence(score float32) float32 {
+	switch {
+	case score <= t.Min:
+		return 0
+	case score >= t.Max:
+		return 1
+	case score < t.Med:
+		return 0.5 * (score - t.Min) / (t.Med - t.Min)
+	}
+	return 0.5 + 0.5*(score-t.Med)/(t.Max-t.Med)
+}

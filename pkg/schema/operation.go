@@ -1,0 +1,88 @@
+package schema
+
+import "slices"
+
+// Operation is what a request asks for.
+type Operation string
+
+// The operations; their position in [Operations] is the wire value operation_type_id and never changes.
+const (
+	OpValidate     Operation = "validate"
+	OpEnroll       Operation = "enroll"
+	OpPredict      Operation = "predict"
+	OpCompare      Operation = "compare"
+	OpVerify       Operation = "verify"
+	OpEstimateAge  Operation = "estimate_age"
+	OpFaceISO      Operation = "face_iso"
+	OpAntiSpoofing Operation = "anti_spoofing"
+	OpDocScanFace  Operation = "doc_scan_face"
+	OpUserDelete   Operation = "user_delete"
+	OpUserUpdate   Operation = "user_update"
+	OpUserList     Operation = "user_list"
+)
+
+// Traits of an operation that routing and validation need.
+type operationTraits struct {
+	images     int  // how many images a request names
+	gallery    bool // the indexer answers it
+	writes     bool // it changes the gallery, so its records are keyed by person
+	performed  bool // this version performs it
+	collection bool // it needs a collection
+}
+
+var operations = []struct {
+	Operation
+	operationTraits
+}{
+	{OpValidate, operationTraits{images: 1, performed: true}},
+	{OpEnroll, operationTraits{images: 1, gallery: true, writes: true, performed: true, collection: true}},
+	{OpPredict, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
+	{OpCompare, operationTraits{images: 2, performed: true}},
+	{OpVerify, operationTraits{images: 1, gallery: true, collection: true}},
+	{OpEstimateAge, operationTraits{images: 1}},
+	{OpFaceISO, operationTraits{images: 1}},
+	{OpAntiSpoofing, operationTraits{images: 1}},
+	{OpDocScanFace, operationTraits{images: 1}},
+	{OpUserDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true}},
+	{OpUserUpdate, operationTraits{gallery: true, writes: true, collection: true}},
+	{OpUserList, operationTraits{gallery: true, collection: true}},
+}
+
+// Operations lists every operation in wire order.
+func Operations() []Operation {
+	out := make([]Operation, len(operations))
+	for i, o := range operations {
+		out[i] = o.Operation
+	}
+	return out
+}
+
+func (o Operation) index() int { return slices.Index(Operations(), o) }
+
+func (o Operation) traits() operationTraits {
+	if i := o.index(); i >= 0 {
+		return operations[i].operationTraits
+	}
+	return operationTraits{}
+}
+
+// Known reports whether o is an operation of the wire format.
+func (o Operation) Known() bool { return o.index() >= 0 }
+
+// Performed reports whether this version performs o; a known operation that is not performed is answered operation_unavailable.
+func (o Operation) Performed() bool { return o.traits().performed }
+
+// TypeID is the wire value operation_type_id; -1 for an unknown operation.
+func (o Operation) TypeID() int { return o.index() }
+
+// Images is the number of images that a request for o names.
+func (o Operation) Images() int { return o.traits().images }
+
+// NeedsGallery reports whether the indexer, not the worker, answers o.
+func (o Operation) NeedsGallery() bool { return o.traits().gallery }
+
+// WritesGallery reports whether o changes the gallery.
+func (o Operation) WritesGallery() bool { return o.traits().writes }
+
+// NeedsCollection reports whether o works on a collection.
+func (o Operation) NeedsCollection() bool { return o.traits().collection }

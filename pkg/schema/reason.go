@@ -1,0 +1,113 @@
+package schema
+
+// Reason is the stable, machine-readable cause of an outcome. Names never change meaning; docs/reasons.md lists them all.
+type Reason string
+
+// The reasons. An empty reason means that the operation did what was asked.
+const (
+	ReasonInvalidRequest       Reason = "invalid_request"
+	ReasonUnknownOperation     Reason = "unknown_operation"
+	ReasonInvalidConfiguration Reason = "invalid_configuration"
+	ReasonOperationUnavailable Reason = "operation_unavailable"
+	ReasonRoleAbsent           Reason = "role_absent"
+	ReasonRequestIDReused      Reason = "request_id_reused"
+	ReasonExpired              Reason = "expired"
+	ReasonBucketNotAllowed     Reason = "bucket_not_allowed"
+	ReasonImageNotFound        Reason = "image_not_found"
+	ReasonImageUnreadable      Reason = "image_unreadable"
+	ReasonImageTooLarge        Reason = "image_too_large"
+	ReasonImageChanged         Reason = "image_changed"
+	ReasonNoFace               Reason = "no_face"
+	ReasonSeveralFaces         Reason = "several_faces"
+	ReasonFaceRejected         Reason = "face_rejected"
+	ReasonUnknownCollection    Reason = "unknown_collection"
+	ReasonUnknownPUID          Reason = "unknown_puid"
+	ReasonModelMismatch        Reason = "model_mismatch"
+	ReasonNoMatch              Reason = "no_match"
+	ReasonUnparsable           Reason = "unparsable"
+	ReasonInternal             Reason = "internal_error"
+)
+
+// ReasonInfo documents one reason: the return code it carries and what its reader can do about it.
+type ReasonInfo struct {
+	Reason  Reason
+	Code    ReturnCode
+	Meaning string
+	Remedy  string
+}
+
+// Reasons lists every reason with its return code; the order is that of docs/reasons.md.
+func Reasons() []ReasonInfo {
+	return []ReasonInfo{
+		{ReasonInvalidRequest, CodeInvalidArgument, "The request is missing a field or holds one that is not allowed.", "The message names every problem; correct them and send a new request."},
+		{ReasonUnknownOperation, CodeInvalidArgument, "The operation is not one that facestream knows.", "Use one of the operations in docs/operations-reference.md."},
+		{ReasonInvalidConfiguration, CodeInvalidConfiguration, "A configuration key is unknown, has the wrong type or is out of range.", "The message names each key and its allowed range."},
+		{ReasonOperationUnavailable, CodeInvalidConfiguration, "The operation is known, but this version does not perform it.", "Use another operation or a newer version."},
+		{ReasonRoleAbsent, CodeInvalidConfiguration, "The operation needs a network that the loaded model pack does not have; the message names its role.", "Load a pack that has the role (`facestream models list`)."},
+		{ReasonRequestIDReused, CodeInvalidArgument, "Another request with other content already used this request id. It goes to the dead letters; the first request keeps its outcome.", "Give each request an id of its own."},
+		{ReasonExpired, CodeGenericError, "The deadline of the request passed before the work began.", "Send it again with a later deadline."},
+		{ReasonBucketNotAllowed, CodeAuthorizationError, "The image is in a bucket that this installation does not serve.", "Use a served bucket, or add the bucket to `s3.buckets`."},
+		{ReasonImageNotFound, CodeInvalidArgument, "The bucket has no such object or no such version of it.", "Upload the image first; the name is case-sensitive."},
+		{ReasonImageUnreadable, CodeInvalidArgument, "The bytes are not a whole image in a supported format.", "Send JPEG, PNG, WebP, GIF, BMP or TIFF; the message says what was wrong."},
+		{ReasonImageTooLarge, CodeInvalidArgument, "The image exceeds the limit on bytes, pixels or side length.", "The message names the limit; scale the image down."},
+		{ReasonImageChanged, CodeInvalidArgument, "The object was overwritten after the event and its bucket keeps no versions, so the version that was named is gone.", "The newer version has an event and an outcome of its own; switch versioning on to keep both."},
+		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},
+		{ReasonSeveralFaces, CodeNoError, "Several faces were found where exactly one is needed.", "Crop to one face, or choose a `face_detection_strategy` that selects one."},
+		{ReasonFaceRejected, CodeNoError, "A face was found, but its traits are not allowed for this operation.", "Follow `user_feedback_message`."},
+		{ReasonUnknownCollection, CodeInvalidArgument, "Nobody was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
+		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has nobody with this puid or external id.", "Nothing is stored for this person; no action is needed after a delete."},
+		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Use another collection, or run the services with the collection's model."},
+		{ReasonNoMatch, CodeNoError, "Nobody in the collection is similar enough. This is a result, not a failure.", "None."},
+		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known form. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema."},
+		{ReasonInternal, CodeGenericError, "The work failed repeatedly for a cause that is not in the request. The record goes to the dead letters.", "`facestream dead-letters show` has the cause; replay it after the fix."},
+	}
+}
+
+// Code returns the return code that a result with this reason carries.
+func (r Reason) Code() ReturnCode {
+	if r == "" {
+		return CodeNoError
+	}
+	for _, i := range Reasons() {
+		if i.Reason == r {
+			return i.Code
+		}
+	}
+	return CodeGenericError
+}
+
+// ReturnCode is the seed SDK's ReturnStatus, -7..0.
+type ReturnCode int
+
+// The return codes, with the seed SDK's names and values.
+const (
+	CodeNoError               ReturnCode = 0  // API_NO_ERROR
+	CodeGenericError          ReturnCode = -1 // API_GENERIC_ERROR
+	CodeInvalidSessionHandler ReturnCode = -2 // API_INVALID_SESSION_HANDLER
+	CodeAuthorizationError    ReturnCode = -3 // API_AUTHORIZATION_ERROR
+	CodeInvalidConfiguration  ReturnCode = -4 // API_INVALID_CONFIGURATION
+	CodeInvalidArgument       ReturnCode = -5 // API_INVALID_ARGUMENT
+	CodeNetworkError          ReturnCode = -6 // API_NETWORK_ERROR
+	CodeMalformedResponse     ReturnCode = -7 // API_MAL_FORMED_AP_RESPONSE
+)
+
+// String returns the wire name, for instance "API_INVALID_ARGUMENT".
+func (c ReturnCode) String() string {
+	switch c {
+	case CodeNoError:
+		return "API_NO_ERROR"
+	case CodeInvalidSessionHandler:
+		return "API_INVALID_SESSION_HANDLER"
+	case CodeAuthorizationError:
+		return "API_AUTHORIZATION_ERROR"
+	case CodeInvalidConfiguration:
+		return "API_INVALID_CONFIGURATION"
+	case CodeInvalidArgument:
+		return "API_INVALID_ARGUMENT"
+	case CodeNetworkError:
+		return "API_NETWORK_ERROR"
+	case CodeMalformedResponse:
+		return "API_MAL_FORMED_AP_RESPONSE"
+	}
+	return "API_GENERIC_ERROR"
+}

@@ -1,0 +1,161 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// ObjectRef names one object in the store. Key is the raw key, not URL-encoded. Version is "" where the bucket keeps no
+// versions; ETag (without quotes) then says which content was meant. It prints without its key. Lengths are limits in bytes.
+type ObjectRef struct {
+	Bucket  string `json:"bucket" jsonschema:"minLength=1,maxLength=255"`
+	Key     string `json:"key" jsonschema:"minLength=1,maxLength=1024"`
+	Version string `json:"version,omitempty" jsonschema:"maxLength=1024"`
+	ETag    string `json:"etag,omitempty" jsonschema:"maxLength=255"`
+}
+
+// Consent is the declaration that the person agreed; it is kept with the enrolment.
+type Consent struct {
+	Given     bool       `json:"given"`
+	Reference string     `json:"reference,omitempty" jsonschema:"maxLength=256,description=Where the declaration can be found"`
+	At        *time.Time `json:"at,omitempty"`
+}
+
+// Request asks for one operation. It is the value of the topic facestream.requests.
+type Request struct {
+	ID         RequestID       `json:"id" jsonschema:"minLength=1,maxLength=128,description=Chosen by the author; equal ids mean the same request"`
+	Operation  Operation       `json:"operation"`
+	Collection Collection      `json:"collection,omitempty" jsonschema:"maxLength=64,description=Default: config.collection_name\\, else \"default\""`
+	ExternalID ExternalID      `json:"external_id,omitempty" jsonschema:"maxLength=256,description=The author's own name for the person"`
+	PUID       PUID            `json:"puid,omitempty" jsonschema:"maxLength=64"`
+	Images     []ObjectRef     `json:"images,omitempty" jsonschema:"maxItems=16"`
+	Config     json.RawMessage `json:"config,omitempty"`
+	Consent    *Consent        `json:"consent,omitempty"`
+	Deadline   *time.Time      `json:"deadline,omitempty" jsonschema:"description=Work that starts after this moment is answered expired"`
+	Tag        string          `json:"operation_tag,omitempty" jsonschema:"maxLength=256,description=Comes back in the result"`
+	// ResultObject asks that the result also be written as JSON beside the (first) image, under its key + ".result.json".
+	ResultObject bool `json:"result_object,omitempty"`
+}
+
+// Problem is one thing that is wrong with a request; Field is the name its author typed.
+type Problem struct {
+	Field   string
+	Message string
+	Reason  Reason
+}
+
+// Problems is every problem of one request. As an error it names them all.
+type Problems []Problem
+
+// Error implements error.
+func (p Problems) Error() string {
+	parts := make([]string, len(p))
+	for i, x := range p {
+		parts[i] = x.Field + ": " + x.Message
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Reason is the reason of the first problem; "" without problems.
+func (p Problems) Reason() Reason {
+	if len(p) == 0 {
+		return ""
+	}
+	return p[0].Reason
+}
+
+var collectionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+
+// DefaultCollection is used where a request names none.
+const DefaultCollection Collection = "default"
+
+// Normalize fills the defaults that follow from the request itself: the collection. It returns every problem it finds;
+// the request is usable only when there is none.
+func (r *Request) Normalize() Problems {
+	var ps Problems
+	add := func(field, format string, args ...any) {
+		ps = append(ps, Problem{field, fmt.Sprintf(format, args...), ReasonInvalidRequest})
+	}
+	atMost := func(field, value string, most int) {
+		if len(value) > most {
+			add(field, "has %d bytes; at most %d are allowed", len(value), most)
+		}
+	}
+	if r.ID == "" {
+		add("id", "is missing; choose one that is unique per request")
+	}
+	atMost("id", string(r.ID), 128)
+	if !r.Operation.Known() {
+		return append(Problems{{"operation", fmt.Sprintf("%.40q is not one of %v", string(r.Operation), Operations()), ReasonUnknownOperation}}, ps...)
+	}
+	if !r.Operation.Performed() {
+		return append(Problems{{"operation", fmt.Sprintf("%q is not performed by this version", string(r.Operation)), ReasonOperationUnavailable}}, ps...)
+	}
+	config, problems := ResolveConfig(r.Operation, r.Config)
+	ps = append(ps, problems...)
+	if r.Operation.NeedsCollection() {
+		named := Collection(config.CollectionName)
+		switch {
+		case r.Collection == "" && named != "":
+			r.Collection = named
+		case r.Collection == "":
+			r.Collection = DefaultCollection
+		case named != "" && named != r.Collection:
+			add("collection", "is %q, but config.collection_name is %q", r.Collection, named)
+		}
+		if !collectionPattern.MatchString(string(r.Collection)) {
+			add("collection", "must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit")
+		}
+	}
+	if want := r.Operation.Images(); len(r.Images) != want {
+		add("images", "%s takes %d, the request names %d", r.Operation, want, len(r.Images))
+	}
+	for i, o := range r.Images {
+		image := fmt.Sprintf("images[%d].", i)
+		if o.Bucket == "" {
+			add(image+"bucket", "is missing")
+		}
+		if o.Key == "" {
+			add(image+"key", "is missing")
+		}
+		atMost(image+"bucket", o.Bucket, 255)
+		atMost(image+"key", o.Key, 1024)
+		atMost(image+"version", o.Version, 1024)
+		atMost(image+"etag", o.ETag, 255)
+	}
+	atMost("external_id", string(r.ExternalID), 256)
+	atMost("puid", string(r.PUID), 64)
+	atMost("operation_tag", r.Tag, 256)
+	if r.Consent != nil {
+		atMost("consent.reference", r.Consent.Reference, 256)
+	}
+	if r.Operation == OpUserDelete && r.PUID == "" && r.ExternalID == "" {
+		add("puid", "is missing; user_delete needs puid or external_id")
+	}
+	return ps
+}
+
+// Subject is the person that the request is about, as far as the request alone says: the key of order (invariant 4).
+func (r *Request) Subject() PUID {
+	switch {
+	case !r.Operation.NeedsCollection() || !r.Operation.WritesGallery():
+		return ""
+	case r.PUID != "":
+		return r.PUID
+	}
+	return DerivePUID(r.Collection, r.ExternalID, r.ID)
+}
+
+// Expired reports whether the deadline has passed at now.
+func (r *Request) Expired(now time.Time) bool { return r.Deadline != nil && now.After(*r.Deadline) }
+
+// RecordKey is the Kafka key of everything about r after the worker: collection and subject for writes, else the request id.
+func (r *Request) RecordKey() string {
+	if s := r.Subject(); s != "" {
+		return string(r.Collection) + "/" + string(s)
+	}
+	return string(r.ID)
+}

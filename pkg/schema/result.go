@@ -1,0 +1,171 @@
+package schema
+
+import (
+	"hash/fnv"
+)
+
+// Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
+// those of the seed SDK's CallResult; request_id, operation, collection, models, timings_ms and images are additions.
+//
+// Two results with one CloudEvents id are equal in content: equal in everything but timings_ms, which are measurements.
+type Result struct {
+	CallStatus CallStatus          `json:"call_status"`
+	Faces      []FaceResult        `json:"faces,omitempty"`
+	Compare    *CompareResult      `json:"compare,omitempty"`
+	Enroll     *EnrollData         `json:"enroll,omitempty"`
+	Predict    *PredictData        `json:"predict,omitempty"`
+	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
+	Feedback   string              `json:"user_feedback_message,omitempty"`
+
+	RequestID  RequestID          `json:"request_id"`
+	Operation  Operation          `json:"operation"` // as the request spelled it, known or not
+	Collection Collection         `json:"collection,omitempty"`
+	ExternalID ExternalID         `json:"external_id,omitempty"`
+	Models     []ModelRun         `json:"models,omitempty"`
+	Timings    map[string]float64 `json:"timings_ms,omitempty"`
+	Images     []ObjectRef        `json:"images,omitempty"`
+}
+
+// CallStatus says how the operation ended. ReturnStatus and ReturnCode carry the same value: the seed's schema has the
+// first name, its text the second.
+type CallStatus struct {
+	ReturnStatus    ReturnCode `json:"return_status" jsonschema:"minimum=-7,maximum=0"`
+	ReturnCode      ReturnCode `json:"return_code" jsonschema:"minimum=-7,maximum=0"`
+	Reason          Reason     `json:"reason,omitempty"` // why the operation did not do what was asked; absent when it did
+	ReturnMessage   string     `json:"return_message,omitempty"`
+	OperationID     int32      `json:"operation_id" jsonschema:"minimum=0"`
+	OperationTypeID int        `json:"operation_type_id" jsonschema:"minimum=0"`
+	OperationTag    string     `json:"operation_tag,omitempty"`
+}
+
+// PointF is a point in pixels of the upright image; the origin is its top left corner, x to the right, y down.
+type PointF struct {
+	X float32 `json:"x"`
+	Y float32 `json:"y"`
+}
+
+// BoxF is an axis-parallel box in pixels of the upright image.
+type BoxF struct {
+	TopLeft     PointF `json:"top_left"`
+	BottomRight PointF `json:"bottom_right"`
+}
+
+// FaceGeometry is where a face is. EyeLeft is the eye at the left side of the image (the person's right eye).
+type FaceGeometry struct {
+	BoundingBox BoxF     `json:"bounding_box"`
+	EyeLeft     PointF   `json:"eye_left"`
+	EyeRight    PointF   `json:"eye_right"`
+	Confidence  float32  `json:"face_confidence_score"`
+	Landmarks   []PointF `json:"landmarks,omitempty"` // five points: eye left, eye right, nose tip, mouth left, mouth right (image sides)
+}
+
+// SpoofStatus is the outcome of the liveness check.
+type SpoofStatus int
+
+// The spoof statuses, with the seed SDK's values.
+const (
+	SpoofNone         SpoofStatus = 0 // AS_NO_SPOOF_DETECTED
+	SpoofGenericError SpoofStatus = 1 // AS_GENERIC_ERROR
+	SpoofNotPerformed SpoofStatus = 2 // AS_NOT_PERFORMED
+	SpoofInvalidFace  SpoofStatus = 3 // AS_INVALID_FACE
+	SpoofDetected     SpoofStatus = 4 // AS_SPOOF_DETECTED
+)
+
+// FaceID names the person that a face was enrolled as, or recognised as.
+type FaceID struct {
+	PUID PUID   `json:"puid"`
+	GUID string `json:"guid"` // the enrolled image: the id of its gallery row
+}
+
+// FaceResult is one face of an image. Image is the index of the request's image that it was found in.
+type FaceResult struct {
+	IDs         *FaceID      `json:"ids,omitempty"`
+	Geometry    FaceGeometry `json:"geometry"`
+	Traits      uint32       `json:"face_traits_flags"` // the union of FT_* bits
+	SpoofStatus SpoofStatus  `json:"spoof_status"`      // 0 no spoof, 1 error, 2 not performed, 3 invalid face, 4 spoof
+	Image       int          `json:"image,omitempty"`
+}
+
+// CompareResult is the similarity of the selected faces of two images. Distances are 1 - cosine, 0..2; with one face a
+// side the three are equal. FaceThresholds are min, med, max as cosines.
+type CompareResult struct {
+	FaceDetectedA  bool      `json:"face_detected_a"`
+	FaceDetectedB  bool      `json:"face_detected_b"`
+	Similarity     float32   `json:"similarity_score"`
+	IsMatch        bool      `json:"is_match"`
+	Confidence     float32   `json:"confidence"`
+	DistanceMax    float32   `json:"distance_max"`
+	DistanceMean   float32   `json:"distance_mean"`
+	DistanceMin    float32   `json:"distance_min"`
+	FaceThresholds []float32 `json:"face_thresholds"`
+}
+
+// EnrollData says whether the face was enrolled; when EnrollPerformed is true, the vector is searchable (invariant 4).
+type EnrollData struct {
+	EnrollPerformed bool            `json:"enroll_performed"`
+	Message         string          `json:"message"`
+	Response        *EnrollResponse `json:"api_response,omitempty"`
+}
+
+// EnrollResponse names the enrolled person and image.
+type EnrollResponse struct {
+	Status  int    `json:"status"`
+	GUID    string `json:"guid,omitempty"`
+	PUID    PUID   `json:"puid,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// PredictData is the answer of a 1:N search.
+type PredictData struct {
+	PredictPerformed bool             `json:"predict_performed"`
+	Message          string           `json:"message"`
+	Response         *PredictResponse `json:"api_response,omitempty"`
+}
+
+// PredictResponse has the best candidate where one passed the threshold, and up to `neighbors` candidates, best first.
+type PredictResponse struct {
+	Status  int         `json:"status"` // 0: matched, 1: nobody passed the threshold
+	GUID    string      `json:"guid,omitempty"`
+	PUID    PUID        `json:"puid,omitempty"`
+	Message string      `json:"message,omitempty"`
+	Score   float32     `json:"score"`
+	List    []Candidate `json:"PI_list,omitempty"`
+}
+
+// Candidate is one person of the gallery with the cosine of their most similar image.
+type Candidate struct {
+	GUID       string     `json:"guid"`
+	PUID       PUID       `json:"puid"`
+	ExternalID ExternalID `json:"external_id,omitempty"`
+	Score      float32    `json:"score"`
+	Level      int        `json:"enroll_level"` // 3, 2, 1: the score passed face_thresholds_max, _med, _min
+}
+
+// UserDeleteResponse says how many images of the person were deleted; they are no longer searchable (invariant 4).
+type UserDeleteResponse struct {
+	Status  int    `json:"status"` // 0: deleted, 1: nobody had this id
+	Count   int    `json:"uuid_count"`
+	Message string `json:"message,omitempty"`
+}
+
+// NewResult starts the outcome of job with the given reason; message explains it to a person and names nothing private.
+func NewResult(job *Job, reason Reason, message string) *Result {
+	code := reason.Code()
+	if message == "" && reason == "" {
+		message = "ok"
+	}
+	return &Result{
+		CallStatus: CallStatus{
+			ReturnStatus: code, ReturnCode: code, Reason: reason, ReturnMessage: message,
+			OperationID: operationID(job.ID), OperationTypeID: max(job.Operation.TypeID(), 0), OperationTag: job.Tag,
+		},
+		RequestID: job.ID, Operation: job.Operation, Collection: job.Collection, ExternalID: job.ExternalID, Images: job.Images,
+	}
+}
+
+// operationID is the seed's serial number of a call; here a hash of the request id, so that a repeat has the same one.
+func operationID(id RequestID) int32 {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return int32(h.Sum32() & 0x7fffffff)
+}
