@@ -5,8 +5,6 @@ BIN         := bin
 PROGRAMS    := ingest worker indexer facestream
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
-# The version that `facestream version` prints.
-VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 export CGO_ENABLED := 1
 
@@ -18,7 +16,7 @@ help: ## List the targets
 
 build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+	$(GO) build -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
 
 run: build models ## Build, fetch what is missing, show the flow on drawn people, and stay up until Ctrl-C
 	$(BIN)/facestream demo --stay
@@ -27,9 +25,10 @@ demo: build models ## The same in a fresh folder, then stop; succeeds only if ev
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(BIN)/facestream demo --data-dir "$$dir"
 
 # Without models the tests that need them skip aloud, so that a machine without a way to them can test the rest.
-test: toolchain ## Vet, then test everything with the race detector
-	@$(MAKE) --no-print-directory models || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
-	$(GO) vet ./...
+# Everything here is built with -race, so that nothing is compiled twice.
+test: toolchain ## Fetch what is missing, vet, then test everything with the race detector
+	@$(MAKE) --no-print-directory models RUNFLAGS=-race || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
+	$(GO) vet -race ./...
 	$(GO) test -race -timeout 10m ./...
 
 lint: toolchain ## gofmt, vet and staticcheck
@@ -72,5 +71,5 @@ toolchain: ## Check that Go and a C compiler are here; install the compiler wher
 		fi; }
 
 models: toolchain ## Find or fetch the open model pack and ONNX Runtime, with progress
-	$(GO) run ./cmd/facestream models pull open --yes
-	$(GO) run ./cmd/facestream models runtime
+	$(GO) run $(RUNFLAGS) ./cmd/facestream models pull open --yes
+	$(GO) run $(RUNFLAGS) ./cmd/facestream models runtime

@@ -129,7 +129,7 @@ func TestInvariant3OneRequestIDOneOutcome(t *testing.T) {
 func TestUploadsThatAreNoRequests(t *testing.T) {
 	s := useStream(t)
 	folder := unique("folder")
-	s.put(t, "enroll/default/"+folder+"/", nil, nil)                                                  // a folder marker
+	s.notify(t, "enroll/default/"+folder+"/", 0)                                                      // a folder marker
 	own := s.put(t, "enroll/default/"+folder+"/a.jpg.result.json", []byte(`{}`), nil)                 // our own output
 	flat := s.put(t, folder+".jpg", portrait(t, 8, 0), nil)                                           // no route
 	asked := s.put(t, fmt.Sprintf("validate/default/%s/z.jpg", folder), portrait(t, 8, 0), nil)       // the one that is
@@ -146,6 +146,16 @@ func TestUploadsThatAreNoRequests(t *testing.T) {
 		if n := len(s.results[schema.ObjectRequestID(ref)]); n != 0 {
 			t.Errorf("an upload that is no request has %d outcomes", n)
 		}
+	}
+}
+
+func TestUploadThatIsGoneBeforeItIsSeen(t *testing.T) {
+	s := useStream(t)
+	key := fmt.Sprintf("validate/default/%s/a.jpg", unique("gone"))
+	s.notify(t, key, 1000)
+	id := schema.ObjectRequestID(schema.ObjectRef{Bucket: s.cfg.S3.Bucket, Key: key, ETag: "d41d8cd98f00b204e9800998ecf8427e"})
+	if r := s.outcome(t, id); r.CallStatus.Reason != schema.ReasonImageNotFound {
+		t.Errorf("%+v", r.CallStatus)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,7 +128,8 @@ func (s *stream) answeredLocked(ids []schema.RequestID) int {
 	return n
 }
 
-// TestLostNotificationsAreReconciled stops the broker while objects are uploaded, so that their notifications are lost.
+// TestLostNotificationsAreReconciled uploads while the broker is away and restarts the store before the broker is back:
+// the notifications, which wait in the store's memory, are lost.
 func TestLostNotificationsAreReconciled(t *testing.T) {
 	s := useStream(t)
 	if err := s.servers.StopKafka(); err != nil {
@@ -135,11 +137,27 @@ func TestLostNotificationsAreReconciled(t *testing.T) {
 	}
 	var refs []schema.ObjectRef
 	batch := unique("lost")
+	var mu sync.Mutex
+	var wg sync.WaitGroup
 	for i := range 10 {
-		refs = append(refs, s.put(t, fmt.Sprintf("validate/default/%s/%d.jpg", batch, i), portrait(t, 11, i%3), nil))
+		wg.Go(func() {
+			ref, err := s.objects.Put(t.Context(), schema.ObjectRef{Bucket: s.cfg.S3.Bucket, Key: fmt.Sprintf("validate/default/%s/%d.jpg", batch, i)}, portrait(t, 11, i%3), "image/jpeg", nil)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			refs = append(refs, ref)
+		})
 	}
-	time.Sleep(15 * time.Second) // until the gateway has given up sending them
+	wg.Wait()
+	if err := s.servers.StopS3(); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.servers.StartKafka(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.servers.StartS3(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()

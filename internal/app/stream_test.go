@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image/jpeg"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -79,6 +80,10 @@ func startStream() (stop func() error, err error) {
 	if _, err := models.Locate(pack); err != nil {
 		skipReason = fmt.Sprintf("no model pack, so nothing was sent through the stream: %v", err)
 		return func() error { return nil }, nil
+	}
+	// The embedded store changes the working directory, from which the seed's schema is looked for.
+	if seed, err := schematest.SeedSchema(); err == nil {
+		os.Setenv("FACESTREAM_SEED_SCHEMA", seed)
 	}
 	dir, err := os.MkdirTemp("", "facestream-test-")
 	if err != nil {
@@ -222,6 +227,17 @@ func (s *stream) send(t *testing.T, r schema.Request) schema.Result {
 		t.Fatal(err)
 	}
 	return s.outcome(t, r.ID)
+}
+
+// notify writes a notification as an object store does for an object that was created.
+func (s *stream) notify(t *testing.T, key string, size int64) {
+	t.Helper()
+	value := fmt.Sprintf(`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},"object":{"key":%q,"size":%d,"eTag":"d41d8cd98f00b204e9800998ecf8427e"}}}]}`,
+		s.cfg.S3.Bucket, url.QueryEscape(key), size)
+	e := events.Event{ID: uuid.NewString(), Source: "test", Type: "test", Time: time.Now(), Data: []byte(value)}
+	if err := s.publisher.Publish(t.Context(), events.Objects, e); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // raw writes a record to the topic of requests as another client might.

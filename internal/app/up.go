@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -11,6 +14,9 @@ import (
 	"facestream/internal/objects"
 	"facestream/pkg/events"
 )
+
+// sessionTimeout is the shortest that is sensible on one machine: the gap after a crash until a service takes over.
+const sessionTimeout = 2 * time.Second
 
 // Addresses is where a running facestream can be reached.
 type Addresses struct {
@@ -42,6 +48,9 @@ func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(c
 // withServers runs f while the embedded servers are up, with cfg pointing at them. They stop after f, so that services
 // drain against servers that still answer.
 func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f func(context.Context, config.Config) error) error {
+	if err := absolute(&cfg); err != nil {
+		return err
+	}
 	servers, err := embedded.Open(ctx, embedded.Options{
 		Dir: cfg.DataDir, KafkaAddr: cfg.Embedded.KafkaAddr, S3Addr: cfg.Embedded.S3Addr,
 		AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey), Bucket: cfg.S3.Bucket,
@@ -52,7 +61,30 @@ func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f f
 	}
 	defer servers.Close()
 	cfg.Kafka.Brokers, cfg.S3.Endpoint, cfg.S3.Secure = []string{servers.KafkaAddr()}, servers.S3Addr(), false
+	cfg.Kafka.SessionTimeout = min(cfg.Kafka.SessionTimeout, sessionTimeout)
 	return f(ctx, cfg)
+}
+
+// absolute makes the paths of cfg independent of the working directory, which the embedded store changes.
+func absolute(cfg *config.Config) error {
+	for _, p := range []*string{&cfg.DataDir, &cfg.Worker.ORTLib, &cfg.Indexer.Gallery.Dir, &cfg.Kafka.TLS.CAFile, &cfg.Kafka.TLS.CertFile, &cfg.Kafka.TLS.KeyFile} {
+		if err := makeAbsolute(p); err != nil {
+			return err
+		}
+	}
+	if strings.ContainsRune(cfg.Worker.Models, filepath.Separator) { // a folder, not the name of a pack
+		return makeAbsolute(&cfg.Worker.Models)
+	}
+	return nil
+}
+
+func makeAbsolute(path *string) error {
+	if *path == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(*path)
+	*path = abs
+	return err
 }
 
 func addresses(cfg config.Config) Addresses {

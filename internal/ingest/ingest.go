@@ -70,10 +70,7 @@ func (s *Service) handleRequest(ctx context.Context, r events.Record) error {
 }
 
 func (s *Service) handleNotification(ctx context.Context, r events.Record) error {
-	notifications, err := notify.Parse(r.Event.Data)
-	if err != nil {
-		return err
-	}
+	notifications, unparsable := notify.Parse(r.Event.Data) // the good ones count even where others are bad
 	for _, n := range notifications {
 		if !n.Created {
 			s.ignored("not_a_creation")
@@ -83,7 +80,7 @@ func (s *Service) handleNotification(ctx context.Context, r events.Record) error
 			return err
 		}
 	}
-	return nil
+	return unparsable
 }
 
 // acceptObject makes the request that an upload stands for and accepts it. Objects that no route covers are no requests.

@@ -9,7 +9,7 @@ import (
 // Angles are radians, colours are linear factors, lengths are fractions of the
 // picture's size.
 type Shot struct {
-	// Yaw > 0 turns the face to the picture's right, Pitch > 0 tips it down,
+	// Yaw > 0 turns the face to the picture's right, Pitch > 0 raises it,
 	// Roll > 0 turns it clockwise.
 	Yaw, Pitch, Roll float64
 	// X and Y are the head's centre, origin at the upper left; Scale is half the

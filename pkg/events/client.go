@@ -35,6 +35,9 @@ type Client struct {
 	dialer    *kafka.Dialer
 	kafka     *kafka.Client
 	log       zerolog.Logger
+	// stallAfter is how long a partition may make no progress, though there is more to read or no answer comes, before
+	// all connections are renewed: kafka-go is known to stall after broker restarts.
+	stallAfter time.Duration
 }
 
 const (
@@ -54,7 +57,7 @@ func NewClient(cfg Config) *Client {
 		transport: transport,
 		dialer:    &kafka.Dialer{ClientID: cfg.ClientID, Timeout: dialTimeout, DualStack: true, TLS: cfg.TLS, SASLMechanism: cfg.SASL},
 		kafka:     &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: transport},
-		log:       cfg.Logger,
+		log:       cfg.Logger, stallAfter: 10 * time.Second,
 	}
 }
 

@@ -189,7 +189,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		defer publisher.Close()
 	}
 
-	failures := 0
+	failures, layout := 0, c.layout(ctx)
 	for {
 		generation, err := group.Next(ctx)
 		switch {
@@ -202,10 +202,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 			if failures++; failures == 10 {
 				c.log.Warn().Err(err).Msg("cannot join the consumer group; still trying")
 			}
+			layout = c.layout(ctx)
 			continue
 		}
 		failures = 0
-		s := newSession(c, generation, publisher)
+		s := newSession(c, generation, publisher, layout)
 		generation.Start(func(ended context.Context) { s.run(ctx, ended) })
 		<-s.finished
 		c.cfg.Hooks.Assigned(0)
@@ -215,5 +216,27 @@ func (c *Consumer) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		layout = s.next
 	}
+}
+
+// layout is the number of partitions of each topic that exists; nil when the broker does not answer at once.
+//
+// It is looked up before each join and compared later: what was added in between may not have been shared out, and
+// makes the session join again. kafka-go would watch for changes too, but ends generation after generation while a
+// topic is missing.
+func (c *Consumer) layout(ctx context.Context) map[Topic]int {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinBackoff/2)
+	defer cancel()
+	meta, err := c.client.metadata(ctx)
+	if err != nil {
+		return nil
+	}
+	out := map[Topic]int{}
+	for _, t := range c.cfg.Topics {
+		if m, ok := meta[t]; ok {
+			out[t] = len(m.Partitions)
+		}
+	}
+	return out
 }

@@ -29,9 +29,6 @@ const (
 	// fetchWait is how long the broker holds an empty answer back. kafka-go cannot abort a request that it has sent, so
 	// it is also how long a stopped reader's connection lives on.
 	fetchWait = 500 * time.Millisecond
-	// stallAfter is how long a partition may make no progress, though there is more to read or no answer comes, before
-	// all connections are renewed: kafka-go is known to stall after broker restarts.
-	stallAfter = 10 * time.Second
 )
 
 // partitionReader reads one partition without a group, for ever, in the order of offsets.
@@ -99,7 +96,7 @@ func (r *partitionReader) run(ctx context.Context) error {
 		}
 		if r.next != before || r.next >= end {
 			progressed = time.Now()
-		} else {
+		} else if sleep(ctx, 50*time.Millisecond) {
 			r.renewIfStalled(log, &progressed, errors.New("the broker says that there is more, and sends nothing"))
 		}
 	}
@@ -127,11 +124,11 @@ func (r *partitionReader) pause(ctx context.Context, log zerolog.Logger, progres
 }
 
 func (r *partitionReader) renewIfStalled(log zerolog.Logger, progressed *time.Time, cause error) {
-	if time.Since(*progressed) < stallAfter {
+	if time.Since(*progressed) < r.client.stallAfter {
 		return
 	}
 	*progressed = time.Now()
-	log.Warn().Err(cause).Dur("after", stallAfter).Msg("no progress; renewing the connections")
+	log.Warn().Err(cause).Dur("after", r.client.stallAfter).Msg("no progress; renewing the connections")
 	r.client.transport.CloseIdleConnections()
 }
 
@@ -301,7 +298,7 @@ func (f *follower) open(ctx context.Context) (map[int]int64, error) {
 }
 
 // growthInterval is how often a reader looks for partitions that were added to its topic.
-const growthInterval = 5 * time.Second
+const growthInterval = metadataTTL
 
 // run reads from start until ctx ends or handle fails.
 func (f *follower) run(ctx context.Context, start, ends map[int]int64) error {

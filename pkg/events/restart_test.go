@@ -11,6 +11,7 @@ import (
 	"facestream/pkg/schema"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // The broker goes away twice in the middle of writing, consuming and reading results: nothing acknowledged is lost, and
@@ -74,6 +75,44 @@ func TestBrokerRestart(t *testing.T) {
 	wantOrder(t, got)
 	if dead := deadLetters(t, ctx, c, topic); len(dead) != 0 {
 		t.Errorf("dead letters %+v", dead)
+	}
+}
+
+// A partition that has more and sends nothing is noticed, and read over new connections.
+func TestStall(t *testing.T) {
+	needFake(t, "it makes the broker withhold records")
+	b := newFake(t)
+	ctx, c, topic := setup(t, b, 1)
+	c.stallAfter = 300 * time.Millisecond
+	publish(t, ctx, c, topic, 5, 5)
+	var fetched, connected, connectedBefore atomic.Int64
+	b.fake.ControlKey(int16(kmsg.ApiVersions), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.fake.KeepControl()
+		connected.Add(1)
+		return nil, nil, false
+	})
+	b.fake.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.fake.KeepControl()
+		if fetched.Add(1) == 1 {
+			connectedBefore.Store(connected.Load())
+		} else if connected.Load() > connectedBefore.Load() {
+			return nil, nil, false
+		}
+		r := req.(*kmsg.FetchRequest)
+		res := r.ResponseKind().(*kmsg.FetchResponse)
+		rt := kmsg.NewFetchResponseTopic()
+		rt.Topic, rt.TopicID = r.Topics[0].Topic, r.Topics[0].TopicID
+		rp := kmsg.NewFetchResponseTopicPartition()
+		rp.HighWatermark = 5
+		rt.Partitions = append(rt.Partitions, rp)
+		res.Topics = append(res.Topics, rt)
+		return res, nil, true
+	})
+	if got := len(values(t, ctx, c, topic)); got != 5 {
+		t.Errorf("read %d records, want 5", got)
+	}
+	if fetched.Load() < 3 {
+		t.Errorf("%d fetches: nothing was withheld", fetched.Load())
 	}
 }
 

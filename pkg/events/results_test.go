@@ -127,7 +127,7 @@ func TestReadAll(t *testing.T) {
 	}
 
 	t.Run("from offsets, and on", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(ctx)
+		reading, cancel := context.WithCancel(ctx)
 		defer cancel()
 		ids, err := c.partitions(ctx, topic)
 		if err != nil {
@@ -143,7 +143,7 @@ func TestReadAll(t *testing.T) {
 		caught := make(chan struct{})
 		done := make(chan error, 1)
 		go func() {
-			done <- c.ReadAll(ctx, topic, map[int]int64{0: 2, 2: kafka.LastOffset}, func(r Record) error {
+			done <- c.ReadAll(reading, topic, map[int]int64{0: 2, 2: kafka.LastOffset}, func(r Record) error {
 				select {
 				case <-caught:
 					after++

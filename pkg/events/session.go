@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -23,9 +24,11 @@ type session struct {
 	publisher  *Publisher
 	log        zerolog.Logger
 	gate       *gate
+	layout     map[Topic]int // as it was before the group shared the partitions out
 
 	finished chan struct{} // closed when everything has returned and the last commit is done
 	fatal    error         // why Run must stop; read after finished
+	next     map[Topic]int // the layout before the next join; read after finished
 
 	admit context.Context // ends when the session begins to stop: no more fetching, waiting or starting of handlers
 	stop  context.CancelCauseFunc
@@ -58,9 +61,9 @@ type laneID struct {
 // lane is the queue of one key; a goroutine works it off while it lasts.
 type lane struct{ waiting []kafka.Message }
 
-func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher) *session {
+func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher, layout map[Topic]int) *session {
 	s := &session{
-		Consumer: c, generation: generation, publisher: publisher,
+		Consumer: c, generation: generation, publisher: publisher, layout: layout,
 		log:      c.log.With().Int32("generation", generation.ID).Logger(),
 		finished: make(chan struct{}),
 		tokens:   make(chan struct{}, c.cfg.MaxInFlight),
@@ -82,7 +85,6 @@ func (s *session) run(ctx, ended context.Context) {
 	s.admit, s.stop = context.WithCancelCause(s.work)
 	defer s.kill()
 
-	layout := s.layout(ctx)
 	for topic, assigned := range s.generation.Assignments {
 		for _, a := range assigned {
 			s.trackers[partitionID{Topic(topic), a.ID}] = newTracker(a.Offset)
@@ -96,7 +98,7 @@ func (s *session) run(ctx, ended context.Context) {
 	s.cfg.Hooks.Assigned(len(s.trackers))
 	s.log.Info().Int("partitions", len(s.trackers)).Msg("joined the consumer group")
 
-	err := s.loop(ctx, ended, layout)
+	err := s.loop(ctx, ended)
 	s.stop(err)
 	s.fetchers.Wait()
 	s.drain(ended)
@@ -110,6 +112,7 @@ func (s *session) run(ctx, ended context.Context) {
 			s.log.Warn().Err(err).Msg("the last commit failed; records since the one before will come again")
 		}
 	}
+	s.next = s.Consumer.layout(ctx)
 	s.log.Info().Msg("gave the partitions back")
 	close(s.finished)
 	if s.fatal != nil || ctx.Err() != nil {
@@ -119,7 +122,7 @@ func (s *session) run(ctx, ended context.Context) {
 }
 
 // loop commits while the session lasts, and returns why it ends; nil when it was asked to.
-func (s *session) loop(ctx, ended context.Context, layout map[Topic]int) error {
+func (s *session) loop(ctx, ended context.Context) error {
 	ticker := time.NewTicker(commitInterval)
 	defer ticker.Stop()
 	grown := time.NewTicker(growthInterval)
@@ -134,9 +137,7 @@ func (s *session) loop(ctx, ended context.Context, layout map[Topic]int) error {
 		case <-s.admit.Done():
 			return nil // with the cause that ended it
 		case <-grown.C:
-			if now := s.layout(ctx); now != nil && layout == nil {
-				layout = now
-			} else if now != nil && !sameLayout(layout, now) {
+			if now := s.Consumer.layout(ctx); now != nil && !maps.Equal(s.layout, now) {
 				s.log.Info().Msg("the topics have other partitions now; joining again to share them out")
 				return nil
 			}
@@ -155,34 +156,6 @@ func (s *session) loop(ctx, ended context.Context, layout map[Topic]int) error {
 			s.log.Debug().Err(err).Msg("commit failed; trying again")
 		}
 	}
-}
-
-// layout is the number of partitions of each topic that exists; nil when the broker does not answer. kafka-go would
-// watch for changes too, but ends the generation over and over while a topic is missing.
-func (s *session) layout(ctx context.Context) map[Topic]int {
-	meta, err := s.client.metadata(ctx)
-	if err != nil {
-		return nil
-	}
-	out := map[Topic]int{}
-	for _, t := range s.cfg.Topics {
-		if m, ok := meta[t]; ok {
-			out[t] = len(m.Partitions)
-		}
-	}
-	return out
-}
-
-func sameLayout(a, b map[Topic]int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for t, n := range a {
-		if b[t] != n {
-			return false
-		}
-	}
-	return true
 }
 
 // drain waits for running handlers: for DrainTimeout while the partitions are ours, and for half the session timeout
@@ -298,12 +271,12 @@ func (s *session) process(id partitionID, m kafka.Message) {
 		s.trackers[id].finish(m.Offset)
 	}
 	s.cfg.Hooks.Handled(id.topic, outcome, attempts, time.Since(began))
-	<-s.tokens
 	s.mu.Lock()
 	s.inFlight--
 	n := s.inFlight
 	s.cfg.Hooks.InFlight(n)
 	s.mu.Unlock()
+	<-s.tokens
 	if n == 0 {
 		select {
 		case s.idle <- struct{}{}:

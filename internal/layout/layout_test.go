@@ -1,4 +1,5 @@
-package app_test
+// Package layout_test holds the structure of the project to what docs/architecture.md draws.
+package layout_test
 
 import (
 	"encoding/json"
@@ -28,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/gallery/local": {"pkg/schema", "internal/gallery"},
 	"internal/ledger":        {"pkg/schema"},
 	"internal/outcome":       {"pkg/schema", "pkg/events"},
-	"internal/embedded":      {"internal/objects"},
+	"internal/embedded":      {"pkg/schema", "internal/objects"},
 	"internal/config":        {"pkg/schema"},
 	"internal/telemetry":     {"pkg/schema", "pkg/events", "internal/config"},
 	"internal/portraits":     {},

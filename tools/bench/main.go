@@ -1,0 +1,32 @@
+// Command bench measures what the stream costs beside the bare networks: images/s of decode + detector + alignment +
+// embedding alone, images/s from upload to result for the same images on the same number of threads, their ratio, and
+// the time from one event to its result. Both sides run in turn in the same minute, because machines are noisy.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"time"
+)
+
+func main() {
+	var o options
+	flag.IntVar(&o.images, "n", 200, "images a round")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
+	flag.IntVar(&o.side, "side", 640, "side of the drawn pictures in pixels")
+	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of both sides")
+	flag.StringVar(&o.models, "models", "", "model pack (default: the configured one)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}

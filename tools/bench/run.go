@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"facestream/internal/app"
+	"facestream/internal/config"
+	"facestream/internal/portraits"
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+type options struct {
+	images, rounds, side, threads int
+	models                        string
+}
+
+// collection is where the pictures are enrolled: the longest way through the stream.
+const collection = "bench"
+
+func run(ctx context.Context, o options) error {
+	cfg := config.Default()
+	cfg.Worker.Models = cmp.Or(o.models, os.Getenv("FACESTREAM_MODELS"), cfg.Worker.Models)
+	cfg.Worker.Concurrency = o.threads
+	dir, err := os.MkdirTemp("", "facestream-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cfg.DataDir = filepath.Join(dir, "data")
+	cfg.Embedded.KafkaAddr, cfg.Embedded.S3Addr, cfg.Telemetry.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
+	cfg.Resolve()
+	fmt.Printf("drawing %d pictures of %d px\n", o.images, o.side)
+	pictures, err := draw(ctx, o)
+	if err != nil {
+		return err
+	}
+	pack, err := models.Locate(cfg.Worker.Models)
+	if err != nil {
+		return err
+	}
+	bare, err := engine.Open(ctx, engine.Options{Pack: pack, Library: cfg.Worker.ORTLib})
+	if err != nil {
+		return err
+	}
+	defer bare.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var report error
+	err = app.Up(ctx, cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), func(ctx context.Context, a app.Addresses) error {
+		defer stop()
+		cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{a.Kafka}, a.S3
+		report = measure(ctx, cfg, o, bare, pictures)
+		return report
+	})
+	return cmp.Or(report, err)
+}
+
+func draw(ctx context.Context, o options) ([][]byte, error) {
+	pictures := make([][]byte, o.images)
+	people := portraits.Cast()
+	g, _ := errgroup.WithContext(ctx)
+	g.SetLimit(o.threads)
+	for i := range pictures {
+		g.Go(func() error {
+			p := people[i%len(people)]
+			var b bytes.Buffer
+			err := jpeg.Encode(&b, portraits.Render(p, p.Shot(i/len(people)), o.side), &jpeg.Options{Quality: 90})
+			pictures[i] = b.Bytes()
+			return err
+		})
+	}
+	return pictures, g.Wait()
+}
+
+func measure(ctx context.Context, cfg config.Config, o options, e *engine.Engine, pictures [][]byte) error {
+	client, store, err := app.Clients(cfg)
+	if err != nil {
+		return err
+	}
+	publisher := client.NewPublisher(events.PublisherConfig{Source: "bench"})
+	defer publisher.Close()
+	stream := client.Results(ctx, events.ResultsOptions{})
+	defer stream.Close()
+	if err := stream.Ready(ctx); err != nil {
+		return err
+	}
+	upload := func(ctx context.Context, data []byte) (schema.RequestID, error) {
+		key := fmt.Sprintf("enroll/%s/%s/a.jpg", collection, uuid.NewString())
+		ref, err := store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: key}, data, "image/jpeg", nil)
+		return schema.ObjectRequestID(ref), err
+	}
+	if id, err := upload(ctx, pictures[0]); err != nil { // warms both ways up
+		return err
+	} else if _, _, err := stream.Await(ctx, id); err != nil {
+		return err
+	}
+
+	var alone, through []float64
+	fmt.Printf("%-6s  %14s  %18s  %6s\n", "round", "bare images/s", "upload to result/s", "ratio")
+	for round := range o.rounds {
+		a, err := bareRate(ctx, e, o.threads, pictures)
+		if err != nil {
+			return err
+		}
+		b, err := streamRate(ctx, upload, stream, pictures)
+		if err != nil {
+			return err
+		}
+		alone, through = append(alone, a), append(through, b)
+		fmt.Printf("%-6d  %14.1f  %18.1f  %6.2f\n", round+1, a, b, b/a)
+	}
+	fmt.Printf("%-6s  %14.1f  %18.1f  %6.2f\n", "median", median(alone), median(through), median(through)/median(alone))
+	return latency(ctx, client, publisher, stream, cfg.S3.Bucket, store.Put, pictures)
+}
+
+// bareRate runs decode, detector, alignment and embedding, and nothing else.
+func bareRate(ctx context.Context, e *engine.Engine, threads int, pictures [][]byte) (float64, error) {
+	start := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(threads)
+	for _, p := range pictures {
+		g.Go(func() error {
+			a, err := e.Analyze(ctx, p, engine.Params{Strategy: engine.BestConfidence, Embed: true})
+			if err == nil && len(a.Faces) != 1 {
+				err = fmt.Errorf("%d faces in a drawn picture", len(a.Faces))
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	return float64(len(pictures)) / time.Since(start).Seconds(), err
+}
+
+// streamRate uploads the pictures to be enrolled and waits for every result.
+func streamRate(ctx context.Context, upload func(context.Context, []byte) (schema.RequestID, error), stream *events.ResultStream, pictures [][]byte) (float64, error) {
+	start := time.Now()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	var failed atomic.Pointer[error]
+	go func() {
+		for _, p := range pictures {
+			g.Go(func() error {
+				_, err := upload(gctx, p)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			failed.Store(&err)
+		}
+	}()
+	seen := map[schema.RequestID]bool{}
+	for len(seen) < len(pictures) {
+		wait, cancel := context.WithTimeout(ctx, time.Minute)
+		r, _, err := stream.Next(wait)
+		cancel()
+		if f := failed.Load(); f != nil {
+			return 0, *f
+		} else if err != nil {
+			return 0, err
+		}
+		if r.Enroll == nil || !r.Enroll.EnrollPerformed {
+			return 0, fmt.Errorf("a picture was not enrolled: %s", r.CallStatus.ReturnMessage)
+		}
+		seen[r.RequestID] = true
+	}
+	return float64(len(pictures)) / time.Since(start).Seconds(), nil
+}
+
+// latency sends one request at a time for images that are there already.
+func latency(ctx context.Context, client *events.Client, publisher *events.Publisher, stream *events.ResultStream, bucket string,
+	put func(context.Context, schema.ObjectRef, []byte, string, map[string]string) (schema.ObjectRef, error), pictures [][]byte) error {
+	var took []float64
+	for i := range min(100, len(pictures)) {
+		ref, err := put(ctx, schema.ObjectRef{Bucket: bucket, Key: fmt.Sprintf("bench/%d.jpg", i)}, pictures[i], "image/jpeg", nil)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		id := schema.RequestID(uuid.NewString())
+		if err := client.Submit(ctx, publisher, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}}); err != nil {
+			return err
+		}
+		if _, _, err := stream.Await(ctx, id); err != nil {
+			return err
+		}
+		took = append(took, float64(time.Since(start).Microseconds())/1000)
+	}
+	slices.Sort(took)
+	fmt.Printf("event to result, one at a time: p50 %.0f ms, p99 %.0f ms (n = %d)\n", took[len(took)/2], took[len(took)*99/100], len(took))
+	return nil
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	return s[len(s)/2]
+}
