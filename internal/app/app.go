@@ -92,6 +92,8 @@ func ignoreEnd(ctx context.Context, err error) error {
 
 // prepare waits until the broker and the store answer, then creates the topics and the bucket that are missing.
 func (a *App) prepare(ctx context.Context) error {
+	a.Health.Pending("services")
+	defer a.Health.AddCheck("services", func(context.Context) error { return nil })
 	a.Health.AddCheck("broker", a.Client.Ping)
 	a.Health.AddCheck("objects", func(ctx context.Context) error { return a.Objects.Ping(ctx, a.Config.S3.Bucket) })
 	return errors.Join(

@@ -59,7 +59,7 @@ func TestEnrollPredictDelete(t *testing.T) {
 	if n := len(r.Predict.Response.List); n != 2 {
 		t.Errorf("predict with 5 neighbors lists %d persons, expected both", n)
 	}
-	if r := predict(staff, 0, 1, `{"face_thresholds_med":0.9999}`); r.CallStatus.Reason != schema.ReasonNoMatch {
+	if r := predict(staff, 0, 1, `{"face_thresholds_max":0.9999}`); r.CallStatus.Reason != schema.ReasonNoMatch {
 		t.Errorf("a threshold out of reach still matched: %+v", r.CallStatus)
 	}
 	if r := predict(staff, 30, 0, ``); r.CallStatus.Reason != schema.ReasonNoMatch {

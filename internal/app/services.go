@@ -99,7 +99,8 @@ func Worker(ctx context.Context, a *App) error {
 	defer publisher.Close()
 	service := &worker.Service{
 		Objects: a.Objects, Engine: e, Publisher: publisher, Results: a.sink("worker", publisher),
-		MaxBytes: int64(limits.Bytes), Thresholds: matching(e.Thresholds()), Stage: a.Metrics.Stage("worker"), Log: a.Log,
+		MaxBytes: int64(limits.Bytes), Thresholds: matching(e.Thresholds()), MinConfidence: pack.Models[models.RoleDetector].Thresholds["confidence"].Value,
+		Stage: a.Metrics.Stage("worker"), Log: a.Log,
 	}
 	a.Log.Info().Interface("models", e.Models()).Msg("worker is ready")
 	return a.consume(ctx, "worker", []events.Topic{events.Jobs}, a.Config.Worker.Concurrency, service.Handle)

@@ -16,7 +16,7 @@ import (
 )
 
 // sessionTimeout is the shortest that is sensible on one machine: the gap after a crash until a service takes over.
-const sessionTimeout = 2 * time.Second
+const sessionTimeout = 3 * time.Second
 
 // Addresses is where a running facestream can be reached.
 type Addresses struct {

@@ -64,6 +64,8 @@ const introduction = "# Configuration\n\n" +
 	"- A duration is written like `500ms`, `10s`, `6h`, `7d` or `1d12h`; a size like `20MB` (10⁶) or `20MiB` (2²⁰); a number may group its digits\n" +
 	"  with `_`; a list is separated by commas, or a YAML list.\n" +
 	"- Secrets print as `***`. They have no flag, because every user of a machine can read the arguments of its processes.\n\n" +
+	"Two variables are no settings of a service but tell `facestream models` where packs lie: `FACESTREAM_MODELS_DIR`, the folder of pulled packs\n" +
+	"(one folder a pack; default: the user's cache), and `FACESTREAM_MODELS_MIRROR`, a folder that has their files already.\n\n" +
 	"## Examples\n\n" +
 	"A cluster of brokers with TLS and a password, a store of one's own; the secrets come from `FACESTREAM_KAFKA_SASL_PASSWORD`,\n" +
 	"`FACESTREAM_S3_ACCESS_KEY` and `FACESTREAM_S3_SECRET_KEY`:\n\n" +

@@ -95,7 +95,7 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 			candidates = append(candidates, schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Level: level})
 		}
 	}
-	if len(candidates) == 0 || !t.Matches(candidates[0].Score) {
+	if len(candidates) == 0 || !t.Identifies(candidates[0].Score) {
 		r := newResult(a, schema.ReasonNoMatch, "nobody in the collection is similar enough")
 		r.Predict = &schema.PredictData{PredictPerformed: true, Message: "no match",
 			Response: &schema.PredictResponse{Status: 1, Message: "no match", List: candidates}}

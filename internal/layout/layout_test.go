@@ -38,9 +38,10 @@ var mayImport = map[string][]string{
 	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "internal/outcome"},
 	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 
-	"internal/demo": {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},
-	"internal/app":  {"*"},
-	"internal/cli":  {"*"},
+	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},
+	"internal/app":     {"*"},
+	"internal/sandbox": {"*"},
+	"internal/cli":     {"*"},
 }
 
 func TestWhoImportsWhom(t *testing.T) {
@@ -86,6 +87,32 @@ func contains(allowed []string, p string) bool {
 		}
 	}
 	return false
+}
+
+// TestDependenciesHaveAReason holds docs/dependencies.md to go.mod, and both to 25 lines.
+func TestDependenciesHaveAReason(t *testing.T) {
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(mod)) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.HasPrefix(fields[1], "v") || fields[0] == "go" {
+			continue // indirect requirements have a comment behind the version
+		}
+		n++
+		if !strings.Contains(string(page), "| `"+fields[0]+"` |") {
+			t.Errorf("docs/dependencies.md gives no reason for %s", fields[0])
+		}
+	}
+	if n == 0 || n > 25 {
+		t.Errorf("%d direct dependencies; at most 25 are allowed", n)
+	}
 }
 
 func TestMainsAreTablesOfContents(t *testing.T) {

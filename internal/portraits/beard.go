@@ -11,7 +11,7 @@ type beard struct {
 }
 
 func (d dice) beard(h hair) beard {
-	b := beard{thick: d.in(0.2, 1), colour: h.root.mix(h.tip, 0.3)}
+	b := beard{thick: d.in(0.2, 1), colour: h.root.mix(h.tip, d.in(0, 0.8))}
 	switch d.n(8) {
 	case 6, 7: // shaven
 	case 0:
@@ -46,7 +46,7 @@ func (p *Person) beardAt(x, y float64) float64 {
 	}
 	chin := step(lipEnd+0.02, lipEnd+0.07, y) * (1 - step(m.width*0.9, m.width*1.3, ax))
 	// The jaw's beard lies below a line from the sideburn to the mouth.
-	line := lerp(m.y+0.10, 0.05, step(m.width, p.skull.cheek, ax)) - 0.14*b.cheek*step(m.width*0.8, p.skull.cheek*0.7, ax)
+	line := lerp(m.y+0.10, 0.05, step(m.width, p.skull.cheek, ax)) - 0.22*b.cheek*step(m.width*0.8, p.skull.cheek*0.7, ax)
 	line += 0.05 * (noise(ax*14, y*14, p.seed+63) - 0.5)
 	jaw := step(line-0.04, line+0.12, y) * step(m.width*0.85, m.width*1.15, ax)
 	d := max(b.moustache*mous, b.chin*chin, b.jaw*jaw)

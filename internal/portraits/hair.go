@@ -14,6 +14,7 @@ type hair struct {
 	curl      float64 // 0 straight .. 1 frizzy
 	part      float64 // x of the parting
 	fringe    float64 // how far hair falls over the forehead
+	lock      float64 // how far it falls beside one eye, away from the parting
 	length    float64 // y where long hair ends
 	cover     float64 // angle from the middle, radians, where long hair begins
 }
@@ -72,12 +73,13 @@ func (d dice) hair(strong, melanin, age float64) hair {
 		h.volume, h.curl = d.in(0.06, 0.16), d.in(0, 0.4)
 	case fringed:
 		h.volume, h.fringe, h.curl = d.in(0.05, 0.14), d.in(0.10, 0.42), d.in(0, 0.5)
+		h.lock = max(0, d.in(-0.5, 0.5))
 	case curly:
 		h.volume, h.curl = d.in(0.14, 0.42), d.in(0.7, 1)
 		h.fringe = max(0, d.in(-0.3, 0.15))
 	case long:
 		h.volume, h.curl = d.in(0.05, 0.15), d.in(0, 0.7)
-		h.fringe = max(0, d.in(-0.3, 0.3))
+		h.fringe, h.lock = max(0, d.in(-0.3, 0.35)), max(0, d.in(-0.5, 0.5))
 	case tied:
 		h.volume = d.in(0.03, 0.07)
 	case knitted:
@@ -106,6 +108,9 @@ func (p *Person) edge(a, y float64) float64 {
 	}
 	if h.style == swept {
 		line += 0.12 * bump(a+math.Copysign(0.45, h.part), 0.3)
+	}
+	if h.lock > 0 {
+		line += h.lock * step(0.05, 0.55, -a*math.Copysign(1, h.part)) * (1 - step(0.8, 1.1, m))
 	}
 	side := 0.10 // sideburns end beside the ear
 	if h.style == knitted {

@@ -105,6 +105,8 @@ func (p *Person) boneRelief(ax, y float64) float64 {
 	h += 0.075 * k.cheekFat * bump2(ax-0.36, 0.15, y-0.48, 0.16)
 	h -= 0.045 * (1 - k.cheekFat) * bump2(ax-0.42, 0.10, y-0.48, 0.14)
 	h += 0.05 * bump2(ax, 0.13, y-(k.bottom-0.13), 0.08)
+	h -= 0.035 * k.cleft * bump2(ax, 0.016, y-(k.bottom-0.12), 0.06)
+	h -= 0.08 * k.hollow * bump2(ax-0.38, 0.09, y-0.45, 0.15)
 	h -= 0.03 * bump2(ax-0.55, 0.10, y+0.25, 0.15)
 	return h
 }
@@ -165,7 +167,7 @@ func (p *Person) mouthRelief(x, y float64, e Expression) float64 {
 // ageRelief carves folds and lines. They are relief, not paint, so the light
 // moves them as it moves real ones.
 func (p *Person) ageRelief(x, y float64, e Expression) float64 {
-	old := max(0, p.skin.age)
+	old := 1.3 * max(0, p.skin.age)
 	ax := math.Abs(x)
 	m := &p.mouth
 	var h float64
@@ -175,6 +177,9 @@ func (p *Person) ageRelief(x, y float64, e Expression) float64 {
 		t := clamp01((y - top) / (m.y + 0.06 - top))
 		fold := p.nose.wings + 0.03 + (m.width*(1+0.16*e.Smile)+0.05-p.nose.wings)*math.Pow(t, 0.8)
 		h += f * step(top-0.04, top+0.04, y) * step(m.y+0.12, m.y, y) * (0.016*bump(ax-fold-0.05, 0.035) - 0.020*bump(ax-fold, 0.014))
+	}
+	if k := p.skin.pits; k > 0 {
+		h -= 0.012 * k * step(0.62, 0.85, noise(x*27, y*27, p.seed+52)) * bump2(ax-0.33, 0.14, y-0.35, 0.2)
 	}
 	if old == 0 {
 		return h

@@ -51,8 +51,9 @@ func (p *Person) skinColour(x, y float64) vec {
 		k.flushNose*bump2(x, 0.10, y-(p.eyes.y+p.nose.length-0.05), 0.08)
 	c = c.mix(k.flush, clamp01(flush))
 	// Thin skin round the eyes is darker and bluer.
-	ring := (0.12 + 0.35*p.eyes.bag) * bump2(ax-p.eyes.x+0.02, 0.10, y-p.eyes.y-0.06, 0.05)
-	c = c.mix(k.base.mul(vec{0.55, 0.45, 0.5}), clamp01(ring))
+	ring := (0.12+0.3*p.eyes.bag)*bump2(ax-p.eyes.x+0.02, 0.10, y-p.eyes.y-0.06, 0.05) +
+		k.rings*bump2(ax-p.eyes.x, 0.13, y-p.eyes.y, 0.09)
+	c = c.mix(k.base.mul(vec{0.50, 0.40, 0.45}), clamp01(ring))
 	if k.patches > 0 {
 		level := 0.75*noise(x*3.2+7, y*3.2, p.seed+8) + 0.25*noise(x*14, y*14, p.seed+9)
 		c = c.mix(k.patchColour, k.patches*step(k.patchAt, k.patchAt+0.06, level))
@@ -99,7 +100,7 @@ func (p *Person) paintBeard(out *paint, x, y float64) {
 		return
 	}
 	hairs := 0.6*noise(x*75, y*26, p.seed+61) + 0.4*noise(x*30, y*14, p.seed+62)
-	cover := clamp01(d * (0.75 + 0.6*(hairs-0.35)) * (0.6 + 0.5*p.beard.thick))
+	cover := clamp01(d * (0.85 + 0.6*(hairs-0.35)) * (0.65 + 0.5*p.beard.thick))
 	out.colour = out.colour.mix(p.beard.colour.scale(0.6+0.9*hairs), cover)
 	out.gloss *= 1 - 0.8*cover
 }
@@ -123,6 +124,12 @@ func (p *Person) paintMouth(out *paint, x, y float64, e Expression) {
 		out.gloss = lerp(out.gloss, 0.08+0.35*m.gloss, in)
 		out.sharp = 30
 	}
+	if m.part > 0 { // the upper teeth between the lips
+		gap := (m.part*0.055 + 0.01*e.Smile) * (1 - ax*ax/(w*w))
+		a := step(-soft, soft, y-mid) * step(mid+gap+soft, mid+gap-soft, y) * step(w*0.95, w*0.8, ax)
+		teeth := rgb(0.86, 0.83, 0.76).scale(1 - 0.25*bump(math.Mod(ax, 0.045)-0.045, 0.005) - 0.5*step(w*0.3, w, ax))
+		out.colour = out.colour.mix(teeth.mix(rgb(0.12, 0.04, 0.04), step(gap*0.6, gap, y-mid)), a)
+	}
 	line := bump(y-mid, 0.009) * step(w*1.03, w*0.9, ax)
 	out.colour = out.colour.mix(m.lip.mul(vec{0.12, 0.08, 0.08}), 0.9*line)
 }
@@ -134,7 +141,7 @@ func (p *Person) paintBrow(out *paint, x, y float64) {
 	if u < -1.6 || u > 1.1 {
 		return
 	}
-	mid := e.y - b.rise - b.arch*(1-(u-0.3)*(u-0.3)) - b.slope*(ax-e.x)
+	mid := e.y + math.Copysign(1, x)*b.uneven - b.rise - b.arch*(1-(u-0.3)*(u-0.3)) - b.slope*(ax-e.x)
 	thick := b.thick * lerp(1.15, 0.45, step(-0.6, 1, u)) * step(-1.12, -0.7, u)
 	strength := step(-1.1, -0.8, u) * step(1.05, 0.7, u)
 	if b.bridge > 0 && u < -0.7 {
@@ -166,9 +173,15 @@ func (p *Person) paintEye(out *paint, x, y float64, e Expression) {
 	}
 	top := lid(u)
 	arc := max(0, 1-u*u)
+	if k.droop*x > 0 {
+		top *= 1 - math.Abs(k.droop)
+	}
 	bottom := k.lower * (1 - 0.3*e.Squint) * math.Pow(arc, 0.8)
 	if k.fold > 0 && u < 0 { // skin over the inner corner
 		top += 0.6 * k.fold * k.upper * step(-0.45, -1, u)
+	}
+	if k.hood > 0 && u > 0 { // a heavy lid over the outer one
+		top += 0.55 * k.hood * k.upper * step(0, 0.9, u)
 	}
 
 	if k.shadowOpacity > 0 {
@@ -191,6 +204,7 @@ func (p *Person) paintEye(out *paint, x, y float64, e Expression) {
 		if r < ir+soft {
 			ray := noise(math.Atan2(gy, gx)*7, r*20, p.seed+91)
 			i := k.iris.scale(0.7+0.7*ray).mix(k.iris.scale(0.25), step(ir*0.7, ir, r))
+			i = i.mix(k.iris.scale(0.08), k.ring*step(ir*0.78, ir*0.95, r))
 			i = i.mix(vec{0.004, 0.004, 0.004}, step(ir*0.46, ir*0.36, r))
 			c = c.mix(i, step(ir+soft*0.6, ir-soft*0.6, r))
 		}

@@ -31,6 +31,7 @@ type (
 		neck                      float64 // half width
 		earHeight, earFlare       float64
 		tilt                      float64 // asymmetry: y shift per x
+		cleft, hollow             float64 // of the chin, of the cheeks
 	}
 	eyes struct {
 		x, y          float64 // centre of the right-hand one
@@ -39,7 +40,9 @@ type (
 		peak          float64 // where the upper arc is highest, -1 inner .. 1 outer corner
 		slant         float64 // rise of the outer corner per unit of half width
 		crease        float64 // distance of the lid's crease, 0 for none
-		fold          float64 // inner corner covered
+		fold, hood    float64 // inner, outer corner covered
+		droop         float64 // upper lid lower on one side: + right, - left
+		ring          float64 // dark rim of the iris
 		socket, bag   float64 // depth of the socket, size of the bag
 		iris          vec
 		irisRadius    float64
@@ -50,6 +53,7 @@ type (
 	brows struct {
 		rise, thick, length float64 // height above the eye, half thickness, half length
 		arch, slope         float64
+		uneven              float64 // the right one lower
 		ridge               float64 // bone
 		density             float64
 		bridge              float64 // hair between them
@@ -71,12 +75,15 @@ type (
 		out          float64
 		lip          vec
 		gloss        float64
+		part         float64 // lips apart, the upper teeth show
 	}
 	skin struct {
 		base, flush           vec
 		flushCheek, flushNose float64
 		mottle, shine         float64
 		freckles              float64
+		pits                  float64 // scars of acne
+		rings                 float64 // dark skin round the eyes
 		moles                 []mole
 		scar                  float64
 		patches, patchAt      float64 // opacity, and the noise level above which they show
@@ -119,14 +126,14 @@ func New(seed uint64) Person {
 
 func (d dice) skull(strong, heavy float64) skull {
 	k := skull{
-		cranium:  d.in(0.57, 0.78),
+		cranium:  d.in(0.54, 0.80),
 		bottom:   d.in(0.82, 1.07),
 		square:   d.in(3.5, 12),
 		flat:     d.in(0.60, 1.0),
 		forehead: d.in(-0.06, 0.07), chinOut: d.in(-0.10, 0.10),
-		cheekbone: d.in(0, 1.3), cheekFat: clamp01(heavy*0.8 + d.in(-0.3, 0.3)),
+		cheekbone: d.in(0, 1.8), cheekFat: clamp01(heavy*0.8 + d.in(-0.3, 0.3)),
 		earHeight: d.in(0.17, 0.27), earFlare: d.in(0.02, 0.14),
-		tilt: d.in(-0.03, 0.03),
+		tilt: d.in(-0.04, 0.04), cleft: max(0, d.in(-0.6, 1)), hollow: max(0, d.in(-0.5, 1)),
 	}
 	k.cheek = k.cranium*d.in(0.84, 1.0) + 0.05*heavy
 	k.jaw = k.cheek*lerp(d.in(0.66, 0.84), d.in(0.82, 1.0), strong) + 0.06*heavy
@@ -138,11 +145,12 @@ func (d dice) skull(strong, heavy float64) skull {
 func (d dice) eyes(strong, melanin, age float64) eyes {
 	e := eyes{
 		x: d.in(0.215, 0.33), y: d.in(-0.10, 0.04),
-		width: d.in(0.085, 0.155), upper: d.in(0.024, 0.082), lower: d.in(0.012, 0.048),
-		peak: d.in(-0.35, 0.35), slant: d.in(-0.24, 0.30),
+		width: d.in(0.080, 0.165), upper: d.in(0.024, 0.086), lower: d.in(0.010, 0.052),
+		peak: d.in(-0.35, 0.35), slant: d.in(-0.30, 0.36),
 		crease: d.in(0.010, 0.06), fold: max(0, d.in(-0.6, 0.6)),
-		socket: d.in(0.01, 0.13), bag: clamp01(age*0.7 + d.in(-0.3, 0.4)),
-		irisRadius: d.in(0.043, 0.060), lash: lerp(d.in(0.4, 1.6), d.in(0.1, 0.6), strong),
+		socket: d.in(0, 0.17), bag: max(0, age*0.7+d.in(-0.4, 0.7)),
+		hood: max(0, d.in(-0.8, 1)), droop: d.in(-0.35, 0.35), ring: d.in(0.1, 1),
+		irisRadius: d.in(0.040, 0.064), lash: lerp(d.in(0.3, 2.4), d.in(0.1, 0.7), strong),
 		iris: d.iris(melanin),
 	}
 	if d.chance(0.25) {
@@ -157,9 +165,9 @@ func (d dice) eyes(strong, melanin, age float64) eyes {
 
 func (d dice) brows(strong float64, h hair) brows {
 	b := brows{
-		rise: d.in(0.085, 0.22), thick: lerp(d.in(0.008, 0.028), d.in(0.018, 0.060), strong),
-		length: d.in(0.10, 0.21), arch: d.in(-0.01, 0.09), slope: d.in(-0.32, 0.36),
-		ridge: clamp01(strong + d.in(-0.4, 0.4)), density: d.in(0.2, 1),
+		rise: d.in(0.080, 0.23), thick: lerp(d.in(0.007, 0.035), d.in(0.016, 0.072), strong),
+		length: d.in(0.08, 0.23), arch: d.in(-0.02, 0.11), slope: d.in(-0.42, 0.45), uneven: d.in(-0.03, 0.03),
+		ridge: clamp01(strong + d.in(-0.4, 0.4)), density: d.in(0.05, 1),
 		colour: h.root.mix(rgb(0.10, 0.07, 0.05), d.in(0, 0.9)),
 	}
 	if d.chance(0.2) {
@@ -170,11 +178,11 @@ func (d dice) brows(strong float64, h hair) brows {
 
 func (d dice) nose(melanin float64) nose {
 	return nose{
-		length: d.in(0.29, 0.54), out: d.in(0.08, 0.29),
+		length: d.in(0.27, 0.56), out: d.in(0.07, 0.33),
 		root: d.in(0.024, 0.072), ridge: d.in(0.028, 0.085), tip: d.in(0.040, 0.115),
 		wings: lerp(d.in(0.085, 0.185), d.in(0.115, 0.23), melanin),
-		hump:  d.in(-0.06, 0.07), turn: d.in(-0.07, 0.07), nostril: d.in(0.2, 1),
-		bend: d.in(-0.04, 0.04), philtrum: d.in(0, 1.3),
+		hump:  d.in(-0.08, 0.09), turn: d.in(-0.08, 0.08), nostril: d.in(0.2, 1),
+		bend: d.in(-0.06, 0.06), philtrum: d.in(0, 1.3),
 	}
 }
 
@@ -182,9 +190,9 @@ func (d dice) nose(melanin float64) nose {
 func (d dice) mouth(strong, melanin float64, base vec) mouth {
 	m := mouth{
 		y:     d.in(0.27, 0.43),
-		width: d.in(0.135, 0.30), upper: lerp(d.in(0.010, 0.050), d.in(0.025, 0.085), melanin),
-		lower: lerp(d.in(0.018, 0.065), d.in(0.04, 0.10), melanin),
-		bow:   d.in(0, 0.7), corner: d.in(-0.045, 0.030), out: d.in(0, 1.2),
+		width: d.in(0.12, 0.33), upper: lerp(d.in(0.006, 0.060), d.in(0.02, 0.095), melanin),
+		lower: lerp(d.in(0.012, 0.075), d.in(0.03, 0.11), melanin),
+		bow:   d.in(0, 0.7), corner: d.in(-0.06, 0.045), out: d.in(0, 1.4), part: max(0, d.in(-0.9, 0.6)),
 		lip: base.mix(rgb(0.66, 0.22, 0.24), d.in(0.1, 0.6)), gloss: d.in(0, 0.5),
 	}
 	if strong < 0.5 && d.chance(0.5) {
@@ -198,8 +206,8 @@ func (d dice) mouth(strong, melanin float64, base vec) mouth {
 func (d dice) skin(melanin, age float64) skin {
 	k := skin{
 		age:        age,
-		flushCheek: d.in(0, 0.8), flushNose: d.in(0, 0.6),
-		mottle: d.in(0.2, 1.6), shine: d.in(0.1, 1.2),
+		flushCheek: max(0, d.in(-0.2, 1)), flushNose: max(0, d.in(-0.3, 0.9)),
+		mottle: d.in(0.2, 2.2), shine: d.in(0, 1.6), pits: max(0, d.in(-1, 1)), rings: max(0, d.in(-0.5, 0.8)),
 	}
 	k.base, k.flush = d.skinTone(melanin)
 	if melanin < 0.55 && d.chance(0.3) {

@@ -28,7 +28,7 @@ func (d dice) wear(e eyes) wear {
 	w.up = d.in(-0.05, 0.15)
 	w.frame = pick(d, rgb(0.06, 0.06, 0.07), rgb(0.30, 0.17, 0.09), rgb(0.70, 0.60, 0.35), rgb(0.55, 0.56, 0.6), rgb(0.5, 0.08, 0.1), rgb(0.12, 0.18, 0.4))
 	w.tint = pick(d, rgb(0.7, 0.75, 0.8), rgb(0.5, 0.4, 0.3))
-	w.tintOpacity = d.in(0.05, 0.4)
+	w.tintOpacity = d.in(0, 0.35)
 	if d.chance(0.2) { // tinted, the eyes still show
 		w.tint, w.tintOpacity = pick(d, rgb(0.35, 0.28, 0.2), rgb(0.25, 0.3, 0.35), rgb(0.6, 0.35, 0.4)), d.in(0.5, 0.9)
 	}

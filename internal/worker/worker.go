@@ -35,6 +35,8 @@ type Service struct {
 	MaxBytes  int64
 	// Thresholds are those of the model pack, for requests that set none.
 	Thresholds schema.Thresholds
+	// MinConfidence is the pack's; a request can ask for more, not for less, because below it noise has faces.
+	MinConfidence float32
 	Stage      func(stage string, took time.Duration) // measures a stage; may be nil
 	Log        zerolog.Logger
 }
@@ -82,7 +84,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	}
 	a.Thresholds = thresholds(config, s.Thresholds)
 	params := engine.Params{
-		MinConfidence: config.MinConfidence(job.Operation),
+		MinConfidence: max(s.MinConfidence, config.MinConfidence(job.Operation)),
 		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
 		Embed:         job.Operation != schema.OpValidate,
 	}

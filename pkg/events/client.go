@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -31,6 +32,7 @@ type Config struct {
 // from it.
 type Client struct {
 	cfg       Config
+	conns     *connections
 	transport *kafka.Transport
 	dialer    *kafka.Dialer
 	kafka     *kafka.Client
@@ -49,20 +51,25 @@ const (
 
 // NewClient prepares a client. It does no I/O.
 func NewClient(cfg Config) *Client {
+	conns := &connections{dialer: net.Dialer{Timeout: dialTimeout}}
 	transport := &kafka.Transport{
-		DialTimeout: dialTimeout, MetadataTTL: metadataTTL, ClientID: cfg.ClientID, TLS: cfg.TLS, SASL: cfg.SASL,
+		Dial: conns.dial, DialTimeout: dialTimeout, MetadataTTL: metadataTTL, ClientID: cfg.ClientID, TLS: cfg.TLS, SASL: cfg.SASL,
 	}
 	return &Client{
 		cfg:       cfg,
+		conns:     conns,
 		transport: transport,
-		dialer:    &kafka.Dialer{ClientID: cfg.ClientID, Timeout: dialTimeout, DualStack: true, TLS: cfg.TLS, SASLMechanism: cfg.SASL},
+		dialer:    &kafka.Dialer{ClientID: cfg.ClientID, DialFunc: conns.dial, Timeout: dialTimeout, TLS: cfg.TLS, SASLMechanism: cfg.SASL},
 		kafka:     &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: transport},
 		log:       cfg.Logger, stallAfter: 10 * time.Second,
 	}
 }
 
-// Close releases the connections. Close what was made from the client first.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close closes the connections; the client cannot be used afterwards. Close what was made from it first.
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.conns.close()
+}
 
 // Ping asks a broker for its API versions: nil means that it is reachable and accepts the credentials.
 func (c *Client) Ping(ctx context.Context) error {

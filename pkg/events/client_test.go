@@ -210,31 +210,31 @@ func TestPublishEndsWithContext(t *testing.T) {
 	}
 }
 
+// Events of one key keep their order, whatever fails.
+func TestPublishOrder(t *testing.T) {
+	needFake(t, "it makes the broker refuse writes")
+	b := newFake(t)
+	ctx, c, topic := setup(t, b, 2)
+	var n atomic.Int32
+	refuseProduce(b, func() bool { return n.Add(1)%3 == 1 })
+	publish(t, ctx, c, topic, 300, 5)
+	got := newSeen()
+	for _, r := range values(t, ctx, c, topic) {
+		got.add(r)
+	}
+	if got.count() != 300 {
+		t.Errorf("%d events, want 300", got.count())
+	}
+	wantOrder(t, got)
+}
+
 // Only what failed is written again: the others would be duplicates.
 func TestPublishRetriesOnlyWhatFailed(t *testing.T) {
 	needFake(t, "it makes the broker refuse a write")
 	b := newFake(t)
 	ctx, c, topic := setup(t, b, 4)
 	var refused atomic.Int32
-	b.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		b.fake.KeepControl()
-		if refused.Add(1) > 2 {
-			return nil, nil, false
-		}
-		r := req.(*kmsg.ProduceRequest)
-		res := r.ResponseKind().(*kmsg.ProduceResponse)
-		for _, t := range r.Topics {
-			rt := kmsg.NewProduceResponseTopic()
-			rt.Topic, rt.TopicID = t.Topic, t.TopicID
-			for _, p := range t.Partitions {
-				rp := kmsg.NewProduceResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			res.Topics = append(res.Topics, rt)
-		}
-		return res, nil, true
-	})
+	refuseProduce(b, func() bool { return refused.Add(1) <= 2 })
 	publish(t, ctx, c, topic, 100, 100)
 	if refused.Load() < 3 {
 		t.Fatal("nothing was refused")
@@ -251,4 +251,27 @@ func TestPublishRetriesOnlyWhatFailed(t *testing.T) {
 	if len(got.times) != 100 {
 		t.Errorf("%d events, want 100", len(got.times))
 	}
+}
+
+// refuseProduce makes the broker refuse the writes that when says.
+func refuseProduce(b *broker, when func() bool) {
+	b.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.fake.KeepControl()
+		if !when() {
+			return nil, nil, false
+		}
+		r := req.(*kmsg.ProduceRequest)
+		res := r.ResponseKind().(*kmsg.ProduceResponse)
+		for _, t := range r.Topics {
+			rt := kmsg.NewProduceResponseTopic()
+			rt.Topic, rt.TopicID = t.Topic, t.TopicID
+			for _, p := range t.Partitions {
+				rp := kmsg.NewProduceResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			res.Topics = append(res.Topics, rt)
+		}
+		return res, nil, true
+	})
 }

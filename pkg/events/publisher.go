@@ -62,7 +62,8 @@ func (p *Publisher) Close() error { return errors.Join(p.small.Close(), p.large.
 // topic: publish them again under the same ids (invariant 3). An event that is too large or has no id or type makes a
 // permanent error, and nothing more can be said about the others.
 //
-// Events with one key keep their order between calls that follow each other, and inside a call unless a write fails.
+// Events with one key keep their order, inside a call and between calls that follow each other (invariant 4). For that
+// each waits until the one before it is durable, which takes some 5 ms; events with different keys share batches.
 func (p *Publisher) Publish(ctx context.Context, topic Topic, events ...Event) error {
 	messages := make([]kafka.Message, len(events))
 	for i, e := range events {
@@ -80,34 +81,65 @@ func (p *Publisher) Publish(ctx context.Context, topic Topic, events ...Event) e
 
 // write is Publish for messages of one topic that are already rendered.
 func (p *Publisher) write(ctx context.Context, topic Topic, messages []kafka.Message) error {
-	const op = "events.publish"
 	began := time.Now()
+	for _, m := range messages {
+		if size := messageSize(m); size > maxRecordBytes {
+			return tooLarge(topic, size)
+		}
+	}
+	for _, round := range rounds(messages) {
+		if err := p.writeRound(ctx, topic, round); err != nil {
+			return err
+		}
+	}
+	if p.cfg.Published != nil {
+		p.cfg.Published(topic, len(messages), time.Since(began))
+	}
+	return nil
+}
+
+// rounds splits messages so that no round has two with one key: kafka-go goes on with the next batch of a partition
+// when one has failed, so what is under way together may change its order.
+func rounds(messages []kafka.Message) (out [][]kafka.Message) {
+	earlier := map[string]int{}
+	for _, m := range messages {
+		n := 0
+		if len(m.Key) > 0 {
+			n = earlier[string(m.Key)]
+			earlier[string(m.Key)]++
+		}
+		if n == len(out) {
+			out = append(out, nil)
+		}
+		out[n] = append(out[n], m)
+	}
+	return out
+}
+
+// writeRound writes messages and repeats what failed, until ctx ends.
+func (p *Publisher) writeRound(ctx context.Context, topic Topic, messages []kafka.Message) error {
+	const op = "events.publish"
 	var small, large []kafka.Message
 	for _, m := range messages {
-		switch size := messageSize(m); {
-		case size > maxRecordBytes:
-			return tooLarge(op, topic, size)
-		case size > batchBytes:
+		if messageSize(m) > batchBytes {
 			large = append(large, m)
-		default:
+		} else {
 			small = append(small, m)
 		}
 	}
 	for try := 1; ; try++ {
-		var err error
+		var err, errLarge error
 		if small, err = failed(small, p.small.WriteMessages(ctx, small...)); errors.Is(err, kafka.MessageSizeTooLarge) {
 			// The topic's limit is below ours and counts the batch: each record gets its chance alone.
 			large, small, err = append(large, small...), nil, nil
 		}
-		var errLarge error
 		large, errLarge = failed(large, p.large.WriteMessages(ctx, large...))
-		if errors.Is(errLarge, kafka.MessageSizeTooLarge) {
-			return tooLarge(op, topic, messageSize(large[0]))
-		}
-		if err = cmp.Or(err, errLarge); err == nil {
-			break
-		}
-		if errors.Is(err, io.ErrClosedPipe) {
+		switch err = cmp.Or(err, errLarge); {
+		case err == nil:
+			return nil
+		case errors.Is(errLarge, kafka.MessageSizeTooLarge):
+			return tooLarge(topic, messageSize(large[0]))
+		case errors.Is(err, io.ErrClosedPipe):
 			return schema.Transient(op, errors.New("the publisher is closed"))
 		}
 		if try == 10 {
@@ -120,10 +152,6 @@ func (p *Publisher) write(ctx context.Context, topic Topic, messages []kafka.Mes
 			return schema.Transient(op, fmt.Errorf("topic %s: %w; the last cause: %w", topic, ctx.Err(), err))
 		}
 	}
-	if p.cfg.Published != nil {
-		p.cfg.Published(topic, len(messages), time.Since(began))
-	}
-	return nil
 }
 
 // failed returns the messages that err says were not written, in order, and one of the causes.
@@ -145,8 +173,8 @@ func failed(messages []kafka.Message, err error) ([]kafka.Message, error) {
 	return again, cause
 }
 
-func tooLarge(op string, topic Topic, size int) error {
-	return schema.Permanent(op, schema.ReasonInternal,
+func tooLarge(topic Topic, size int) error {
+	return schema.Permanent("events.publish", schema.ReasonInternal,
 		fmt.Errorf("a record of %d bytes is too large for topic %s; raise the topic's max.message.bytes (this writer's own limit is %d) or send less", size, topic, maxRecordBytes))
 }
 

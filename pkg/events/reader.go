@@ -27,7 +27,7 @@ type Record struct {
 const (
 	fetchBytes = mib // a single larger record still comes whole
 	// fetchWait is how long the broker holds an empty answer back. kafka-go cannot abort a request that it has sent, so
-	// it is also how long a stopped reader's connection lives on.
+	// it is also how long a stopped reader's connection is in use, unless the client is closed.
 	fetchWait = 500 * time.Millisecond
 )
 

@@ -32,15 +32,15 @@ type OperationConfig struct {
 	EncryptCompareResult bool       `json:"encrypt_compare_result" default:"false" doc:"Whether the answer of compare is encrypted."`
 
 	FaceDetectionStrategy            int     `json:"face_detection_strategy" group:"Finding faces" default:"1" enum:"0=every face|1=the most confident face|2=the largest face|3=the face with the largest area times confidence" effect:"Chooses among the faces that were found." doc:"Which of several faces are used."`
-	ConfScoreThrEnroll               float32 `json:"conf_score_thr_enroll" default:"0.5" range:"[0,1]" effect:"Less confident detections are no faces in enroll and, under context_string \"enroll\", in other operations." doc:"Least confidence of a face that is enrolled."`
-	ConfScoreThrPredict              float32 `json:"conf_score_thr_predict" default:"0.12" range:"[0,1]" effect:"Less confident detections are no faces in predict and, under context_string \"predict\", in other operations." doc:"Least confidence of a face that is searched for."`
+	ConfScoreThrEnroll               float32 `json:"conf_score_thr_enroll" default:"0.5" range:"[0,1]" effect:"Less confident detections are no faces in enroll (never below the model pack's own least confidence) and, under context_string \"enroll\", in other operations." doc:"Least confidence of a face that is enrolled."`
+	ConfScoreThrPredict              float32 `json:"conf_score_thr_predict" default:"0.12" range:"[0,1]" effect:"Less confident detections are no faces in predict (never below the model pack's own least confidence) and, under context_string \"predict\", in other operations." doc:"Least confidence of a face that is searched for."`
 	LandmarkConfidenceScoreThreshold float32 `json:"landmark_confidence_score_threshold" default:"0.5" range:"[0,1]" doc:"Least confidence of the face landmarks."`
 	BaseLandmarksModelID             int     `json:"base_landmarks_model_id" default:"0" enum:"0=head pose|22=YOLOv5" doc:"The landmark network by the seed's number; here the model pack names the networks."`
 	BaseFaceLandmarksModelID         int     `json:"base_face_landmarks_model_id" default:"-1" enum:"-1=default|0=head pose|22=YOLOv5" doc:"The face landmark network by the seed's number; here the model pack names the networks."`
 
 	FaceThresholdsMin *float32 `json:"face_thresholds_min,omitempty" group:"Matching" range:"[-1,1]" unit:"cosine" effect:"A person of the gallery is a candidate from here on." doc:"Lower matching threshold. Default: the model pack's."`
-	FaceThresholdsMed *float32 `json:"face_thresholds_med,omitempty" range:"[-1,1]" unit:"cosine" effect:"Two faces are the same person from here on." doc:"The matching threshold. Default: the model pack's."`
-	FaceThresholdsMax *float32 `json:"face_thresholds_max,omitempty" range:"[-1,1]" unit:"cosine" effect:"A match is certain (confidence 1) from here on." doc:"Upper matching threshold. Default: the model pack's."`
+	FaceThresholdsMed *float32 `json:"face_thresholds_med,omitempty" range:"[-1,1]" unit:"cosine" effect:"compare says that two faces are the same person from here on." doc:"The matching threshold. Default: the model pack's."`
+	FaceThresholdsMax *float32 `json:"face_thresholds_max,omitempty" range:"[-1,1]" unit:"cosine" effect:"predict identifies a person from here on; compare is certain (confidence 1) from here on." doc:"Upper matching threshold. Default: the model pack's."`
 	Neighbors         int      `json:"neighbors" default:"1" range:"[1,100]" unit:"people" effect:"Most candidates that predict lists." doc:"How many of the most similar people are looked at."`
 	FudgeFactor       float32  `json:"fudge_factor" default:"1" range:"(0,10]" effect:"The three matching thresholds are multiplied by it." doc:"Makes matching stricter (above 1) or laxer (below 1) as a whole."`
 

@@ -28,7 +28,8 @@ type ModelRun struct {
 }
 
 // Thresholds are the cosines, -1..1, that a match is judged by: those of the request's configuration where it sets them,
-// else those of the model pack, each multiplied by fudge_factor. A person is a candidate from Min on and a match from Med on.
+// else those of the model pack, each multiplied by fudge_factor. Two images match (1:1) from Med on. In a search (1:N) a
+// person is a candidate from Min on and identified from Max on: every person of the gallery is a further chance to be wrong.
 type Thresholds struct {
 	Min float32 `json:"min"`
 	Med float32 `json:"med"`
@@ -45,6 +46,9 @@ func (t Thresholds) Level(score float32) int {
 	}
 	return level
 }
+
+// Identifies reports whether score is similar enough to say who somebody is among many: it reaches Max.
+func (t Thresholds) Identifies(score float32) bool { return score >= t.Max }
 
 // Matches reports whether score is similar enough to call two faces the same person: it reaches Med.
 func (t Thresholds) Matches(score float32) bool { return score >= t.Med }

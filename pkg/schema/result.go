@@ -124,7 +124,7 @@ type PredictData struct {
 
 // PredictResponse has the best candidate where one passed the threshold, and up to `neighbors` candidates, best first.
 type PredictResponse struct {
-	Status  int         `json:"status"` // 0: matched, 1: nobody passed the threshold
+	Status  int         `json:"status"` // 0: identified, 1: nobody passed face_thresholds_max
 	GUID    string      `json:"guid,omitempty"`
 	PUID    PUID        `json:"puid,omitempty"`
 	Message string      `json:"message,omitempty"`

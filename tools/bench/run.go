@@ -7,21 +7,18 @@ import (
 	"fmt"
 	"image/jpeg"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/portraits"
+	"facestream/internal/sandbox"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/models"
-	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
 
@@ -37,14 +34,6 @@ func run(ctx context.Context, o options) error {
 	cfg := config.Default()
 	cfg.Worker.Models = cmp.Or(o.models, os.Getenv("FACESTREAM_MODELS"), cfg.Worker.Models)
 	cfg.Worker.Concurrency = o.threads
-	dir, err := os.MkdirTemp("", "facestream-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	cfg.DataDir = filepath.Join(dir, "data")
-	cfg.Embedded.KafkaAddr, cfg.Embedded.S3Addr, cfg.Telemetry.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
-	cfg.Resolve()
 	fmt.Printf("drawing %d pictures of %d px\n", o.images, o.side)
 	pictures, err := draw(ctx, o)
 	if err != nil {
@@ -59,16 +48,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer bare.Close()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var report error
-	err = app.Up(ctx, cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), func(ctx context.Context, a app.Addresses) error {
-		defer stop()
-		cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{a.Kafka}, a.S3
-		report = measure(ctx, cfg, o, bare, pictures)
-		return report
-	})
-	return cmp.Or(report, err)
+	return sandbox.Run(ctx, cfg, func(ctx context.Context, s *sandbox.Sandbox) error { return measure(ctx, s, o, bare, pictures) })
 }
 
 func draw(ctx context.Context, o options) ([][]byte, error) {
@@ -88,29 +68,12 @@ func draw(ctx context.Context, o options) ([][]byte, error) {
 	return pictures, g.Wait()
 }
 
-func measure(ctx context.Context, cfg config.Config, o options, e *engine.Engine, pictures [][]byte) error {
-	client, store, err := app.Clients(cfg)
-	if err != nil {
+func measure(ctx context.Context, s *sandbox.Sandbox, o options, e *engine.Engine, pictures [][]byte) error {
+	if id, err := upload(ctx, s, pictures[0]); err != nil { // warms both ways up
+		return err
+	} else if _, _, err := s.Results.Await(ctx, id); err != nil {
 		return err
 	}
-	publisher := client.NewPublisher(events.PublisherConfig{Source: "bench"})
-	defer publisher.Close()
-	stream := client.Results(ctx, events.ResultsOptions{})
-	defer stream.Close()
-	if err := stream.Ready(ctx); err != nil {
-		return err
-	}
-	upload := func(ctx context.Context, data []byte) (schema.RequestID, error) {
-		key := fmt.Sprintf("enroll/%s/%s/a.jpg", collection, uuid.NewString())
-		ref, err := store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: key}, data, "image/jpeg", nil)
-		return schema.ObjectRequestID(ref), err
-	}
-	if id, err := upload(ctx, pictures[0]); err != nil { // warms both ways up
-		return err
-	} else if _, _, err := stream.Await(ctx, id); err != nil {
-		return err
-	}
-
 	var alone, through []float64
 	fmt.Printf("%-6s  %14s  %18s  %6s\n", "round", "bare images/s", "upload to result/s", "ratio")
 	for round := range o.rounds {
@@ -118,7 +81,7 @@ func measure(ctx context.Context, cfg config.Config, o options, e *engine.Engine
 		if err != nil {
 			return err
 		}
-		b, err := streamRate(ctx, upload, stream, pictures)
+		b, err := streamRate(ctx, s, pictures)
 		if err != nil {
 			return err
 		}
@@ -126,7 +89,7 @@ func measure(ctx context.Context, cfg config.Config, o options, e *engine.Engine
 		fmt.Printf("%-6d  %14.1f  %18.1f  %6.2f\n", round+1, a, b, b/a)
 	}
 	fmt.Printf("%-6s  %14.1f  %18.1f  %6.2f\n", "median", median(alone), median(through), median(through)/median(alone))
-	return latency(ctx, client, publisher, stream, cfg.S3.Bucket, store.Put, pictures)
+	return latency(ctx, s, pictures)
 }
 
 // bareRate runs decode, detector, alignment and embedding, and nothing else.
@@ -148,7 +111,7 @@ func bareRate(ctx context.Context, e *engine.Engine, threads int, pictures [][]b
 }
 
 // streamRate uploads the pictures to be enrolled and waits for every result.
-func streamRate(ctx context.Context, upload func(context.Context, []byte) (schema.RequestID, error), stream *events.ResultStream, pictures [][]byte) (float64, error) {
+func streamRate(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) (float64, error) {
 	start := time.Now()
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
@@ -156,7 +119,7 @@ func streamRate(ctx context.Context, upload func(context.Context, []byte) (schem
 	go func() {
 		for _, p := range pictures {
 			g.Go(func() error {
-				_, err := upload(gctx, p)
+				_, err := upload(gctx, s, p)
 				return err
 			})
 		}
@@ -167,7 +130,7 @@ func streamRate(ctx context.Context, upload func(context.Context, []byte) (schem
 	seen := map[schema.RequestID]bool{}
 	for len(seen) < len(pictures) {
 		wait, cancel := context.WithTimeout(ctx, time.Minute)
-		r, _, err := stream.Next(wait)
+		r, _, err := s.Results.Next(wait)
 		cancel()
 		if f := failed.Load(); f != nil {
 			return 0, *f
@@ -183,20 +146,19 @@ func streamRate(ctx context.Context, upload func(context.Context, []byte) (schem
 }
 
 // latency sends one request at a time for images that are there already.
-func latency(ctx context.Context, client *events.Client, publisher *events.Publisher, stream *events.ResultStream, bucket string,
-	put func(context.Context, schema.ObjectRef, []byte, string, map[string]string) (schema.ObjectRef, error), pictures [][]byte) error {
+func latency(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
 	var took []float64
 	for i := range min(100, len(pictures)) {
-		ref, err := put(ctx, schema.ObjectRef{Bucket: bucket, Key: fmt.Sprintf("bench/%d.jpg", i)}, pictures[i], "image/jpeg", nil)
+		ref, err := s.Put(ctx, fmt.Sprintf("bench/%d.jpg", i), pictures[i])
 		if err != nil {
 			return err
 		}
 		start := time.Now()
 		id := schema.RequestID(uuid.NewString())
-		if err := client.Submit(ctx, publisher, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}}); err != nil {
+		if err := s.Submit(ctx, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}}); err != nil {
 			return err
 		}
-		if _, _, err := stream.Await(ctx, id); err != nil {
+		if _, _, err := s.Results.Await(ctx, id); err != nil {
 			return err
 		}
 		took = append(took, float64(time.Since(start).Microseconds())/1000)
@@ -206,7 +168,13 @@ func latency(ctx context.Context, client *events.Client, publisher *events.Publi
 	return nil
 }
 
+// upload enrols a picture by its key.
+func upload(ctx context.Context, s *sandbox.Sandbox, picture []byte) (schema.RequestID, error) {
+	ref, err := s.Put(ctx, fmt.Sprintf("enroll/%s/%s/a.jpg", collection, uuid.NewString()), picture)
+	return schema.ObjectRequestID(ref), err
+}
+
 func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
+	sorted := slices.Sorted(slices.Values(v))
+	return sorted[len(sorted)/2]
 }

@@ -96,8 +96,8 @@ func (l *load) known(ctx context.Context, n int) error {
 }
 
 // mixed sends n requests of every kind. Predictions look in the collection of known; enrolments and deletions work in
-// another one, so that each outcome is certain whatever the order.
-func (l *load) mixed(ctx context.Context, n, known int) error {
+// another one, so that each outcome is certain whatever the order. The requests are spread over the time of the kills.
+func (l *load) mixed(ctx context.Context, n, known int, over time.Duration) error {
 	churn := schema.Collection("churn")
 	for i := range n {
 		id := schema.RequestID(fmt.Sprintf("mixed-%d", i))
@@ -130,6 +130,7 @@ func (l *load) mixed(ctx context.Context, n, known int) error {
 		if err != nil {
 			return err
 		}
+		time.Sleep(over / time.Duration(n))
 	}
 	return nil
 }

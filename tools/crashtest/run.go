@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,10 @@ type options struct {
 	patience                     time.Duration
 }
 
-const knownPeople = 12
+const (
+	knownPeople = 12
+	pause       = 1500 * time.Millisecond // between two kills, on average
+)
 
 func run(ctx context.Context, o options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.patience)
@@ -108,12 +112,12 @@ func run(ctx context.Context, o options) error {
 	var killers sync.WaitGroup
 	var hit, serverHit int
 	killers.Go(func() {
-		hit = killer(killing, rand.New(rand.NewPCG(o.seed, 2)), victims, o.kills, 1500*time.Millisecond)
+		hit = killer(killing, rand.New(rand.NewPCG(o.seed, 2)), victims, o.kills, pause)
 	})
 	killers.Go(func() {
 		serverHit = killer(killing, rand.New(rand.NewPCG(o.seed, 3)), []*process{servers}, o.serverKills, 10*time.Second)
 	})
-	if err := l.mixed(ctx, o.requests, knownPeople); err != nil {
+	if err := l.mixed(ctx, o.requests, knownPeople, time.Duration(o.kills)*pause*3/4); err != nil {
 		return err
 	}
 	if err := results.settle(ctx, l, "requests of every kind, under fire"); err != nil {
@@ -236,7 +240,7 @@ func (r *results) quiet(ctx context.Context) error {
 	}
 }
 
-// enrolled are the people whose enrolment in c has an outcome, in the order of the ledger's ids.
+// enrolled are the people whose enrolment in c has an outcome, in the order of their names.
 func (r *results) enrolled(c schema.Collection, l *load) []schema.ExternalID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -246,6 +250,7 @@ func (r *results) enrolled(c schema.Collection, l *load) []schema.ExternalID {
 			out = append(out, e.person)
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 

@@ -72,6 +72,9 @@ func run(ctx context.Context, o options) (err error) {
 	for i := range o.tries {
 		if i%500 == 0 {
 			fmt.Printf("%5d tries, %4d moves: %+.3f\n", i, moves, measure(s.cast))
+			if err := write(o.out, s.cast); err != nil {
+				return err
+			}
 		}
 		moved, err := s.improve(ctx)
 		if err != nil {

@@ -14,13 +14,12 @@ type member struct {
 	views  [][]float32
 }
 
-// likeness is the highest cosine between any two views of a and b.
-func likeness(a, b member) float64 {
+// likeness is the highest cosine between the enrolled view of known, its first,
+// and any view of probe.
+func likeness(known, probe member) float64 {
 	most := -1.0
-	for _, v := range a.views {
-		for _, w := range b.views {
-			most = max(most, cosine(v, w))
-		}
+	for _, v := range probe.views {
+		most = max(most, cosine(known.views[0], v))
 	}
 	return most
 }
@@ -33,19 +32,26 @@ type search struct {
 }
 
 // pain is what keeping c at place i costs: the sum of a steep function of its
-// likeness to the others, because the worst pair is what counts. Two strangers
-// never meet in a gallery, so their likeness weighs less. It stops at limit.
+// likeness to the others, because the worst pair is what counts. It stops at
+// limit.
 func (s *search) pain(c member, i int, limit float64) float64 {
 	var sum float64
 	for j, other := range s.cast {
 		if j == i {
 			continue
 		}
-		weight := 1.0
-		if i >= portraits.Enrolled && j >= portraits.Enrolled {
-			weight = 0.05
+		weight, most := 1.0, -1.0
+		if j < portraits.Enrolled {
+			most = likeness(other, c)
 		}
-		if sum += weight * math.Exp(40*likeness(c, other)); sum >= limit {
+		if i < portraits.Enrolled {
+			most = max(most, likeness(c, other))
+		}
+		if i >= portraits.Enrolled && j >= portraits.Enrolled {
+			// They never meet in a gallery, but shall not look the same either.
+			weight, most = 0.02, likeness(other, c)
+		}
+		if sum += weight * math.Exp(40*most); sum >= limit {
 			return sum
 		}
 	}
@@ -161,14 +167,12 @@ func measure(cast []member) margins {
 			m.Genuine = min(m.Genuine, cosine(probe.views[0], v))
 		}
 		for j, known := range cast[:portraits.Enrolled] {
-			for _, v := range probe.views {
-				switch c := cosine(known.views[0], v); {
-				case i == j:
-				case i < portraits.Enrolled:
-					m.Enrolled = max(m.Enrolled, c)
-				default:
-					m.Strangers = max(m.Strangers, c)
-				}
+			switch c := likeness(known, probe); {
+			case i == j:
+			case i < portraits.Enrolled:
+				m.Enrolled = max(m.Enrolled, c)
+			default:
+				m.Strangers = max(m.Strangers, c)
 			}
 		}
 	}

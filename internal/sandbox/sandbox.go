@@ -1,0 +1,65 @@
+// Package sandbox runs a whole facestream in a temporary folder and on free ports, for programs that measure it.
+package sandbox
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+
+	"facestream/internal/app"
+	"facestream/internal/config"
+	"facestream/internal/objects"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// Sandbox is a running facestream with a client's connections to it.
+type Sandbox struct {
+	Bucket    string
+	Client    *events.Client
+	Publisher *events.Publisher
+	Objects   *objects.Store
+	Results   *events.ResultStream // sees every result from the start
+}
+
+// Run starts everything, calls f, stops everything, and removes what it left on the disk. cfg's folder and addresses are
+// replaced. Warnings go to standard error.
+func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbox) error) error {
+	dir, err := os.MkdirTemp("", "facestream-sandbox-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cfg.DataDir, cfg.Indexer.Gallery.Dir = dir, filepath.Join(dir, "gallery")
+	cfg.Embedded.KafkaAddr, cfg.Embedded.S3Addr, cfg.Telemetry.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	return app.Up(ctx, cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), func(ctx context.Context, a app.Addresses) error {
+		defer stop()
+		cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{a.Kafka}, a.S3
+		client, store, err := app.Clients(cfg)
+		if err != nil {
+			return err
+		}
+		s := &Sandbox{Bucket: a.Bucket, Client: client, Objects: store, Publisher: client.NewPublisher(events.PublisherConfig{Source: "facestream/sandbox"})}
+		defer s.Publisher.Close()
+		s.Results = client.Results(ctx, events.ResultsOptions{})
+		defer s.Results.Close()
+		if err := s.Results.Ready(ctx); err != nil {
+			return err
+		}
+		return f(ctx, s)
+	})
+}
+
+// Put uploads an image and returns it as a request names it.
+func (s *Sandbox) Put(ctx context.Context, key string, image []byte) (schema.ObjectRef, error) {
+	return s.Objects.Put(ctx, schema.ObjectRef{Bucket: s.Bucket, Key: key}, image, "image/jpeg", nil)
+}
+
+// Submit sends a request.
+func (s *Sandbox) Submit(ctx context.Context, r schema.Request) error {
+	return s.Client.Submit(ctx, s.Publisher, r)
+}
