@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image/jpeg"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -31,7 +32,6 @@ type Options struct {
 }
 
 const (
-	enrolled    = 24  // people of the cast who are enrolled; the rest are strangers
 	pictureSide = 400 // pixels
 	patience    = 2 * time.Minute
 )
@@ -47,6 +47,7 @@ type person struct {
 type run struct {
 	Options
 	publisher  *events.Publisher
+	drawing    chan struct{} // bounds how many pictures are drawn at once
 	collection schema.Collection
 	people     []person
 	mu         sync.Mutex
@@ -64,7 +65,7 @@ type check struct {
 
 // Run runs the demo and prints its table. It fails when an expected outcome did not hold.
 func Run(ctx context.Context, o Options) error {
-	r := &run{Options: o, collection: schema.Collection("demo-" + uuid.NewString()[:8]), waiting: map[schema.RequestID]chan schema.Result{}, arrived: map[schema.RequestID]schema.Result{}}
+	r := &run{Options: o, drawing: make(chan struct{}, runtime.NumCPU()), collection: schema.Collection("demo-" + uuid.NewString()[:8]), waiting: map[schema.RequestID]chan schema.Result{}, arrived: map[schema.RequestID]schema.Result{}}
 	for i, p := range portraits.Cast() {
 		r.people = append(r.people, person{p, i, schema.ExternalID(fmt.Sprintf("person-%02d", i+1))})
 	}
@@ -126,10 +127,10 @@ func (r *run) expect(id schema.RequestID) <-chan schema.Result {
 }
 
 func (r *run) script(ctx context.Context) error {
-	known, strangers := r.people[:enrolled], r.people[enrolled:]
+	known, strangers := r.people[:portraits.Enrolled], r.people[portraits.Enrolled:]
 	fmt.Fprintf(r.Out, "Drawing %d people who do not exist, chosen from many drawn ones for being unlike each other; the match threshold is the model pack's.\n", len(r.people))
 	puids := make([]schema.PUID, len(r.people))
-	if err := r.each(ctx, fmt.Sprintf("%d people enrolled, half by upload, half by request", enrolled), known, func(ctx context.Context, p person) (bool, error) {
+	if err := r.each(ctx, fmt.Sprintf("%d people enrolled, half by upload, half by request", portraits.Enrolled), known, func(ctx context.Context, p person) (bool, error) {
 		result, err := r.enroll(ctx, p)
 		if err != nil || result.Enroll == nil || !result.Enroll.EnrollPerformed {
 			return false, err
@@ -139,7 +140,7 @@ func (r *run) script(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := r.each(ctx, fmt.Sprintf("%d other pictures of them, the right person at rank 1", enrolled), known, func(ctx context.Context, p person) (bool, error) {
+	if err := r.each(ctx, fmt.Sprintf("%d other pictures of them, the right person at rank 1", portraits.Enrolled), known, func(ctx context.Context, p person) (bool, error) {
 		result, err := r.request(ctx, schema.OpPredict, p, 1)
 		return matched(result) == puids[p.index] && puids[p.index] != "", err
 	}); err != nil {
@@ -220,7 +221,7 @@ func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
 	if p.index%2 == 1 {
 		return r.request(ctx, schema.OpEnroll, p, 0)
 	}
-	data, err := picture(p, 0)
+	data, err := r.picture(p, 0)
 	if err != nil {
 		return schema.Result{}, err
 	}
@@ -257,7 +258,7 @@ func (r *run) compare(ctx context.Context, a person, shotA int, b person, shotB 
 }
 
 func (r *run) upload(ctx context.Context, p person, shot int) (schema.ObjectRef, error) {
-	data, err := picture(p, shot)
+	data, err := r.picture(p, shot)
 	if err != nil {
 		return schema.ObjectRef{}, err
 	}
@@ -289,8 +290,11 @@ func matched(r schema.Result) schema.PUID {
 	return r.Predict.Response.PUID
 }
 
-// picture is a JPEG of p; shot chooses pose, light and background.
-func picture(p person, shot int) ([]byte, error) {
+// picture is a JPEG of p; shot chooses pose, light and background. As many are drawn at once as there are processors, so
+// that the first is on its way while others are still drawn.
+func (r *run) picture(p person, shot int) ([]byte, error) {
+	r.drawing <- struct{}{}
+	defer func() { <-r.drawing }()
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, portraits.Render(p.Person, p.Shot(shot), pictureSide), &jpeg.Options{Quality: 92}); err != nil {
 		return nil, err

@@ -341,7 +341,7 @@ func (c *Client) partitions(ctx context.Context, topic Topic) ([]int, error) {
 	}
 	t, ok := meta[topic]
 	if !ok || len(t.Partitions) == 0 {
-		return nil, fmt.Errorf("topic %s: %w; create it with `facestream topics --create`", topic, kafka.UnknownTopicOrPartition)
+		return nil, fmt.Errorf("topic %s: %w; the services create their topics when they start", topic, kafka.UnknownTopicOrPartition)
 	}
 	return partitionIDs(t), nil
 }
