@@ -5,11 +5,12 @@ BIN         := bin
 PROGRAMS    := ingest worker indexer facestream
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
+OUTAGE      ?= 60s
 
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint bench crash-test generate fuzz-short clean toolchain models
+.PHONY: help build run demo test lint bench crash-test outage-test generate fuzz-short clean toolchain models
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ bench: build models ## Measure: the bare networks, upload to result, and the tim
 
 crash-test: build models ## Kill the services at random moments under load and check every outcome (CRASHFLAGS)
 	$(GO) run ./tools/crashtest $(CRASHFLAGS)
+
+outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
+	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 20m -run TestOutages ./internal/app
 
 generate: toolchain ## Make the generated files anew: schemas, reference pages
 	$(GO) generate ./...

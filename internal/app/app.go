@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -27,6 +28,8 @@ type App struct {
 	Health  *telemetry.Server
 	Client  *events.Client
 	Objects *objects.Store
+
+	starting atomic.Int32 // services that do not consume yet
 }
 
 // Clients returns the connections that cfg names, for tools that need no more than them. It does no I/O.
@@ -53,7 +56,7 @@ func newApp(cfg config.Config, log zerolog.Logger) (*App, error) {
 		return nil, err
 	}
 	metrics := telemetry.NewMetrics()
-	return &App{cfg, log, metrics, telemetry.NewServer(cfg.Telemetry, metrics, log), client, store}, nil
+	return &App{Config: cfg, Log: log, Metrics: metrics, Health: telemetry.NewServer(cfg.Telemetry, metrics, log), Client: client, Objects: store}, nil
 }
 
 // Serve runs one service, or several in one process, beside the endpoint for health and metrics, until ctx ends or one of
@@ -63,6 +66,8 @@ func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services 
 	if err != nil {
 		return err
 	}
+	a.starting.Store(int32(len(services)))
+	a.Health.Pending("services") // until each has loaded what it needs; see consume
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Health.Run(ctx) })
 	g.Go(func() error {
@@ -92,8 +97,6 @@ func ignoreEnd(ctx context.Context, err error) error {
 
 // prepare waits until the broker and the store answer, then creates the topics and the bucket that are missing.
 func (a *App) prepare(ctx context.Context) error {
-	a.Health.Pending("services")
-	defer a.Health.AddCheck("services", func(context.Context) error { return nil })
 	a.Health.AddCheck("broker", a.Client.Ping)
 	a.Health.AddCheck("objects", func(ctx context.Context) error { return a.Objects.Ping(ctx, a.Config.S3.Bucket) })
 	return errors.Join(

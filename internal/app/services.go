@@ -94,7 +94,6 @@ func Worker(ctx context.Context, a *App) error {
 		return fmt.Errorf("loading model pack %q: %w", a.Config.Worker.Models, err)
 	}
 	defer e.Close()
-	a.Health.AddCheck("models", func(context.Context) error { return nil })
 	publisher := a.publisher("worker")
 	defer publisher.Close()
 	service := &worker.Service{
@@ -130,6 +129,9 @@ func IndexWith(g gallery.Gallery, ping func(context.Context) error) func(context
 
 // consume runs the consumer group of a service: facestream-<service>.
 func (a *App) consume(ctx context.Context, service string, topics []events.Topic, concurrency int, h events.Handler) error {
+	if a.starting.Add(-1) == 0 {
+		a.Health.AddCheck("services", func(context.Context) error { return nil })
+	}
 	return a.Client.NewConsumer(events.ConsumerConfig{
 		Group: "facestream-" + service, Service: service, Topics: topics,
 		Concurrency: concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,

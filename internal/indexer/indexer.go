@@ -33,7 +33,7 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	start := time.Now()
 	result, err := s.answer(ctx, &a)
 	if reason := schema.ReasonOf(err); reason != "" {
-		result, err = newResult(&a, reason, err.Error()), nil
+		result, err = newResult(&a, reason, schema.MessageOf(err)), nil
 	}
 	if err != nil {
 		return err

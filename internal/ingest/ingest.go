@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,6 +49,10 @@ type Service struct {
 	Buckets   []string // the buckets that images may lie in
 	Ignored   func(why string)
 	Log       zerolog.Logger
+
+	// deciding holds one lock for many request ids: between asking the ledger and writing to it, nobody else in this
+	// process decides about the same id.
+	deciding [256]sync.Mutex
 }
 
 // Handle turns one record into a job, a rejection, or nothing where the record repeats an earlier one. nil means that
@@ -126,6 +132,9 @@ func unwatchable(key string) string {
 // accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error. resolved says that the images of req
 // name versions that were seen to exist.
 func (s *Service) accept(ctx context.Context, req schema.Request, problems schema.Problems, resolved bool, trace string) error {
+	lock := &s.deciding[fnv32(string(req.ID))%uint32(len(s.deciding))]
+	lock.Lock()
+	defer lock.Unlock()
 	digest := digestOf(&req)
 	if seen, err := s.seen(ctx, &req, digest); seen || err != nil {
 		return err
@@ -151,7 +160,7 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 		}
 		info, err := s.Objects.Stat(ctx, job.Images[i])
 		if reason := schema.ReasonOf(err); reason != "" {
-			return s.reject(ctx, &job, reason, fmt.Sprintf("images[%d]: %v", i, err), trace)
+			return s.reject(ctx, &job, reason, fmt.Sprintf("images[%d]: %s", i, schema.MessageOf(err)), trace)
 		} else if err != nil {
 			return err
 		}
@@ -203,6 +212,12 @@ func digestOf(req *schema.Request) string {
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+func fnv32(s string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(s))
+	return h.Sum32()
 }
 
 func (s *Service) ignored(why string) {

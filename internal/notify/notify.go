@@ -78,7 +78,7 @@ func Parse(value []byte) ([]Notification, error) {
 			}
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("record %d: %w", i, err))
+			problems = append(problems, fmt.Errorf("in Records[%d]: %w", i, err))
 		}
 	}
 	if len(problems) > 0 {

@@ -341,7 +341,9 @@ func TestAnswers(t *testing.T) {
 		{"access denied", refusal(403, "AccessDenied"), schema.ClassPermanent, schema.ReasonBucketNotAllowed},
 		{"wrong region", refusal(400, "AuthorizationHeaderMalformed"), schema.ClassFatal, ""},
 		{"archived", refusal(403, "InvalidObjectState"), schema.ClassPermanent, schema.ReasonImageUnreadable},
-		{"a proxy's page", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "bad gateway to "+r.URL.Path, http.StatusBadGateway) }, schema.ClassTransient, ""},
+		{"a proxy's page", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "bad gateway to "+r.URL.Path, http.StatusBadGateway)
+		}, schema.ClassTransient, ""},
 		{"closed connection", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, schema.ClassTransient, ""},
 		{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, schema.ClassTransient, ""},
 		{"cut off", func(w http.ResponseWriter, r *http.Request) {

@@ -37,8 +37,8 @@ type Service struct {
 	Thresholds schema.Thresholds
 	// MinConfidence is the pack's; a request can ask for more, not for less, because below it noise has faces.
 	MinConfidence float32
-	Stage      func(stage string, took time.Duration) // measures a stage; may be nil
-	Log        zerolog.Logger
+	Stage         func(stage string, took time.Duration) // measures a stage; may be nil
+	Log           zerolog.Logger
 }
 
 // Handle does one job. nil means that its analysis or its result is durable (invariant 1).
@@ -53,7 +53,7 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	}
 	a, err := s.analyze(ctx, &job)
 	if reason := schema.ReasonOf(err); reason != "" {
-		return s.Results.Publish(ctx, &job, schema.NewResult(&job, reason, err.Error()), trace)
+		return s.Results.Publish(ctx, &job, schema.NewResult(&job, reason, schema.MessageOf(err)), trace)
 	} else if err != nil {
 		return err
 	}
@@ -93,11 +93,11 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 		image, _, err := s.Objects.Get(ctx, ref, s.MaxBytes)
 		s.measure(a, "fetch", time.Since(start))
 		if err != nil {
-			return nil, fmt.Errorf("images[%d]: %w", i, err)
+			return nil, aboutImage(i, err)
 		}
 		found, err := s.Engine.Analyze(ctx, image, params)
 		if err != nil {
-			return nil, fmt.Errorf("images[%d]: %w", i, err)
+			return nil, aboutImage(i, err)
 		}
 		a.Models = found.Models
 		for stage, took := range found.Timings {
@@ -114,6 +114,14 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 		a.perImage = append(a.perImage, indices)
 	}
 	return a, nil
+}
+
+// aboutImage says which image of the request err is about.
+func aboutImage(i int, err error) error {
+	if reason := schema.ReasonOf(err); reason != "" {
+		return schema.Permanent("worker.image", reason, fmt.Errorf("images[%d]: %s", i, schema.MessageOf(err)))
+	}
+	return fmt.Errorf("images[%d]: %w", i, err)
 }
 
 func (s *Service) measure(a *analysis, stage string, took time.Duration) {

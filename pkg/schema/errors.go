@@ -75,6 +75,16 @@ func ClassOf(err error) Class {
 	return ClassUnknown
 }
 
+// MessageOf is what a result says about err to the author of the request: the cause of the outermost permanent error in
+// err's chain, without the step that found it; err's own text where there is none.
+func MessageOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Class == ClassPermanent && e.Err != nil {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
 // ReasonOf returns the reason of the outermost permanent error in err's chain, or "" when there is none.
 func ReasonOf(err error) Reason {
 	var e *Error
