@@ -58,7 +58,7 @@ func TestOutages(t *testing.T) {
 			submitted := make(chan error, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), away+2*time.Minute)
 			defer cancel()
-			for range 100 {
+			for range 300 {
 				ids = append(ids, schema.RequestID(uuid.NewString()))
 			}
 			go func() { // the load goes on through the outage; the producer waits for a broker that is away
@@ -67,7 +67,7 @@ func TestOutages(t *testing.T) {
 						submitted <- err
 						return
 					}
-					time.Sleep(20 * time.Millisecond)
+					time.Sleep(away / 250)
 				}
 				submitted <- nil
 			}()
