@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
 
@@ -121,6 +122,30 @@ func TestDeadlineAnswersExpired(t *testing.T) {
 	past := time.Now().Add(-time.Second)
 	if r := s.send(t, schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{ref}, Deadline: &past}); r.CallStatus.Reason != schema.ReasonExpired {
 		t.Errorf("reason %q, expected expired", r.CallStatus.Reason)
+	}
+}
+
+func TestTraceParentGoesAllTheWay(t *testing.T) {
+	s := useStream(t)
+	ref := s.put(t, unique("test")+"/a.jpg", portrait(t, 0, 0), nil)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for _, op := range []schema.Operation{schema.OpValidate, schema.OpEnroll} { // answered by the worker, by the indexer
+		id := schema.RequestID(unique("trace"))
+		data, err := json.Marshal(schema.Request{ID: id, Operation: op, Collection: "trace", Images: []schema.ObjectRef{ref}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := events.Event{ID: string(id), Source: "test", Type: events.TypeRequest, Key: string(id), TraceParent: trace, Data: data}
+		if err := s.publisher.Publish(t.Context(), events.Requests, e); err != nil {
+			t.Fatal(err)
+		}
+		s.outcome(t, id)
+		s.mu.Lock()
+		got := s.results[id][0].event
+		s.mu.Unlock()
+		if got.TraceParent != trace || got.ID != schema.EventID(events.TypeResult, id) {
+			t.Errorf("%s: the result carries traceparent %q and id %q", op, got.TraceParent, got.ID)
+		}
 	}
 }
 

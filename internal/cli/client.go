@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -35,13 +34,9 @@ func submitCommand() *cobra.Command {
   facestream submit --operation compare --image a.jpg --image s3://images/b.jpg --wait`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
 			ctx, cancel := context.WithTimeout(c.Context(), timeout)
 			defer cancel()
-			client, store, err := app.Clients(cfg)
+			cfg, client, store, err := connect(c)
 			if err != nil {
 				return err
 			}
@@ -135,11 +130,7 @@ func watchCommand() *cobra.Command {
 		Short: "Show results as they are published",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			client, _, err := app.Clients(cfg)
+			_, client, _, err := connect(c)
 			if err != nil {
 				return err
 			}
@@ -187,11 +178,7 @@ func uploadCommand() *cobra.Command {
 		Example: "  facestream upload portrait.jpg --key enroll/employees/alice/portrait.jpg",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			_, store, err := app.Clients(cfg)
+			cfg, _, store, err := connect(c)
 			if err != nil {
 				return err
 			}

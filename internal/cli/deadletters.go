@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -26,11 +25,7 @@ func deadLettersCommand() *cobra.Command {
 
 // withClient runs f with the connection that the command's settings name.
 func withClient(c *cobra.Command, f func(*events.Client) error) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
-	client, _, err := app.Clients(cfg)
+	_, client, _, err := connect(c)
 	if err != nil {
 		return err
 	}

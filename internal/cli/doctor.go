@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -29,11 +28,7 @@ func doctorCommand() *cobra.Command {
 		Short: "Check every dependency: is it there, which version, and how to mend it",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			client, store, err := app.Clients(cfg)
+			cfg, client, store, err := connect(c)
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,9 @@ import (
 
 	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/objects"
 	"facestream/internal/telemetry"
+	"facestream/pkg/events"
 )
 
 // The exit codes of every command.
@@ -106,6 +108,16 @@ func loadConfig(c *cobra.Command) (config.Config, error) {
 		return cfg, &exitError{exitUsage, err}
 	}
 	return cfg, nil
+}
+
+// connect loads the settings of c and prepares the connections that they name.
+func connect(c *cobra.Command) (config.Config, *events.Client, *objects.Store, error) {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return cfg, nil, nil, err
+	}
+	client, store, err := app.Clients(cfg)
+	return cfg, client, store, err
 }
 
 func newLogger(cfg config.Config, service string) zerolog.Logger {

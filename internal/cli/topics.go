@@ -5,8 +5,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"facestream/internal/app"
 )
 
 func topicsCommand() *cobra.Command {
@@ -16,11 +14,7 @@ func topicsCommand() *cobra.Command {
 		Short: "Show the topics: partitions, retention, records, and the lag of each group",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			client, _, err := app.Clients(cfg)
+			_, client, _, err := connect(c)
 			if err != nil {
 				return err
 			}
