@@ -92,6 +92,7 @@ func (d dice) hair(strong, melanin, age float64) hair {
 		c := pick(d, rgb(0.15, 0.2, 0.4), rgb(0.5, 0.15, 0.2), rgb(0.8, 0.75, 0.68), rgb(0.12, 0.12, 0.13), rgb(0.2, 0.42, 0.38), rgb(0.65, 0.5, 0.6))
 		h.cap = c
 	}
+	h.fringe = min(h.fringe, -0.22-h.line) // the eyes stay free, but for a lock before one of them
 	return h
 }
 

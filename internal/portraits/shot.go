@@ -70,11 +70,11 @@ func NewShot(seed uint64) Shot {
 		Yaw: d.in(-8, 8) * degree, Pitch: d.in(-5, 5) * degree, Roll: d.in(-6, 6) * degree,
 		X: d.in(0.45, 0.55), Y: d.in(0.44, 0.50), Scale: d.in(0.31, 0.37),
 		Expression: Expression{
-			Smile: max(0, d.in(-0.5, 0.7)), Squint: d.in(0, 0.25),
+			Smile: max(0, d.in(-0.4, 0.5)), Squint: d.in(0, 0.2),
 			GazeX: d.in(-0.25, 0.25), GazeY: d.in(-0.2, 0.2),
 		},
 		Light: Light{
-			Direction: [3]float64{d.in(-0.55, 0.55), d.in(-0.75, -0.2), 1},
+			Direction: [3]float64{d.in(-0.45, 0.45), d.in(-0.7, -0.25), 1},
 			Key:       [3]float64{key * (1 + lamp), key, key * (1 - lamp)},
 			Ambient:   [3]float64{ambient * (1 - lamp), ambient, ambient * (1 + lamp)},
 		},

@@ -21,6 +21,9 @@ const shots = 3
 // minConfidence is what the detector must give every drawing.
 const minConfidence = 0.8
 
+// minGenuine is the least cosine between two shots of a member.
+const minGenuine = 0.6
+
 // meter looks at drawings as the pipeline does.
 type meter struct{ engine *engine.Engine }
 

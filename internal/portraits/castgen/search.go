@@ -12,11 +12,13 @@ import (
 type member struct {
 	person portraits.Person
 	views  [][]float32
+	taken  bool // has a place in the cast
+	unfit  bool // a shot doesn't work
 }
 
 // likeness is the highest cosine between the enrolled view of known, its first,
 // and any view of probe.
-func likeness(known, probe member) float64 {
+func likeness(known, probe *member) float64 {
 	most := -1.0
 	for _, v := range probe.views {
 		most = max(most, cosine(known.views[0], v))
@@ -28,13 +30,17 @@ func likeness(known, probe member) float64 {
 type search struct {
 	meter meter
 	dice  *rand.Rand
-	cast  []member // enrolled first, then strangers
+	cast  []*member // enrolled first, then strangers
+	seen  []*member // everybody who was ever looked at
 }
 
 // pain is what keeping c at place i costs: the sum of a steep function of its
-// likeness to the others, because the worst pair is what counts. It stops at
-// limit.
-func (s *search) pain(c member, i int, limit float64) float64 {
+// likeness to the others, because the worst pair is what counts; whoever is unfit
+// costs more than any limit. It stops at limit.
+func (s *search) pain(c *member, i int, limit float64) float64 {
+	if c.unfit {
+		return math.Inf(1)
+	}
 	var sum float64
 	for j, other := range s.cast {
 		if j == i {
@@ -58,88 +64,89 @@ func (s *search) pain(c member, i int, limit float64) float64 {
 	return sum
 }
 
-// draw fills the cast from a pool of random people, by their first shot: places
-// are given again and again to whoever suits best, until nobody moves.
-func (s *search) draw(ctx context.Context, pool, size int) error {
-	var people []member
-	for range pool {
-		m := member{person: portraits.New(s.dice.Uint64())}
-		v, ok, err := s.meter.look(ctx, m.person, 0)
+// meet looks at the first shot of a person.
+func (s *search) meet(ctx context.Context, p portraits.Person) (*member, error) {
+	m := &member{person: p}
+	v, ok, err := s.meter.look(ctx, p, 0)
+	if err != nil {
+		return nil, err
+	}
+	m.views, m.unfit = [][]float32{v}, !ok
+	if ok {
+		s.seen = append(s.seen, m)
+	}
+	return m, nil
+}
+
+// complete looks at the other shots of m, and finds it unfit where one does not
+// work or is not clearly the same person.
+func (s *search) complete(ctx context.Context, m *member) error {
+	for n := len(m.views); n < shots && !m.unfit; n++ {
+		v, ok, err := s.meter.look(ctx, m.person, n)
 		if err != nil {
 			return err
 		}
-		if ok {
-			m.views = [][]float32{v}
-			people = append(people, m)
-		}
+		m.unfit = !ok || cosine(m.views[0], v) < minGenuine
+		m.views = append(m.views, v)
 	}
-	s.cast = append(s.cast, people[:size]...)
-	people = people[size:]
+	return nil
+}
+
+// place gives place i to m if that hurts less, and reports whether it did.
+func (s *search) place(ctx context.Context, m *member, i int) (bool, error) {
+	limit := s.pain(s.cast[i], i, math.Inf(1))
+	if m.taken || s.pain(m, i, limit) >= limit { // more shots only make it worse
+		return false, nil
+	}
+	if err := s.complete(ctx, m); err != nil || s.pain(m, i, limit) >= limit {
+		return false, err
+	}
+	s.cast[i].taken, m.taken = false, true
+	s.cast[i] = m
+	return true, nil
+}
+
+// settle offers every place to everybody who was ever seen until nobody moves.
+func (s *search) settle(ctx context.Context) error {
 	for moved := true; moved; {
 		moved = false
 		for i := range s.cast {
-			least := s.pain(s.cast[i], i, math.Inf(1))
-			for k := range people {
-				if p := s.pain(people[k], i, least); p < least {
-					least, moved = p, true
-					s.cast[i], people[k] = people[k], s.cast[i]
+			for _, m := range s.seen {
+				ok, err := s.place(ctx, m, i)
+				if err != nil {
+					return err
 				}
+				moved = moved || ok
 			}
 		}
 	}
 	return nil
 }
 
-// complete measures the shots that the members lack.
-func (s *search) complete(ctx context.Context) error {
-	for i := range s.cast {
-		if _, err := s.views(ctx, &s.cast[i]); err != nil {
+// explore looks at a sibling of a member, who differs in one or two genes, and
+// offers it the places, the member's own first.
+func (s *search) explore(ctx context.Context) error {
+	i := s.dice.IntN(len(s.cast))
+	if s.dice.IntN(2) == 0 {
+		i = s.worst()
+	}
+	p := s.cast[i].person
+	for range 1 + s.dice.IntN(2) {
+		p = p.Sibling(s.dice.IntN(portraits.Genes), s.dice.IntN(portraits.Alleles))
+	}
+	m, err := s.meet(ctx, p)
+	if err != nil {
+		return err
+	}
+	for j := range s.cast {
+		if ok, err := s.place(ctx, m, (i+j)%len(s.cast)); ok || err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// views measures the missing shots of m; ok is false where one doesn't work.
-func (s *search) views(ctx context.Context, m *member) (ok bool, err error) {
-	for n := len(m.views); n < shots; n++ {
-		v, ok, err := s.meter.look(ctx, m.person, n)
-		if err != nil || !ok {
-			return false, err
-		}
-		m.views = append(m.views, v)
-	}
-	return true, nil
-}
-
-// improve tries to replace a member by a sibling who differs in one or two genes
-// and is less like the others. It reports whether it did.
-func (s *search) improve(ctx context.Context) (bool, error) {
-	i := s.dice.IntN(len(s.cast))
-	if s.dice.IntN(2) == 0 {
-		i = s.worst()
-	}
-	limit := s.pain(s.cast[i], i, math.Inf(1))
-	c := member{person: s.cast[i].person}
-	for range 1 + s.dice.IntN(2) {
-		c.person = c.person.Sibling(s.dice.IntN(portraits.Genes), s.dice.IntN(portraits.Alleles))
-	}
-	v, ok, err := s.meter.look(ctx, c.person, 0)
-	if err != nil || !ok {
-		return false, err
-	}
-	c.views = append(c.views, v)
-	if s.pain(c, i, limit) >= limit { // more shots only make it worse
-		return false, nil
-	}
-	if ok, err := s.views(ctx, &c); err != nil || !ok || s.pain(c, i, limit) >= limit {
-		return false, err
-	}
-	s.cast[i] = c
-	return true, nil
-}
-
-// worst is the place that costs most.
+// worst is the place that hurts most.
 func (s *search) worst() int {
 	most, place := -1.0, 0
 	for i, m := range s.cast {
@@ -160,7 +167,7 @@ type margins struct {
 	Strangers float64
 }
 
-func measure(cast []member) margins {
+func measure(cast []*member) margins {
 	m := margins{1, -1, -1}
 	for i, probe := range cast {
 		for _, v := range probe.views[1:] {
