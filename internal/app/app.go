@@ -62,6 +62,7 @@ func newApp(cfg config.Config, log zerolog.Logger) (*App, error) {
 // Serve runs one service, or several in one process, beside the endpoint for health and metrics, until ctx ends or one of
 // them fails.
 func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services ...func(context.Context, *App) error) error {
+	cfg.Resolve()
 	a, err := newApp(cfg, log)
 	if err != nil {
 		return err

@@ -162,7 +162,7 @@ type Telemetry struct {
 }
 
 // Resolve fills what follows from other settings: the served buckets, the routes, the gallery's folder, the worker's
-// concurrency. [Load] has called it; a caller that changes a [Default] calls it after the changes.
+// concurrency. [Load] and the services call it; others who change a [Default] do so after the changes.
 func (c *Config) Resolve() {
 	if len(c.S3.Buckets) == 0 {
 		c.S3.Buckets = []string{c.S3.Bucket}

@@ -4,7 +4,6 @@ package sandbox
 import (
 	"context"
 	"os"
-	"path/filepath"
 
 	"github.com/rs/zerolog"
 
@@ -32,7 +31,7 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 		return err
 	}
 	defer os.RemoveAll(dir)
-	cfg.DataDir, cfg.Indexer.Gallery.Dir = dir, filepath.Join(dir, "gallery")
+	cfg.DataDir, cfg.Indexer.Gallery.Dir = dir, ""
 	cfg.Embedded.KafkaAddr, cfg.Embedded.S3Addr, cfg.Telemetry.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -43,7 +43,6 @@ func run(ctx context.Context, data string, people int) error {
 	}
 	cfg := config.Default()
 	cfg.Worker.Models = cmp.Or(os.Getenv("FACESTREAM_MODELS"), cfg.Worker.Models)
-	cfg.Resolve()
 	return sandbox.Run(ctx, cfg, func(ctx context.Context, s *sandbox.Sandbox) error {
 		start := time.Now()
 		enrolled, err := enroll(ctx, s, mates)

@@ -12,8 +12,9 @@ import (
 	"facestream/pkg/engine/models"
 )
 
-// side is the size in pixels of the drawings that are measured.
-const side = 320
+// side is the size in pixels of the drawings that are measured; at large the
+// detector must find the faces as well.
+const side, large = 320, 640
 
 // shots is how many pictures of each person are measured.
 const shots = 3
@@ -27,12 +28,12 @@ const minGenuine = 0.6
 // meter looks at drawings as the pipeline does.
 type meter struct{ engine *engine.Engine }
 
-// look draws one shot of p and returns the embedding of its face. ok is false
+// look draws one shot of p, size pixels wide and high, and returns the embedding of its face. ok is false
 // where the detector does not find exactly one face with minConfidence.
-func (m meter) look(ctx context.Context, p portraits.Person, shot int) (vector []float32, ok bool, err error) {
+func (m meter) look(ctx context.Context, p portraits.Person, shot, size int) (vector []float32, ok bool, err error) {
 	var file bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
-	if err := encoder.Encode(&file, portraits.Render(p, p.Shot(shot), side)); err != nil {
+	if err := encoder.Encode(&file, portraits.Render(p, p.Shot(shot), size)); err != nil {
 		return nil, false, err
 	}
 	found, err := m.engine.Analyze(ctx, file.Bytes(), engine.Params{Embed: true})

@@ -12,8 +12,10 @@ import (
 type member struct {
 	person portraits.Person
 	views  [][]float32
-	taken  bool // has a place in the cast
-	unfit  bool // a shot doesn't work
+
+	taken   bool // has a place in the cast
+	checked bool // complete has looked at every drawing
+	unfit   bool // a shot doesn't work
 }
 
 // likeness is the highest cosine between the enrolled view of known, its first,
@@ -67,7 +69,7 @@ func (s *search) pain(c *member, i int, limit float64) float64 {
 // meet looks at the first shot of a person.
 func (s *search) meet(ctx context.Context, p portraits.Person) (*member, error) {
 	m := &member{person: p}
-	v, ok, err := s.meter.look(ctx, p, 0)
+	v, ok, err := s.meter.look(ctx, p, 0, side)
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +84,21 @@ func (s *search) meet(ctx context.Context, p portraits.Person) (*member, error) 
 // work or is not clearly the same person.
 func (s *search) complete(ctx context.Context, m *member) error {
 	for n := len(m.views); n < shots && !m.unfit; n++ {
-		v, ok, err := s.meter.look(ctx, m.person, n)
+		v, ok, err := s.meter.look(ctx, m.person, n, side)
 		if err != nil {
 			return err
 		}
 		m.unfit = !ok || cosine(m.views[0], v) < minGenuine
 		m.views = append(m.views, v)
 	}
+	for n := 0; n < shots && !m.unfit && !m.checked; n++ {
+		_, ok, err := s.meter.look(ctx, m.person, n, large)
+		if err != nil {
+			return err
+		}
+		m.unfit = !ok
+	}
+	m.checked = true
 	return nil
 }
 
