@@ -77,7 +77,7 @@ func run(ctx context.Context, o options) (err error) {
 		return fmt.Errorf("%d people are too few for a cast; draw more with -pool", len(start))
 	}
 	for _, m := range start[:portraits.Enrolled+strangers] {
-		if err := s.complete(ctx, m); err != nil {
+		if err := errors.Join(s.complete(ctx, m), s.enlarge(ctx, m)); err != nil {
 			return err
 		}
 		m.taken = true

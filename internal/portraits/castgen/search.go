@@ -13,9 +13,9 @@ type member struct {
 	person portraits.Person
 	views  [][]float32
 
-	taken   bool // has a place in the cast
-	checked bool // complete has looked at every drawing
-	unfit   bool // a shot doesn't work
+	taken    bool // has a place in the cast
+	enlarged bool // the large drawings were looked at
+	unfit    bool // a shot doesn't work
 }
 
 // likeness is the highest cosine between the enrolled view of known, its first,
@@ -91,14 +91,19 @@ func (s *search) complete(ctx context.Context, m *member) error {
 		m.unfit = !ok || cosine(m.views[0], v) < minGenuine
 		m.views = append(m.views, v)
 	}
-	for n := 0; n < shots && !m.unfit && !m.checked; n++ {
+	return nil
+}
+
+// enlarge finds m unfit where a large drawing does not work.
+func (s *search) enlarge(ctx context.Context, m *member) error {
+	for n := 0; n < shots && !m.unfit && !m.enlarged; n++ {
 		_, ok, err := s.meter.look(ctx, m.person, n, large)
 		if err != nil {
 			return err
 		}
 		m.unfit = !ok
 	}
-	m.checked = true
+	m.enlarged = true
 	return nil
 }
 
@@ -108,8 +113,10 @@ func (s *search) place(ctx context.Context, m *member, i int) (bool, error) {
 	if m.taken || s.pain(m, i, limit) >= limit { // more shots only make it worse
 		return false, nil
 	}
-	if err := s.complete(ctx, m); err != nil || s.pain(m, i, limit) >= limit {
-		return false, err
+	for _, look := range []func(context.Context, *member) error{s.complete, s.enlarge} {
+		if err := look(ctx, m); err != nil || s.pain(m, i, limit) >= limit {
+			return false, err
+		}
 	}
 	s.cast[i].taken, m.taken = false, true
 	s.cast[i] = m
