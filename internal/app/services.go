@@ -82,6 +82,10 @@ func (a *App) prune(ctx context.Context, book *ledger.Ledger) error {
 	}
 }
 
+// jobsPerSlot jobs are open for each image that the engine works on, so that no processor waits while images are fetched
+// and analyses are published.
+const jobsPerSlot = 3
+
 // Worker runs the worker service until ctx ends.
 func Worker(ctx context.Context, a *App) error {
 	pack, err := models.Locate(a.Config.Worker.Models)
@@ -89,7 +93,7 @@ func Worker(ctx context.Context, a *App) error {
 		return err
 	}
 	limits := imaging.Limits{Bytes: int(a.Config.Worker.MaxBytes), Pixels: a.Config.Worker.MaxPixels, Side: a.Config.Worker.MaxSide}
-	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: a.Config.Worker.ORTLib, Limits: limits, LongSide: a.Config.Worker.LongSide})
+	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: a.Config.Worker.ORTLib, Limits: limits, LongSide: a.Config.Worker.LongSide, Concurrency: a.Config.Worker.Concurrency})
 	if err != nil {
 		return fmt.Errorf("loading model pack %q: %w", a.Config.Worker.Models, err)
 	}
@@ -102,7 +106,7 @@ func Worker(ctx context.Context, a *App) error {
 		Stage: a.Metrics.Stage("worker"), Log: a.Log,
 	}
 	a.Log.Info().Interface("models", e.Models()).Msg("worker is ready")
-	return a.consume(ctx, "worker", []events.Topic{events.Jobs}, a.Config.Worker.Concurrency, service.Handle)
+	return a.consume(ctx, "worker", []events.Topic{events.Jobs}, jobsPerSlot*a.Config.Worker.Concurrency, service.Handle)
 }
 
 // Indexer runs the indexer service until ctx ends.

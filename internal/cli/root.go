@@ -10,10 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"facestream/internal/app"
 	"facestream/internal/config"
@@ -93,9 +96,21 @@ func root() *cobra.Command {
 	return c
 }
 
+// usual are the settings that every --help shows; `help settings` shows all.
+var usual = []string{"config", "data-dir", "kafka-brokers", "s3-endpoint", "telemetry-log-level", "worker-models"}
+
 func configFlags(c *cobra.Command) {
-	c.PersistentFlags().String("config", os.Getenv("FACESTREAM_CONFIG"), "YAML file with settings (docs/configuration.md)")
-	config.BindFlags(c.PersistentFlags())
+	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
+	settings.String("config", os.Getenv("FACESTREAM_CONFIG"), "YAML file with settings (docs/configuration.md)")
+	config.BindFlags(settings)
+	all := strings.TrimRight(settings.FlagUsages(), "\n")
+	settings.VisitAll(func(f *pflag.Flag) { f.Hidden = !slices.Contains(usual, f.Name) })
+	c.PersistentFlags().AddFlagSet(settings)
+	c.AddCommand(&cobra.Command{
+		Use:   "settings",
+		Short: "Every setting, as a flag; each is also FACESTREAM_* in the environment and a key of --config",
+		Long:  "Every setting; docs/configuration.md has them with their names in the environment and in a file.\n\n" + all,
+	})
 }
 
 func loadConfig(c *cobra.Command) (config.Config, error) {

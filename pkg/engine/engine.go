@@ -24,6 +24,8 @@ type Options struct {
 	Limits imaging.Limits
 	// LongSide is the long side in pixels that pictures are scaled down to for the detector; 0 takes the pack's.
 	LongSide int
+	// Concurrency is how many images Analyze works on at once, each on one thread; others wait for their turn. 0: any number.
+	Concurrency int
 }
 
 // Engine analyses images. It is safe for concurrent use.
@@ -33,6 +35,7 @@ type Engine struct {
 	runtime  *onnx.Runtime
 	detector *face.Detector // nil where the pack lacks the role, as embedder
 	embedder *face.Embedder
+	slots    chan struct{} // one for each image in work; nil: any number
 }
 
 // Open loads the networks of the roles that an Engine performs. A role that the pack does not fill is no error here: the
@@ -53,6 +56,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{pack: o.Pack, limits: o.Limits, runtime: runtime}
+	if o.Concurrency > 0 {
+		e.slots = make(chan struct{}, o.Concurrency)
+	}
 	if err := e.load(o); err != nil {
 		return nil, errors.Join(err, runtime.Close())
 	}
@@ -157,6 +163,14 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 		return nil, e.absent(op, models.RoleDetector)
 	case p.Embed && e.embedder == nil:
 		return nil, e.absent(op, models.RoleEmbedding)
+	}
+	if e.slots != nil {
+		select {
+		case e.slots <- struct{}{}:
+			defer func() { <-e.slots }()
+		case <-ctx.Done():
+			return nil, schema.Transient(op, ctx.Err())
+		}
 	}
 	a := &Analysis{Timings: map[string]time.Duration{}}
 	clock := time.Now()

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -537,4 +538,29 @@ func BenchmarkAnalyze(b *testing.B) {
 		_, err := e.Analyze(ctx, file, Params{Strategy: BestConfidence, Embed: true})
 		return err
 	})
+}
+
+// An image waits for its turn, and no longer than its context.
+func TestConcurrency(t *testing.T) {
+	e, err := Open(t.Context(), Options{Pack: openPack(t), Library: library(t), Concurrency: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	picture, err := os.ReadFile(filepath.Join(dataDir(t), "faces/couple.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.slots <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := e.Analyze(ctx, picture, Params{}); schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with every slot taken: %v", err)
+	}
+	<-e.slots
+	for range 2 {
+		if _, err := e.Analyze(t.Context(), picture, Params{}); err != nil {
+			t.Error(err)
+		}
+	}
 }
