@@ -62,12 +62,13 @@ func TestOutages(t *testing.T) {
 				ids = append(ids, schema.RequestID(uuid.NewString()))
 			}
 			go func() { // the load goes on through the outage; the producer waits for a broker that is away
-				for _, id := range ids {
+				start := time.Now()
+				for i, id := range ids {
+					time.Sleep(time.Until(start.Add(time.Duration(i) * away / 250))) // what an outage held up follows at once
 					if err := s.client.Submit(ctx, s.publisher, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{probe}}); err != nil {
 						submitted <- err
 						return
 					}
-					time.Sleep(away / 250)
 				}
 				submitted <- nil
 			}()

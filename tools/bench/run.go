@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"image/jpeg"
+	"maps"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -151,6 +152,7 @@ func streamRate(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) (flo
 // latency sends one request at a time for images that are there already.
 func latency(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
 	var took []float64
+	stages := map[string]float64{} // milliseconds, summed
 	for i := range min(100, len(pictures)) {
 		ref, err := s.Put(ctx, fmt.Sprintf("bench/%d.jpg", i), pictures[i])
 		if err != nil {
@@ -161,13 +163,20 @@ func latency(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
 		if err := s.Submit(ctx, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}}); err != nil {
 			return err
 		}
-		if _, _, err := s.Results.Await(ctx, id); err != nil {
+		r, _, err := s.Results.Await(ctx, id)
+		if err != nil {
 			return err
 		}
 		took = append(took, float64(time.Since(start).Microseconds())/1000)
+		for stage, ms := range r.Timings {
+			stages[stage] += ms
+		}
 	}
 	slices.Sort(took)
 	fmt.Printf("event to result, one at a time: p50 %.0f ms, p99 %.0f ms (n = %d)\n", took[len(took)/2], took[len(took)*99/100], len(took))
+	for _, stage := range slices.Sorted(maps.Keys(stages)) {
+		fmt.Printf("  of it %-8s %6.1f ms (mean)\n", stage, stages[stage]/float64(len(took)))
+	}
 	return nil
 }
 
