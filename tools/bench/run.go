@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,26 +80,44 @@ func measure(ctx context.Context, s *sandbox.Sandbox, o options, e *engine.Engin
 		return err
 	}
 	var alone, through []float64
-	fmt.Printf("%-6s  %14s  %18s  %6s\n", "round", "bare images/s", "upload to result/s", "ratio")
+	fmt.Println("        bare networks             upload to result")
+	fmt.Printf("%-6s  %8s  %12s    %8s  %12s    %5s\n", "round", "images/s", "CPU ms/image", "images/s", "CPU ms/image", "ratio")
 	for round := range o.rounds {
-		a, err := bareRate(ctx, e, o.threads, pictures)
+		a, cpuA, err := rate(len(pictures), func() error { return analyzeAll(ctx, e, o.threads, pictures) })
 		if err != nil {
 			return err
 		}
-		b, err := streamRate(ctx, s, pictures)
+		b, cpuB, err := rate(len(pictures), func() error { return streamAll(ctx, s, pictures) })
 		if err != nil {
 			return err
 		}
 		alone, through = append(alone, a), append(through, b)
-		fmt.Printf("%-6d  %14.1f  %18.1f  %6.2f\n", round+1, a, b, b/a)
+		fmt.Printf("%-6d  %8.1f  %12.1f    %8.1f  %12.1f    %5.2f\n", round+1, a, cpuA, b, cpuB, b/a)
 	}
-	fmt.Printf("%-6s  %14.1f  %18.1f  %6.2f\n", "median", median(alone), median(through), median(through)/median(alone))
+	fmt.Printf("%-6s  %8.1f  %12s    %8.1f  %12s    %5.2f\n", "median", median(alone), "", median(through), "", median(through)/median(alone))
 	return latency(ctx, s, pictures)
 }
 
-// bareRate runs decode, detector, alignment and embedding, and nothing else.
-func bareRate(ctx context.Context, e *engine.Engine, threads int, pictures [][]byte) (float64, error) {
+// rate is how many images a second f does, and what each costs in milliseconds of the processors, servers included.
+func rate(images int, f func() error) (perSecond, cpu float64, err error) {
+	var before, after syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
+		return 0, 0, err
+	}
 	start := time.Now()
+	if err := f(); err != nil {
+		return 0, 0, err
+	}
+	took := time.Since(start)
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
+		return 0, 0, err
+	}
+	used := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	return float64(images) / took.Seconds(), float64(used.Microseconds()) / 1000 / float64(images), nil
+}
+
+// analyzeAll runs decode, detector, alignment and embedding, and nothing else.
+func analyzeAll(ctx context.Context, e *engine.Engine, threads int, pictures [][]byte) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(threads)
 	for _, p := range pictures {
@@ -110,13 +129,11 @@ func bareRate(ctx context.Context, e *engine.Engine, threads int, pictures [][]b
 			return err
 		})
 	}
-	err := g.Wait()
-	return float64(len(pictures)) / time.Since(start).Seconds(), err
+	return g.Wait()
 }
 
-// streamRate uploads the pictures to be enrolled and waits for every result.
-func streamRate(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) (float64, error) {
-	start := time.Now()
+// streamAll uploads the pictures to be enrolled and waits for every result.
+func streamAll(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	var failed atomic.Pointer[error]
@@ -137,16 +154,16 @@ func streamRate(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) (flo
 		r, _, err := s.Results.Next(wait)
 		cancel()
 		if f := failed.Load(); f != nil {
-			return 0, *f
+			return *f
 		} else if err != nil {
-			return 0, err
+			return err
 		}
 		if r.Enroll == nil || !r.Enroll.EnrollPerformed {
-			return 0, fmt.Errorf("a picture was not enrolled: %s", r.CallStatus.ReturnMessage)
+			return fmt.Errorf("a picture was not enrolled: %s", r.CallStatus.ReturnMessage)
 		}
 		seen[r.RequestID] = true
 	}
-	return float64(len(pictures)) / time.Since(start).Seconds(), nil
+	return nil
 }
 
 // latency sends one request at a time for images that are there already.
