@@ -349,3 +349,18 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// The settings that deployments/ offers are accepted.
+func TestDeploymentSettings(t *testing.T) {
+	text, err := os.ReadFile("../../deployments/facestream.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(t, string(text), []string{"FACESTREAM_KAFKA_SASL_PASSWORD=p", "FACESTREAM_S3_ACCESS_KEY=a", "FACESTREAM_S3_SECRET_KEY=s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Kafka.ReplicationFactor != 3 || !c.Kafka.TLS.Enabled || !c.S3.Secure {
+		t.Errorf("%+v", c)
+	}
+}
