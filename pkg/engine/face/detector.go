@@ -200,19 +200,9 @@ func suppress(faces []Face, maxOverlap float32) []Face {
 	})
 	kept := faces[:0]
 	for _, f := range faces[:min(len(faces), maxCandidates)] {
-		if !slices.ContainsFunc(kept, func(k Face) bool { return overlap(k, f) > maxOverlap }) {
+		if !slices.ContainsFunc(kept, func(k Face) bool { return k.Overlap(f) > maxOverlap }) {
 			kept = append(kept, f)
 		}
 	}
 	return kept
-}
-
-// overlap is the intersection over union of two boxes, 0..1.
-func overlap(a, b Face) float32 {
-	w := min(a.Box.BottomRight.X, b.Box.BottomRight.X) - max(a.Box.TopLeft.X, b.Box.TopLeft.X)
-	h := min(a.Box.BottomRight.Y, b.Box.BottomRight.Y) - max(a.Box.TopLeft.Y, b.Box.TopLeft.Y)
-	if w <= 0 || h <= 0 {
-		return 0
-	}
-	return w * h / (a.Area() + b.Area() - w*h)
 }

@@ -27,6 +27,16 @@ func (f Face) Area() float32 {
 	return max(f.Box.BottomRight.X-f.Box.TopLeft.X, 0) * max(f.Box.BottomRight.Y-f.Box.TopLeft.Y, 0)
 }
 
+// Overlap is the intersection over union of the boxes of f and g, 0..1.
+func (f Face) Overlap(g Face) float32 {
+	w := min(f.Box.BottomRight.X, g.Box.BottomRight.X) - max(f.Box.TopLeft.X, g.Box.TopLeft.X)
+	h := min(f.Box.BottomRight.Y, g.Box.BottomRight.Y) - max(f.Box.TopLeft.Y, g.Box.TopLeft.Y)
+	if w <= 0 || h <= 0 {
+		return 0
+	}
+	return w * h / (f.Area() + g.Area() - w*h)
+}
+
 // normalisation is how a manifest says that pixels become the network's input.
 func normalisation(in models.Input) imaging.Normalisation {
 	return imaging.Normalisation{BGR: in.Colour == "bgr", Scale: in.Scale, Mean: in.Mean, Std: in.Std}
