@@ -1,0 +1,217 @@
+package eval
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// EnvData names the environment variable with the folder of evaluation data.
+const EnvData = "FACESTREAM_DATA"
+
+// DefaultData is the folder that FACESTREAM_DATA names, else ../shared/data.
+func DefaultData() string {
+	if dir := os.Getenv(EnvData); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "shared", "data")
+}
+
+// dataError says which part of the data could not be read, and the way out.
+func dataError(err error) error {
+	return fmt.Errorf("evaluation data: %w; --data or %s names the folder, docs/evaluation.md how it must look", err, EnvData)
+}
+
+// pair is two images and whether they show one person.
+type pair struct {
+	first, second string // paths
+	mates         bool
+}
+
+// images are the different images of pairs, sorted.
+func images(pairs []pair) []string {
+	var all []string
+	for _, p := range pairs {
+		all = append(all, p.first, p.second)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// lfwImages is the folder of LFW's images below root: one sub-folder a person.
+func lfwImages(root string) string { return filepath.Join(root, "lfw", "data") }
+
+// readLFW reads root/lfw/pairs.txt: a line "folds n", then for each fold n lines of mates, "name i j", and n of non-mates,
+// "name i other j". The image of name and i is lfw/data/name/name_000i.jpg.
+func readLFW(root string) (folds [][]pair, err error) {
+	path := filepath.Join(root, "lfw", "pairs.txt")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, dataError(err)
+	}
+	folds, err = parseLFW(string(text), lfwImages(root))
+	if err != nil {
+		return nil, dataError(fmt.Errorf("%s: %w", path, err))
+	}
+	return folds, nil
+}
+
+func parseLFW(text, folder string) ([][]pair, error) {
+	lines := bufio.NewScanner(strings.NewReader(text))
+	next := func() []string { lines.Scan(); return strings.Fields(lines.Text()) }
+	header := next()
+	if len(header) != 2 {
+		return nil, fmt.Errorf("line 1 is %q, and must be the number of folds and of mates in each", lines.Text())
+	}
+	folds, err := strconv.Atoi(header[0])
+	size, err2 := strconv.Atoi(header[1])
+	if err := errors.Join(err, err2); err != nil {
+		return nil, fmt.Errorf("line 1: %w", err)
+	}
+	if folds < 2 || size < 1 {
+		return nil, fmt.Errorf("line 1: %d folds of %d mates; at least 2 of 1 are needed", folds, size)
+	}
+	image := func(name, number string) (string, error) {
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsLocal(name) || filepath.Base(name) != name {
+			return "", fmt.Errorf("%q is no name of a folder", name)
+		}
+		return filepath.Join(folder, name, fmt.Sprintf("%s_%04d.jpg", name, n)), nil
+	}
+	var out [][]pair
+	line := 1
+	for range folds {
+		var fold []pair
+		for i := range 2 * size {
+			f := next()
+			line++
+			p := pair{mates: i < size}
+			switch {
+			case p.mates && len(f) == 3:
+				f = []string{f[0], f[1], f[0], f[2]}
+			case !p.mates && len(f) == 4:
+			case p.mates:
+				return nil, fmt.Errorf("line %d is %q, and must be \"name i j\": two images of one person", line, lines.Text())
+			default:
+				return nil, fmt.Errorf("line %d is %q, and must be \"name i other j\": images of two people", line, lines.Text())
+			}
+			var err, err2 error
+			p.first, err = image(f[0], f[1])
+			p.second, err2 = image(f[2], f[3])
+			if err := errors.Join(err, err2); err != nil {
+				return nil, fmt.Errorf("line %d: %w", line, err)
+			}
+			fold = append(fold, p)
+		}
+		out = append(out, fold)
+	}
+	if rest := next(); len(rest) > 0 {
+		return nil, fmt.Errorf("line %d is %q, and line 1 says that the file ends before it", line+1, lines.Text())
+	}
+	return out, lines.Err()
+}
+
+// readPairs reads root/faces/pairs/pairs.csv: a line of titles, then "file,file,Yes" for mates and "file,file,No" for
+// non-mates, the files beside it.
+func readPairs(root string) ([]pair, error) {
+	path := filepath.Join(root, "faces", "pairs", "pairs.csv")
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, dataError(err)
+	}
+	defer file.Close()
+	reader := csv.NewReader(file)
+	reader.FieldsPerRecord = 3
+	rows, err := reader.ReadAll()
+	if err != nil {
+		return nil, dataError(fmt.Errorf("%s: %w", path, err))
+	}
+	var pairs []pair
+	for i, row := range rows[min(1, len(rows)):] {
+		p := pair{first: filepath.Join(filepath.Dir(path), row[0]), second: filepath.Join(filepath.Dir(path), row[1])}
+		switch strings.ToLower(strings.TrimSpace(row[2])) {
+		case "yes":
+			p.mates = true
+		case "no":
+		default:
+			return nil, dataError(fmt.Errorf("%s: pair %d is labelled %q, and must be Yes or No", path, i+1, row[2]))
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs, nil
+}
+
+// person is a folder of images, sorted by name.
+type person struct {
+	name   string
+	images []string // paths
+}
+
+// readPeople lists the people of root/lfw/data, one sub-folder each, in the order of their names.
+func readPeople(root string) ([]person, error) {
+	dir := lfwImages(root)
+	folders, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, dataError(err)
+	}
+	var people []person
+	for _, f := range folders {
+		p := person{name: f.Name()}
+		files, err := os.ReadDir(filepath.Join(dir, f.Name()))
+		if err != nil {
+			continue // a file beside the folders
+		}
+		for _, file := range files {
+			if isImage(file.Name()) {
+				p.images = append(p.images, filepath.Join(dir, p.name, file.Name()))
+			}
+		}
+		if len(p.images) > 0 {
+			people = append(people, p)
+		}
+	}
+	return people, nil
+}
+
+// readImages lists the images of root/faces and its sub-folders, sorted, as paths relative to that folder.
+func readImages(root string) (folder string, files []string, err error) {
+	// A folder that is a symbolic link would not be walked.
+	if folder, err = filepath.EvalSymlinks(filepath.Join(root, "faces")); err != nil {
+		return "", nil, dataError(err)
+	}
+	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !isImage(path) {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		files = append(files, name)
+		return err
+	})
+	if err != nil {
+		return "", nil, dataError(err)
+	}
+	if len(files) == 0 {
+		return "", nil, dataError(fmt.Errorf("%s has no image", folder))
+	}
+	slices.Sort(files)
+	return folder, files, nil
+}
+
+// isImage goes by the name, so that notes and lists beside the images are no failures.
+func isImage(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff":
+		return true
+	}
+	return false
+}

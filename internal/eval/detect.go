@@ -1,0 +1,166 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// minOverlap is the intersection over union from which two boxes are of one face: the usual 0.5 of PASCAL VOC and WIDER FACE.
+const minOverlap = 0.5
+
+// timedRuns is how often each image goes through each detector; the fastest run counts, because nothing makes one faster than
+// the work takes and everything else on the machine makes it slower.
+const timedRuns = 3
+
+// Detect compares the pack's detector with that of a reference pack on photographs, both at the confidence of their manifest.
+// What the reference finds is taken for the truth, so that a face which it misses counts as false.
+func Detect(ctx context.Context, o Options, reference *Subject) (*Report, error) {
+	folder, files, err := readImages(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	ref := reference.describe(models.RoleDetector)
+	r := &Report{
+		Evaluation: "detect", What: fmt.Sprintf("faces against those of the reference, one face from IoU %v on; times on one thread", minOverlap),
+		Pack: o.Subject.describe(models.RoleDetector), Reference: &ref,
+		Data: Data{Folder: folder, Images: len(files)},
+	}
+	var d detections
+	// One image after another: two at once would disturb the times.
+	for i, file := range files {
+		data, err := os.ReadFile(filepath.Join(folder, file))
+		if err != nil {
+			return nil, dataError(err)
+		}
+		img, err := o.Subject.engine.Decode(ctx, data)
+		if reason := schema.ReasonOf(err); reason != "" {
+			r.fail(file, "%s: %s", reason, schema.MessageOf(err))
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		var found, truth []face.Face
+		took := [2]time.Duration{math.MaxInt64, math.MaxInt64}
+		for range timedRuns {
+			for k, side := range []struct {
+				*Subject
+				faces *[]face.Face
+			}{{o.Subject, &found}, {reference, &truth}} {
+				start := time.Now()
+				if *side.faces, err = side.engine.Detect(ctx, img, 0); err != nil {
+					return nil, fmt.Errorf("%s: pack %s: %w", file, side.pack.Name, err)
+				}
+				took[k] = min(took[k], time.Since(start))
+			}
+		}
+		missed, wrong := d.add(found, truth)
+		if missed+wrong > 0 {
+			r.fail(file, "%d of %d faces missed, %d false", missed, len(truth), wrong)
+		}
+		d.times = append(d.times, milliseconds(took[0]))
+		d.referenceTimes = append(d.referenceTimes, milliseconds(took[1]))
+		if o.Progress != nil {
+			o.Progress("detecting", i+1, len(files))
+		}
+	}
+	if d.recall.Of == 0 {
+		return nil, dataError(fmt.Errorf("the reference pack %q finds no face in the %d images of %s", reference.pack.Name, len(files), folder))
+	}
+	d.report(r)
+	return r, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// detections are the counts over images.
+type detections struct {
+	images int
+	recall Rate // of the reference's faces
+	wrong  int
+	// errors are the mean distance of a matched face's points from the reference's, in its inter-eye distances.
+	errors                []float64
+	times, referenceTimes []float64 // ms, one an image
+}
+
+// add counts an image: found are the faces of the tested detector, best first, truth those of the reference.
+func (d *detections) add(found, truth []face.Face) (missed, wrong int) {
+	matched := match(found, truth)
+	hits := 0
+	for i, t := range matched {
+		if t < 0 {
+			wrong++
+			continue
+		}
+		hits++
+		if e, ok := pointError(found[i], truth[t]); ok {
+			d.errors = append(d.errors, e)
+		}
+	}
+	d.images++
+	d.recall.Count, d.recall.Of = d.recall.Count+hits, d.recall.Of+len(truth)
+	d.wrong += wrong
+	return len(truth) - hits, wrong
+}
+
+// match gives each face of found, best first, the face of truth that it overlaps most and nobody before it took, by index; -1
+// where that is less than minOverlap.
+func match(found, truth []face.Face) []int {
+	matched := make([]int, len(found))
+	taken := make([]bool, len(truth))
+	for i, f := range found {
+		matched[i] = -1
+		most := float32(minOverlap)
+		for j, t := range truth {
+			if overlap := f.Overlap(t); !taken[j] && overlap >= most {
+				matched[i], most = j, overlap
+			}
+		}
+		if matched[i] >= 0 {
+			taken[matched[i]] = true
+		}
+	}
+	return matched
+}
+
+// pointError is the mean distance between the five points, in inter-eye distances of truth; none where its eyes coincide.
+func pointError(found, truth face.Face) (float64, bool) {
+	eyes := distance(truth.Points[0], truth.Points[1])
+	if eyes == 0 {
+		return 0, false
+	}
+	var sum float64
+	for i := range truth.Points {
+		sum += distance(found.Points[i], truth.Points[i])
+	}
+	return sum / float64(len(truth.Points)) / eyes, true
+}
+
+func distance(a, b schema.PointF) float64 {
+	return math.Hypot(float64(a.X-b.X), float64(a.Y-b.Y))
+}
+
+func (d *detections) report(r *Report) {
+	r.addRate("recall", d.recall)
+	perImage, interval := perUnit(d.wrong, d.images)
+	r.add(Figure{Name: "false faces", Value: perImage, Unit: PerImage, Interval: &interval, Count: d.wrong, Of: d.images})
+	if len(d.errors) > 0 {
+		m, standardError := mean(d.errors)
+		r.add(Figure{Name: "point error, mean", Value: m, Unit: EyeDistances, Interval: &Interval{max(m-z95*standardError, 0), m + z95*standardError}})
+		r.add(Figure{Name: "point error, median", Value: median(d.errors), Unit: EyeDistances})
+	}
+	ratios := make([]float64, d.images)
+	for i := range ratios {
+		ratios[i] = d.times[i] / d.referenceTimes[i]
+	}
+	r.add(Figure{Name: "time an image, median", Value: median(d.times), Unit: Milliseconds})
+	r.add(Figure{Name: "the reference's, median", Value: median(d.referenceTimes), Unit: Milliseconds})
+	r.add(Figure{Name: "times the reference's, median", Value: median(ratios), Unit: Times})
+}

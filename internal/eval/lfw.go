@@ -1,0 +1,70 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"facestream/pkg/engine/models"
+)
+
+// FigureAccuracy is LFW's mean accuracy over its folds.
+const FigureAccuracy = "accuracy"
+
+// LFW is the verification protocol of Labeled Faces in the Wild (G. B. Huang et al., UMass TR 07-49, 2007, view 2) on faces
+// that are aligned already: for each fold the threshold is the one of the greatest accuracy on all the others.
+func LFW(ctx context.Context, o Options) (*Report, error) {
+	folds, err := readLFW(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	pairs := slices.Concat(folds...)
+	files := images(pairs)
+	v, err := o.embedAligned(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{
+		Evaluation: "lfw", What: fmt.Sprintf("verification of aligned faces, %d folds, the threshold of each from the others", len(folds)),
+		Pack: o.Subject.describe(models.RoleEmbedding),
+		Data: Data{Folder: lfwImages(o.Data), Images: len(files), People: people(files), Pairs: len(pairs)},
+	}
+	all := make([]Scores, len(folds))
+	for i, fold := range folds {
+		all[i] = v.scores(fold)
+	}
+	r.addFolds(all)
+	whole := v.scores(pairs)
+	for _, far := range []struct {
+		name string
+		rate float64
+	}{{"1e-2", 1e-2}, {"1e-3", 1e-3}} {
+		threshold := thresholdAt(whole.NonMates, far.rate)
+		r.addRateAt("TAR at FAR "+far.name, whole.TAR(threshold), threshold)
+	}
+	return r, nil
+}
+
+// addFolds adds the accuracy: each fold judged at the threshold that is best for all the others.
+func (r *Report) addFolds(folds []Scores) {
+	var right Rate
+	var accuracies, thresholds []float64
+	for i, tested := range folds {
+		var others Scores
+		for j, s := range folds {
+			if j != i {
+				others.Mates = append(others.Mates, s.Mates...)
+				others.NonMates = append(others.NonMates, s.NonMates...)
+			}
+		}
+		threshold := others.bestThreshold()
+		rate := tested.Accuracy(threshold)
+		right.Count, right.Of = right.Count+rate.Count, right.Of+rate.Of
+		accuracies, thresholds = append(accuracies, rate.Value()), append(thresholds, float64(threshold))
+	}
+	// Folds are of one size, so that the mean over them is the rate over all pairs.
+	threshold, _ := mean(thresholds)
+	_, standardError := mean(accuracies)
+	r.addRateAt(FigureAccuracy, right, float32(threshold))
+	r.add(Figure{Name: "standard error over the folds", Value: standardError, Unit: Share})
+}

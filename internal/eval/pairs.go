@@ -1,0 +1,105 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// Pairs verifies labelled pairs of photographs as they come, end to end: decoding, detection, choice of the face, alignment
+// and embedding as the operation compare does them by default, at the thresholds of the pack.
+func Pairs(ctx context.Context, o Options) (*Report, error) {
+	thresholds, err := o.Subject.thresholds()
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := readPairs(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	files := images(pairs)
+	r := &Report{
+		Evaluation: "pairs", What: "verification of photographs, from the file to the decision, as compare does it by default",
+		Pack: o.Subject.describe(models.RoleDetector, models.RoleEmbedding),
+		Data: Data{Folder: filepath.Join(o.Data, "faces", "pairs"), Images: len(files), Pairs: len(pairs)},
+	}
+	v, err := o.acquire(ctx, r, files)
+	if err != nil {
+		return nil, err
+	}
+	var compared []pair
+	for _, p := range pairs {
+		if v[p.first] != nil && v[p.second] != nil {
+			compared = append(compared, p)
+		}
+	}
+	s := v.scores(compared)
+	if len(s.Mates) == 0 || len(s.NonMates) == 0 {
+		return nil, dataError(fmt.Errorf("%d pairs of mates and %d of non-mates could be compared, and one of each is needed; %d images failed: %v",
+			len(s.Mates), len(s.NonMates), len(r.Failures), r.Failures))
+	}
+	r.addRate("failure to acquire, images", Rate{len(r.Failures), len(files)})
+	r.addRate("pairs not compared for it", Rate{len(pairs) - len(compared), len(pairs)})
+	for _, at := range []struct {
+		name      string
+		threshold float32
+	}{{"min", thresholds.Min}, {"med", thresholds.Med}, {"max", thresholds.Max}} {
+		accuracy := s.Accuracy(at.threshold)
+		accuracy.Of = len(pairs) // a pair that was not compared was not decided right
+		r.addRateAt("accuracy at "+at.name, accuracy, at.threshold)
+		r.addRateAt("FMR at "+at.name, s.FMR(at.threshold), at.threshold)
+		r.addRateAt("FNMR at "+at.name, s.FNMR(at.threshold), at.threshold)
+	}
+	eer, threshold := s.EER()
+	r.add(Figure{Name: "EER", Value: eer, Unit: Share, Threshold: &threshold})
+	return r, nil
+}
+
+// acquire embeds the face of each file that the operation compare would use. Files without one are failures of r and have no
+// vector.
+func (o Options) acquire(ctx context.Context, r *Report, files []string) (vectors, error) {
+	config := schema.DefaultConfig(schema.OpCompare)
+	params := engine.Params{
+		MinConfidence: max(config.MinConfidence(schema.OpCompare), o.Subject.pack.Models[models.RoleDetector].Thresholds["confidence"].Value),
+		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
+		Embed:         true,
+	}
+	found := make([][]float32, len(files))
+	why := make([]string, len(files))
+	err := o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
+		data, err := os.ReadFile(files[i])
+		if err != nil {
+			return dataError(err)
+		}
+		a, err := o.Subject.engine.Analyze(ctx, data, params)
+		switch reason := schema.ReasonOf(err); {
+		case reason == schema.ReasonRoleAbsent:
+			return err
+		case reason != "":
+			why[i] = string(reason) + ": " + schema.MessageOf(err)
+		case err != nil:
+			return fmt.Errorf("%s: %w", files[i], err)
+		case len(a.Faces) == 0:
+			why[i] = "no face was found"
+		default:
+			found[i] = a.Faces[0].Embedding.Vector
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	v := vectors{}
+	for i, file := range files {
+		v[file] = found[i]
+		if found[i] == nil {
+			r.fail(filepath.Base(file), "%s", why[i])
+		}
+	}
+	return v, nil
+}

@@ -1,0 +1,199 @@
+package eval
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// Report is what an evaluation found.
+type Report struct {
+	Evaluation string `json:"evaluation"` // the sub-command: "lfw"
+	What       string `json:"what"`       // the protocol in a line
+	Pack       Pack   `json:"pack"`
+	// Reference is the pack whose answers were taken for the truth, in evaluations that have no labels.
+	Reference *Pack    `json:"reference,omitempty"`
+	Data      Data     `json:"data"`
+	Figures   []Figure `json:"figures"`
+	// Failures are the images that count against the pack, by name.
+	Failures []Failure `json:"failures,omitempty"`
+	// Thresholds are what a manifest would say, where the evaluation measures that.
+	Thresholds []MeasuredThreshold `json:"thresholds,omitempty"`
+}
+
+// Pack says which networks ran.
+type Pack struct {
+	Name    string  `json:"name"`
+	Version string  `json:"version"`
+	Models  []Model `json:"models"`
+}
+
+// Model is a network and the thresholds that its manifest names.
+type Model struct {
+	Role       models.Role        `json:"role"`
+	ID         schema.ModelID     `json:"id"`
+	Thresholds map[string]float32 `json:"thresholds"`
+}
+
+// Data says on what was measured.
+type Data struct {
+	Folder string `json:"folder"`
+	Images int    `json:"images"`
+	People int    `json:"people,omitempty"`
+	Pairs  int    `json:"pairs,omitempty"`
+}
+
+// Unit says how a figure is counted.
+type Unit string
+
+// The units.
+const (
+	Share        Unit = "share" // 0..1, printed as a percentage
+	PerImage     Unit = "per image"
+	EyeDistances Unit = "inter-eye distances" // printed as a percentage
+	Milliseconds Unit = "ms"
+	Times        Unit = "times"
+)
+
+// Figure is one number that was measured.
+type Figure struct {
+	Name     string    `json:"name"`
+	Value    float64   `json:"value"`
+	Unit     Unit      `json:"unit"`
+	Interval *Interval `json:"interval_95,omitempty"`
+	// Count of Of is what the value was counted from; Of is 0 where it is no count.
+	Count int `json:"count,omitempty"`
+	Of    int `json:"of,omitempty"`
+	// Threshold is the cosine at which it was measured, where there is one.
+	Threshold *float32 `json:"threshold,omitempty"`
+}
+
+// Failure is an image, or another item by name, that the pack failed on.
+type Failure struct {
+	Item string `json:"item"`
+	Why  string `json:"why"`
+}
+
+// Figure is the figure of that name; there is none where its Name is empty.
+func (r *Report) Figure(name string) Figure {
+	for _, f := range r.Figures {
+		if f.Name == name {
+			return f
+		}
+	}
+	return Figure{}
+}
+
+func (r *Report) add(f Figure) { r.Figures = append(r.Figures, f) }
+
+func (r *Report) addRate(name string, rate Rate) {
+	interval := rate.Interval()
+	r.add(Figure{Name: name, Value: rate.Value(), Unit: Share, Interval: &interval, Count: rate.Count, Of: rate.Of})
+}
+
+func (r *Report) addRateAt(name string, rate Rate, threshold float32) {
+	r.addRate(name, rate)
+	r.Figures[len(r.Figures)-1].Threshold = &threshold
+}
+
+func (r *Report) fail(item, format string, args ...any) {
+	r.Failures = append(r.Failures, Failure{item, fmt.Sprintf(format, args...)})
+}
+
+// WriteJSON writes the report as one indented JSON document.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// WriteTable writes the report for people.
+func (r *Report) WriteTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s: %s\n\n", r.Evaluation, r.What)
+	r.Pack.write(t, "pack")
+	if r.Reference != nil {
+		r.Reference.write(t, "reference")
+	}
+	fmt.Fprintf(t, "data\t%s: %s\n", r.Data.Folder, r.Data.counts())
+	t.Flush()
+
+	fmt.Fprintln(t, "\nFIGURE\tVALUE\t95 % INTERVAL\tCOUNT\tTHRESHOLD")
+	for _, f := range r.Figures {
+		interval, count, threshold := "-", "-", "-"
+		if f.Interval != nil {
+			interval = f.Unit.format(f.Interval.Low) + " … " + f.Unit.format(f.Interval.High)
+		}
+		if f.Of > 0 {
+			count = fmt.Sprintf("%d of %d", f.Count, f.Of)
+		}
+		if f.Threshold != nil {
+			threshold = fmt.Sprintf("%.3f", *f.Threshold)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", f.Name, f.Unit.format(f.Value), interval, count, threshold)
+	}
+	t.Flush()
+
+	if len(r.Failures) > 0 {
+		fmt.Fprintln(t, "\nFAILED ON\tWHY")
+		for _, f := range r.Failures {
+			fmt.Fprintf(t, "%s\t%s\n", f.Item, f.Why)
+		}
+	}
+	if len(r.Thresholds) > 0 {
+		fmt.Fprintln(t, "\nThe thresholds as pack.yaml has them under models.embedding:\n\n    thresholds:")
+		for _, m := range r.Thresholds {
+			fmt.Fprintf(t, "      %s:\n        value: %v\n        evaluation: %q\n        source: %q\n", m.Name, m.Value, m.Evaluation, m.Source)
+		}
+	}
+	return t.Flush()
+}
+
+func (p Pack) write(w io.Writer, as string) {
+	fmt.Fprintf(w, "%s\t%s, version %s\n", as, p.Name, p.Version)
+	for _, m := range p.Models {
+		var thresholds []string
+		for _, name := range thresholdNames {
+			if v, ok := m.Thresholds[name]; ok {
+				thresholds = append(thresholds, fmt.Sprintf("%s %v", name, v))
+			}
+		}
+		fmt.Fprintf(w, "  %s\t%s  %s\n", m.Role, m.ID, strings.Join(thresholds, ", "))
+	}
+}
+
+// thresholdNames are those that a report shows, in its order.
+var thresholdNames = []string{"confidence", "nms", "min", "med", "max"}
+
+func (d Data) counts() string {
+	counts := []string{fmt.Sprintf("%d images", d.Images)}
+	if d.People > 0 {
+		counts = append(counts, fmt.Sprintf("%d people", d.People))
+	}
+	if d.Pairs > 0 {
+		counts = append(counts, fmt.Sprintf("%d pairs", d.Pairs))
+	}
+	return strings.Join(counts, ", ")
+}
+
+func (u Unit) format(v float64) string {
+	switch u {
+	case Share:
+		if v > 0 && v < 1e-3 { // rates such as one in a hundred thousand
+			return fmt.Sprintf("%.4f %%", 100*v)
+		}
+		return fmt.Sprintf("%.2f %%", 100*v)
+	case EyeDistances:
+		return fmt.Sprintf("%.2f %%", 100*v)
+	case Milliseconds:
+		return fmt.Sprintf("%.2f ms", v)
+	case Times:
+		return fmt.Sprintf("%.2f×", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}

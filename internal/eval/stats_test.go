@@ -1,0 +1,257 @@
+package eval
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"facestream/pkg/engine/face"
+	"facestream/pkg/schema"
+)
+
+var close4 = cmpopts.EquateApprox(0, 1e-4)
+
+func TestRateInterval(t *testing.T) {
+	for _, test := range []struct {
+		rate Rate
+		want Interval
+	}{
+		{Rate{0, 10}, Interval{0, 0.2775}}, // z² / (n + z²)
+		{Rate{5, 10}, Interval{0.2366, 0.7634}},
+		{Rate{10, 10}, Interval{0.7225, 1}},
+		{Rate{1, 1000}, Interval{0.00018, 0.00564}},
+	} {
+		if diff := cmp.Diff(test.want, test.rate.Interval(), close4); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", test.rate, diff)
+		}
+	}
+}
+
+func TestPerUnit(t *testing.T) {
+	for _, test := range []struct {
+		events, units int
+		want          float64
+		interval      Interval
+	}{
+		{0, 10, 0, Interval{0, 0.3841}}, // z² / n
+		{4, 2, 2, Interval{0.7778, 5.1430}},
+	} {
+		value, interval := perUnit(test.events, test.units)
+		if diff := cmp.Diff(test.interval, interval, close4); value != test.want || diff != "" {
+			t.Errorf("%d events in %d units: %v, want %v; interval (-want +got):\n%s", test.events, test.units, value, test.want, diff)
+		}
+	}
+}
+
+func TestMeanAndMedian(t *testing.T) {
+	for _, test := range []struct {
+		values                      []float64
+		mean, standardError, median float64
+	}{
+		{[]float64{7}, 7, 0, 7},
+		{[]float64{4, 1, 3, 2}, 2.5, 0.6455, 2.5}, // deviation √(5/3), over √4
+		{[]float64{9, 1, 2}, 4, 2.5166, 2},
+	} {
+		m, e := mean(test.values)
+		if got := []float64{m, e, median(test.values)}; !cmp.Equal([]float64{test.mean, test.standardError, test.median}, got, close4) {
+			t.Errorf("%v: mean, standard error, median %v; want %v, %v, %v", test.values, got, test.mean, test.standardError, test.median)
+		}
+	}
+}
+
+func TestThresholdAt(t *testing.T) {
+	above := func(x float32) float32 { return math.Nextafter32(x, 2) }
+	tenths := []float32{0.5, 0.1, 0.9, 0.3, 0.7, 0.2, 1, 0.4, 0.8, 0.6}
+	for _, test := range []struct {
+		name   string
+		scores []float32
+		share  float64
+		want   float32
+		reach  int
+	}{
+		{"none may", tenths, 0, above(1), 0},
+		{"a share of less than one", tenths, 0.09, above(1), 0},
+		{"one in ten", tenths, 0.1, above(0.9), 1},
+		{"0.3 × 10 is below 3 in floating point", tenths, 0.3, above(0.7), 3},
+		{"all may", tenths, 1, 0.1, 10},
+		{"equals come together or not at all", []float32{0.5, 0.5, 0.2, 0.5}, 0.25, above(0.5), 0},
+	} {
+		got := thresholdAt(test.scores, test.share)
+		if got != test.want || accepted(test.scores, got) != test.reach {
+			t.Errorf("%s: %v, reached by %d; want %v, reached by %d", test.name, got, accepted(test.scores, got), test.want, test.reach)
+		}
+	}
+}
+
+func TestScores(t *testing.T) {
+	s := Scores{Mates: []float32{0.9, 0.8, 0.4, 0.4}, NonMates: []float32{0.1, 0.3, 0.5, 0.2, 0}}
+	for _, test := range []struct {
+		threshold                float32
+		fmr, fnmr, tar, accuracy Rate
+	}{
+		{-1, Rate{5, 5}, Rate{0, 4}, Rate{4, 4}, Rate{4, 9}},
+		{0.4, Rate{1, 5}, Rate{0, 4}, Rate{4, 4}, Rate{8, 9}}, // at the threshold is accepted
+		{0.45, Rate{1, 5}, Rate{2, 4}, Rate{2, 4}, Rate{6, 9}},
+		{0.6, Rate{0, 5}, Rate{2, 4}, Rate{2, 4}, Rate{7, 9}},
+		{1, Rate{0, 5}, Rate{4, 4}, Rate{0, 4}, Rate{5, 9}},
+	} {
+		got := []Rate{s.FMR(test.threshold), s.FNMR(test.threshold), s.TAR(test.threshold), s.Accuracy(test.threshold)}
+		if diff := cmp.Diff([]Rate{test.fmr, test.fnmr, test.tar, test.accuracy}, got); diff != "" {
+			t.Errorf("%v: FMR, FNMR, TAR, accuracy (-want +got):\n%s", test.threshold, diff)
+		}
+	}
+}
+
+func TestEER(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		scores    Scores
+		rate      float64
+		threshold float32
+	}{
+		{"separable", Scores{[]float32{0.8, 0.9}, []float32{0.1, 0.2}}, 0, 0.8},
+		{"one of three on each side", Scores{[]float32{0.9, 0.8, 0.4}, []float32{0.1, 0.5, 0.3}}, 1. / 3, 0.5},
+		{"between two steps", Scores{[]float32{0.9, 0.8, 0.4, 0.4}, []float32{0, 0.1, 0.2, 0.3, 0.5}}, 0.1, 0.4}, // FMR 1/5, FNMR 0
+		{"the wrong way round", Scores{[]float32{0.1}, []float32{0.9}}, 1, 0.9},
+	} {
+		if rate, threshold := test.scores.EER(); math.Abs(rate-test.rate) > 1e-9 || threshold != test.threshold {
+			t.Errorf("%s: %v at %v, want %v at %v", test.name, rate, threshold, test.rate, test.threshold)
+		}
+	}
+}
+
+func TestBestThreshold(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		scores Scores
+		want   float32
+	}{
+		{"the highest of those between", Scores{[]float32{0.812, 0.9}, []float32{0.1, 0.2}}, 0.81},
+		{"rejects all rather than err more", Scores{[]float32{0.012}, []float32{0.9, 0.8}}, 1},
+		{"lets one in for two", Scores{[]float32{0.512, 0.522}, []float32{0.6, 0.2}}, 0.51},
+	} {
+		if got := test.scores.bestThreshold(); math.Abs(float64(got-test.want)) > 1e-6 {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// The threshold of each fold comes from the others: 0.7 is best for the second fold, and puts a mate of the first on the
+// wrong side, and the other way round 0.3 a non-mate of the second.
+func TestFoldsDoNotSeeTheirOwnThreshold(t *testing.T) {
+	r := &Report{}
+	r.addFolds([]Scores{
+		{Mates: []float32{0.302, 0.9}, NonMates: []float32{0.1, 0.1}},
+		{Mates: []float32{0.702, 0.9}, NonMates: []float32{0.1, 0.4}},
+	})
+	accuracy := r.Figure(FigureAccuracy)
+	if accuracy.Count != 6 || accuracy.Of != 8 || accuracy.Value != 0.75 || math.Abs(float64(*accuracy.Threshold)-0.5) > 1e-6 {
+		t.Errorf("%+v at %v; want 6 of 8 at the mean of 0.7 and 0.3", accuracy, *accuracy.Threshold)
+	}
+	if e := r.Figure("standard error over the folds"); e.Value != 0 {
+		t.Errorf("both folds have 3 of 4 right, and the standard error is %v", e.Value)
+	}
+}
+
+func TestSearches(t *testing.T) {
+	gallery := [][]float32{{1, 0}, {0, 1}, {-1, 0}}
+	mates := search(gallery, [][]float32{{0.8, 0.6}, {0.6, 0.8}, {0, 1}}) // the third is taken for the second
+	if diff := cmp.Diff([]hit{{0, 0.8}, {1, 0.8}, {1, 1}}, mates, cmp.AllowUnexported(hit{})); diff != "" {
+		t.Fatalf("search (-want +got):\n%s", diff)
+	}
+	var strangers []hit
+	for i := range 200 {
+		strangers = append(strangers, hit{0, float32(i) / 400})
+	}
+	strangers = append(strangers, hit{2, 0.79}, hit{2, 0.85}) // the latter alone may pass at FPIR 0.01 with one other
+	r := &Report{}
+	r.addSearches(mates, strangers, schema.Thresholds{Min: 0.1, Med: 0.7, Max: 0.9})
+	for name, want := range map[string]Rate{
+		"rank-1 rate, no threshold": {2, 3},
+		"FNIR at FPIR 0.01":         {1, 3}, // both strangers pass, and so do both mates
+		"FNIR at FPIR 0.003":        {3, 3}, // none of 202 may pass, 0.85 is above all mates
+		"FNIR at max, the default":  {3, 3},
+		"FPIR at max, the default":  {0, 202},
+		"FNIR at med":               {1, 3},
+		"FPIR at med":               {2, 202},
+	} {
+		if f := r.Figure(name); (Rate{f.Count, f.Of}) != want {
+			t.Errorf("%s: %d of %d, want %d of %d", name, f.Count, f.Of, want.Count, want.Of)
+		}
+	}
+}
+
+func TestRoundUp(t *testing.T) {
+	for x, want := range map[float32]float32{0.2421: 0.243, 0.24299999: 0.243, 0.5: 0.5, -0.0005: 0} {
+		if got := roundUp(x); got != want {
+			t.Errorf("%v: %v, want %v", x, got, want)
+		}
+	}
+}
+
+func TestFirstOfEach(t *testing.T) {
+	got := firstOfEach([]string{"d/A/A_0001.jpg", "d/A/A_0002.jpg", "d/AB/AB_0003.jpg", "d/C/C_0002.jpg", "d/C/C_0004.jpg"})
+	if diff := cmp.Diff([]string{"d/A/A_0001.jpg", "d/AB/AB_0003.jpg", "d/C/C_0002.jpg"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := crossScores([][]float32{{1, 0}, {0, 1}, {0.6, 0.8}}); !cmp.Equal([]float32{0, 0.6, 0.8}, got) {
+		t.Errorf("the scores of everybody with everybody: %v", got)
+	}
+}
+
+// at is a face with the box (x, y) to (x+side, y+side) and eyes 10 apart.
+func at(x, y, side float32) face.Face {
+	f := face.Face{Box: schema.BoxF{TopLeft: schema.PointF{X: x, Y: y}, BottomRight: schema.PointF{X: x + side, Y: y + side}}}
+	f.Points = [5]schema.PointF{{X: x, Y: y}, {X: x + 10, Y: y}, {X: x + 5, Y: y + 5}, {X: x, Y: y + 9}, {X: x + 10, Y: y + 9}}
+	return f
+}
+
+func TestMatch(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		found, truth []face.Face
+		want         []int
+	}{
+		{"nothing anywhere", nil, nil, []int{}},
+		{"a miss", nil, []face.Face{at(0, 0, 20)}, []int{}},
+		{"a false face", []face.Face{at(0, 0, 20)}, nil, []int{-1}},
+		{"IoU 1/3 is too little", []face.Face{at(0, 0, 20)}, []face.Face{at(10, 0, 20)}, []int{-1}},
+		{"IoU 0.6 is enough", []face.Face{at(0, 0, 20)}, []face.Face{at(5, 0, 20)}, []int{0}},
+		{"the better overlap", []face.Face{at(0, 0, 20)}, []face.Face{at(5, 0, 20), at(1, 0, 20)}, []int{1}},
+		{"one face once", []face.Face{at(0, 0, 20), at(1, 0, 20)}, []face.Face{at(0, 0, 20)}, []int{0, -1}},
+	} {
+		if diff := cmp.Diff(test.want, match(test.found, test.truth)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func TestDetections(t *testing.T) {
+	var d detections
+	moved := at(0, 0, 20)
+	moved.Points[0].X += 3 // one point of five, by 3 of 10 pixels
+	moved.Points[0].Y += 4 // by 5 in all: half the inter-eye distance
+	missed, wrong := d.add([]face.Face{moved, at(100, 100, 20)}, []face.Face{at(0, 0, 20), at(200, 0, 20)})
+	if missed != 1 || wrong != 1 {
+		t.Errorf("%d missed and %d false, want one of each", missed, wrong)
+	}
+	d.add(nil, nil)
+	d.times, d.referenceTimes = []float64{2, 3}, []float64{1, 2}
+	r := &Report{}
+	d.report(r)
+	for name, want := range map[string]float64{
+		"recall": 0.5, "false faces": 0.5, "point error, mean": 0.1, "point error, median": 0.1,
+		"time an image, median": 2.5, "the reference's, median": 1.5, "times the reference's, median": 1.75,
+	} {
+		if f := r.Figure(name); f.Name != name || math.Abs(f.Value-want) > 1e-9 {
+			t.Errorf("%s: %+v, want %v", name, f, want)
+		}
+	}
+	flat := at(0, 0, 20)
+	flat.Points[1] = flat.Points[0]
+	if _, ok := pointError(at(0, 0, 20), flat); ok {
+		t.Error("a point error in inter-eye distances of eyes that coincide")
+	}
+}

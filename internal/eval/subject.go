@@ -1,0 +1,159 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// Options are what every evaluation takes.
+type Options struct {
+	// Subject is the pack that is measured.
+	Subject *Subject
+	// Data is the folder of evaluation data, as docs/evaluation.md describes it.
+	Data string
+	// Progress is told how many of total steps are done, never by two goroutines at once. nil: nobody wants to know.
+	Progress func(step string, done, total int)
+}
+
+// Subject is a pack with its networks loaded.
+type Subject struct {
+	pack   *models.Pack
+	engine *engine.Engine
+}
+
+// Open loads the pack that name names (models.Locate) with the ONNX Runtime library at that path; "" searches for it.
+func Open(ctx context.Context, name, library string) (*Subject, error) {
+	pack, err := models.Locate(name)
+	if err != nil {
+		return nil, err
+	}
+	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: library})
+	if err != nil {
+		return nil, err
+	}
+	return &Subject{pack, e}, nil
+}
+
+// Close unloads the networks.
+func (s *Subject) Close() error { return s.engine.Close() }
+
+// describe is s for a report, with the networks of these roles.
+func (s *Subject) describe(roles ...models.Role) Pack {
+	p := Pack{Name: s.pack.Name, Version: s.pack.Version}
+	for _, role := range roles {
+		m, ok := s.pack.Models[role]
+		if !ok {
+			continue
+		}
+		thresholds := map[string]float32{}
+		for name, t := range m.Thresholds {
+			thresholds[name] = t.Value
+		}
+		p.Models = append(p.Models, Model{role, m.ID(), thresholds})
+	}
+	return p
+}
+
+// thresholds are the manifest's cosines, all three or an error.
+func (s *Subject) thresholds() (schema.Thresholds, error) {
+	t := s.engine.Thresholds()
+	for _, name := range []string{"min", "med", "max"} {
+		if _, ok := t[name]; !ok {
+			return schema.Thresholds{}, fmt.Errorf("the manifest of the pack %q has no embedding threshold %q (it has %v); `facestream eval thresholds` measures them",
+				s.pack.Name, name, slices.Sorted(maps.Keys(t)))
+		}
+	}
+	return schema.Thresholds{Min: t["min"].Value, Med: t["med"].Value, Max: t["max"].Value}, nil
+}
+
+// forEach calls f for each index below n, on all cores, and reports the progress of step. The first error ends it.
+func (o Options) forEach(ctx context.Context, step string, n int, f func(ctx context.Context, i int) error) error {
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	done := 0
+	for i := range n {
+		if inner.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			if err := f(inner, i); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if o.Progress != nil {
+				o.Progress(step, done, n)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// vectors are the embeddings, of unit length, of images by their path.
+type vectors map[string][]float32
+
+func (v vectors) cosine(p pair) float32 { return schema.Cosine(v[p.first], v[p.second]) }
+
+// scores are the similarities of the pairs.
+func (v vectors) scores(pairs []pair) (s Scores) {
+	for _, p := range pairs {
+		if p.mates {
+			s.Mates = append(s.Mates, v.cosine(p))
+		} else {
+			s.NonMates = append(s.NonMates, v.cosine(p))
+		}
+	}
+	return s
+}
+
+// embedAligned embeds each file, which shows one aligned face.
+func (o Options) embedAligned(ctx context.Context, files []string) (vectors, error) {
+	all := make([][]float32, len(files))
+	err := o.forEach(ctx, "embedding", len(files), func(ctx context.Context, i int) error {
+		data, err := os.ReadFile(files[i])
+		if err != nil {
+			return dataError(err)
+		}
+		img, err := o.Subject.engine.Decode(ctx, data)
+		if err != nil {
+			return dataError(fmt.Errorf("%s: %w", files[i], err))
+		}
+		if img.Width != face.AlignedSide || img.Height != face.AlignedSide {
+			return dataError(fmt.Errorf("%s has %d×%d pixels, and the protocol takes faces that are aligned at %d×%d",
+				files[i], img.Width, img.Height, face.AlignedSide, face.AlignedSide))
+		}
+		embeddings, err := o.Subject.engine.Embed(ctx, []*imaging.Image{img})
+		if err != nil {
+			return fmt.Errorf("%s: %w", files[i], err)
+		}
+		all[i] = embeddings[0].Vector
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	v := vectors{}
+	for i, file := range files {
+		v[file] = all[i]
+	}
+	return v, nil
+}

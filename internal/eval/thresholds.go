@@ -1,0 +1,109 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// MeasuredThreshold is a threshold as a manifest has it.
+type MeasuredThreshold struct {
+	Name       string  `json:"name"`
+	Value      float32 `json:"value"` // cosine, rounded up to three decimals
+	Evaluation string  `json:"evaluation"`
+	Source     string  `json:"source"`
+	// InManifest is what the pack's manifest says; 0 where it says nothing.
+	InManifest float32 `json:"in_manifest"`
+}
+
+// Thresholds measures the thresholds of a pack's embedding network on LFW's aligned faces: min at FAR 1e-2 and med at 1e-3 of
+// the pairs' non-mates, max at 1e-4 of all pairs that one image each of the people of LFW's pairs make with one another. The
+// last has more strangers, and harder ones, than the pairs: it is for searches.
+func Thresholds(ctx context.Context, o Options) (*Report, error) {
+	folds, err := readLFW(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	pairs := slices.Concat(folds...)
+	files := images(pairs)
+	v, err := o.embedAligned(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	s := v.scores(pairs)
+	ones := firstOfEach(files)
+	strangers := crossScores(v.of(ones))
+	r := &Report{
+		Evaluation: "thresholds", What: "the cosines that a manifest needs, by the share of people who are taken for somebody else",
+		Pack: o.Subject.describe(models.RoleEmbedding),
+		Data: Data{Folder: lfwImages(o.Data), Images: len(files), People: len(ones), Pairs: len(pairs)},
+	}
+	manifest := o.Subject.engine.Thresholds()
+	onPairs := fmt.Sprintf("LFW pairs, %d mates and %d non-mates", len(s.Mates), len(s.NonMates))
+	onAll := fmt.Sprintf("LFW, one image of each of the %d people of the pairs against one another, %d non-mates, and the %d mates of the pairs",
+		len(ones), len(strangers), len(s.Mates))
+	for _, t := range []struct {
+		name, data, far string
+		nonMates        []float32
+		rate            float64
+	}{
+		{"min", onPairs, "1e-2", s.NonMates, 1e-2},
+		{"med", onPairs, "1e-3", s.NonMates, 1e-3},
+		{"max", onAll, "1e-4", strangers, 1e-4},
+	} {
+		threshold := roundUp(thresholdAt(t.nonMates, t.rate))
+		tar := s.TAR(threshold)
+		r.Thresholds = append(r.Thresholds, MeasuredThreshold{
+			Name: t.name, Value: threshold,
+			Evaluation: fmt.Sprintf("%s: TAR %.2f %% at FAR %s", t.data, 100*tar.Value(), t.far),
+			Source:     "facestream eval thresholds --models " + o.Subject.pack.Name,
+			InManifest: manifest[t.name].Value,
+		})
+		r.addRateAt(t.name+": TAR", tar, threshold)
+		r.addRateAt(t.name+": FAR, non-mates of the pairs", s.FMR(threshold), threshold)
+		// No interval: these comparisons share their people and are far from independent.
+		all := Rate{accepted(strangers, threshold), len(strangers)}
+		r.add(Figure{Name: t.name + ": FAR, everybody with everybody", Value: all.Value(), Unit: Share, Count: all.Count, Of: all.Of, Threshold: &threshold})
+	}
+	return r, nil
+}
+
+// Differences says which measured thresholds the manifest has otherwise.
+func (r *Report) Differences() (differences []string) {
+	for _, t := range r.Thresholds {
+		if t.Value != t.InManifest {
+			differences = append(differences, fmt.Sprintf("%s is %v in the manifest and %v as measured", t.Name, t.InManifest, t.Value))
+		}
+	}
+	return differences
+}
+
+// roundUp rounds to three decimals, never down, so that the error rate is kept to.
+func roundUp(x float32) float32 { return float32(math.Ceil(float64(x)*1000) / 1000) }
+
+// firstOfEach is the first image of each person, of files in LFW's layout that are sorted.
+func firstOfEach(files []string) []string {
+	var first []string
+	for i, file := range files {
+		if i == 0 || filepath.Dir(files[i-1]) != filepath.Dir(file) {
+			first = append(first, file)
+		}
+	}
+	return first
+}
+
+// crossScores are the similarities of every two of the vectors.
+func crossScores(all [][]float32) []float32 {
+	scores := make([]float32, 0, len(all)*(len(all)-1)/2)
+	for i, a := range all {
+		for _, b := range all[:i] {
+			scores = append(scores, schema.Cosine(a, b))
+		}
+	}
+	return scores
+}
