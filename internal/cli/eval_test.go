@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"facestream/internal/config"
+	"facestream/internal/eval"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
+)
+
+// runEval runs `facestream eval` with args on the services' pack, and reads what it printed as JSON where args ask for it.
+func runEval(t *testing.T, args ...string) (report eval.Report, stdout string, err error) {
+	t.Helper()
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	if _, err := models.Locate(pack); err != nil {
+		t.Skipf("SKIPPED, nothing was evaluated: no model pack: %v", err)
+	}
+	if _, _, err := onnx.FindLibrary(t.Context()); err != nil {
+		t.Skipf("SKIPPED, nothing was evaluated: %v", err)
+	}
+	c := root()
+	c.SilenceUsage, c.SilenceErrors = true, true
+	var out, errs bytes.Buffer
+	c.SetOut(&out)
+	c.SetErr(&errs)
+	c.SetArgs(append([]string{"eval"}, args...))
+	err = c.ExecuteContext(t.Context())
+	if args[len(args)-1] == "--json" {
+		if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out.String())
+		}
+	}
+	return report, out.String(), err
+}
+
+// fewData is a folder in the layout of docs/evaluation.md with links to some of the evaluation data: 12 people of LFW, 8 of
+// them with several images, a group and a couple, and four pairs of photographs, one of them with an image without a face.
+func fewData(t *testing.T) string {
+	t.Helper()
+	data, err := filepath.Abs(filepath.Join("..", "..", eval.DefaultData()))
+	if env := os.Getenv(eval.EnvData); env != "" {
+		data, err = filepath.Abs(env)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(data); err != nil {
+		t.Skipf("SKIPPED, nothing was evaluated: no evaluation data: %v; set %s", err, eval.EnvData)
+	}
+	dir := t.TempDir()
+	link := func(name string) {
+		t.Helper()
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(data, filepath.FromSlash(name)), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(name string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mates, strangers := fewPeople(t, filepath.Join(data, "lfw", "data"))
+	pairs := "2 4\n"
+	for i, p := range mates {
+		link("lfw/data/" + p.name)
+		pairs += fmt.Sprintf("%s\t%d\t%d\n", p.name, p.numbers[0], p.numbers[1])
+		if i%4 == 3 {
+			for _, p := range mates[i-3 : i+1] {
+				other := mates[(i+4)%8]
+				pairs += fmt.Sprintf("%s\t%d\t%s\t%d\n", p.name, p.numbers[0], other.name, other.numbers[0])
+			}
+		}
+	}
+	for _, p := range strangers {
+		link("lfw/data/" + p.name)
+	}
+	write("lfw/pairs.txt", []byte(pairs))
+
+	link("faces/couple.jpg")
+	for _, name := range []string{"img20.jpg", "img21.jpg", "img16.jpg", "img17.jpg"} {
+		link("faces/pairs/" + name)
+	}
+	var grey bytes.Buffer
+	if err := png.Encode(&grey, image.NewGray(image.Rect(0, 0, 200, 200))); err != nil {
+		t.Fatal(err)
+	}
+	write("faces/pairs/grey.png", grey.Bytes())
+	write("faces/pairs/pairs.csv", []byte("file_x,file_y,Decision\nimg20.jpg,img21.jpg,Yes\nimg16.jpg,img17.jpg,Yes\nimg20.jpg,img16.jpg,No\nimg20.jpg,grey.png,Yes\n"))
+	return dir
+}
+
+type fewPerson struct {
+	name    string
+	numbers []int
+}
+
+// fewPeople are the first 8 people with several images, and the first 4 with one.
+func fewPeople(t *testing.T, lfw string) (mates, strangers []fewPerson) {
+	t.Helper()
+	folders, err := os.ReadDir(lfw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		files, err := os.ReadDir(filepath.Join(lfw, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := fewPerson{name: f.Name()}
+		for _, file := range files {
+			var n int
+			if _, err := fmt.Sscanf(strings.TrimPrefix(file.Name(), f.Name()), "_%d.jpg", &n); err != nil {
+				t.Fatalf("%s: %v", file.Name(), err)
+			}
+			p.numbers = append(p.numbers, n)
+		}
+		if len(files) > 1 && len(mates) < 8 {
+			mates = append(mates, p)
+		} else if len(files) == 1 && len(strangers) < 4 {
+			strangers = append(strangers, p)
+		}
+	}
+	if len(mates) < 8 || len(strangers) < 4 {
+		t.Fatalf("%s has too few people", lfw)
+	}
+	return mates, strangers
+}
+
+// wantFigures checks figures by name: the count they come from, and a range for the value.
+func wantFigures(t *testing.T, r eval.Report, want map[string][2]float64, of map[string]int) {
+	t.Helper()
+	for name, limits := range want {
+		if f := r.Figure(name); f.Name != name || !(f.Value >= limits[0] && f.Value <= limits[1]) {
+			t.Errorf("%s %s: %+v, want %v", r.Evaluation, name, f, limits)
+		}
+	}
+	for name, n := range of {
+		if f := r.Figure(name); f.Of != n {
+			t.Errorf("%s %s is of %d, want %d", r.Evaluation, name, f.Of, n)
+		}
+	}
+	if r.Pack.Name == "" || len(r.Pack.Models) == 0 || r.Pack.Models[0].ID == "" || len(r.Pack.Models[0].Thresholds) == 0 {
+		t.Errorf("%s does not say which networks and thresholds: %+v", r.Evaluation, r.Pack)
+	}
+}
+
+func TestEvalLFW(t *testing.T) {
+	data := fewData(t)
+	r, _, err := runEval(t, "lfw", "--data", data, "--min-accuracy", "0.5", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"accuracy": {0.75, 1}, "TAR at FAR 1e-2": {0.5, 1}},
+		map[string]int{"accuracy": 16, "TAR at FAR 1e-3": 8})
+	if r.Data.People != 8 || r.Data.Pairs != 16 || r.Data.Images != 16 {
+		t.Errorf("data: %+v; want 16 pairs of 16 images of 8 people", r.Data)
+	}
+
+	_, table, err := runEval(t, "lfw", "--data", data, "--min-accuracy", "1.01")
+	wantCode(t, err, exitOutcome)
+	for _, part := range []string{"accuracy", "95 % INTERVAL", string(r.Pack.Models[0].ID), "of 16", "16 images"} {
+		if !strings.Contains(table, part) {
+			t.Errorf("the table has no %q:\n%s", part, table)
+		}
+	}
+
+	if err := os.Remove(filepath.Join(data, "lfw", "pairs.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := runEval(t, "lfw", "--data", data); err == nil || !strings.Contains(err.Error(), eval.EnvData) {
+		t.Errorf("without pairs.txt: %v; want an error that names %s", err, eval.EnvData)
+	}
+}
+
+func TestEvalPairs(t *testing.T) {
+	r, _, err := runEval(t, "pairs", "--data", fewData(t), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"accuracy at med": {0.5, 0.75}, "failure to acquire, images": {0.2, 0.2}, "pairs not compared for it": {0.25, 0.25}},
+		map[string]int{"accuracy at min": 4, "FMR at med": 1, "FNMR at max": 2})
+	if len(r.Failures) != 1 || r.Failures[0].Item != "grey.png" || r.Failures[0].Why == "" {
+		t.Errorf("failures: %+v; want grey.png with the reason", r.Failures)
+	}
+}
+
+func TestEvalIdentify(t *testing.T) {
+	r, _, err := runEval(t, "identify", "--data", fewData(t), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"rank-1 rate, no threshold": {0.75, 1}},
+		map[string]int{"FNIR at FPIR 0.01": 8, "FNIR at FPIR 0.003": 8, "FNIR at max, the default": 8, "FPIR at max, the default": 4})
+}
+
+func TestEvalThresholds(t *testing.T) {
+	data := fewData(t)
+	_, table, err := runEval(t, "thresholds", "--data", data, "--check")
+	wantCode(t, err, exitOutcome) // 16 pairs do not give what 6000 gave
+	_, block, found := strings.Cut(table, "under models.embedding:\n")
+	var manifest struct {
+		Thresholds map[string]struct {
+			Value              float32
+			Evaluation, Source string
+		}
+	}
+	if err := yaml.Unmarshal([]byte(block), &manifest); err != nil || !found || len(manifest.Thresholds) != 3 {
+		t.Fatalf("the thresholds for the manifest: %v\n%s", err, table)
+	}
+	for name, m := range manifest.Thresholds {
+		if !(m.Value > -1 && m.Value < 1) || !strings.Contains(m.Evaluation, "TAR") || !strings.Contains(m.Source, "facestream eval") {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// Against itself a detector misses nothing.
+func TestEvalDetect(t *testing.T) {
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	r, _, err := runEval(t, "detect", "--reference", pack, "--data", fewData(t), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"recall": {1, 1}, "false faces": {0, 0}, "point error, mean": {0, 0},
+		"time an image, median": {1e-3, math.Inf(1)}, "times the reference's, median": {0.1, 10}}, map[string]int{"false faces": 6})
+	if r.Reference == nil || r.Reference.Name != r.Pack.Name || r.Figure("recall").Of < 6 || len(r.Failures) > 0 {
+		t.Errorf("reference %+v, recall %+v, failures %v", r.Reference, r.Figure("recall"), r.Failures)
+	}
+}
