@@ -18,7 +18,7 @@ const minOverlap = 0.5
 
 // timedRuns is how often each image goes through each detector; the fastest run counts, because nothing makes one faster than
 // the work takes and everything else on the machine makes it slower.
-const timedRuns = 3
+const timedRuns = 5
 
 // Detect compares the pack's detector with that of a reference pack on photographs, both at the confidence of their manifest.
 // What the reference finds is taken for the truth, so that a face which it misses counts as false.

@@ -184,7 +184,7 @@ func (d Data) counts() string {
 func (u Unit) format(v float64) string {
 	switch u {
 	case Share:
-		if v > 0 && v < 1e-3 { // rates such as one in a hundred thousand
+		if v > 0 && v < 5e-4 { // as of FAR 1e-4
 			return fmt.Sprintf("%.4f %%", 100*v)
 		}
 		return fmt.Sprintf("%.2f %%", 100*v)
