@@ -123,7 +123,7 @@ type Route struct {
 
 // Worker is the service that runs the networks.
 type Worker struct {
-	Concurrency int    `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Images that the networks work on at once, one thread each; 0 means one per processor. Three times as many jobs are open, so that fetching and publishing go on meanwhile."`
+	Concurrency int    `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Images that the networks work on at once, one thread each; 0 means one per processor that the process may use. Three times as many jobs are open, so that fetching and publishing go on meanwhile."`
 	Models      string `yaml:"models" env:"MODELS" default:"open" check:"nonempty" doc:"Model pack: the name of one, or the folder of its pack.yaml."`
 	ORTLib      string `yaml:"ort_lib" env:"ORT_LIB" doc:"ONNX Runtime library; empty looks at the usual places of the system, then in the cache folder."`
 	MaxBytes    Bytes  `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Largest image file that is fetched."`
@@ -178,6 +178,6 @@ func (c *Config) Resolve() {
 		c.Indexer.Gallery.Dir = filepath.Join(c.DataDir, "gallery")
 	}
 	if c.Worker.Concurrency == 0 {
-		c.Worker.Concurrency = runtime.NumCPU()
+		c.Worker.Concurrency = runtime.GOMAXPROCS(0) // unlike NumCPU, it knows the limit of a container
 	}
 }
