@@ -59,7 +59,7 @@ func TestDefaultsAreUsable(t *testing.T) {
 		t.Error(d)
 	}
 	if got := []any{c.Kafka.Brokers[0], c.Kafka.SessionTimeout, c.Kafka.Retention.Results, c.Worker.MaxBytes, c.Worker.MaxPixels, string(c.S3.AccessKey), c.Indexer.Gallery.Dir, c.Worker.Concurrency}; !reflect.DeepEqual(got,
-		[]any{"127.0.0.1:9092", 6 * time.Second, 7 * 24 * time.Hour, Bytes(20_000_000), 50_000_000, "facestream", filepath.Join("data", "gallery"), runtime.NumCPU()}) {
+		[]any{"127.0.0.1:9092", 6 * time.Second, 7 * 24 * time.Hour, Bytes(20_000_000), 50_000_000, "facestream", filepath.Join("data", "gallery"), runtime.GOMAXPROCS(0)}) {
 		t.Error(got)
 	}
 }
@@ -350,17 +350,54 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// The settings that deployments/ offers are accepted.
+// One image is analysed per processor that the process may use, which in a container is less than the machine has.
+func TestConcurrencyFollowsTheLimit(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	if c, err := load(t, "", nil); err != nil || c.Worker.Concurrency != 1 {
+		t.Errorf("concurrency %d, error %v", c.Worker.Concurrency, err)
+	}
+}
+
+// The settings that deployments/ offers are accepted, each beside the secrets that its environment adds.
 func TestDeploymentSettings(t *testing.T) {
-	text, err := os.ReadFile("../../deployments/facestream.yaml")
+	const dir = "../../deployments/"
+	read := func(file string) []byte {
+		text, err := os.ReadFile(dir + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	var values struct{ Config yaml.Node }
+	if err := yaml.Unmarshal(read("helm/facestream/values.yaml"), &values); err != nil {
+		t.Fatal(err)
+	}
+	chart, err := yaml.Marshal(&values.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := load(t, string(text), []string{"FACESTREAM_KAFKA_SASL_PASSWORD=p", "FACESTREAM_S3_ACCESS_KEY=a", "FACESTREAM_S3_SECRET_KEY=s"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Kafka.ReplicationFactor != 3 || !c.Kafka.TLS.Enabled || !c.S3.Secure {
-		t.Errorf("%+v", c)
+	store := []string{"FACESTREAM_S3_ACCESS_KEY=a", "FACESTREAM_S3_SECRET_KEY=s"}
+	broker := append(store, "FACESTREAM_KAFKA_SASL_USERNAME=u", "FACESTREAM_KAFKA_SASL_PASSWORD=p")
+	for name, tt := range map[string]struct {
+		text    []byte
+		env     []string
+		cluster bool // three brokers, TLS everywhere
+	}{
+		"facestream.yaml":             {read("facestream.yaml"), broker, true},
+		"compose/facestream.yaml":     {read("compose/facestream.yaml"), store, false},
+		"helm/facestream/values.yaml": {chart, broker, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := load(t, string(tt.text), tt.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cluster := c.Kafka.ReplicationFactor == 3 && c.Kafka.TLS.Enabled && c.S3.Secure; cluster != tt.cluster {
+				t.Errorf("%+v", c)
+			}
+			if c.DataDir != "/var/lib/facestream" || c.Telemetry.Listen != "0.0.0.0:9464" {
+				t.Errorf("data_dir %s and telemetry.listen %s are not what the image and the probes expect", c.DataDir, c.Telemetry.Listen)
+			}
+		})
 	}
 }
