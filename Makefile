@@ -6,14 +6,16 @@ PROGRAMS    := ingest worker indexer facestream
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 OUTAGE      ?= 60s
+IMAGE       ?= registry.example.org/facestream:0.1.0
+TARGET      ?= cpu
 
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint bench crash-test outage-test generate fuzz-short clean toolchain models
+.PHONY: help build run demo test lint bench crash-test outage-test generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
 	@mkdir -p $(BIN)
@@ -46,6 +48,12 @@ crash-test: build models ## Kill the services at random moments under load and c
 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 20m -run TestOutages ./internal/app
+
+image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx
+	docker buildx build --file deployments/Dockerfile --target $(TARGET) --sbom=true --provenance=mode=max --tag $(IMAGE) --push .
+
+check-deployments: ## Check Dockerfile, compose.yaml, Helm chart, dashboard and alerts with their own tools
+	deployments/check.sh
 
 generate: toolchain ## Make the generated files anew: schemas, reference pages
 	$(GO) generate ./...
