@@ -8,8 +8,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"facestream/internal/config"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/local"
+	"facestream/internal/gallery/milvus"
 	"facestream/internal/indexer"
 	"facestream/internal/ingest"
 	"facestream/internal/ledger"
@@ -111,12 +113,44 @@ func Worker(ctx context.Context, a *App) error {
 
 // Indexer runs the indexer service until ctx ends.
 func Indexer(ctx context.Context, a *App) error {
-	g, err := local.Open(ctx, a.Config.Indexer.Gallery.Dir)
+	var g Gallery
+	err := a.eventually(ctx, "the gallery", func(ctx context.Context) error {
+		var err error
+		g, err = OpenGallery(ctx, a.Config.Indexer.Gallery)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer g.Close()
 	return IndexWith(g, g.Ping)(ctx, a)
+}
+
+// Gallery is a gallery that is open.
+type Gallery interface {
+	gallery.Gallery
+	Ping(context.Context) error
+	Close() error
+}
+
+// OpenGallery opens the gallery that the settings name. A transient error is worth another try: its server is away.
+func OpenGallery(ctx context.Context, cfg config.Gallery) (Gallery, error) {
+	if cfg.Driver == config.DriverMilvus {
+		server, err := milvusConfig(cfg.Milvus)
+		if err != nil {
+			return nil, schema.Fatal("gallery.open", err)
+		}
+		return opened(milvus.Open(ctx, server))
+	}
+	return opened(local.Open(ctx, cfg.Dir))
+}
+
+// opened keeps the nil of a failed driver from becoming a Gallery that is not nil.
+func opened[G Gallery](g G, err error) (Gallery, error) {
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 // IndexWith is the indexer service on a gallery that is open already; ping tells whether it answers.

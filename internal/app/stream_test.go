@@ -22,7 +22,6 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/embedded"
 	"facestream/internal/gallery/gallerytest"
-	"facestream/internal/gallery/local"
 	"facestream/internal/objects"
 	"facestream/internal/portraits"
 	"facestream/pkg/engine/models"
@@ -96,6 +95,10 @@ func startStream() (stop func() error, err error) {
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
 	s.cfg.Ingest.ReconcileInterval = 5 * time.Second
 	s.cfg.Ingest.ReconcileAge = 2 * time.Second
+	if address := os.Getenv("FACESTREAM_MILVUS"); address != "" { // the same tests on another gallery
+		s.cfg.Indexer.Gallery.Driver, s.cfg.Indexer.Gallery.Milvus.Address = config.DriverMilvus, address
+		s.cfg.Indexer.Gallery.Milvus.Prefix = "test" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")
+	}
 	s.cfg.Resolve()
 	log := zerolog.New(s.log).Level(zerolog.DebugLevel).With().Timestamp().Logger()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -114,7 +117,7 @@ func startStream() (stop func() error, err error) {
 		return nil, err
 	}
 	s.publisher = s.client.NewPublisher(events.PublisherConfig{Source: "test"})
-	g, err := local.Open(ctx, s.cfg.Indexer.Gallery.Dir)
+	g, err := app.OpenGallery(ctx, s.cfg.Indexer.Gallery)
 	if err != nil {
 		cancel()
 		return nil, err

@@ -67,7 +67,8 @@ func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f f
 
 // absolute makes the paths of cfg independent of the working directory, which the embedded store changes.
 func absolute(cfg *config.Config) error {
-	for _, p := range []*string{&cfg.DataDir, &cfg.Worker.ORTLib, &cfg.Indexer.Gallery.Dir, &cfg.Kafka.TLS.CAFile, &cfg.Kafka.TLS.CertFile, &cfg.Kafka.TLS.KeyFile} {
+	for _, p := range []*string{&cfg.DataDir, &cfg.Worker.ORTLib, &cfg.Indexer.Gallery.Dir, &cfg.Kafka.TLS.CAFile, &cfg.Kafka.TLS.CertFile, &cfg.Kafka.TLS.KeyFile,
+		&cfg.Indexer.Gallery.Milvus.TLS.CAFile, &cfg.Indexer.Gallery.Milvus.TLS.CertFile, &cfg.Indexer.Gallery.Milvus.TLS.KeyFile} {
 		if err := makeAbsolute(p); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 
 	"facestream/internal/config"
+	"facestream/internal/gallery/milvus"
 	"facestream/internal/ingest"
 	"facestream/internal/objects"
 	"facestream/pkg/events"
@@ -28,7 +29,7 @@ func kafkaConfig(k config.Kafka) (events.Config, error) {
 	out := events.Config{Brokers: k.Brokers, ClientID: k.ClientID}
 	var err error
 	if k.TLS.Enabled {
-		if out.TLS, err = tlsConfig(k.TLS); err != nil {
+		if out.TLS, err = tlsConfig("kafka.tls", k.TLS); err != nil {
 			return out, err
 		}
 	}
@@ -36,22 +37,23 @@ func kafkaConfig(k config.Kafka) (events.Config, error) {
 	return out, err
 }
 
-func tlsConfig(t config.TLS) (*tls.Config, error) {
+// tlsConfig reads the files of t, whose settings are below key.
+func tlsConfig(key string, t config.TLS) (*tls.Config, error) {
 	out := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.InsecureSkipVerify}
 	if t.CAFile != "" {
 		pem, err := os.ReadFile(t.CAFile)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s.ca_file: %w", key, err)
 		}
 		out.RootCAs = x509.NewCertPool()
 		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("kafka.tls.ca_file: %s holds no PEM certificate", t.CAFile)
+			return nil, fmt.Errorf("%s.ca_file: %s holds no PEM certificate", key, t.CAFile)
 		}
 	}
 	if t.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("kafka.tls.cert_file: %w", err)
+			return nil, fmt.Errorf("%s.cert_file: %w", key, err)
 		}
 		out.Certificates = []tls.Certificate{pair}
 	}
@@ -90,6 +92,18 @@ func topicSpecs(k config.Kafka) []events.TopicSpec {
 
 func storeConfig(s config.S3) objects.Config {
 	return objects.Config{Endpoint: s.Endpoint, AccessKey: string(s.AccessKey), SecretKey: objects.Secret(s.SecretKey), Secure: s.Secure, Region: s.Region}
+}
+
+func milvusConfig(m config.Milvus) (milvus.Config, error) {
+	out := milvus.Config{
+		Address: m.Address, User: m.User, Password: string(m.Password), Token: string(m.Token), Prefix: m.Prefix,
+		Index: milvus.Index(m.Index), Timeout: m.Timeout, LoadTimeout: m.LoadTimeout,
+	}
+	var err error
+	if m.TLS.Enabled {
+		out.TLS, err = tlsConfig("indexer.gallery.milvus.tls", m.TLS)
+	}
+	return out, err
 }
 
 // routes builds the routing table of unattended uploads.

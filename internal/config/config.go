@@ -35,13 +35,13 @@ type Kafka struct {
 	Retention         Retention     `yaml:"retention"`
 }
 
-// TLS secures the connections to the broker.
+// TLS secures the connections to a server.
 type TLS struct {
-	Enabled            bool   `yaml:"enabled" default:"false" doc:"Speak TLS to the broker."`
+	Enabled            bool   `yaml:"enabled" default:"false" doc:"Speak TLS to the server."`
 	CAFile             string `yaml:"ca_file" doc:"PEM file with the authorities to trust; empty trusts those of the system."`
 	CertFile           string `yaml:"cert_file" doc:"PEM file with the client's certificate, for mutual TLS."`
 	KeyFile            string `yaml:"key_file" doc:"PEM file with the key of cert_file."`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Accept any certificate. For tests only: whoever stands between can read and change the events."`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Accept any certificate. For tests only: whoever stands between can read and change everything."`
 }
 
 // The values of SASL.Mechanism.
@@ -138,13 +138,30 @@ type Indexer struct {
 	Gallery     Gallery `yaml:"gallery"`
 }
 
-// DriverLocal keeps the gallery in a file of its own: one indexer, no server.
-const DriverLocal = "local"
+// The values of Gallery.Driver.
+const (
+	DriverLocal  = "local"  // a file of its own: one indexer, no server
+	DriverMilvus = "milvus" // a server: any number of indexers
+)
 
 // Gallery says where enrolled embeddings live.
 type Gallery struct {
-	Driver string `yaml:"driver" default:"local" oneof:"local" doc:"What keeps the enrolled embeddings. local: a SQLite file, searched exactly in memory; for one indexer."`
+	Driver string `yaml:"driver" default:"local" oneof:"local|milvus" doc:"What keeps the enrolled embeddings. local: a SQLite file, searched exactly in memory; for one indexer. milvus: a Milvus server; for any number of indexers and for large collections."`
 	Dir    string `yaml:"dir" doc:"Folder of the local gallery; empty means gallery in data_dir."`
+	Milvus Milvus `yaml:"milvus"`
+}
+
+// Milvus says how to reach the server of the gallery.
+type Milvus struct {
+	Address     string        `yaml:"address" env:"MILVUS" default:"127.0.0.1:19530" check:"nonempty,addr" doc:"Address of the server, host:port."`
+	User        string        `yaml:"user" doc:"User name at the server; empty where it asks nobody."`
+	Password    Secret        `yaml:"password" doc:"Password of the user."`
+	Token       Secret        `yaml:"token" doc:"API key, instead of a user and a password."`
+	TLS         TLS           `yaml:"tls"`
+	Prefix      string        `yaml:"prefix" default:"facestream" check:"nonempty,prefix" doc:"Beginning of every name in the server, 1-32 letters and digits. Installations with different prefixes share a server without meeting."`
+	Index       string        `yaml:"index" default:"HNSW" oneof:"HNSW|FLAT|IVF_FLAT" doc:"Index of collections that are created from now on. HNSW: fast, approximate, the most memory. FLAT: exact, time grows with the collection. IVF_FLAT: approximate, less memory than HNSW."`
+	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1s" max:"10m" doc:"How long one call to the server may take; after that it is tried again."`
+	LoadTimeout time.Duration `yaml:"load_timeout" default:"5m" min:"1s" max:"1d" doc:"How long the server may take to load a collection into its memory."`
 }
 
 // Embedded says where the servers of facestream up and facestream servers listen.

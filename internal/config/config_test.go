@@ -92,6 +92,9 @@ func TestTheLaterSourceWins(t *testing.T) {
 		{"endpoint", "", []string{"FACESTREAM_S3_ENDPOINT=h:1"}, nil, func(c Config) any { return c.S3.Endpoint }, "h:1"},
 		{"days", "ingest: {ledger_retention: 30d12h}", nil, nil, func(c Config) any { return c.Ingest.LedgerRetention }, 30*24*time.Hour + 12*time.Hour},
 		{"size", "worker: {max_bytes: 1MiB}", nil, nil, func(c Config) any { return c.Worker.MaxBytes }, Bytes(1 << 20)},
+		{"decimal size", "worker: {max_bytes: 2.5 mb}", nil, nil, func(c Config) any { return c.Worker.MaxBytes }, Bytes(2_500_000)},
+		{"size without a unit", "worker: {max_bytes: 4_096}", nil, nil, func(c Config) any { return c.Worker.MaxBytes }, Bytes(4096)},
+		{"milvus", "", []string{"FACESTREAM_MILVUS=m:1"}, nil, func(c Config) any { return c.Indexer.Gallery.Milvus.Address }, "m:1"},
 		{"digits in groups", "worker: {max_pixels: 1_000_000}", nil, nil, func(c Config) any { return c.Worker.MaxPixels }, 1_000_000},
 		{"switch", "", nil, []string{"--telemetry-pprof"}, func(c Config) any { return c.Telemetry.Pprof }, true},
 		{"switch off", "telemetry: {pprof: true}", nil, []string{"--telemetry-pprof=false"}, func(c Config) any { return c.Telemetry.Pprof }, false},
@@ -150,6 +153,7 @@ ingest:
   - pattern: <file>
   ledger_retention: 1h
 worker: [1]
+indexer: {gallery: {driver: sqlite, milvus: {prefix: face_stream, user: u, token: t, tls: {cert_file: c}}}}
 embedded: {s3_addr: "0.0.0.0:9000"}
 `
 	_, err := load(t, file, []string{
@@ -176,7 +180,13 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`--telemetry-listen: is the address of embedded.s3_addr too`,
 		`FACESTREAM_TELEMETRY_LOG_LEVEL: "loud" is not one of trace, debug, info, warn, error`,
 		`data_dir (f.yaml:1): must not be empty`,
-		`embedded.s3_addr (f.yaml:22): is open to other machines, so s3.secret_key must not be the default, which everybody knows`,
+		`embedded.s3_addr (f.yaml:23): is open to other machines, so s3.secret_key must not be the default, which everybody knows`,
+		`indexer.gallery.driver (f.yaml:22): "sqlite" is not one of local, milvus`,
+		`indexer.gallery.milvus.prefix (f.yaml:22): "face_stream" is not 1-32 letters and digits, beginning with a letter`,
+		`indexer.gallery.milvus.tls.cert_file (f.yaml:22): needs key_file beside it, and the other way round`,
+		`indexer.gallery.milvus.tls.enabled: is false, but other settings of indexer.gallery.milvus.tls are given; set it to true or remove them`,
+		`indexer.gallery.milvus.token (f.yaml:22): is given beside user; give one of them`,
+		`indexer.gallery.milvus.user (f.yaml:22): needs password beside it, and the other way round`,
 		`ingest.ledger_retention (f.yaml:20): must be longer than kafka.retention.objects`,
 		`ingest.ledger_retention (f.yaml:20): must be longer than kafka.retention.requests`,
 		`ingest.routes[0].bucket (f.yaml:16): is not a served bucket; add it to s3.buckets`,
@@ -205,6 +215,22 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 	for _, line := range lines {
 		if !strings.Contains(err.Error(), line) {
 			t.Errorf("the error text lacks %q", line)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]string{
+		"0": "0 B", "999": "999 B", "1KB": "1 KB", "1KiB": "1 KB", "1536": "1.5 KB", "20MB": "20 MB", "20 mb": "20 MB", "20M": "20 MB",
+		"20MiB": "21 MB", "1GB": "1 GB", "2.25TB": "2.3 TB",
+	} {
+		if b, err := parseBytes(text); err != nil || b.String() != want {
+			t.Errorf("%q: %v, %v; want %s", text, b, err, want)
+		}
+	}
+	for _, text := range []string{"", "MB", "1XB", "-1MB", "1..5MB", "1KMB", "9999999999TB", "1 M B"} {
+		if b, err := parseBytes(text); err == nil {
+			t.Errorf("%q is taken for %v", text, b)
 		}
 	}
 }

@@ -2,12 +2,11 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/dustin/go-humanize"
 )
 
 // Secret is a value that prints as ***. Convert it to string only to hand it to the client that needs it.
@@ -30,13 +29,35 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 // Bytes is a number of bytes, written like 20MB (10⁶) or 20MiB (2²⁰).
 type Bytes int64
 
-// String writes b with a decimal unit, for instance "20 MB".
-func (b Bytes) String() string { return humanize.Bytes(uint64(max(b, 0))) }
+// String writes b with a decimal unit and at most one decimal, for instance "20 MB".
+func (b Bytes) String() string {
+	size, unit := Bytes(1), "B"
+	for _, u := range []string{"KB", "MB", "GB", "TB"} {
+		if b < 1000*size {
+			break
+		}
+		size, unit = 1000*size, u
+	}
+	return strconv.FormatFloat(math.Round(10*float64(b)/float64(size))/10, 'f', -1, 64) + " " + unit
+}
+
+var size = regexp.MustCompile(`(?i)^([0-9_]+(?:\.[0-9]+)?) ?(|[KMGT]i?)B?$`)
 
 func parseBytes(s string) (Bytes, error) {
-	n, err := humanize.ParseBytes(s)
-	if err != nil || n > 1<<62 {
+	m := size.FindStringSubmatch(s)
+	if m == nil {
 		return 0, fmt.Errorf("%q is not a size; write it like 20MB or 512KiB", s)
+	}
+	n, err := strconv.ParseFloat(strings.ReplaceAll(m[1], "_", ""), 64)
+	step := 1000.0
+	if len(m[2]) == 2 {
+		step = 1024
+	}
+	if m[2] != "" {
+		n *= math.Pow(step, float64(1+strings.Index("KMGT", strings.ToUpper(m[2][:1]))))
+	}
+	if err != nil || n > 1<<62 {
+		return 0, fmt.Errorf("%q is not a size that a machine can have", s)
 	}
 	return Bytes(n), nil
 }

@@ -27,6 +27,7 @@ func (c *Config) validate(name func(key string) string) Problems {
 	}
 	c.validateKafka(add)
 	c.validateS3(add)
+	c.validateMilvus(add)
 	c.validateListeners(add)
 	for i := range c.Ingest.Routes {
 		c.validateRoute(i, add)
@@ -44,13 +45,8 @@ func (c *Config) validate(name func(key string) string) Problems {
 }
 
 func (c *Config) validateKafka(add func(key, format string, args ...any)) {
-	tls, sasl := c.Kafka.TLS, c.Kafka.SASL
-	if (tls.CertFile == "") != (tls.KeyFile == "") {
-		add("kafka.tls.cert_file", "needs key_file beside it, and the other way round")
-	}
-	if !tls.Enabled && (tls.CAFile != "" || tls.CertFile != "" || tls.KeyFile != "" || tls.InsecureSkipVerify) {
-		add("kafka.tls.enabled", "is false, but other settings of kafka.tls are given; set it to true or remove them")
-	}
+	validateTLS("kafka.tls", c.Kafka.TLS, add)
+	sasl := c.Kafka.SASL
 	switch {
 	case sasl.Mechanism == SASLNone && (sasl.Username != "" || sasl.Password != ""):
 		add("kafka.sasl.mechanism", "is none, but a username or a password is given; name a mechanism or remove them")
@@ -58,6 +54,27 @@ func (c *Config) validateKafka(add func(key, format string, args ...any)) {
 		add("kafka.sasl.username", "is missing; %s needs one", sasl.Mechanism)
 	case sasl.Mechanism != SASLNone && sasl.Password == "":
 		add("kafka.sasl.password", "is missing; %s needs one", sasl.Mechanism)
+	}
+}
+
+func validateTLS(key string, t TLS, add func(key, format string, args ...any)) {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		add(key+".cert_file", "needs key_file beside it, and the other way round")
+	}
+	if !t.Enabled && (t.CAFile != "" || t.CertFile != "" || t.KeyFile != "" || t.InsecureSkipVerify) {
+		add(key+".enabled", "is false, but other settings of %s are given; set it to true or remove them", key)
+	}
+}
+
+func (c *Config) validateMilvus(add func(key, format string, args ...any)) {
+	const key = "indexer.gallery.milvus"
+	m := c.Indexer.Gallery.Milvus
+	validateTLS(key+".tls", m.TLS, add)
+	if (m.User == "") != (m.Password == "") {
+		add(key+".user", "needs password beside it, and the other way round")
+	}
+	if m.Token != "" && m.User != "" {
+		add(key+".token", "is given beside user; give one of them")
 	}
 }
 
@@ -93,6 +110,7 @@ func (c *Config) validateListeners(add func(key, format string, args ...any)) {
 var (
 	placeholders      = []string{"<operation>", "<collection>", "<external_id>", "<file>"}
 	collectionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	prefixPattern     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,31}$`)
 	bucketPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 )
 
@@ -207,6 +225,10 @@ func checkText(check, text string) string {
 		n, convErr := strconv.ParseUint(port, 10, 16)
 		if err != nil || convErr != nil || check == "addr" && (n == 0 || host == "") {
 			return fmt.Sprintf("%q is not an address; write host:port, for instance 127.0.0.1:9000", text)
+		}
+	case "prefix":
+		if !prefixPattern.MatchString(text) {
+			return fmt.Sprintf("%q is not 1-32 letters and digits, beginning with a letter", text)
 		}
 	case "bucket":
 		if !bucketPattern.MatchString(text) {

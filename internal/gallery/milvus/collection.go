@@ -1,0 +1,210 @@
+package milvus
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/milvus-io/milvus-sdk-go/v2/entity"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/schema"
+)
+
+// Index is how the server finds the rows nearest to a probe.
+type Index string
+
+// The indexes of a new collection.
+const (
+	HNSW    Index = "HNSW"     // a graph: fast, approximate, the most memory
+	FLAT    Index = "FLAT"     // every row is compared: exact, time grows with the collection
+	IVFFlat Index = "IVF_FLAT" // the rows of the nearest clusters are compared: approximate
+)
+
+const (
+	hnswLinks   = 16  // M: neighbours of a row in the graph
+	hnswEffort  = 200 // efConstruction: candidates for them
+	ivfClusters = 1024
+	ivfSearched = 64  // nprobe: clusters that a search compares
+	minEffort   = 256 // ef: candidates of a search in the graph, at least
+)
+
+func (i Index) definition() entity.Index {
+	params := map[string]string{"metric_type": string(entity.COSINE), "index_type": string(i)}
+	switch i {
+	case HNSW:
+		params["params"] = fmt.Sprintf(`{"M":%d,"efConstruction":%d}`, hnswLinks, hnswEffort)
+	case IVFFlat:
+		params["params"] = fmt.Sprintf(`{"nlist":%d}`, ivfClusters)
+	}
+	return entity.NewGenericIndex(vectorField, entity.IndexType(i), params)
+}
+
+// effort is how hard a search for limit rows tries. It fits every index, because a collection keeps the one that it was
+// created with; an index does not look at what is meant for another.
+type effort struct{ limit int }
+
+// Params implements entity.SearchParam.
+func (e effort) Params() map[string]any {
+	return map[string]any{"ef": max(2*e.limit, minEffort), "nprobe": ivfSearched}
+}
+
+// AddRadius implements entity.SearchParam; no search here has a radius.
+func (effort) AddRadius(float64) {}
+
+// AddRangeFilter implements entity.SearchParam; no search here has a range.
+func (effort) AddRangeFilter(float64) {}
+
+// collection is where the rows of a collection are, and what it is tied to.
+type collection struct {
+	name string // of the Milvus collection
+	tie  gallery.Tie
+}
+
+// maxName is the longest name that the server takes.
+const maxName = 255
+
+const modelMark = "__" // between alias and model; escaped names never hold it
+
+func (g *Gallery) alias(c schema.Collection) string { return g.cfg.Prefix + "_" + escape(string(c)) }
+
+func (g *Gallery) deletions() string { return g.cfg.Prefix + modelMark + "deletions" }
+
+// escape writes s as letters, digits and underscores, so that different texts stay different.
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		switch x := s[i]; {
+		case 'a' <= x && x <= 'z', 'A' <= x && x <= 'Z', '0' <= x && x <= '9':
+			b.WriteByte(x)
+		default:
+			fmt.Fprintf(&b, "_%02x", x)
+		}
+	}
+	return b.String()
+}
+
+// unescape reads what escape writes.
+func unescape(s string) (string, error) {
+	head, rest, escaped := strings.Cut(s, "_")
+	if !escaped {
+		return s, nil
+	}
+	if len(rest) < 2 {
+		return "", errors.New("an escaped byte is cut off")
+	}
+	x, err := hex.DecodeString(rest[:2])
+	if err != nil {
+		return "", err
+	}
+	tail, err := unescape(rest[2:])
+	return head + string(x) + tail, err
+}
+
+// resolve finds the collection c, or answers that it is unknown. It asks the server every time: another process may
+// have created the collection or switched it to another model since.
+func (g *Gallery) resolve(ctx context.Context, op string, c schema.Collection) (collection, error) {
+	var found *entity.Collection
+	err := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
+		var err error
+		found, err = g.client.DescribeCollection(ctx, g.alias(c))
+		return err
+	})
+	if refused(err, codeNotFound) {
+		return collection{}, gallery.Unknown(op, c)
+	}
+	if err != nil {
+		return collection{}, transient(op, err)
+	}
+	col := collection{name: found.Name}
+	model, err := unescape(strings.TrimPrefix(col.name, g.alias(c)+modelMark))
+	col.tie.Model = schema.ModelID(model)
+	for _, f := range found.Schema.Fields {
+		if f.Name == vectorField && err == nil {
+			col.tie.Dimension, err = strconv.Atoi(f.TypeParams[entity.TypeParamDim])
+		}
+	}
+	if err != nil || col.tie.Dimension == 0 || !strings.HasPrefix(col.name, g.alias(c)+modelMark) {
+		return collection{}, schema.Fatal(op, fmt.Errorf("the alias %s in Milvus stands for %s, which is no collection of this program; choose another prefix or remove the alias",
+			g.alias(c), col.name))
+	}
+	return col, nil
+}
+
+// create makes the collection c for the model and dimension of tie, unless somebody else was first. The alias decides:
+// whoever sets it first ties the collection, and the others go on with what it stands for. An empty Milvus collection
+// that lost stays behind unloaded: dropping it could hit another process that is at the same point.
+func (g *Gallery) create(ctx context.Context, op string, c schema.Collection, tie gallery.Tie) (collection, error) {
+	g.creating.Lock()
+	defer g.creating.Unlock()
+	if col, err := g.resolve(ctx, op, c); schema.ReasonOf(err) != schema.ReasonUnknownCollection {
+		return col, err
+	}
+	name := g.alias(c) + modelMark + escape(string(tie.Model))
+	if len(name) > maxName {
+		return collection{}, schema.Permanent(op, schema.ReasonInvalidRequest,
+			fmt.Errorf("the names of collection %q and model %q are too long together for Milvus; use a shorter collection name", c, tie.Model))
+	}
+	if err := g.make(ctx, faces(name, tie.Dimension), g.cfg.Index); err != nil {
+		return collection{}, transient(op, err)
+	}
+	aliasErr := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.CreateAlias(ctx, name, g.alias(c)) })
+	col, err := g.resolve(ctx, op, c)
+	if schema.ReasonOf(err) == schema.ReasonUnknownCollection && aliasErr != nil {
+		err = transient(op, aliasErr)
+	}
+	if err != nil {
+		return collection{}, err
+	}
+	return col, transient(op, g.load(ctx, col.name))
+}
+
+// makeDeletions makes what remembers deletions.
+func (g *Gallery) makeDeletions(ctx context.Context) error {
+	g.creating.Lock()
+	defer g.creating.Unlock()
+	if err := g.make(ctx, deletions(g.deletions()), FLAT); err != nil {
+		return err
+	}
+	return g.load(ctx, g.deletions())
+}
+
+// make creates a Milvus collection with an index, or finds them there, made by another process or by a try that ended
+// half way.
+func (g *Gallery) make(ctx context.Context, s *entity.Schema, index Index) error {
+	name := s.CollectionName
+	err := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
+		if has, err := g.client.HasCollection(ctx, name); has || err != nil {
+			return err
+		}
+		if err := g.client.CreateCollection(ctx, s, shards); err != nil {
+			if has, _ := g.client.HasCollection(ctx, name); !has {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("create %s: %w", name, err)
+	}
+	err = g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
+		if there, err := g.client.DescribeIndex(ctx, name, vectorField); err == nil && len(there) > 0 {
+			return nil
+		}
+		// Not waited for: it covers rows as they come, and the SDK would wait without end where the server is away.
+		err := g.client.CreateIndex(ctx, name, vectorField, index.definition(), true)
+		if err != nil {
+			if there, _ := g.client.DescribeIndex(ctx, name, vectorField); len(there) > 0 {
+				return nil
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("index %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+// Package milvus is the gallery on a Milvus server: any number of indexers, approximate search in large collections.
+//
+// A collection lives in one Milvus collection for its embedding model, found through an alias:
+//
+//	<prefix>_<collection>           the alias: which model the collection is tied to, in one atomic switch
+//	<prefix>_<collection>__<model>  its rows: id, puid, external_id, created, metadata (JSON), vector (unit length, COSINE)
+//	<prefix>__deletions             how many rows each deletion removed, under a hash, so that a repeat answers the same
+//
+// Names are escaped: a byte that is no ASCII letter or digit is written _hh. So vectors of two models never meet
+// (invariant 5), and dropping a Milvus collection erases one model's rows and nothing else. There is no partition key:
+// with one, servers before 2.3.6 lose upserted rows silently.
+//
+// Every read is Strong: it waits until the server has applied all writes that were acknowledged before (invariant 4).
+// On a standalone server that is up to 0.4 s, the price of the promise.
+//
+// Search over-fetches rows from the index, computes their exact cosines here, and asks for more rows until the k-th
+// person is certain among them, up to the server's limit of 16,384 rows. What an approximate index (HNSW, IVF_FLAT)
+// does not return cannot be rescored: FLAT is exact.
+//
+// Erasure: a deleted row is unreachable at once. The server removes it from its files later, when it compacts them,
+// and from its log with that log's retention.
+package milvus
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/milvus-io/milvus-sdk-go/v2/client"
+	"golang.org/x/sync/errgroup"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/schema"
+)
+
+// Config says how to reach the server and how new collections are indexed.
+type Config struct {
+	Address  string      // host:port
+	User     string      // "" for a server that asks nobody
+	Password string      // of User
+	Token    string      // instead of User and Password
+	TLS      *tls.Config // nil speaks plain text
+	Prefix   string      // of every name in the server, ASCII letters and digits: galleries with different prefixes do not meet
+	Index    Index       // of collections that this gallery creates
+	// Timeout bounds one call to the server, LoadTimeout the loading of a collection into its memory.
+	Timeout, LoadTimeout time.Duration
+}
+
+// Gallery is a [gallery.Gallery] in a Milvus server. It keeps Row.Created to the microsecond, ids and puids of up to
+// 512 bytes, and external ids of up to 1024.
+type Gallery struct {
+	cfg      Config
+	client   client.Client
+	creating sync.Mutex // one creation at a time: every one is several calls that belong together
+}
+
+var _ gallery.Gallery = (*Gallery)(nil)
+
+// Open connects to the server and makes ready what all collections share. It is fatal where the server refuses the
+// credentials, and transient where it cannot be reached or is not ready yet.
+func Open(ctx context.Context, cfg Config) (*Gallery, error) {
+	const op = "gallery.open"
+	g := &Gallery{cfg: cfg}
+	err := g.call(ctx, cfg.Timeout, func(ctx context.Context) error {
+		var err error
+		g.client, err = dial(ctx, cfg)
+		return err
+	})
+	if err == nil {
+		if err = g.makeDeletions(ctx); err != nil {
+			err = errors.Join(err, g.Close())
+		}
+	}
+	switch {
+	case unauthenticated(err):
+		return nil, schema.Fatal(op, fmt.Errorf("the server at %s refuses the user, password or token: %w", cfg.Address, err))
+	case err != nil:
+		return nil, schema.Transient(op, fmt.Errorf("the server at %s: %w", cfg.Address, err))
+	}
+	return g, nil
+}
+
+// Close ends the connection. Calls that are under way fail.
+func (g *Gallery) Close() error { return g.client.Close() }
+
+// Ping answers nil when the server reads what was written before: the whole way that a search takes.
+func (g *Gallery) Ping(ctx context.Context) error {
+	_, err := g.count(ctx, g.deletions())
+	return transient("gallery.ping", err)
+}
+
+// Upsert implements [gallery.Gallery]. Rows are written in batches of at most batchRows; where a batch fails, the rows
+// of earlier ones are written.
+func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
+	const op = "gallery.upsert"
+	errs := make([]error, len(rows))
+	entries := make([]*entry, len(rows))
+	ties := make([]gallery.Tie, len(rows))
+	first := -1 // the row that a new collection is tied by
+	for i, r := range rows {
+		if entries[i], ties[i], errs[i] = newEntry(op, r); errs[i] == nil && first < 0 {
+			first = i
+		}
+	}
+	if first < 0 {
+		return errs
+	}
+	col, err := g.resolve(ctx, op, c)
+	if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
+		col, err = g.create(ctx, op, c, ties[first])
+	}
+	last := map[string]int{} // the row that stands, of those with one id
+	for i := range rows {
+		if errs[i] == nil {
+			errs[i] = err
+		}
+		if errs[i] == nil {
+			errs[i] = col.tie.Admit(op, c, ties[i])
+		}
+		if errs[i] == nil {
+			last[entries[i].id] = i
+		}
+	}
+	var standing []int
+	for i := range rows {
+		if errs[i] == nil && last[entries[i].id] == i {
+			standing = append(standing, i)
+		}
+	}
+	failed := map[string]error{}
+	for part := range slices.Chunk(standing, batchRows) {
+		batch := make([]*entry, len(part))
+		for j, i := range part {
+			batch[j] = entries[i]
+		}
+		if err := g.write(ctx, col, batch); err != nil {
+			for _, e := range batch {
+				failed[e.id] = transient(op, err)
+			}
+		}
+	}
+	for i := range rows {
+		if errs[i] == nil {
+			errs[i] = failed[entries[i].id]
+		}
+	}
+	return errs
+}
+
+// Delete implements [gallery.Gallery]. How many rows a request deleted is kept under a hash of collection, request and
+// person: no name outlives the deletion.
+func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []gallery.Deletion) []gallery.Outcome[int] {
+	const op = "gallery.delete"
+	out := make([]gallery.Outcome[int], len(deletions))
+	if len(deletions) == 0 {
+		return out
+	}
+	col, err := g.resolve(ctx, op, c)
+	for i, d := range deletions {
+		if out[i].Err = gallery.CheckDeletion(op, d); out[i].Err == nil {
+			out[i].Err = err
+		}
+		if out[i].Err == nil {
+			key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", c, string(d.Request), string(d.PUID)))
+			n, err := g.remove(ctx, col, d.PUID, hex.EncodeToString(key[:]))
+			out[i] = gallery.Outcome[int]{Value: n, Err: transient(op, err)}
+		}
+	}
+	return out
+}
+
+// Search implements [gallery.Gallery].
+func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []gallery.Outcome[[]gallery.Match] {
+	const op = "gallery.search"
+	out := make([]gallery.Outcome[[]gallery.Match], len(probes))
+	if len(probes) == 0 {
+		return out
+	}
+	col, err := g.resolve(ctx, op, c)
+	if err == nil {
+		err = gallery.CheckCount(op, "k", k)
+	}
+	var open []*probe
+	for i, e := range probes {
+		if out[i].Err = err; err != nil {
+			continue
+		}
+		vector, tie, err := gallery.Unit(op, e)
+		if err == nil {
+			err = col.tie.Admit(op, c, tie)
+		}
+		if out[i].Err = err; err == nil {
+			open = append(open, &probe{vector: vector, out: &out[i]})
+		}
+	}
+	for part := range slices.Chunk(open, batchProbes) {
+		if err := g.nearest(ctx, col, part, k); err != nil {
+			for _, p := range part {
+				*p.out = gallery.Outcome[[]gallery.Match]{Err: transient(op, err)}
+			}
+		}
+	}
+	return out
+}
+
+// List implements [gallery.Gallery]. A page has at most maxPage rows.
+func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
+	const op = "gallery.list"
+	if err := gallery.CheckCount(op, "limit", limit); err != nil {
+		return gallery.Page{}, err
+	}
+	col, err := g.resolve(ctx, op, c)
+	if err != nil {
+		return gallery.Page{}, err
+	}
+	limit = min(limit, maxPage)
+	var page gallery.Page
+	both, within := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		page.Total, err = g.count(within, col.name)
+		return err
+	})
+	both.Go(func() (err error) {
+		page.Rows, err = g.following(within, col, after, limit+1)
+		return err
+	})
+	if err := both.Wait(); err != nil {
+		return gallery.Page{}, transient(op, err)
+	}
+	if len(page.Rows) > limit {
+		page.Rows = page.Rows[:limit]
+		page.Next = page.Rows[limit-1].ID
+	}
+	return page, nil
+}

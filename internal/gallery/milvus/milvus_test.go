@@ -1,0 +1,167 @@
+package milvus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"facestream/internal/gallery"
+	"facestream/internal/gallery/gallerytest"
+	"facestream/pkg/schema"
+)
+
+// The suite runs against the server that FACESTREAM_MILVUS names, host:port. Where FACESTREAM_TEST_MILVUS is lite or
+// standalone, it starts that server with tools/milvus/up.sh and stops it afterwards. Else it skips aloud.
+var server struct{ address, missing string }
+
+func TestMain(m *testing.M) {
+	stop := startServer()
+	code := m.Run()
+	stop()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func startServer() (stop func()) {
+	server.address = os.Getenv("FACESTREAM_MILVUS")
+	kind := os.Getenv("FACESTREAM_TEST_MILVUS")
+	if server.address != "" || kind == "" {
+		server.missing = "no Milvus: set FACESTREAM_MILVUS=host:port, or FACESTREAM_TEST_MILVUS=lite to have one started"
+		return func() {}
+	}
+	dir, err := os.MkdirTemp("", "facestream-milvus-")
+	if err != nil {
+		panic(err)
+	}
+	script := func(name string) ([]byte, error) {
+		c := exec.Command(filepath.Join("../../../tools/milvus", name), kind)
+		c.Env = append(os.Environ(), "MILVUS_DATA="+dir)
+		c.Stderr = os.Stderr
+		return c.Output()
+	}
+	out, err := script("up.sh")
+	if err != nil {
+		panic(fmt.Sprintf("tools/milvus/up.sh %s: %v", kind, err))
+	}
+	server.address = strings.TrimSpace(string(out))
+	return func() {
+		if _, err := script("down.sh"); err != nil {
+			fmt.Fprintln(os.Stderr, "tools/milvus/down.sh:", err)
+		}
+		os.RemoveAll(dir)
+	}
+}
+
+func config(t testing.TB, index Index) Config {
+	t.Helper()
+	if server.address == "" {
+		t.Skip("SKIPPED: " + server.missing)
+	}
+	return Config{
+		Address: server.address, Prefix: fmt.Sprintf("test%x", rand.Uint64()), Index: index,
+		Timeout: 30 * time.Second, LoadTimeout: time.Minute,
+	}
+}
+
+// open returns a gallery of its own, whose collections are dropped at the end.
+func open(t testing.TB, cfg Config) *Gallery {
+	t.Helper()
+	g, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(drop(g), g.Close()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return g
+}
+
+// suiteCollections are all that gallerytest writes to.
+var suiteCollections = []schema.Collection{"visitors", "other", "fresh", "wide", "c", "C", "c.1", "c-1", "c_1", "0c", people}
+
+func drop(g *Gallery) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	names := []string{g.deletions()}
+	for _, c := range suiteCollections {
+		if _, err := g.resolve(ctx, "drop", c); err == nil {
+			if err := g.client.DropAlias(ctx, g.alias(c)); err != nil {
+				return err
+			}
+		}
+		for _, m := range []schema.ModelID{"net-a@11111111", "net-b@22222222", model, foreign} {
+			names = append(names, g.alias(c)+modelMark+escape(string(m)))
+		}
+	}
+	for _, name := range names {
+		if has, err := g.client.HasCollection(ctx, name); err != nil || !has {
+			continue
+		}
+		if err := g.client.DropCollection(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestConformance(t *testing.T) {
+	for _, index := range []Index{HNSW, FLAT, IVFFlat} {
+		t.Run(string(index), func(t *testing.T) {
+			gallerytest.Run(t, func(t *testing.T) gallery.Gallery { return open(t, config(t, index)) }, gallerytest.Caps{})
+		})
+	}
+}
+
+func BenchmarkGallery(b *testing.B) {
+	for _, index := range []Index{HNSW, FLAT, IVFFlat} {
+		b.Run(string(index), func(b *testing.B) {
+			gallerytest.Bench(b, func(b *testing.B) gallery.Gallery { return open(b, config(b, index)) })
+		})
+	}
+}
+
+const (
+	people  = schema.Collection("people")
+	model   = schema.ModelID("net@12345678")
+	foreign = schema.ModelID("net@87654321")
+)
+
+// direction is an embedding of 32 components that is particular to seed.
+func direction(seed uint64) schema.Embedding {
+	r := rand.New(rand.NewPCG(seed, 1))
+	v := make([]float32, 32)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return schema.Embedding{Model: model, Vector: v}
+}
+
+func testRow(id string, person schema.PUID, seed uint64) gallery.Row {
+	return gallery.Row{ID: id, PUID: person, Embedding: direction(seed), Created: time.UnixMicro(1700000000000001).UTC()}
+}
+
+func upsert(t *testing.T, g *Gallery, rows ...gallery.Row) {
+	t.Helper()
+	if err := errors.Join(g.Upsert(t.Context(), people, rows)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var _ sync.Locker = (*sync.Mutex)(nil)

@@ -1,0 +1,305 @@
+package milvus
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/milvus-io/milvus-sdk-go/v2/client"
+	"github.com/milvus-io/milvus-sdk-go/v2/entity"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/schema"
+)
+
+// The fields of a row.
+const (
+	idField       = "id"
+	puidField     = "puid"
+	externalField = "external_id"
+	createdField  = "created" // microseconds since 1970
+	metadataField = "metadata"
+	vectorField   = "vector"
+)
+
+var rowFields = []string{idField, puidField, externalField, createdField, metadataField}
+
+// The fields of a deletion; its vector means nothing and is there because the server demands one.
+const (
+	keyField   = "key"
+	countField = "count"
+)
+
+const (
+	maxID       = 512  // bytes of a row id or a puid
+	maxExternal = 1024 // bytes of an external id
+	keyLength   = 64
+	shards      = 1 // all writes of a collection in one log: an order that upserts rely on
+
+	batchRows = 1000  // of an upsert or a delete, about 2 MB with embeddings of 512 components
+	window    = 16384 // rows that the server answers at most
+	maxPage   = window/2 - 1
+)
+
+func faces(name string, dimension int) *entity.Schema {
+	return entity.NewSchema().WithName(name).
+		WithField(text(idField, maxID).WithIsPrimaryKey(true)).
+		WithField(text(puidField, maxID)).
+		WithField(text(externalField, maxExternal)).
+		WithField(entity.NewField().WithName(createdField).WithDataType(entity.FieldTypeInt64)).
+		WithField(entity.NewField().WithName(metadataField).WithDataType(entity.FieldTypeJSON)).
+		WithField(vectors(dimension))
+}
+
+func deletions(name string) *entity.Schema {
+	return entity.NewSchema().WithName(name).
+		WithField(text(keyField, keyLength).WithIsPrimaryKey(true)).
+		WithField(entity.NewField().WithName(countField).WithDataType(entity.FieldTypeInt64)).
+		WithField(vectors(2))
+}
+
+func text(name string, length int64) *entity.Field {
+	return entity.NewField().WithName(name).WithDataType(entity.FieldTypeVarChar).WithMaxLength(length)
+}
+
+func vectors(dimension int) *entity.Field {
+	return entity.NewField().WithName(vectorField).WithDataType(entity.FieldTypeFloatVector).WithDim(int64(dimension))
+}
+
+// literal writes s as a text of the server's expressions.
+func literal(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
+}
+
+// among is true for the rows with one of ids.
+func among(ids []string) string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = literal(id)
+	}
+	return idField + " in [" + strings.Join(list, ",") + "]"
+}
+
+// entry is a row as it is stored.
+type entry struct {
+	id, puid, external string
+	created            int64
+	metadata           []byte
+	vector             []float32
+}
+
+// metadata is what a row carries beside what is searched for.
+type metadata struct {
+	Consent *schema.Consent `json:"consent,omitempty"`
+}
+
+// newEntry checks r and copies what is stored of it; the error is permanent with reason invalid_request.
+func newEntry(op string, r gallery.Row) (*entry, gallery.Tie, error) {
+	if err := gallery.CheckNames(op, r); err != nil {
+		return nil, gallery.Tie{}, err
+	}
+	for _, x := range []struct {
+		name, text string
+		limit      int
+	}{{"row id", r.ID, maxID}, {"puid", string(r.PUID), maxID}, {"external id", string(r.ExternalID), maxExternal}} {
+		if len(x.text) > x.limit || !utf8.ValidString(x.text) {
+			return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the %s is no UTF-8 of at most %d bytes", x.name, x.limit))
+		}
+	}
+	vector, tie, err := gallery.Unit(op, r.Embedding)
+	if err != nil {
+		return nil, gallery.Tie{}, err
+	}
+	m, err := json.Marshal(metadata{r.Consent})
+	if err != nil {
+		return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the consent cannot be written as JSON: %w", err))
+	}
+	return &entry{r.ID, string(r.PUID), string(r.ExternalID), r.Created.UnixMicro(), m, vector}, tie, nil
+}
+
+// write upserts entries, no two with one id.
+func (g *Gallery) write(ctx context.Context, col collection, entries []*entry) error {
+	n := len(entries)
+	ids, puids, externals := make([]string, n), make([]string, n), make([]string, n)
+	created, meta, vectors := make([]int64, n), make([][]byte, n), make([][]float32, n)
+	for i, e := range entries {
+		ids[i], puids[i], externals[i], created[i], meta[i], vectors[i] = e.id, e.puid, e.external, e.created, e.metadata, e.vector
+	}
+	return g.upsert(ctx, col.name,
+		entity.NewColumnVarChar(idField, ids), entity.NewColumnVarChar(puidField, puids), entity.NewColumnVarChar(externalField, externals),
+		entity.NewColumnInt64(createdField, created), entity.NewColumnJSONBytes(metadataField, meta),
+		entity.NewColumnFloatVector(vectorField, col.tie.Dimension, vectors))
+}
+
+func (g *Gallery) upsert(ctx context.Context, name string, columns ...entity.Column) error {
+	return g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
+		_, err := g.client.Upsert(ctx, name, "", columns...)
+		return err
+	})
+}
+
+// query returns up to limit rows, in no order that the server promises, for which expression is true by now.
+func (g *Gallery) query(ctx context.Context, name, expression string, limit int, fields ...string) (client.ResultSet, error) {
+	var rows client.ResultSet
+	options := []client.SearchQueryOptionFunc{client.WithSearchQueryConsistencyLevel(entity.ClStrong)}
+	if limit > 0 {
+		options = append(options, client.WithLimit(int64(limit)))
+	}
+	err := g.read(ctx, name, func(ctx context.Context) error {
+		var err error
+		rows, err = g.client.Query(ctx, name, nil, expression, fields, options...)
+		return err
+	})
+	return rows, err
+}
+
+// count returns how many rows the Milvus collection name has.
+func (g *Gallery) count(ctx context.Context, name string) (int, error) {
+	return g.countOf(ctx, name, "")
+}
+
+// countOf returns for how many of them expression is true; "" is true for all.
+func (g *Gallery) countOf(ctx context.Context, name, expression string) (int, error) {
+	const all = "count(*)"
+	found, err := g.query(ctx, name, expression, 0, all)
+	if err != nil {
+		return 0, err
+	}
+	return number(found, all)
+}
+
+// number reads an answer of one number.
+func number(found client.ResultSet, field string) (int, error) {
+	column := found.GetColumn(field)
+	if column == nil || column.Len() != 1 {
+		return 0, errors.New("the server's answer lacks the number")
+	}
+	n, err := column.GetAsInt64(0)
+	return int(n), err
+}
+
+// following returns the n rows with the lowest ids after a given one. Because no server promises the order of what a
+// query answers, it takes a window of them and narrows it: n rows are at or below the n-th of the window, so none above
+// that one is among those wanted. A window that is not full holds all that is left.
+func (g *Gallery) following(ctx context.Context, col collection, after string, n int) ([]gallery.Row, error) {
+	size := min(max(2*n, 1024), window)
+	for expression := idField + " > " + literal(after); ; {
+		found, err := g.query(ctx, col.name, expression, size, rowFields...)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := decode(found)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(rows, func(a, b gallery.Row) int { return strings.Compare(a.ID, b.ID) })
+		if len(rows) < size {
+			return rows[:min(n, len(rows))], nil
+		}
+		expression = fmt.Sprintf("%s > %s && %s <= %s", idField, literal(after), idField, literal(rows[n-1].ID))
+	}
+}
+
+// decode reads rows without their embeddings.
+func decode(columns client.ResultSet) ([]gallery.Row, error) {
+	rows := make([]gallery.Row, columns.Len())
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	for _, name := range rowFields {
+		if c := columns.GetColumn(name); c == nil || c.Len() != len(rows) {
+			return nil, fmt.Errorf("the server's answer lacks values of the field %s", name)
+		}
+	}
+	for i := range rows {
+		id, err1 := columns.GetColumn(idField).GetAsString(i)
+		puid, err2 := columns.GetColumn(puidField).GetAsString(i)
+		external, err3 := columns.GetColumn(externalField).GetAsString(i)
+		created, err4 := columns.GetColumn(createdField).GetAsInt64(i)
+		raw, err5 := columns.GetColumn(metadataField).Get(i)
+		if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
+			return nil, fmt.Errorf("a row in the server's answer: %w", err)
+		}
+		var m metadata
+		if text, ok := raw.([]byte); !ok || json.Unmarshal(text, &m) != nil {
+			return nil, errors.New("the metadata of a row in the server's answer is no JSON of this program")
+		}
+		rows[i] = gallery.Row{
+			ID: id, PUID: schema.PUID(puid), ExternalID: schema.ExternalID(external), Consent: m.Consent, Created: time.UnixMicro(created).UTC(),
+		}
+	}
+	return rows, nil
+}
+
+// remove deletes the rows of a person and answers how many there were when the deletion under key was first asked for.
+//
+// The order makes a repeat answer the same, after a crash between any two steps and beside another process with the same
+// deletion: the rows are counted before the memory is looked into, and it is written before any row is deleted. Who finds
+// fewer rows because the other has deleted some, finds the other's count in the memory too.
+func (g *Gallery) remove(ctx context.Context, col collection, person schema.PUID, key string) (int, error) {
+	expression := puidField + " == " + literal(string(person))
+	ids, err := g.ids(ctx, col, expression)
+	if err != nil {
+		return 0, err
+	}
+	n := len(ids)
+	if n == window { // the person has more
+		if n, err = g.countOf(ctx, col.name, expression); err != nil {
+			return 0, err
+		}
+	}
+	if n, err = g.remember(ctx, key, n); err != nil {
+		return 0, err
+	}
+	for {
+		for part := range slices.Chunk(ids, batchRows) {
+			if err := g.erase(ctx, col, part); err != nil {
+				return 0, err
+			}
+		}
+		if len(ids) < window {
+			return n, nil
+		}
+		if ids, err = g.ids(ctx, col, expression); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// ids returns the ids of up to window rows for which expression is true.
+func (g *Gallery) ids(ctx context.Context, col collection, expression string) ([]string, error) {
+	found, err := g.query(ctx, col.name, expression, window, idField)
+	if err != nil || found.Len() == 0 {
+		return nil, err
+	}
+	ids, ok := found.GetColumn(idField).(*entity.ColumnVarChar)
+	if !ok {
+		return nil, errors.New("the server's answer lacks the ids")
+	}
+	return ids.Data(), nil
+}
+
+// erase deletes rows by id: a deletion by another field would read at a consistency that nobody chose.
+func (g *Gallery) erase(ctx context.Context, col collection, ids []string) error {
+	return g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.Delete(ctx, col.name, "", among(ids)) })
+}
+
+// remember returns the count under key, which is n from now on where there was none.
+func (g *Gallery) remember(ctx context.Context, key string, n int) (int, error) {
+	found, err := g.query(ctx, g.deletions(), keyField+" == "+literal(key), 1, countField)
+	if err != nil {
+		return 0, err
+	}
+	if found.Len() > 0 {
+		return number(found, countField)
+	}
+	return n, g.upsert(ctx, g.deletions(),
+		entity.NewColumnVarChar(keyField, []string{key}), entity.NewColumnInt64(countField, []int64{int64(n)}),
+		entity.NewColumnFloatVector(vectorField, 2, [][]float32{{1, 0}}))
+}

@@ -1,0 +1,146 @@
+package milvus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/milvus-io/milvus-sdk-go/v2/client"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	"facestream/pkg/schema"
+)
+
+// What the server means by the codes that this package acts on.
+const (
+	codeNotFound  = 100 // no such collection or alias
+	codeNotLoaded = 101 // the collection is not in the memory of the server
+)
+
+// refusal is an answer of the server that says no.
+type refusal struct {
+	code   int32
+	reason string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("%s (code %d)", r.reason, r.code) }
+
+// refused tells whether the server answered with code.
+func refused(err error, code int32) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.code == code
+}
+
+// unauthenticated tells whether the server does not know who asks, or does not allow it.
+func unauthenticated(err error) bool {
+	for _, code := range []codes.Code{codes.Unauthenticated, codes.PermissionDenied} {
+		var s interface{ GRPCStatus() *status.Status }
+		if errors.As(err, &s) && s.GRPCStatus().Code() == code {
+			return true
+		}
+	}
+	return false
+}
+
+// transient classifies what a call of the server ended as; nil stays nil.
+func transient(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return schema.Transient(op, err)
+}
+
+// dial connects. The connection outlives restarts of the server.
+func dial(ctx context.Context, cfg Config) (client.Client, error) {
+	options := append([]grpc.DialOption{}, client.DefaultGrpcOpts...)
+	options = append(options,
+		grpc.WithReturnConnectionError(), // a dial that does not succeed in time says why
+		grpc.WithChainUnaryInterceptor(strict),
+	)
+	if cfg.TLS != nil {
+		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(cfg.TLS)))
+	}
+	return client.NewClient(ctx, client.Config{
+		Address: cfg.Address, Username: cfg.User, Password: cfg.Password, APIKey: cfg.Token, DialOptions: options,
+	})
+}
+
+// strict makes an error of every answer whose status has a code. The SDK looks at the older ErrorCode alone, so that
+// what a server says in Code alone would be taken for success.
+func strict(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	if err := invoke(ctx, method, request, reply, conn, options...); err != nil {
+		return err
+	}
+	s := statusOf(reply)
+	if s == nil || s.GetCode() == 0 {
+		return nil
+	}
+	reason := s.GetReason()
+	// Servers quote expressions, which name persons (invariant 6): nothing from the first quotation mark on is kept.
+	if _, ok := request.(interface{ GetExpr() string }); ok {
+		if i := strings.IndexAny(reason, "\"'`"); i >= 0 {
+			reason = reason[:i] + "…"
+		}
+	}
+	return &refusal{s.GetCode(), reason}
+}
+
+type answerStatus interface {
+	GetCode() int32
+	GetReason() string
+}
+
+// statusOf returns the status that reply is or has; nil where it has none.
+func statusOf(reply any) answerStatus {
+	if s, ok := reply.(answerStatus); ok {
+		return s
+	}
+	if get := reflect.ValueOf(reply).MethodByName("GetStatus"); get.IsValid() {
+		s, _ := get.Call(nil)[0].Interface().(answerStatus)
+		return s
+	}
+	return nil
+}
+
+// call runs f, one call of the server, within limit.
+func (g *Gallery) call(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	within, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := f(within)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ctx.Err(), err) // the errors of gRPC do not unwrap to those of context
+	case within.Err() != nil:
+		return fmt.Errorf("no answer from Milvus at %s within %v: %w", g.cfg.Address, limit, err)
+	}
+	return err
+}
+
+// read runs f, one call that reads the Milvus collection name, which is loaded first where it is not: a server may
+// come back from a restart without its collections in memory.
+func (g *Gallery) read(ctx context.Context, name string, f func(context.Context) error) error {
+	err := g.call(ctx, g.cfg.Timeout, f)
+	if !refused(err, codeNotLoaded) {
+		return err
+	}
+	if err := g.load(ctx, name); err != nil {
+		return err
+	}
+	return g.call(ctx, g.cfg.Timeout, f)
+}
+
+func (g *Gallery) load(ctx context.Context, name string) error {
+	err := g.call(ctx, g.cfg.LoadTimeout, func(ctx context.Context) error { return g.client.LoadCollection(ctx, name, false) })
+	if err != nil {
+		return fmt.Errorf("load the collection into the server's memory: %w", err)
+	}
+	return nil
+}
