@@ -8,11 +8,12 @@ FUZZTIME    ?= 10s
 OUTAGE      ?= 60s
 IMAGE       ?= registry.example.org/facestream:0.1.0
 TARGET      ?= cpu
+MILVUS      ?= lite
 
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint bench crash-test outage-test generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test lint bench crash-test outage-test test-milvus generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,12 @@ crash-test: build models ## Kill the services at random moments under load and c
 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 20m -run TestOutages ./internal/app
+
+test-milvus: toolchain ## The gallery's suite and the stream's tests on a Milvus that is started for them (MILVUS=lite|standalone)
+	@set -e; dir=$$(mktemp -d); export MILVUS_DATA="$$dir/milvus"; \
+		trap 'tools/milvus/down.sh $(MILVUS); rm -rf "$$dir"' EXIT; \
+		FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; \
+		$(GO) test -race -count=1 -p 1 -timeout 40m ./internal/gallery/milvus ./internal/app
 
 image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx
 	docker buildx build --file deployments/Dockerfile --target $(TARGET) --sbom=true --provenance=mode=max --tag $(IMAGE) --push .

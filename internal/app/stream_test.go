@@ -95,8 +95,12 @@ func startStream() (stop func() error, err error) {
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
 	s.cfg.Ingest.ReconcileInterval = 5 * time.Second
 	s.cfg.Ingest.ReconcileAge = 2 * time.Second
-	if address := os.Getenv("FACESTREAM_MILVUS"); address != "" { // the same tests on another gallery
-		s.cfg.Indexer.Gallery.Driver, s.cfg.Indexer.Gallery.Milvus.Address = config.DriverMilvus, address
+	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same tests on another gallery
+		given, err := config.Load("", os.Environ(), nil)
+		if err != nil {
+			return nil, err
+		}
+		s.cfg.Indexer.Gallery.Driver, s.cfg.Indexer.Gallery.Milvus = config.DriverMilvus, given.Indexer.Gallery.Milvus
 		s.cfg.Indexer.Gallery.Milvus.Prefix = "test" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")
 	}
 	s.cfg.Resolve()

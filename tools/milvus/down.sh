@@ -6,6 +6,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 kind=${1:-lite}
+case $kind in
+lite | standalone) ;;
+*)
+	echo "usage: tools/milvus/down.sh [lite|standalone] [--wipe]" >&2
+	exit 2
+	;;
+esac
 data=${MILVUS_DATA:-$PWD/data/milvus-$kind}
 if [ -f "$data/pid" ]; then
 	pid=$(cat "$data/pid")
@@ -18,9 +25,10 @@ if [ -f "$data/pid" ]; then
 		sleep 0.5
 	done
 	if kill -0 "$pid" 2>/dev/null; then
-		echo "process $pid did not end within a minute of SIG$signal; look at $data/log" >&2
-		exit 1
+		echo "process $pid did not end within a minute of SIG$signal and is killed; look at $data/log" >&2
+		pkill -KILL -P "$pid" || true
+		kill -KILL "$pid" 2>/dev/null || true
 	fi
-	rm -f "$data/pid" "$data/address"
+	rm -f "$data/pid"
 fi
 [ "${2:-}" != --wipe ] || rm -rf "$data"

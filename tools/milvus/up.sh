@@ -26,8 +26,14 @@ data=${MILVUS_DATA:-$PWD/data/milvus-$kind}
 programs=${XDG_CACHE_HOME:-$HOME/.cache}/facestream/milvus-$kind
 
 mkdir -p "$data"
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+
 if [ -f "$data/pid" ] && kill -0 "$(cat "$data/pid")" 2>/dev/null; then
-	cat "$data/address"
+	if ! listens; then
+		echo "process $(cat "$data/pid") of $data runs and does not listen on port $port; tools/milvus/down.sh $kind stops it" >&2
+		exit 1
+	fi
+	echo "127.0.0.1:$port"
 	exit 0
 fi
 
@@ -47,7 +53,6 @@ case $kind in
 lite) command=("$programs/bin/milvus-lite" server --data-dir "$data/files" --host 127.0.0.1 --port "$port") ;;
 standalone) command=("$programs/bin/milvus-server" --data "$data/files" --proxy-port "$port") ;;
 esac
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 
 # ready tells whether the server answers: the standalone by its own health check, which comes after its port.
 ready() { listens && { [ "$kind" = lite ] || [ "$(curl -s --max-time 2 http://127.0.0.1:9091/healthz)" = OK ]; }; }
@@ -57,24 +62,34 @@ if listens; then
 	exit 1
 fi
 
-mkdir -p "$data/files"
-# What a script starts in the background ignores SIGINT, unless it is told not to; down.sh sends it.
-setsid env --default-signal=INT "${command[@]}" >"$data/log" 2>&1 </dev/null &
-pid=$!
-echo "$pid" >"$data/pid"
+# start runs the server and waits; it fails where the server ends, or does not answer in time.
+start() {
+	# What a script starts in the background ignores SIGINT, unless it is told not to; down.sh sends it.
+	setsid env --default-signal=INT "${command[@]}" >"$data/log" 2>&1 </dev/null &
+	pid=$!
+	echo "$pid" >"$data/pid"
+	for _ in $(seq 120); do
+		if ! kill -0 "$pid" 2>/dev/null; then
+			echo "the server ended; the end of $data/log:" >&2
+			tail -n 20 "$data/log" >&2
+			rm -f "$data/pid"
+			return 1
+		fi
+		! ready || return 0
+		sleep 0.5
+	done
+	echo "the server does not answer within a minute; see $data/log" >&2
+	tools/milvus/down.sh "$kind"
+	return 1
+}
 
-for _ in $(seq 240); do
-	if ! kill -0 "$pid" 2>/dev/null; then
-		echo "the server ended; the end of $data/log:" >&2
-		tail -n 20 "$data/log" >&2
-		rm -f "$data/pid"
-		exit 1
-	fi
-	if ready; then
-		echo "127.0.0.1:$port" | tee "$data/address"
+# Milvus 2.3.5 hangs now and then at its start, before it listens; another start is well.
+export MILVUS_DATA=$data
+mkdir -p "$data/files"
+for _ in 1 2 3; do
+	if start; then
+		echo "127.0.0.1:$port"
 		exit 0
 	fi
-	sleep 0.5
 done
-echo "the server does not answer within two minutes; see $data/log; tools/milvus/down.sh $kind stops it" >&2
 exit 1

@@ -2,6 +2,8 @@ package milvus
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// The suite runs against the server that FACESTREAM_MILVUS names, host:port. Where FACESTREAM_TEST_MILVUS is lite or
+// The suite runs against the server that FACESTREAM_MILVUS names, host:port; the variables of the settings user, password
+// and tls.ca_file (docs/configuration.md) are for a server that asks for them. Where FACESTREAM_TEST_MILVUS is lite or
 // standalone, it starts that server with tools/milvus/up.sh and stops it afterwards. Else it skips aloud.
 var server struct{ address, missing string }
 
@@ -72,10 +74,23 @@ func config(t testing.TB, index Index) Config {
 	if server.address == "" {
 		t.Skip("SKIPPED: " + server.missing)
 	}
-	return Config{
+	const settings = "FACESTREAM_INDEXER_GALLERY_MILVUS_"
+	cfg := Config{
 		Address: server.address, Prefix: fmt.Sprintf("test%x", rand.Uint64()), Index: index,
+		User: os.Getenv(settings + "USER"), Password: os.Getenv(settings + "PASSWORD"),
 		Timeout: 30 * time.Second, LoadTimeout: time.Minute,
 	}
+	if file := os.Getenv(settings + "TLS_CA_FILE"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
+		if !cfg.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			t.Fatalf("%s holds no certificate", file)
+		}
+	}
+	return cfg
 }
 
 // open returns a gallery of its own, whose collections are dropped at the end.
@@ -163,5 +178,3 @@ func upsert(t *testing.T, g *Gallery, rows ...gallery.Row) {
 		t.Fatal(err)
 	}
 }
-
-var _ sync.Locker = (*sync.Mutex)(nil)
