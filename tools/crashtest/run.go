@@ -14,7 +14,6 @@ import (
 
 	"facestream/internal/app"
 	"facestream/internal/config"
-	"facestream/internal/gallery/local"
 	"facestream/internal/portraits"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -56,6 +55,15 @@ func run(ctx context.Context, o options) error {
 		"FACESTREAM_DATA_DIR=" + cfg.DataDir, "FACESTREAM_KAFKA=" + kafkaAddr, "FACESTREAM_S3_ENDPOINT=" + s3Addr,
 		"FACESTREAM_EMBEDDED_KAFKA_ADDR=" + kafkaAddr, "FACESTREAM_EMBEDDED_S3_ADDR=" + s3Addr, "FACESTREAM_KAFKA_SESSION_TIMEOUT=2s",
 		"FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_TELEMETRY_LOG_FORMAT=json", "FACESTREAM_INGEST_RECONCILE_INTERVAL=5s", "FACESTREAM_INGEST_RECONCILE_AGE=2s",
+	}
+	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same on another gallery, below a prefix of its own
+		given, err := config.Load("", os.Environ(), nil)
+		if err != nil {
+			return err
+		}
+		cfg.Indexer.Gallery.Driver, cfg.Indexer.Gallery.Milvus = config.DriverMilvus, given.Indexer.Gallery.Milvus
+		cfg.Indexer.Gallery.Milvus.Prefix = fmt.Sprintf("crash%x", o.seed)
+		env = append(env, "FACESTREAM_INDEXER_GALLERY_DRIVER=milvus", "FACESTREAM_INDEXER_GALLERY_MILVUS_PREFIX="+cfg.Indexer.Gallery.Milvus.Prefix)
 	}
 	var services []*process
 	launch := func(name string, args ...string) (*process, error) {
@@ -293,7 +301,7 @@ func (r *results) check(l *load) (repeats int, err error) {
 
 // checkGallery holds the rows of every collection against the enrolments.
 func checkGallery(ctx context.Context, cfg config.Config, r *results, l *load) (int, error) {
-	g, err := local.Open(ctx, cfg.Indexer.Gallery.Dir)
+	g, err := app.OpenGallery(ctx, cfg.Indexer.Gallery)
 	if err != nil {
 		return 0, err
 	}
@@ -311,18 +319,21 @@ func checkGallery(ctx context.Context, cfg config.Config, r *results, l *load) (
 	}
 	total := 0
 	for c, ids := range want {
-		page, err := g.List(ctx, c, "", 100_000)
-		if err != nil {
-			return 0, err
-		}
 		have := map[string]bool{}
-		for _, row := range page.Rows {
-			if have[row.ID] {
-				return 0, fmt.Errorf("collection %s: a row is there twice", c)
+		for after, first := "", true; first || after != ""; first = false {
+			page, err := g.List(ctx, c, after, 1000)
+			if err != nil {
+				return 0, err
 			}
-			have[row.ID] = true
-			if !ids[row.ID] {
-				return 0, fmt.Errorf("collection %s: a row is there that no result speaks of, or that was deleted", c)
+			after = page.Next
+			for _, row := range page.Rows {
+				if have[row.ID] {
+					return 0, fmt.Errorf("collection %s: a row is there twice", c)
+				}
+				have[row.ID] = true
+				if !ids[row.ID] {
+					return 0, fmt.Errorf("collection %s: a row is there that no result speaks of, or that was deleted", c)
+				}
 			}
 		}
 		if len(have) != len(ids) {
