@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -335,6 +336,33 @@ func TestEveryUploadIsNotifiedUnderItsOwnKey(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestStoppedStoreLetsGo keeps a connection that has sent nothing open over a restart of the store. The stopped store
+// answers on it once at most; whoever asks next reaches the one that runs.
+func TestStoppedStoreLetsGo(t *testing.T) {
+	s := open(t, options(t, t.TempDir()))
+	conn, err := net.Dial("tcp", s.S3Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	time.Sleep(100 * time.Millisecond) // until it is accepted
+	if err := s.StopS3(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.StartS3(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /images HTTP/1.1\r\nHost: store\r\n\r\n"); err != nil {
+		return // closed already, which is better still
+	}
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the store that was stopped keeps a connection open after an answer")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/gofiber/fiber/v3"
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
@@ -62,6 +63,7 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 		s3api.WithConcurrencyLimiter(1024, 512),
 		s3api.WithMpMaxParts(10_000), // the protocol's own limit
 		s3api.WithKeepAlive(),
+		s3api.WithMiddleware("/", g.closeWhenStopping),
 		s3api.WithQuiet(),
 		s3api.WithOnListen(func() { close(ready) }),
 	)
@@ -97,6 +99,17 @@ func (g *gateway) stop() error {
 	}
 	<-g.served
 	return errors.Join(err, g.release())
+}
+
+// closeWhenStopping ends a connection with its next answer once the gateway stops. The server underneath would serve those
+// that outlast its shutdown (a client dialled and has sent nothing yet) for ever, with errors, beside the gateway that
+// follows.
+func (g *gateway) closeWhenStopping(c fiber.Ctx) error {
+	err := c.Next()
+	if g.stopping.Load() {
+		c.RequestCtx().SetConnectionClose()
+	}
+	return err
 }
 
 // release gives back what startGateway took, once nothing serves.
