@@ -133,7 +133,7 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string,
 				created = append(created, name)
 			case errors.Is(err, kafka.TopicAlreadyExists): // another process was faster
 			case errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.ClusterAuthorizationFailed):
-				return schema.Fatal(op, fmt.Errorf("topic %s: %w; grant Create to this user or create the topic yourself", name, err))
+				return schema.Fatal(op, fmt.Errorf("this user sees no topic %s and may not create it: %w; if the topic exists, grant Describe on topic %s to this user, else create it or grant Create", name, err, name))
 			case errors.Is(err, kafka.InvalidReplicationFactor), errors.Is(err, kafka.InvalidPartitionNumber),
 				errors.Is(err, kafka.InvalidConfiguration), errors.Is(err, kafka.PolicyViolation), errors.Is(err, kafka.InvalidTopic):
 				return schema.Fatal(op, fmt.Errorf("topic %s: %w; correct its spec or create the topic yourself", name, err))
@@ -146,9 +146,26 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string,
 	return created, err
 }
 
+// naming adds to a refusal by the broker's ACLs the right that the user lacks; other errors stay as they are. Callers go
+// on trying: rights can be granted at any time.
+func naming(err error, right, resource string) error {
+	if refused(err) {
+		return fmt.Errorf("%w; grant %s on %s to this user", err, right, resource)
+	}
+	return err
+}
+
+func refused(err error) bool {
+	return errors.Is(err, kafka.TopicAuthorizationFailed) || errors.Is(err, kafka.GroupAuthorizationFailed)
+}
+
+// worthSaying tells whether the n-th failure in a row is to be logged: the first refusal, since no waiting helps against
+// it, and the tenth of anything, since an outage that short is nobody's business.
+func worthSaying(err error, n int) bool { return n == 10 || n == 1 && refused(err) }
+
 func (s TopicSpec) config() kafka.TopicConfig {
 	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-	return kafka.TopicConfig{
+	out := kafka.TopicConfig{
 		Topic: string(s.Topic), NumPartitions: s.Partitions,
 		ReplicationFactor: cmp.Or(s.Replicas, -1), // -1: the broker's default.replication.factor
 		ConfigEntries: []kafka.ConfigEntry{
@@ -158,6 +175,11 @@ func (s TopicSpec) config() kafka.TopicConfig {
 			{ConfigName: "max.message.bytes", ConfigValue: strconv.Itoa(s.MaxBytes)},
 		},
 	}
+	if s.Replicas >= 3 {
+		// An acknowledgement by all replicas in sync could otherwise be that of one alone, whose loss loses the record.
+		out.ConfigEntries = append(out.ConfigEntries, kafka.ConfigEntry{ConfigName: "min.insync.replicas", ConfigValue: "2"})
+	}
+	return out
 }
 
 // TopicStatus is what a broker says about one topic.

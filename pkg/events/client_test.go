@@ -275,3 +275,34 @@ func refuseProduce(b *broker, when func() bool) {
 		return res, nil, true
 	})
 }
+
+// With three copies an acknowledgement means at least two; with fewer, asking for two would refuse every write as soon
+// as one broker is away.
+func TestMinInsyncReplicas(t *testing.T) {
+	needFake(t, "it needs three brokers")
+	b := newFake(t, kfake.NumBrokers(3))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	c := b.client(t)
+	for replicas, want := range map[int]string{0: "", 1: "", 2: "", 3: "2"} {
+		var got string
+		b.fake.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			for _, topic := range req.(*kmsg.CreateTopicsRequest).Topics {
+				for _, entry := range topic.Configs {
+					if entry.Name == "min.insync.replicas" {
+						got = *entry.Value
+					}
+				}
+			}
+			return nil, nil, false
+		})
+		topic := Topic("test." + uuid.NewString())
+		created, err := c.EnsureTopics(ctx, []TopicSpec{{Topic: topic, Partitions: 1, Replicas: replicas, Retention: time.Hour, MaxBytes: mib}})
+		if err != nil || len(created) != 1 {
+			t.Fatalf("%d replicas: created %v, %v", replicas, created, err)
+		}
+		if got != want {
+			t.Errorf("%d replicas: min.insync.replicas %q, want %q", replicas, got, want)
+		}
+	}
+}

@@ -199,7 +199,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 			return schema.Fatal(op, fmt.Errorf("session timeout %s: %w; set it between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms", c.cfg.SessionTimeout, err))
 		case err != nil:
 			// kafka-go joins again by itself. A coordinator that is not available yet is normal for a new group.
-			if failures++; failures == 10 {
+			err = naming(err, "Read", "group "+c.cfg.Group)
+			if failures++; worthSaying(err, failures) {
 				c.log.Warn().Err(err).Msg("cannot join the consumer group; still trying")
 			}
 			layout = c.layout(ctx)

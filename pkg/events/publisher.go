@@ -142,7 +142,8 @@ func (p *Publisher) writeRound(ctx context.Context, topic Topic, messages []kafk
 		case errors.Is(err, io.ErrClosedPipe):
 			return schema.Transient(op, errors.New("the publisher is closed"))
 		}
-		if try == 10 {
+		err = naming(err, "Write", "topic "+string(topic))
+		if worthSaying(err, try) {
 			p.client.log.Warn().Str("topic", string(topic)).Err(err).Msg("writing fails; still trying")
 		}
 		if p.cfg.Retried != nil {

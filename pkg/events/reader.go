@@ -116,7 +116,8 @@ func (r *partitionReader) pause(ctx context.Context, log zerolog.Logger, progres
 	if ctx.Err() != nil {
 		return
 	}
-	if failures == 10 {
+	err = naming(err, "Read", "topic "+string(r.topic))
+	if worthSaying(err, failures) {
 		log.Warn().Err(err).Msg("reading fails; still trying")
 	}
 	r.renewIfStalled(log, progressed, err)

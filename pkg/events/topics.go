@@ -23,7 +23,8 @@ type TopicSpec struct {
 	Topic Topic
 	// Partitions bounds how many processes of one service share the topic; inside a process work is parallel by key.
 	Partitions int
-	// Replicas is how many brokers keep each partition; 0 leaves it to the broker.
+	// Replicas is how many brokers keep each partition; 0 leaves it to the broker. With 3 or more a record is
+	// acknowledged by two of them at least (min.insync.replicas), and refused for as long as fewer are in sync.
 	Replicas int
 	// Retention is how long a record stays at least. Segments are rolled four times in that span (at least daily), so
 	// a record is gone at the latest about 1.25 × Retention after it was written, also on a quiet topic.
