@@ -13,7 +13,7 @@ MILVUS      ?= lite
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint bench crash-test outage-test test-milvus generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real lint bench crash-test outage-test test-milvus generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: toolchain ## Fetch what is missing, vet, then test everything with the rac
 	@$(MAKE) --no-print-directory models RUNFLAGS=-race || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
 	$(GO) vet -race ./...
 	$(GO) test -race -timeout 10m ./...
+
+# With FACESTREAM_KAFKA it tests against that broker alone; see tools/kafka/test.sh.
+test-real: models ## Test against a real Apache Kafka, plain and with TLS, users and ACLs (needs Java 17, Maven, openssl)
+	GO=$(GO) tools/kafka/test.sh
 
 lint: toolchain ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -3,7 +3,9 @@
     pip install -r examples/python/requirements.txt
     python examples/python/request.py portrait.jpg
 
-Uses FACESTREAM_KAFKA, FACESTREAM_S3_ENDPOINT, FACESTREAM_S3_ACCESS_KEY and FACESTREAM_S3_SECRET_KEY where they are set.
+Uses FACESTREAM_KAFKA, FACESTREAM_S3_ENDPOINT, FACESTREAM_S3_ACCESS_KEY and FACESTREAM_S3_SECRET_KEY where they are set. A
+broker that asks for a user: FACESTREAM_KAFKA_SASL_USERNAME and _PASSWORD, over TLS with the authority in
+FACESTREAM_KAFKA_TLS_CA_FILE.
 """
 
 import json
@@ -23,6 +25,21 @@ BUCKET = os.environ.get("FACESTREAM_S3_BUCKET", "images")
 PATIENCE = 60  # seconds
 
 
+def broker():
+    """The settings of producer and consumer that say where the broker is, and who asks."""
+    settings = {"bootstrap.servers": KAFKA}
+    if user := os.environ.get("FACESTREAM_KAFKA_SASL_USERNAME"):
+        settings |= {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": user,
+            "sasl.password": os.environ["FACESTREAM_KAFKA_SASL_PASSWORD"],
+        }
+        if ca := os.environ.get("FACESTREAM_KAFKA_TLS_CA_FILE"):
+            settings["ssl.ca.location"] = ca
+    return settings
+
+
 def object_store():
     return boto3.client(
         "s3",
@@ -36,7 +53,7 @@ def object_store():
 
 def result_stream():
     """Read every partition of the results from now on. Call it before sending, so that nothing is missed."""
-    consumer = Consumer({"bootstrap.servers": KAFKA, "group.id": f"example-{uuid.uuid4()}", "enable.auto.commit": False})
+    consumer = Consumer(broker() | {"group.id": f"example-{uuid.uuid4()}", "enable.auto.commit": False})
     partitions = consumer.list_topics("facestream.results", timeout=10).topics["facestream.results"].partitions
     at_end = []
     for p in partitions:
@@ -69,7 +86,7 @@ def main():
     request_id, key = str(uuid.uuid4()), f"examples/{uuid.uuid4()}.jpg"
     s3.put_object(Bucket=BUCKET, Key=key, Body=image)
     request = {"id": request_id, "operation": "validate", "images": [{"bucket": BUCKET, "key": key}]}
-    producer = Producer({"bootstrap.servers": KAFKA, "acks": "all", "partitioner": "murmur2_random"})
+    producer = Producer(broker() | {"acks": "all", "partitioner": "murmur2_random"})
     producer.produce(
         "facestream.requests",
         key=request_id,

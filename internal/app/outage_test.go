@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/segmentio/kafka-go"
 
+	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
 
@@ -49,11 +51,14 @@ func TestOutages(t *testing.T) {
 		name       string
 		stop, back func(context.Context) error
 	}{
-		{"broker", func(context.Context) error { return s.servers.StopKafka() }, s.servers.StartKafka},
+		{"broker", s.stopBroker, s.startBroker},
 		{"object store", func(context.Context) error { return s.servers.StopS3() }, s.servers.StartS3},
 		{"gallery", func(context.Context) error { s.galleryDown.Store(true); return nil }, func(context.Context) error { s.galleryDown.Store(false); return nil }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name == "broker" {
+				s.needsOurBroker(t)
+			}
 			var ids []schema.RequestID
 			submitted := make(chan error, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), away+2*time.Minute)
@@ -129,11 +134,98 @@ func (s *stream) answeredLocked(ids []schema.RequestID) int {
 	return n
 }
 
+// TestBrokerLostForGood kills one broker of three under load and leaves it away: every request is answered, and results
+// go on within lostBroker.
+func TestBrokerLostForGood(t *testing.T) {
+	s := useStream(t)
+	if os.Getenv("KAFKA_NODES") != "3" {
+		t.Skip("SKIPPED: it kills one broker of three (KAFKA_NODES=3); `make test-real` has them")
+	}
+	s.needsOurBroker(t)
+	if got := s.topicSetting(t, events.Jobs, "min.insync.replicas"); got != "2" {
+		t.Errorf("min.insync.replicas of the topic of jobs is %q, want 2", got)
+	}
+	const n, every, lostBroker = 600, 25 * time.Millisecond, 15 * time.Second
+	image := s.put(t, unique("test")+"/a.jpg", portrait(t, 14, 0), nil)
+	var ids []schema.RequestID
+	for range n {
+		ids = append(ids, schema.RequestID(uuid.NewString()))
+	}
+	submitted := make(chan error, 1)
+	go func() {
+		start := time.Now()
+		for i, id := range ids {
+			time.Sleep(time.Until(start.Add(time.Duration(i) * every)))
+			if err := s.client.Submit(t.Context(), s.publisher, schema.Request{ID: id, Operation: schema.OpValidate, Images: []schema.ObjectRef{image}}); err != nil {
+				submitted <- err
+				return
+			}
+		}
+		submitted <- nil
+	}()
+	s.until(t, patience, "the first outcomes", func() bool { return s.answeredLocked(ids) >= n/6 })
+	if err := s.script(t.Context(), "down.sh", "--kill", "--node", "3"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.startBroker(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	last, had, longest := time.Now(), s.answered(ids), time.Duration(0)
+	for deadline := last.Add(patience); had < n; time.Sleep(5 * time.Millisecond) {
+		now := s.answered(ids)
+		longest = max(longest, time.Since(last))
+		if now > had {
+			had, last = now, time.Now()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d requests are answered %v after a broker was lost", had, n, patience)
+		}
+	}
+	if err := <-submitted; err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if r := s.outcome(t, id); r.CallStatus.Reason != "" {
+			t.Errorf("a request ended as %+v", r.CallStatus)
+		}
+	}
+	t.Logf("1 of 3 brokers lost: %d requests, none lost; the longest time without a result was %.1f s", n, longest.Seconds())
+	if longest > lostBroker {
+		t.Errorf("nothing was answered for %v, more than %v", longest, lostBroker)
+	}
+}
+
+// topicSetting asks the broker.
+func (s *stream) topicSetting(t *testing.T, topic events.Topic, name string) string {
+	t.Helper()
+	transport, err := s.transport("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(s.cfg.Kafka.Brokers...), Transport: transport, Timeout: 10 * time.Second}
+	res, err := client.DescribeConfigs(t.Context(), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
+		ResourceType: kafka.ResourceTypeTopic, ResourceName: string(topic), ConfigNames: []string{name},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range res.Resources {
+		for _, e := range r.ConfigEntries {
+			return e.ConfigValue
+		}
+	}
+	return ""
+}
+
 // TestLostNotificationsAreReconciled uploads while the broker is away and restarts the store before the broker is back:
 // the notifications, which wait in the store's memory, are lost.
 func TestLostNotificationsAreReconciled(t *testing.T) {
 	s := useStream(t)
-	if err := s.servers.StopKafka(); err != nil {
+	s.needsOurBroker(t)
+	if err := s.stopBroker(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var refs []schema.ObjectRef
@@ -155,7 +247,7 @@ func TestLostNotificationsAreReconciled(t *testing.T) {
 	if err := s.servers.StopS3(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.servers.StartKafka(t.Context()); err != nil {
+	if err := s.startBroker(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.servers.StartS3(t.Context()); err != nil {

@@ -9,6 +9,8 @@ import (
 	"image/jpeg"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
 
 	"facestream/internal/app"
 	"facestream/internal/config"
@@ -32,8 +35,14 @@ import (
 
 // stream is the whole flow in this process: the embedded servers and the three services, spoken to over the wire. All
 // tests of the package share one, because a process can hold one S3 gateway.
+//
+// FACESTREAM_KAFKA and the settings around it (FACESTREAM_KAFKA_TLS_ENABLED, …) put a broker of another process in the
+// place of the embedded one. What it holds from earlier runs does not matter. Where it asks for users, see rights_test.go.
 type stream struct {
 	cfg         config.Config
+	began       time.Time // what was published before belongs to earlier runs
+	realBroker  bool      // the broker is another process
+	root        string    // of the repository
 	servers     *embedded.Servers
 	client      *events.Client
 	publisher   *events.Publisher
@@ -88,9 +97,15 @@ func startStream() (stop func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{cfg: config.Default(), results: map[schema.RequestID][]published{}, log: &syncBuffer{}}
+	s := &stream{results: map[schema.RequestID][]published{}, log: &syncBuffer{}, began: time.Now(), realBroker: os.Getenv("FACESTREAM_KAFKA") != ""}
 	s.arrived = sync.NewCond(&s.mu)
-	s.cfg.DataDir, s.cfg.Worker.Models = dir, pack
+	if s.root, err = filepath.Abs("../.."); err != nil {
+		return nil, err
+	}
+	if s.cfg, err = brokerSettings(); err != nil {
+		return nil, err
+	}
+	s.cfg.DataDir, s.cfg.Indexer.Gallery.Dir, s.cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), pack
 	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
 	s.cfg.Ingest.ReconcileInterval = 5 * time.Second
@@ -106,12 +121,19 @@ func startStream() (stop func() error, err error) {
 	s.cfg.Resolve()
 	log := zerolog.New(s.log).Level(zerolog.DebugLevel).With().Timestamp().Logger()
 	ctx, cancel := context.WithCancel(context.Background())
-	s.servers, err = embedded.Open(ctx, embedded.Options{
+	options := embedded.Options{
 		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: s.cfg.S3.Bucket,
 		ObjectsTopic: string(events.Objects), ObjectsPartitions: s.cfg.Kafka.Partitions.Objects,
 		AccessKey: string(s.cfg.S3.AccessKey), SecretKey: objects.Secret(s.cfg.S3.SecretKey), Log: log,
-	})
-	if err != nil {
+	}
+	if s.realBroker {
+		if options.Broker, err = s.prepareBroker(ctx); err != nil {
+			cancel()
+			return nil, err
+		}
+		options.KafkaAddr = s.cfg.Kafka.Brokers[0]
+	}
+	if s.servers, err = embedded.Open(ctx, options); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -134,16 +156,94 @@ func startStream() (stop func() error, err error) {
 		return nil
 	}
 	var wg sync.WaitGroup
-	var served error
-	wg.Go(func() { served = app.Serve(ctx, s.cfg, log, app.Ingest, app.Worker, app.IndexWith(faulty, ping)) })
+	served := make(chan error, 3)
+	serve := func(cfg config.Config, services ...func(context.Context, *app.App) error) {
+		wg.Go(func() { served <- app.Serve(ctx, cfg, log, services...) })
+	}
+	if s.secured() {
+		serve(s.as("ingest"), app.Ingest)
+		serve(s.as("worker"), app.Worker)
+		serve(s.as("indexer"), app.IndexWith(faulty, ping))
+	} else {
+		serve(s.cfg, app.Ingest, app.Worker, app.IndexWith(faulty, ping))
+	}
 	wg.Go(func() { s.follow(ctx, events.Results, s.keepResult) })
 	wg.Go(func() { s.follow(ctx, events.DeadLetters, s.keepDeadLetter) })
 	theStream = s
 	return func() error {
 		cancel()
 		wg.Wait()
-		return errors.Join(served, s.publisher.Close(), g.Close(), s.servers.Close(), os.RemoveAll(dir))
+		close(served)
+		var failed []error
+		for err := range served {
+			failed = append(failed, err)
+		}
+		return errors.Join(errors.Join(failed...), s.publisher.Close(), g.Close(), s.servers.Close(), os.RemoveAll(dir))
 	}, nil
+}
+
+// brokerSettings are the defaults and what FACESTREAM_KAFKA… say.
+func brokerSettings() (config.Config, error) {
+	var environ []string
+	for _, v := range os.Environ() {
+		if strings.HasPrefix(v, "FACESTREAM_KAFKA") {
+			environ = append(environ, v)
+		}
+	}
+	return config.Load("", environ, nil)
+}
+
+// prepareBroker creates the topics on a broker that runs already, and the rights where it asks for users. It returns how
+// the store reaches it.
+func (s *stream) prepareBroker(ctx context.Context) (*kafka.Transport, error) {
+	client, _, err := app.Clients(s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if _, err := client.EnsureTopics(ctx, app.TopicSpecs(s.cfg.Kafka)); err != nil {
+		return nil, err
+	}
+	if s.secured() {
+		if err := s.grantAll(ctx); err != nil {
+			return nil, err
+		}
+		return s.transport("store")
+	}
+	return s.transport("")
+}
+
+// needsOurBroker skips, aloud, a test that stops the broker, where it is somebody else's.
+func (s *stream) needsOurBroker(t *testing.T) {
+	t.Helper()
+	if s.realBroker && os.Getenv("KAFKA_DIR") == "" {
+		t.Skip("SKIPPED: it stops the broker; KAFKA_DIR, the folder of tools/kafka/up.sh as an absolute path, would allow that")
+	}
+}
+
+// stopBroker takes the broker away: the embedded one in an orderly way, a real one by SIGKILL.
+func (s *stream) stopBroker(ctx context.Context) error {
+	if !s.realBroker {
+		return s.servers.StopKafka()
+	}
+	return s.script(ctx, "down.sh", "--kill")
+}
+
+func (s *stream) startBroker(ctx context.Context) error {
+	if !s.realBroker {
+		return s.servers.StartKafka(ctx)
+	}
+	return s.script(ctx, "up.sh")
+}
+
+func (s *stream) script(ctx context.Context, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, filepath.Join(s.root, "tools", "kafka", name), args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("tools/kafka/%s: %w: %s", name, err, out)
+	}
+	return nil
 }
 
 func (s *stream) follow(ctx context.Context, topic events.Topic, keep func(events.Record) error) {
@@ -151,6 +251,9 @@ func (s *stream) follow(ctx context.Context, topic events.Topic, keep func(event
 	for ctx.Err() == nil {
 		s.client.ReadAll(ctx, topic, from, func(r events.Record) error {
 			from[r.Partition] = r.Offset + 1
+			if r.Raw.Time.Before(s.began.Truncate(time.Millisecond)) { // as precise as the topic is
+				return nil
+			}
 			return keep(r)
 		}, func() {})
 		time.Sleep(100 * time.Millisecond)

@@ -31,6 +31,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"facestream/internal/objects"
@@ -52,7 +53,10 @@ type Options struct {
 	// ObjectsTopic receives the S3 notifications and is created with ObjectsPartitions partitions if it is not there.
 	ObjectsTopic      string
 	ObjectsPartitions int
-	Log               zerolog.Logger
+	// Broker, where it is set, reaches a broker of somebody else's at KafkaAddr, which has the topic already: the store
+	// notifies that one, and none is started here. StartKafka and StopKafka do nothing then.
+	Broker *kafka.Transport
+	Log    zerolog.Logger
 }
 
 // Servers are the two running servers. The methods are safe for concurrent use.
@@ -179,7 +183,7 @@ func (s *Servers) StartKafka(ctx context.Context) error {
 	const op = "embedded.start-kafka"
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broker != nil {
+	if s.broker != nil || s.opts.Broker != nil {
 		return nil
 	}
 	broker, addr, err := startBroker(s.opts)

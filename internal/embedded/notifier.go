@@ -46,6 +46,12 @@ const (
 )
 
 func newNotifier(o Options) *notifier {
+	transport := &kafka.Transport{}
+	if o.Broker != nil {
+		transport = &kafka.Transport{TLS: o.Broker.TLS, SASL: o.Broker.SASL}
+	}
+	// It remembers that a broker was away until it next looks, by default after 6 s.
+	transport.MetadataTTL = metadataTTL
 	n := &notifier{
 		log:     o.Log,
 		queue:   make(chan pending, queueLength),
@@ -58,8 +64,7 @@ func newNotifier(o Options) *notifier {
 			RequiredAcks: kafka.RequireAll,
 			BatchTimeout: time.Millisecond,
 			MaxAttempts:  1, // send repeats
-			// The transport remembers that a broker was away until it next looks, by default after 6 s.
-			Transport: &kafka.Transport{MetadataTTL: metadataTTL},
+			Transport:    transport,
 		},
 	}
 	go n.run()

@@ -1,0 +1,7 @@
+package app
+
+// What the tests of the flow need to speak to a broker in another name.
+var (
+	KafkaConfig = kafkaConfig
+	TopicSpecs  = topicSpecs
+)
