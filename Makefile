@@ -13,10 +13,10 @@ MILVUS      ?= lite
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real lint bench crash-test outage-test test-milvus generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real lint bench crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
 	@mkdir -p $(BIN)
@@ -65,6 +65,18 @@ image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMA
 
 check-deployments: ## Check Dockerfile, compose.yaml, Helm chart, dashboard and alerts with their own tools
 	deployments/check.sh
+
+train-%: .venv toolchain ## Train a role of the starter pack, embedding or detector: hours (training/README.md)
+	.venv/bin/python -m training.$*.train --out .cache/train/$* $(TRAINFLAGS)
+
+train-smoke: .venv toolchain ## Every training end to end on tiny settings, in minutes
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+		for role in embedding detector; do .venv/bin/python -m training.$$role.train --smoke --out "$$dir/$$role"; done
+
+.venv: training/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --disable-pip-version-check -r training/requirements.txt
+	touch .venv
 
 generate: toolchain ## Make the generated files anew: schemas, reference pages
 	$(GO) generate ./...

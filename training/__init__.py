@@ -1,0 +1,1 @@
+"""Trains the networks of the starter pack; training/README.md says how."""

@@ -1,0 +1,1 @@
+"""The detector of the starter pack: faces with five points, in YuNet's format."""

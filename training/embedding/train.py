@@ -1,0 +1,206 @@
+"""Trains the embedding and writes embedding.onnx. From the repository's root:
+
+    python -m training.embedding.train --out DIR
+
+A run that was stopped goes on from DIR when it is started again. More --steps for a finished run train it further.
+"""
+
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..common import images, network, options, run
+from . import export
+from .data import Augmenter, draw_people, load_faces, split
+from .model import MEAN, SIZE, STD, Adapters, Student, Teacher
+from .pool import HINT_STEPS, Pool
+
+BATCH = 128
+RATE = 2e-3            # of AdamW, constant until the last --decay steps
+WARM_UP = 100          # steps
+AVERAGE = 0.995        # the validated and exported weights are the running average with this decay
+HINTS = {"early": 0.3, "middle": 0.5, "late": 1.0}  # weights of the losses on inner maps
+SAVE_SECONDS = 120
+
+
+def schedule(step: int, steps: int, decay: int) -> float:
+    """Factor of the learning rate: warm-up, constant, then linearly to zero. What a step does in the constant part does not
+    depend on steps, so a run can be ended early or made longer without losing what it has."""
+    return min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / max(1, decay)))
+
+
+def shard_of(tick: int, reuse: int, window: int, seed: int) -> int:
+    """Which shard tick uses: every reuse-th tick a new one, else one of the window newest."""
+    newest = tick // reuse
+    if tick % reuse == 0:
+        return newest
+    return int(np.random.default_rng([seed, 3, tick]).integers(max(0, newest - window + 1), newest + 1))
+
+
+def resize(x: torch.Tensor, side: int) -> torch.Tensor:
+    return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+
+
+def batches(shard: np.ndarray, seed: int, tick: int, side: int):
+    """The shard in random order, each picture with a slight change of exposure and colour that the vector bears."""
+    rng = np.random.default_rng([seed, 4, tick])
+    order = rng.permutation(len(shard))
+    for at in range(0, len(order), BATCH):
+        part = shard[order[at:at + BATCH]]
+        x = torch.from_numpy(part["image"]).permute(0, 3, 1, 2).float().div_(255)
+        n = len(part)
+        gain = torch.from_numpy(rng.uniform(.92, 1.08, (n, 3, 1, 1)).astype(np.float32))
+        offset = torch.from_numpy(rng.uniform(-.04, .04, (n, 1, 1, 1)).astype(np.float32))
+        hints = [resize(torch.from_numpy(part[k]).float().div_(HINT_STEPS), part[k].shape[-1] * side // SIZE) for k in HINTS]
+        yield ((resize(x, side) * gain + offset).clamp_(0, 1) - MEAN) / STD, torch.from_numpy(part["vector"]), hints
+
+
+def loss_of(student: Student, adapters: Adapters, x, vector, hints):
+    """Cosine to the teacher, the same likeness between the pictures of a batch, and like inner maps."""
+    with torch.autocast(x.device.type, torch.bfloat16):
+        out, *maps = student.look(x)
+        maps = adapters(*maps)
+    t, e = F.normalize(vector), F.normalize(out.float())
+    cosine = (t * e).sum(1).mean()
+    relation = ((t @ t.T - e @ e.T) ** 2).mean()
+    inner = [((m.float() - h) ** 2).mean() for m, h in zip(maps, hints)]
+    return 2 * (1 - cosine) + 5 * relation + sum(w * i for w, i in zip(HINTS.values(), inner)), cosine, inner
+
+
+class Validation:
+    """Held-out people, each in two hard pictures: how near the teacher, and how well mates part from others."""
+
+    def __init__(self, faces, backgrounds, teacher: Teacher, seed: int):
+        maker, rng = Augmenter(faces, backgrounds), np.random.default_rng([seed, 5])
+        people = np.flatnonzero(~faces.drawn)  # of a drawn person there are two faces, which must not count as two people's
+        self.images = np.concatenate([maker.pictures(rng, people, mixed=False) for _ in range(2)])
+        self.vectors = np.concatenate([teacher.look(self.images[i:i + 16])[0] for i in range(0, len(self.images), 16)])
+        self.teacher = self._verify(self.vectors)
+
+    @staticmethod
+    def _verify(vectors: np.ndarray) -> dict[str, float]:
+        """Accuracy at the best threshold with as many others as mates weigh, and the share of mates accepted at FAR 1e-3."""
+        v = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        n = len(v) // 2
+        cosines = v[:n] @ v[n:].T
+        mates, others = np.sort(np.diag(cosines)), np.sort(cosines[~np.eye(n, dtype=bool)])
+        at = np.linspace(-.2, .9, 500)
+        accuracy = ((1 - np.searchsorted(mates, at) / n) + np.searchsorted(others, at) / len(others)) / 2
+        return {"accuracy": float(accuracy.max()), "tar_1e-3": float((mates > others[int(len(others) * .999)]).mean())}
+
+    @torch.inference_mode()
+    def measure(self, student: Student) -> dict[str, float]:
+        device = next(student.parameters()).device
+        student.eval()
+        out = []
+        for i in range(0, len(self.images), BATCH):
+            x = torch.from_numpy(self.images[i:i + BATCH]).to(device).permute(0, 3, 1, 2).float()
+            out.append(student((x / 255 - MEAN) / STD).float().cpu().numpy())
+        out = np.concatenate(out)
+        cosine = (out * self.vectors).sum(1) / np.linalg.norm(out, axis=1) / np.linalg.norm(self.vectors, axis=1)
+        return {"cosine": float(cosine.mean()), **self._verify(out)}
+
+
+def average(mean: Student, student: Student, step: int) -> None:
+    """Moves mean towards student; faster at first, when there is little to average."""
+    keep = min(AVERAGE, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for m, s in zip(mean.state_dict().values(), student.state_dict().values()):
+            m.lerp_(s, 1 - keep) if m.is_floating_point() else m.copy_(s)
+
+
+def main() -> None:
+    parser = options.parser("Distils the starter pack's face embedding.")
+    parser.add_argument("--steps", type=int, default=3024, help=f"batches of {BATCH} in all")
+    parser.add_argument("--decay", type=int, default=400, help="of them, the last ones with falling learning rate")
+    parser.add_argument("--side", type=int, default=80, help="pixels to which the network shrinks its picture; a multiple of 16")
+    parser.add_argument("--reuse", type=int, default=5, help="how often a picture of the pool is used")
+    parser.add_argument("--window", type=int, default=64, help="shards kept for that; each takes 105 MB of disk")
+    parser.add_argument("--makers", type=int, default=1, help="processes that make training pictures")
+    o = parser.parse_args()
+    size, people, limit, every = 1024, 1500, None, 500
+    if o.smoke:
+        o.steps, o.decay, o.window, size, people, limit, every = 12, 6, 2, 256, 8, 200, 6
+    options.prepare(o)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    log = run.Log(o.out / "log.jsonl")
+    detector = images.Detector(o.models, o.threads)
+    draw_people(o.out / "drawn", people)
+    faces = load_faces(o.data, o.out / "drawn", detector, o.out / "faces.npz", limit)
+    backgrounds = images.backgrounds(o.data, detector, limit=20 if o.smoke else None)
+    log.start(o.seed, {"generated_faces": run.sha256(o.data / "generated_faces"), "backgrounds": run.sha256(o.data / "backgrounds"),
+                       "drawn": run.sha256(o.out / "drawn"), "teacher": run.sha256(o.models / "embedding" / "mobilefacenet.onnx"),
+                       "detector": run.sha256(o.models / "detector" / "yunet_n_dynamic.onnx")},
+              faces=len(faces.images), backgrounds=len(backgrounds), device=device,
+              **{k: v for k, v in vars(o).items() if k in ("steps", "decay", "side", "reuse", "window", "makers", "threads", "smoke")})
+
+    known, held = split(faces)
+    del faces
+    pool = Pool(o.out / "pool", size)
+    pool.start(o.makers, known, backgrounds, o.models, o.seed)  # before the first use of torch's threads: they do not survive a fork
+    validation = Validation(held, backgrounds, Teacher(o.models), o.seed)
+    log.write(event="teacher", pictures=len(validation.images), **validation.teacher)
+
+    student, adapters, mean = Student(o.side).to(device), Adapters().to(device), Student(o.side).to(device)
+    student.to(memory_format=torch.channels_last)
+    mean.load_state_dict(student.state_dict())
+    mean.requires_grad_(False)
+    optimizer = torch.optim.AdamW([*student.parameters(), *adapters.parameters()], lr=RATE, weight_decay=1e-4)
+    parts = {"student": student, "adapters": adapters, "mean": mean, "optimizer": optimizer}
+    checkpoint = o.out / "checkpoint.pt"
+    step = 0
+    if state := run.load(checkpoint):
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        step = state["step"]
+        print(f"goes on from step {step}", flush=True)
+
+    def save() -> None:
+        run.save(checkpoint, {"step": step, "side": o.side, **{k: p.state_dict() for k, p in parts.items()}})
+
+    per_tick = size // BATCH
+    saved = began = time.monotonic()
+    first = step
+    stop = options.Stop()
+    while step < o.steps and not stop:
+        tick = step // per_tick
+        newest = tick // o.reuse
+        pool.need(max(0, newest - o.window + 1), min(newest + 4, (o.steps // per_tick - 1) // o.reuse + 1))
+        student.train()
+        for x, vector, hints in batches(pool.read(shard_of(tick, o.reuse, o.window, o.seed)), o.seed, tick, o.side):
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * schedule(step, o.steps, o.decay)
+            x = x.to(device).contiguous(memory_format=torch.channels_last)
+            loss, cosine, inner = loss_of(student, adapters, x, vector.to(device), [h.to(device) for h in hints])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+            average(mean, student, step)
+            if step % (every // 5 or 1) == 0:
+                rate = (step - first) * BATCH / (time.monotonic() - began)
+                log.write(event="step", step=step, of=o.steps, loss=loss.item(), cosine=cosine.item(),
+                          **{k: i.item() for k, i in zip(HINTS, inner)}, images_per_second=rate,
+                          minutes_left=(o.steps - step) * BATCH / rate / 60)
+            if step % every == 0:
+                log.write(event="validation", step=step, **validation.measure(mean))
+        if time.monotonic() - saved > SAVE_SECONDS:
+            save()
+            saved = time.monotonic()
+    save()
+    pool.stop()
+    if step < o.steps:
+        raise SystemExit(f"stopped at step {step} of {o.steps}; the same command goes on from there")
+
+    file = o.out / "embedding.onnx"
+    export.write(mean.cpu().float(), file)
+    log.write(event="end", step=step, **validation.measure(mean), **network.check(file, (3, SIZE, SIZE)), sha256=run.sha256(file),
+              milliseconds=network.milliseconds(file, (3, SIZE, SIZE)),
+              teacher_milliseconds=network.milliseconds(o.models / "embedding" / "mobilefacenet.onnx", (3, SIZE, SIZE)))
+
+
+if __name__ == "__main__":
+    main()
