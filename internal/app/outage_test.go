@@ -197,7 +197,7 @@ func TestBrokerLostForGood(t *testing.T) {
 	}
 }
 
-// topicSetting asks the broker.
+// topicSetting asks the brokers, of which each learns of a new topic in its own time.
 func (s *stream) topicSetting(t *testing.T, topic events.Topic, name string) string {
 	t.Helper()
 	transport, err := s.transport("")
@@ -206,18 +206,20 @@ func (s *stream) topicSetting(t *testing.T, topic events.Topic, name string) str
 	}
 	defer transport.CloseIdleConnections()
 	client := kafka.Client{Addr: kafka.TCP(s.cfg.Kafka.Brokers...), Transport: transport, Timeout: 10 * time.Second}
-	res, err := client.DescribeConfigs(t.Context(), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
-		ResourceType: kafka.ResourceTypeTopic, ResourceName: string(topic), ConfigNames: []string{name},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range res.Resources {
-		for _, e := range r.ConfigEntries {
-			return e.ConfigValue
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		res, err := client.DescribeConfigs(t.Context(), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: string(topic), ConfigNames: []string{name},
+		}}})
+		if err == nil {
+			err = res.Resources[0].Error
+		}
+		if err == nil {
+			return res.Resources[0].ConfigEntries[0].ConfigValue
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the setting %s of %s: %v", name, topic, err)
 		}
 	}
-	return ""
 }
 
 // TestLostNotificationsAreReconciled uploads while the broker is away and restarts the store before the broker is back:
