@@ -62,7 +62,7 @@ func (b *broker) start(t *testing.T) {
 // needFake skips tests that steer the broker.
 func needFake(t *testing.T, why string) {
 	if os.Getenv("FACESTREAM_KAFKA") != "" {
-		t.Skip("skipped with FACESTREAM_KAFKA: " + why)
+		t.Skip("SKIPPED with FACESTREAM_KAFKA: " + why)
 	}
 }
 

@@ -67,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.optOut != "" {
-				t.Skipf("the driver opts out: %s", test.optOut)
+				t.Skipf("SKIPPED: the driver opts out: %s", test.optOut)
 			}
 			test.run(&suite{t: t, g: open(t)})
 		})
@@ -98,6 +98,16 @@ func at(degrees float64) schema.Embedding {
 
 func row(id string, person schema.PUID, e schema.Embedding) gallery.Row {
 	return gallery.Row{ID: id, PUID: person, Embedding: e, Created: time.Unix(1700000000, 123456000).UTC()}
+}
+
+// Random is a row of person whose embedding, of 32 components, is particular to seed: for tests of a driver alone.
+func Random(m schema.ModelID, id string, person schema.PUID, seed uint64) gallery.Row {
+	r := rand.New(rand.NewPCG(seed, 1))
+	v := make([]float32, 32)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return gallery.Row{ID: id, PUID: person, Embedding: schema.Embedding{Model: m, Vector: v}, Created: time.UnixMicro(1700000000000001).UTC()}
 }
 
 func (s *suite) upsert(c schema.Collection, rows ...gallery.Row) {

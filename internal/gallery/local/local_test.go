@@ -102,18 +102,11 @@ func BenchmarkGallery(b *testing.B) {
 	gallerytest.Bench(b, func(b *testing.B) gallery.Gallery { return open(b, b.TempDir()) })
 }
 
-// direction is an embedding of 32 components that is particular to seed.
-func direction(seed uint64) schema.Embedding {
-	r := rand.New(rand.NewPCG(seed, 1))
-	v := make([]float32, 32)
-	for i := range v {
-		v[i] = float32(r.NormFloat64())
-	}
-	return schema.Embedding{Model: model, Vector: v}
-}
+// direction is an embedding that is particular to seed.
+func direction(seed uint64) schema.Embedding { return testRow("", "", seed).Embedding }
 
 func testRow(id string, person schema.PUID, seed uint64) gallery.Row {
-	return gallery.Row{ID: id, PUID: person, Embedding: direction(seed), Created: time.UnixMicro(1700000000000001).UTC()}
+	return gallerytest.Random(model, id, person, seed)
 }
 
 func upsert(t *testing.T, g *Gallery, rows ...gallery.Row) {

@@ -43,7 +43,7 @@ func startServer() (stop func()) {
 	server.address = os.Getenv("FACESTREAM_MILVUS")
 	kind := os.Getenv("FACESTREAM_TEST_MILVUS")
 	if server.address != "" || kind == "" {
-		server.missing = "no Milvus: set FACESTREAM_MILVUS=host:port, or FACESTREAM_TEST_MILVUS=lite to have one started"
+		server.missing = "no Milvus: set FACESTREAM_MILVUS=host:port, or FACESTREAM_TEST_MILVUS=lite to have one started; `make test-milvus` does"
 		return func() {}
 	}
 	dir, err := os.MkdirTemp("", "facestream-milvus-")
@@ -158,18 +158,11 @@ const (
 	foreign = schema.ModelID("net@87654321")
 )
 
-// direction is an embedding of 32 components that is particular to seed.
-func direction(seed uint64) schema.Embedding {
-	r := rand.New(rand.NewPCG(seed, 1))
-	v := make([]float32, 32)
-	for i := range v {
-		v[i] = float32(r.NormFloat64())
-	}
-	return schema.Embedding{Model: model, Vector: v}
-}
+// direction is an embedding that is particular to seed.
+func direction(seed uint64) schema.Embedding { return testRow("", "", seed).Embedding }
 
 func testRow(id string, person schema.PUID, seed uint64) gallery.Row {
-	return gallery.Row{ID: id, PUID: person, Embedding: direction(seed), Created: time.UnixMicro(1700000000000001).UTC()}
+	return gallerytest.Random(model, id, person, seed)
 }
 
 func upsert(t *testing.T, g *Gallery, rows ...gallery.Row) {
