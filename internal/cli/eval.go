@@ -21,7 +21,10 @@ func evalCommand() *cobra.Command {
 		Long: "Each evaluation prints a table, or JSON, with 95 % confidence intervals. docs/evaluation.md describes the\n" +
 			"protocols and how the data must lie, so that they run on images of your own.",
 	}
-	c.AddCommand(evalLFWCommand(), evalPairsCommand(), evalIdentifyCommand(), evalDetectCommand(), evalThresholdsCommand())
+	c.AddCommand(evalLFWCommand(),
+		evalPlainCommand("pairs", "Verification of labelled pairs of photographs, from the file to the decision", eval.Pairs),
+		evalPlainCommand("identify", "Open-set search: people enrolled with one image each, and strangers", eval.Identify),
+		evalDetectCommand(), evalThresholdsCommand())
 	return c
 }
 
@@ -92,27 +95,14 @@ func evalLFWCommand() *cobra.Command {
 	return c
 }
 
-func evalPairsCommand() *cobra.Command {
+// evalPlainCommand is an evaluation that has no flags of its own.
+func evalPlainCommand(use, short string, evaluate func(context.Context, eval.Options) (*eval.Report, error)) *cobra.Command {
 	var e evaluator
 	c := &cobra.Command{
-		Use:   "pairs",
-		Short: "Verification of labelled pairs of photographs, from the file to the decision",
+		Use:   use,
+		Short: short,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := e.run(c, eval.Pairs)
-			return err
-		},
-	}
-	e.flags(c)
-	return c
-}
-
-func evalIdentifyCommand() *cobra.Command {
-	var e evaluator
-	c := &cobra.Command{
-		Use:   "identify",
-		Short: "Open-set search: people enrolled with one image each, and strangers",
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := e.run(c, eval.Identify)
+			_, err := e.run(c, evaluate)
 			return err
 		},
 	}

@@ -65,7 +65,7 @@ type check struct {
 
 // Run runs the demo and prints its table. It fails when an expected outcome did not hold.
 func Run(ctx context.Context, o Options) error {
-	r := &run{Options: o, drawing: make(chan struct{}, runtime.NumCPU()), collection: schema.Collection("demo-" + uuid.NewString()[:8]), waiting: map[schema.RequestID]chan schema.Result{}, arrived: map[schema.RequestID]schema.Result{}}
+	r := &run{Options: o, drawing: make(chan struct{}, runtime.GOMAXPROCS(0)), collection: schema.Collection("demo-" + uuid.NewString()[:8]), waiting: map[schema.RequestID]chan schema.Result{}, arrived: map[schema.RequestID]schema.Result{}}
 	for i, p := range portraits.Cast() {
 		r.people = append(r.people, person{p, i, schema.ExternalID(fmt.Sprintf("person-%02d", i+1))})
 	}

@@ -14,27 +14,21 @@ const FigureAccuracy = "accuracy"
 // LFW is the verification protocol of Labeled Faces in the Wild (G. B. Huang et al., UMass TR 07-49, 2007, view 2) on faces
 // that are aligned already: for each fold the threshold is the one of the greatest accuracy on all the others.
 func LFW(ctx context.Context, o Options) (*Report, error) {
-	folds, err := readLFW(o.Data)
-	if err != nil {
-		return nil, err
-	}
-	pairs := slices.Concat(folds...)
-	files := images(pairs)
-	v, err := o.embedAligned(ctx, files)
+	set, err := o.embedLFW(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{
-		Evaluation: "lfw", What: fmt.Sprintf("verification of aligned faces, %d folds, the threshold of each from the others", len(folds)),
+		Evaluation: "lfw", What: fmt.Sprintf("verification of aligned faces, %d folds, the threshold of each from the others", len(set.folds)),
 		Pack: o.Subject.describe(models.RoleEmbedding),
-		Data: Data{Folder: lfwImages(o.Data), Images: len(files), People: people(files), Pairs: len(pairs)},
+		Data: Data{Folder: lfwImages(o.Data), Images: len(set.files), People: people(set.files), Pairs: len(set.pairs)},
 	}
-	all := make([]Scores, len(folds))
-	for i, fold := range folds {
-		all[i] = v.scores(fold)
+	all := make([]Scores, len(set.folds))
+	for i, fold := range set.folds {
+		all[i] = set.vectors.scores(fold)
 	}
 	r.addFolds(all)
-	whole := v.scores(pairs)
+	whole := set.vectors.scores(set.pairs)
 	for _, far := range []struct {
 		name string
 		rate float64
@@ -43,6 +37,25 @@ func LFW(ctx context.Context, o Options) (*Report, error) {
 		r.addRateAt("TAR at FAR "+far.name, whole.TAR(threshold), threshold)
 	}
 	return r, nil
+}
+
+// lfw is LFW's pairs, by fold and all together, with the images that they name and their embeddings.
+type lfw struct {
+	folds   [][]pair
+	pairs   []pair
+	files   []string
+	vectors vectors
+}
+
+func (o Options) embedLFW(ctx context.Context) (*lfw, error) {
+	folds, err := readLFW(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	pairs := slices.Concat(folds...)
+	files := images(pairs)
+	v, err := o.embedAligned(ctx, files)
+	return &lfw{folds, pairs, files, v}, err
 }
 
 // addFolds adds the accuracy: each fold judged at the threshold that is best for all the others.

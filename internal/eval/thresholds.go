@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"slices"
 
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
@@ -25,23 +24,17 @@ type MeasuredThreshold struct {
 // the pairs' non-mates, max at 1e-4 of all pairs that one image each of the people of LFW's pairs make with one another. The
 // last has more strangers, and harder ones, than the pairs: it is for searches.
 func Thresholds(ctx context.Context, o Options) (*Report, error) {
-	folds, err := readLFW(o.Data)
+	set, err := o.embedLFW(ctx)
 	if err != nil {
 		return nil, err
 	}
-	pairs := slices.Concat(folds...)
-	files := images(pairs)
-	v, err := o.embedAligned(ctx, files)
-	if err != nil {
-		return nil, err
-	}
-	s := v.scores(pairs)
-	ones := firstOfEach(files)
-	strangers := crossScores(v.of(ones))
+	s := set.vectors.scores(set.pairs)
+	ones := firstOfEach(set.files)
+	strangers := crossScores(set.vectors.of(ones))
 	r := &Report{
 		Evaluation: "thresholds", What: "the cosines that a manifest needs, by the share of people who are taken for somebody else",
 		Pack: o.Subject.describe(models.RoleEmbedding),
-		Data: Data{Folder: lfwImages(o.Data), Images: len(files), People: len(ones), Pairs: len(pairs)},
+		Data: Data{Folder: lfwImages(o.Data), Images: len(set.files), People: len(ones), Pairs: len(set.pairs)},
 	}
 	manifest := o.Subject.engine.Thresholds()
 	onPairs := fmt.Sprintf("LFW pairs, %d mates and %d non-mates", len(s.Mates), len(s.NonMates))

@@ -18,7 +18,7 @@ func main() {
 	flag.IntVar(&o.images, "n", 200, "images a round")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.IntVar(&o.side, "side", 640, "side of the drawn pictures in pixels")
-	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of both sides")
+	flag.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "threads of both sides")
 	flag.StringVar(&o.models, "models", "", "model pack (default: the configured one)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

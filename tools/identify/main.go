@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"facestream/internal/config"
+	"facestream/internal/eval"
 	"facestream/internal/sandbox"
 	"facestream/pkg/schema"
 )
@@ -21,7 +22,7 @@ import (
 const collection = "identify"
 
 func main() {
-	data := flag.String("data", filepath.Join(cmp.Or(os.Getenv("FACESTREAM_DATA"), "../shared/data"), "lfw", "data"), "folder with one sub-folder a person")
+	data := flag.String("data", filepath.Join(eval.DefaultData(), "lfw", "data"), "folder with one sub-folder a person")
 	people := flag.Int("people", 200, "people to enrol; as many others are searched for as strangers")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
@@ -71,7 +72,7 @@ type subject struct{ name, enrol, probe string }
 func choose(data string, n int) (mates, strangers []subject, err error) {
 	folders, err := os.ReadDir(data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w (set FACESTREAM_DATA or --data to a folder in LFW's layout)", err)
+		return nil, nil, fmt.Errorf("%w (set %s or --data to a folder in LFW's layout)", err, eval.EnvData)
 	}
 	for _, f := range folders {
 		pictures, err := filepath.Glob(filepath.Join(data, f.Name(), "*.jpg"))

@@ -39,7 +39,7 @@ func run(out string, people, shots, size int, first uint64) error {
 	}
 	var (
 		wg    sync.WaitGroup
-		slots = make(chan struct{}, runtime.NumCPU())
+		slots = make(chan struct{}, runtime.GOMAXPROCS(0))
 		errs  = make([]error, people)
 	)
 	for i := range people {
