@@ -53,6 +53,7 @@ type stream struct {
 	mu      sync.Mutex
 	results map[schema.RequestID][]published
 	arrived *sync.Cond
+	ended   error // why no further outcome can come
 	dead    []events.Record
 }
 
@@ -158,7 +159,13 @@ func startStream() (stop func() error, err error) {
 	var wg sync.WaitGroup
 	served := make(chan error, 3)
 	serve := func(cfg config.Config, services ...func(context.Context, *app.App) error) {
-		wg.Go(func() { served <- app.Serve(ctx, cfg, log, services...) })
+		wg.Go(func() {
+			err := app.Serve(ctx, cfg, log, services...)
+			if ctx.Err() == nil {
+				s.end(fmt.Errorf("a service ended by itself: %w", err))
+			}
+			served <- err
+		})
 	}
 	if s.secured() {
 		serve(s.as("ingest"), app.Ingest)
@@ -298,11 +305,22 @@ func (s *stream) until(t *testing.T, patience time.Duration, what string, cond f
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !cond() {
+		if s.ended != nil {
+			t.Fatalf("%s: %v", what, s.ended)
+		}
 		if time.Now().After(end) {
 			t.Fatalf("%s: not within %v", what, patience)
 		}
 		s.arrived.Wait()
 	}
+}
+
+// end says that waiting for outcomes is in vain.
+func (s *stream) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = err
+	s.arrived.Broadcast()
 }
 
 const patience = 60 * time.Second

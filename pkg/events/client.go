@@ -91,8 +91,8 @@ func (c *Client) Ping(ctx context.Context) error {
 
 // EnsureTopics creates the topics that are missing, with explicit partitions, retention and record size, and waits
 // until every partition has a leader. Existing topics are not changed; one with fewer partitions than its spec is
-// logged. It keeps trying until ctx ends (transient) or the broker refuses for good (fatal). It returns the names it
-// created.
+// logged. It keeps trying until ctx ends (transient) or the broker refuses a spec (fatal); a right that is missing may
+// still be granted. It returns the names it created.
 func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string, error) {
 	const op = "events.ensure_topics"
 	var created []string
@@ -132,8 +132,8 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string,
 			case err == nil:
 				created = append(created, name)
 			case errors.Is(err, kafka.TopicAlreadyExists): // another process was faster
-			case errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.ClusterAuthorizationFailed):
-				return schema.Fatal(op, fmt.Errorf("this user sees no topic %s and may not create it: %w; if the topic exists, grant Describe on topic %s to this user, else create it or grant Create", name, err, name))
+			case refused(err):
+				return fmt.Errorf("this user sees no topic %s and may not create it: %w; if the topic exists, grant Describe on topic %s to this user, else create it or grant Create", name, err, name)
 			case errors.Is(err, kafka.InvalidReplicationFactor), errors.Is(err, kafka.InvalidPartitionNumber),
 				errors.Is(err, kafka.InvalidConfiguration), errors.Is(err, kafka.PolicyViolation), errors.Is(err, kafka.InvalidTopic):
 				return schema.Fatal(op, fmt.Errorf("topic %s: %w; correct its spec or create the topic yourself", name, err))
@@ -156,7 +156,8 @@ func naming(err error, right, resource string) error {
 }
 
 func refused(err error) bool {
-	return errors.Is(err, kafka.TopicAuthorizationFailed) || errors.Is(err, kafka.GroupAuthorizationFailed)
+	return errors.Is(err, kafka.TopicAuthorizationFailed) || errors.Is(err, kafka.GroupAuthorizationFailed) ||
+		errors.Is(err, kafka.ClusterAuthorizationFailed)
 }
 
 // worthSaying tells whether the n-th failure in a row is to be logged: the first refusal, since no waiting helps against
@@ -424,7 +425,7 @@ func (c *Client) retry(ctx context.Context, op string, f func() error) error {
 		if class := schema.ClassOf(err); class == schema.ClassFatal || class == schema.ClassPermanent {
 			return err
 		}
-		if n == 10 {
+		if worthSaying(err, n) {
 			c.log.Warn().Str("op", op).Err(err).Msg("still trying")
 		}
 		if !sleep(ctx, backoff(n, 50*time.Millisecond, time.Second)) {
