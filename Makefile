@@ -105,6 +105,6 @@ toolchain: ## Check that Go and a C compiler are here; install the compiler wher
 			exit 1; \
 		fi; }
 
-models: toolchain ## Find or fetch the open model pack and ONNX Runtime, with progress
-	$(GO) run $(RUNFLAGS) ./cmd/facestream models pull open --yes
+models: toolchain ## Find or fetch ONNX Runtime and the model pack FACESTREAM_MODELS (starter), with progress
+	$(GO) run $(RUNFLAGS) ./cmd/facestream models pull $${FACESTREAM_MODELS:-starter} --yes
 	$(GO) run $(RUNFLAGS) ./cmd/facestream models runtime

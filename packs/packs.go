@@ -1,20 +1,24 @@
-// Package packs holds the manifests of the model packs that this project knows. The networks themselves are not part of
-// the project: `facestream models pull` gets them.
+// Package packs holds the manifests of the model packs that this project knows, and the networks of the starter pack. Those
+// of the others are not part of the project: `facestream models pull` gets them.
 package packs
 
 import (
 	"embed"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 )
 
-//go:embed */pack.yaml
-var manifests embed.FS
+// Starter is the pack whose networks were trained by this project and are part of it.
+const Starter = "starter"
+
+//go:embed */pack.yaml starter/*.onnx
+var content embed.FS
 
 // Names are the known packs, sorted.
 func Names() []string {
-	entries, err := manifests.ReadDir(".")
+	entries, err := content.ReadDir(".")
 	if err != nil {
 		panic(err) // the folder is part of the binary
 	}
@@ -29,8 +33,20 @@ func Names() []string {
 func Manifest(name string) ([]byte, error) {
 	for _, known := range Names() {
 		if name == known {
-			return manifests.ReadFile(path.Join(name, "pack.yaml"))
+			return content.ReadFile(path.Join(name, "pack.yaml"))
 		}
 	}
 	return nil, fmt.Errorf("no pack is named %q; the known ones: %s", name, strings.Join(Names(), ", "))
+}
+
+// Files are the networks of the pack of that name where they are part of the program, else nil.
+func Files(name string) fs.FS {
+	if name != Starter {
+		return nil
+	}
+	files, err := fs.Sub(content, name)
+	if err != nil {
+		panic(err) // only an invalid name is an error
+	}
+	return files
 }

@@ -71,7 +71,7 @@ func doctorCommand() *cobra.Command {
 							return "", fmt.Errorf("%s is %s", f.Model.File, f.State)
 						}
 					}
-					return fmt.Sprintf("%d networks verified in %s", len(files), pack.Dir), nil
+					return fmt.Sprintf("%d networks verified in %s", len(files), pack.Where()), nil
 				}),
 				look("broker", "start `facestream servers`, or set kafka.brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {
 					return fmt.Sprint(cfg.Kafka.Brokers), client.Ping(ctx)

@@ -24,7 +24,12 @@ func evalCommand() *cobra.Command {
 	c.AddCommand(evalLFWCommand(),
 		evalPlainCommand("pairs", "Verification of labelled pairs of photographs, from the file to the decision", eval.Pairs),
 		evalPlainCommand("identify", "Open-set search: people enrolled with one image each, and strangers", eval.Identify),
-		evalDetectCommand(), evalThresholdsCommand())
+		evalDrawnCommand(),
+		evalAgainstCommand("detect", "Recall, false faces and point error of a detector against that of a reference pack",
+			"model pack whose faces are taken for the truth", eval.Detect),
+		evalAgainstCommand("speed", "Time of each network on one thread beside those of a reference pack",
+			"model pack to time beside", eval.Speed),
+		evalThresholdsCommand())
 	return c
 }
 
@@ -110,24 +115,44 @@ func evalPlainCommand(use, short string, evaluate func(context.Context, eval.Opt
 	return c
 }
 
-func evalDetectCommand() *cobra.Command {
+func evalDrawnCommand() *cobra.Command {
+	var e evaluator
+	var people int
+	c := &cobra.Command{
+		Use:   "drawn",
+		Short: "Search among people who do not exist, drawn as it runs: needs no data",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if people < 1 {
+				return &exitError{exitUsage, fmt.Errorf("--people is %d, and must be 1 or more", people)}
+			}
+			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Drawn(ctx, o, people) })
+			return err
+		},
+	}
+	e.flags(c)
+	c.Flags().IntVar(&people, "people", 200, "people to draw, two pictures of each")
+	return c
+}
+
+// evalAgainstCommand is an evaluation beside another pack.
+func evalAgainstCommand(use, short, referenceHelp string, evaluate func(context.Context, eval.Options, *eval.Subject) (*eval.Report, error)) *cobra.Command {
 	var e evaluator
 	var reference string
 	c := &cobra.Command{
-		Use:   "detect",
-		Short: "Recall, false faces, point error and time of a detector against that of a reference pack",
+		Use:   use,
+		Short: short,
 		RunE: func(c *cobra.Command, _ []string) error {
 			against, err := e.open(c, reference)
 			if err != nil {
 				return fmt.Errorf("the reference pack: %w", err)
 			}
 			defer against.Close()
-			_, err = e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Detect(ctx, o, against) })
+			_, err = e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return evaluate(ctx, o, against) })
 			return err
 		},
 	}
 	e.flags(c)
-	c.Flags().StringVar(&reference, "reference", "open", "model pack whose faces are taken for the truth")
+	c.Flags().StringVar(&reference, "reference", "open", referenceHelp)
 	return c
 }
 

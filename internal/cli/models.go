@@ -44,9 +44,17 @@ func modelsPullCommand() *cobra.Command {
 		Example: "  facestream models pull open\n  facestream models pull open --mirror /media/usb/models --yes",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if isFolder(args[0]) {
+				fmt.Fprintf(c.OutOrStdout(), "%s: a folder of your own, nothing to get\n", args[0])
+				return nil
+			}
 			manifest, err := packs.Manifest(args[0])
 			if err != nil {
 				return &exitError{exitUsage, err}
+			}
+			if packs.Files(args[0]) != nil {
+				fmt.Fprintf(c.OutOrStdout(), "%s: part of this program, nothing to get\n", args[0])
+				return nil
 			}
 			dir, err := models.DefaultDir(args[0])
 			if err != nil {
@@ -138,7 +146,7 @@ type packView struct {
 	Name        string                 `json:"name"`
 	Version     string                 `json:"version"`
 	Description string                 `json:"description"`
-	Dir         string                 `json:"dir"`
+	Where       string                 `json:"where"`
 	Present     bool                   `json:"present"`
 	Models      []modelView            `json:"models"`
 	Absent      map[models.Role]string `json:"absent"`
@@ -190,11 +198,22 @@ func modelsListCommand() *cobra.Command {
 	return c
 }
 
+// isFolder tells the folder of a pack from the name of a known one.
+func isFolder(name string) bool { return strings.ContainsRune(filepath.ToSlash(name), '/') }
+
 // inspect reads the pack that name names and the state of its files. A known pack that was not pulled yet is shown from
 // its manifest, with every file missing.
 func inspect(c *cobra.Command, name string) (*models.Pack, []models.FileStatus, error) {
+	if packs.Files(name) != nil {
+		pack, err := models.Locate(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		files, err := models.Verify(c.Context(), pack)
+		return pack, files, err
+	}
 	dir := name
-	folder := strings.ContainsRune(filepath.ToSlash(name), '/')
+	folder := isFolder(name)
 	if !folder {
 		var err error
 		if dir, err = models.DefaultDir(name); err != nil {
@@ -219,7 +238,7 @@ func inspect(c *cobra.Command, name string) (*models.Pack, []models.FileStatus, 
 }
 
 func view(pack *models.Pack, files []models.FileStatus) packView {
-	v := packView{Name: pack.Name, Version: pack.Version, Description: pack.Description, Dir: pack.Dir, Present: true,
+	v := packView{Name: pack.Name, Version: pack.Version, Description: pack.Description, Where: pack.Where(), Present: true,
 		Models: []modelView{}, Absent: pack.Absent}
 	for _, f := range files {
 		m := modelView{Role: f.Model.Role, ID: string(f.Model.ID()), File: f.Model.File, State: f.State,
@@ -234,7 +253,7 @@ func view(pack *models.Pack, files []models.FileStatus) packView {
 }
 
 func (v packView) print(w io.Writer) {
-	fmt.Fprintf(w, "%s %s: %s\n%s\n", v.Name, v.Version, v.Description, v.Dir)
+	fmt.Fprintf(w, "%s %s: %s\n%s\n", v.Name, v.Version, v.Description, v.Where)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nROLE\tMODEL\tLICENCE\tFILE\tSTATE")
 	for _, m := range v.Models {

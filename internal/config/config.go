@@ -124,7 +124,7 @@ type Route struct {
 // Worker is the service that runs the networks.
 type Worker struct {
 	Concurrency int    `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Images that the networks work on at once, one thread each; 0 means one per processor that the process may use. Three times as many jobs are open, so that fetching and publishing go on meanwhile."`
-	Models      string `yaml:"models" env:"MODELS" default:"open" check:"nonempty" doc:"Model pack: the name of one, or the folder of its pack.yaml."`
+	Models      string `yaml:"models" env:"MODELS" default:"starter" check:"nonempty" doc:"Model pack: starter (part of the program), open (more accurate; facestream models pull open), or the folder of a pack.yaml."`
 	ORTLib      string `yaml:"ort_lib" env:"ORT_LIB" doc:"ONNX Runtime library; empty looks at the usual places of the system, then in the cache folder."`
 	MaxBytes    Bytes  `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Largest image file that is fetched."`
 	MaxPixels   int    `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Most pixels (width × height) that are decoded."`

@@ -100,7 +100,7 @@ func TestTheLaterSourceWins(t *testing.T) {
 		{"switch off", "telemetry: {pprof: true}", nil, []string{"--telemetry-pprof=false"}, func(c Config) any { return c.Telemetry.Pprof }, false},
 		{"an empty variable empties", "", []string{"FACESTREAM_TELEMETRY_LISTEN="}, nil, func(c Config) any { return c.Telemetry.Listen }, ""},
 		{"an empty variable is absent elsewhere", "", []string{"FACESTREAM_KAFKA=", "FACESTREAM_CONSUMER_MAX_ATTEMPTS="}, nil, func(c Config) any { return c.Consumer.MaxAttempts }, 8},
-		{"a key without value keeps the default", "worker:\n  models:\nkafka:\n", nil, nil, func(c Config) any { return c.Worker.Models }, "open"},
+		{"a key without value keeps the default", "worker:\n  models:\nkafka:\n", nil, nil, func(c Config) any { return c.Worker.Models }, "starter"},
 		{"names of Kubernetes are no settings", "", []string{"FACESTREAM_WORKER_PORT=tcp://10.0.0.1:80", "FACESTREAM_KAFKA_PORT_9092_TCP_ADDR=10.0.0.1", "FACESTREAM_S3_SERVICE_HOST=10.0.0.1"}, nil, func(c Config) any { return c.DataDir }, "data"},
 		{"routes", "ingest:\n  routes:\n  - prefix: door/\n    pattern: <collection>/<file>\n    operation: predict\n    config: {neighbors: 3}\n", nil, nil, func(c Config) any { return c.Ingest.Routes },
 			[]Route{{Prefix: "door/", Pattern: "<collection>/<file>", Operation: "predict", Config: map[string]any{"neighbors": 3}}}},

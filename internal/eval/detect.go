@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"time"
 
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/models"
@@ -15,10 +14,6 @@ import (
 
 // minOverlap is the intersection over union from which two boxes are of one face: the usual 0.5 of PASCAL VOC and WIDER FACE.
 const minOverlap = 0.5
-
-// timedRuns is how often each image goes through each detector; the fastest run counts, because nothing makes one faster than
-// the work takes and everything else on the machine makes it slower.
-const timedRuns = 5
 
 // Detect compares the pack's detector with that of a reference pack on photographs, both at the confidence of their manifest.
 // What the reference finds is taken for the truth, so that a face which it misses counts as false.
@@ -29,12 +24,11 @@ func Detect(ctx context.Context, o Options, reference *Subject) (*Report, error)
 	}
 	ref := reference.describe(models.RoleDetector)
 	r := &Report{
-		Evaluation: "detect", What: fmt.Sprintf("faces against those of the reference, one face from IoU %v on; times on one thread", minOverlap),
+		Evaluation: "detect", What: fmt.Sprintf("faces against those of the reference, one face from IoU %v on", minOverlap),
 		Pack: o.Subject.describe(models.RoleDetector), Reference: &ref,
 		Data: Data{Folder: folder, Images: len(files)},
 	}
 	var d detections
-	// One image after another: two at once would disturb the times.
 	for i, file := range files {
 		data, err := os.ReadFile(filepath.Join(folder, file))
 		if err != nil {
@@ -47,26 +41,18 @@ func Detect(ctx context.Context, o Options, reference *Subject) (*Report, error)
 		} else if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		var found, truth []face.Face
-		took := [2]time.Duration{math.MaxInt64, math.MaxInt64}
-		for range timedRuns {
-			for k, side := range []struct {
-				*Subject
-				faces *[]face.Face
-			}{{o.Subject, &found}, {reference, &truth}} {
-				start := time.Now()
-				if *side.faces, err = side.engine.Detect(ctx, img, 0); err != nil {
-					return nil, fmt.Errorf("%s: pack %s: %w", file, side.pack.Name, err)
-				}
-				took[k] = min(took[k], time.Since(start))
-			}
+		found, err := o.Subject.engine.Detect(ctx, img, 0)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		truth, err := reference.engine.Detect(ctx, img, 0)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		missed, wrong := d.add(found, truth)
 		if missed+wrong > 0 {
 			r.fail(file, "%d of %d faces missed, %d false", missed, len(truth), wrong)
 		}
-		d.times = append(d.times, milliseconds(took[0]))
-		d.referenceTimes = append(d.referenceTimes, milliseconds(took[1]))
 		if o.Progress != nil {
 			o.Progress("detecting", i+1, len(files))
 		}
@@ -78,16 +64,13 @@ func Detect(ctx context.Context, o Options, reference *Subject) (*Report, error)
 	return r, nil
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
 // detections are the counts over images.
 type detections struct {
 	images int
 	recall Rate // of the reference's faces
 	wrong  int
 	// errors are the mean distance of a matched face's points from the reference's, in its inter-eye distances.
-	errors                []float64
-	times, referenceTimes []float64 // ms, one an image
+	errors []float64
 }
 
 // add counts an image: found are the faces of the tested detector, best first, truth those of the reference.
@@ -156,11 +139,4 @@ func (d *detections) report(r *Report) {
 		r.add(Figure{Name: "point error, mean", Value: m, Unit: EyeDistances, Interval: &Interval{max(m-z95*standardError, 0), m + z95*standardError}})
 		r.add(Figure{Name: "point error, median", Value: median(d.errors), Unit: EyeDistances})
 	}
-	ratios := make([]float64, d.images)
-	for i := range ratios {
-		ratios[i] = d.times[i] / d.referenceTimes[i]
-	}
-	r.add(Figure{Name: "time an image, median", Value: median(d.times), Unit: Milliseconds})
-	r.add(Figure{Name: "the reference's, median", Value: median(d.referenceTimes), Unit: Milliseconds})
-	r.add(Figure{Name: "times the reference's, median", Value: median(ratios), Unit: Times})
 }

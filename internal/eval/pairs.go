@@ -28,7 +28,7 @@ func Pairs(ctx context.Context, o Options) (*Report, error) {
 		Pack: o.Subject.describe(models.RoleDetector, models.RoleEmbedding),
 		Data: Data{Folder: filepath.Join(o.Data, "faces", "pairs"), Images: len(files), Pairs: len(pairs)},
 	}
-	v, err := o.acquire(ctx, r, files)
+	v, err := o.acquire(ctx, r, files, os.ReadFile)
 	if err != nil {
 		return nil, err
 	}
@@ -60,19 +60,19 @@ func Pairs(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// acquire embeds the face of each file that the operation compare would use. Files without one are failures of r and have no
-// vector.
-func (o Options) acquire(ctx context.Context, r *Report, files []string) (vectors, error) {
+// acquire embeds the face of each picture that the operation compare would use. Those without one are failures of r and have
+// no vector.
+func (o Options) acquire(ctx context.Context, r *Report, pictures []string, read func(picture string) ([]byte, error)) (vectors, error) {
 	config := schema.DefaultConfig(schema.OpCompare)
 	params := engine.Params{
 		MinConfidence: max(config.MinConfidence(schema.OpCompare), o.Subject.pack.Models[models.RoleDetector].Thresholds["confidence"].Value),
 		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
 		Embed:         true,
 	}
-	found := make([][]float32, len(files))
-	why := make([]string, len(files))
-	err := o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
-		data, err := os.ReadFile(files[i])
+	found := make([][]float32, len(pictures))
+	why := make([]string, len(pictures))
+	err := o.forEach(ctx, "pictures", len(pictures), func(ctx context.Context, i int) error {
+		data, err := read(pictures[i])
 		if err != nil {
 			return dataError(err)
 		}
@@ -83,7 +83,7 @@ func (o Options) acquire(ctx context.Context, r *Report, files []string) (vector
 		case reason != "":
 			why[i] = string(reason) + ": " + schema.MessageOf(err)
 		case err != nil:
-			return fmt.Errorf("%s: %w", files[i], err)
+			return fmt.Errorf("%s: %w", pictures[i], err)
 		case len(a.Faces) == 0:
 			why[i] = "no face was found"
 		default:
@@ -95,10 +95,10 @@ func (o Options) acquire(ctx context.Context, r *Report, files []string) (vector
 		return nil, err
 	}
 	v := vectors{}
-	for i, file := range files {
-		v[file] = found[i]
+	for i, picture := range pictures {
+		v[picture] = found[i]
 		if found[i] == nil {
-			r.fail(filepath.Base(file), "%s", why[i])
+			r.fail(filepath.Base(picture), "%s", why[i])
 		}
 	}
 	return v, nil

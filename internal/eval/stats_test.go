@@ -228,7 +228,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-func TestDetections(t *testing.T) {
+func TestFigures(t *testing.T) {
 	var d detections
 	moved := at(0, 0, 20)
 	moved.Points[0].X += 3 // one point of five, by 3 of 10 pixels
@@ -238,12 +238,12 @@ func TestDetections(t *testing.T) {
 		t.Errorf("%d missed and %d false, want one of each", missed, wrong)
 	}
 	d.add(nil, nil)
-	d.times, d.referenceTimes = []float64{2, 3}, []float64{1, 2}
 	r := &Report{}
 	d.report(r)
+	timing{tested: []float64{2, 3}, reference: []float64{1, 2}}.report(r, "embedding")
 	for name, want := range map[string]float64{
 		"recall": 0.5, "false faces": 0.5, "point error, mean": 0.1, "point error, median": 0.1,
-		"time an image, median": 2.5, "the reference's, median": 1.5, "times the reference's, median": 1.75,
+		"embedding, median": 2.5, "embedding of the reference, median": 1.5, "embedding, times the reference's, median": 1.75,
 	} {
 		if f := r.Figure(name); f.Name != name || math.Abs(f.Value-want) > 1e-9 {
 			t.Errorf("%s: %+v, want %v", name, f, want)

@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "internal/outcome"},
 	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 
-	"internal/eval":    {"pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models"},
+	"internal/eval":    {"internal/portraits", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models"},
 	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},
 	"internal/app":     {"*"},
 	"internal/sandbox": {"*"},

@@ -67,7 +67,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 
 func (e *Engine) load(o Options) error {
 	if m, ok := o.Pack.Models[models.RoleDetector]; ok {
-		net, err := e.runtime.Load(o.Pack.Path(m), onnx.SessionOptions{Batch: m.Batch})
+		net, err := e.network(m)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (e *Engine) load(o Options) error {
 		}
 	}
 	if m, ok := o.Pack.Models[models.RoleEmbedding]; ok {
-		net, err := e.runtime.Load(o.Pack.Path(m), onnx.SessionOptions{Batch: m.Batch})
+		net, err := e.network(m)
 		if err != nil {
 			return err
 		}
@@ -85,6 +85,14 @@ func (e *Engine) load(o Options) error {
 		}
 	}
 	return nil
+}
+
+func (e *Engine) network(m models.Model) (onnx.Network, error) {
+	file, err := e.pack.Read(m)
+	if err != nil {
+		return nil, err
+	}
+	return e.runtime.Load(m.File, file, onnx.SessionOptions{Batch: m.Batch})
 }
 
 // Close waits for the calls in the networks and unloads them. Later calls fail.

@@ -240,7 +240,7 @@ func TestRowsAreIndependent(t *testing.T) {
 
 	// The detector allows any number of rows: two different pictures of one size.
 	m := e.pack.Models[models.RoleDetector]
-	net, err := e.runtime.Load(e.pack.Path(m), onnx.SessionOptions{})
+	net, err := e.network(m)
 	if err != nil {
 		t.Fatal(err)
 	}

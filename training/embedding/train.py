@@ -113,8 +113,8 @@ def average(mean: Student, student: Student, step: int) -> None:
 
 def main() -> None:
     parser = options.parser("Distils the starter pack's face embedding.")
-    parser.add_argument("--steps", type=int, default=3024, help=f"batches of {BATCH} in all")
-    parser.add_argument("--decay", type=int, default=400, help="of them, the last ones with falling learning rate")
+    parser.add_argument("--steps", type=int, default=8000, help=f"batches of {BATCH} in all")
+    parser.add_argument("--decay", type=int, default=2000, help="of them, the last ones with falling learning rate")
     parser.add_argument("--side", type=int, default=80, help="pixels to which the network shrinks its picture; a multiple of 16")
     parser.add_argument("--reuse", type=int, default=5, help="how often a picture of the pool is used")
     parser.add_argument("--window", type=int, default=64, help="shards kept for that; each takes 105 MB of disk")

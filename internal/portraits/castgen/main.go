@@ -1,7 +1,7 @@
 // Castgen chooses the people of portraits.Cast and writes their seeds.
 //
-// It draws many people, lets the open model pack embed them as the pipeline
-// would, keeps those that it finds least alike, and then walks from each of them
+// It draws many people, lets the model packs embed them as the pipeline would,
+// keeps those that it finds least alike, and then walks from each of them
 // to siblings who are less alike still. Run it from the repository's root after
 // the drawing code has changed:
 //
@@ -18,9 +18,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strings"
 
 	"facestream/internal/portraits"
-	"facestream/pkg/engine/models"
 )
 
 // strangers is how many members of the cast are not enrolled.
@@ -29,7 +29,7 @@ const strangers = 12
 func main() {
 	var o options
 	flag.StringVar(&o.out, "out", "internal/portraits/cast_seeds.go", "Go `file` to write")
-	flag.StringVar(&o.mirror, "mirror", models.DefaultMirror(), "`folder` with the open pack's files; empty: the pulled pack")
+	flag.StringVar(&o.models, "models", "starter,open", "`packs` that the cast must work with")
 	flag.IntVar(&o.pool, "pool", 400, "people to draw at random")
 	flag.BoolVar(&o.keep, "keep", false, "start from the present cast instead of the drawn people")
 	flag.IntVar(&o.tries, "tries", 8000, "siblings to try")
@@ -44,18 +44,18 @@ func main() {
 }
 
 type options struct {
-	out, mirror string
+	out, models string
 	pool, tries int
 	keep        bool
 	seed        uint64
 }
 
 func run(ctx context.Context, o options) (err error) {
-	m, err := openMeter(ctx, o.mirror)
+	m, err := openMeter(ctx, strings.Split(o.models, ","))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.engine.Close()) }()
+	defer func() { err = errors.Join(err, m.Close()) }()
 	s := search{meter: m, dice: rand.New(rand.NewPCG(o.seed, 0))}
 	for range o.pool {
 		if _, err := s.meet(ctx, portraits.New(s.dice.Uint64())); err != nil {
@@ -84,11 +84,11 @@ func run(ctx context.Context, o options) (err error) {
 		s.cast = append(s.cast, m)
 	}
 	for i := range o.tries + 1 {
-		if i%500 == 0 {
+		if i%100 == 0 {
 			if err := s.settle(ctx); err != nil {
 				return err
 			}
-			fmt.Printf("%5d siblings: %+.3f\n", i, measure(s.cast))
+			fmt.Printf("%5d siblings: %+.3f\n", i, s.measure())
 			if err := write(o.out, s.cast); err != nil {
 				return err
 			}

@@ -3,81 +3,102 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image/png"
 
 	"facestream/internal/portraits"
-	"facestream/packs"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
 )
 
 // side is the size in pixels of the drawings that are measured; at large the
-// detector must find the faces as well.
+// detectors must find the faces as well.
 const side, large = 320, 640
 
 // shots is how many pictures of each person are measured.
 const shots = 3
 
-// minConfidence is what the detector must give every drawing.
-const minConfidence = 0.8
+// minConfidence is what the detectors must give every drawing.
+const minConfidence = 0.7
 
-// minGenuine is the least cosine between two shots of a member.
-const minGenuine = 0.6
+// minGenuine is how far above the threshold two shots of a member must be.
+const minGenuine = 0.1
 
-// meter looks at drawings as the pipeline does.
-type meter struct{ engine *engine.Engine }
+// meter looks at drawings as the pipeline does, with every pack at once: a cast
+// has to work with each of them.
+type meter struct{ packs []pack }
 
-// look draws one shot of p, size pixels wide and high, and returns the embedding of its face. ok is false
-// where the detector does not find exactly one face with minConfidence.
-func (m meter) look(ctx context.Context, p portraits.Person, shot, size int) (vector []float32, ok bool, err error) {
+type pack struct {
+	engine *engine.Engine
+	// threshold is the cosine from which predict takes two faces for one person.
+	threshold float64
+}
+
+// view is the embedding of one drawing by each pack.
+type view [][]float32
+
+// look draws one shot of p, size pixels wide and high. ok is false where a
+// detector does not find exactly one face with minConfidence.
+func (m meter) look(ctx context.Context, p portraits.Person, shot, size int) (v view, ok bool, err error) {
 	var file bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
 	if err := encoder.Encode(&file, portraits.Render(p, p.Shot(shot), size)); err != nil {
 		return nil, false, err
 	}
-	found, err := m.engine.Analyze(ctx, file.Bytes(), engine.Params{Embed: true})
-	if err != nil {
-		return nil, false, fmt.Errorf("measure shot %d of person %d: %w", shot, p.Seed(), err)
+	for _, pack := range m.packs {
+		found, err := pack.engine.Analyze(ctx, file.Bytes(), engine.Params{Embed: true})
+		if err != nil {
+			return nil, false, fmt.Errorf("measure shot %d of person %d: %w", shot, p.Seed(), err)
+		}
+		if len(found.Faces) != 1 || found.Faces[0].Confidence < minConfidence {
+			return nil, false, nil
+		}
+		v = append(v, found.Faces[0].Embedding.Vector)
 	}
-	if len(found.Faces) != 1 || found.Faces[0].Confidence < minConfidence {
-		return nil, false, nil
-	}
-	return found.Faces[0].Embedding.Vector, true, nil
+	return v, true, nil
 }
 
-// openMeter opens the open pack: its manifest here, its files in the folder
-// mirror, or the pulled pack where mirror is "".
-func openMeter(ctx context.Context, mirror string) (meter, error) {
-	pack, err := openPack(mirror)
-	if err != nil {
-		return meter{}, err
+// most is the highest similarity of a and b above the packs' thresholds, least
+// the lowest: above 0 a pack takes them for one person.
+func (m meter) most(a, b view) float64 {
+	most := -2.0
+	for i, p := range m.packs {
+		most = max(most, float64(schema.Cosine(a[i], b[i]))-p.threshold)
 	}
-	e, err := engine.Open(ctx, engine.Options{Pack: pack})
-	return meter{e}, err
+	return most
 }
 
-func openPack(mirror string) (*models.Pack, error) {
-	if mirror == "" {
-		return models.Locate("open")
+func (m meter) least(a, b view) float64 {
+	least := 2.0
+	for i, p := range m.packs {
+		least = min(least, float64(schema.Cosine(a[i], b[i]))-p.threshold)
 	}
-	manifest, err := packs.Manifest("open")
-	if err != nil {
-		return nil, err
-	}
-	pack, err := models.Parse(manifest)
-	if err != nil {
-		return nil, err
-	}
-	pack.Dir = mirror
-	return pack, nil
+	return least
 }
 
-// cosine of two unit vectors.
-func cosine(a, b []float32) float64 {
-	var s float32
-	for i := range a {
-		s += a[i] * b[i]
+// openMeter opens the packs of these names.
+func openMeter(ctx context.Context, names []string) (m meter, err error) {
+	for _, name := range names {
+		located, err := models.Locate(name)
+		if err != nil {
+			return m, errors.Join(err, m.Close())
+		}
+		e, err := engine.Open(ctx, engine.Options{Pack: located})
+		if err != nil {
+			return m, errors.Join(err, m.Close())
+		}
+		m.packs = append(m.packs, pack{e, float64(e.Thresholds()["max"].Value)})
 	}
-	return float64(s)
+	return m, nil
+}
+
+// Close unloads the networks.
+func (m meter) Close() error {
+	var all error
+	for _, p := range m.packs {
+		all = errors.Join(all, p.engine.Close())
+	}
+	return all
 }

@@ -11,19 +11,19 @@ import (
 // member is a person with the embeddings of the first shots.
 type member struct {
 	person portraits.Person
-	views  [][]float32
+	views  []view
 
 	taken    bool // has a place in the cast
 	enlarged bool // the large drawings were looked at
 	unfit    bool // a shot doesn't work
 }
 
-// likeness is the highest cosine between the enrolled view of known, its first,
-// and any view of probe.
-func likeness(known, probe *member) float64 {
-	most := -1.0
+// likeness is the highest similarity between the enrolled view of known, its
+// first, and any view of probe.
+func (m meter) likeness(known, probe *member) float64 {
+	most := -2.0
 	for _, v := range probe.views {
-		most = max(most, cosine(known.views[0], v))
+		most = max(most, m.most(known.views[0], v))
 	}
 	return most
 }
@@ -48,16 +48,16 @@ func (s *search) pain(c *member, i int, limit float64) float64 {
 		if j == i {
 			continue
 		}
-		weight, most := 1.0, -1.0
+		weight, most := 1.0, -2.0
 		if j < portraits.Enrolled {
-			most = likeness(other, c)
+			most = s.meter.likeness(other, c)
 		}
 		if i < portraits.Enrolled {
-			most = max(most, likeness(c, other))
+			most = max(most, s.meter.likeness(c, other))
 		}
 		if i >= portraits.Enrolled && j >= portraits.Enrolled {
 			// They never meet in a gallery, but shall not look the same either.
-			weight, most = 0.02, likeness(other, c)
+			weight, most = 0.02, s.meter.likeness(other, c)
 		}
 		if sum += weight * math.Exp(40*most); sum >= limit {
 			return sum
@@ -66,6 +66,8 @@ func (s *search) pain(c *member, i int, limit float64) float64 {
 	return sum
 }
 
+func (s *search) painAt(i int) float64 { return s.pain(s.cast[i], i, math.Inf(1)) }
+
 // meet looks at the first shot of a person.
 func (s *search) meet(ctx context.Context, p portraits.Person) (*member, error) {
 	m := &member{person: p}
@@ -73,7 +75,7 @@ func (s *search) meet(ctx context.Context, p portraits.Person) (*member, error) 
 	if err != nil {
 		return nil, err
 	}
-	m.views, m.unfit = [][]float32{v}, !ok
+	m.views, m.unfit = []view{v}, !ok
 	if ok {
 		s.seen = append(s.seen, m)
 	}
@@ -88,7 +90,7 @@ func (s *search) complete(ctx context.Context, m *member) error {
 		if err != nil {
 			return err
 		}
-		m.unfit = !ok || cosine(m.views[0], v) < minGenuine
+		m.unfit = !ok || s.meter.least(m.views[0], v) < minGenuine
 		m.views = append(m.views, v)
 	}
 	return nil
@@ -107,9 +109,9 @@ func (s *search) enlarge(ctx context.Context, m *member) error {
 	return nil
 }
 
-// place gives place i to m if that hurts less, and reports whether it did.
-func (s *search) place(ctx context.Context, m *member, i int) (bool, error) {
-	limit := s.pain(s.cast[i], i, math.Inf(1))
+// place gives place i to m if that hurts less than limit, the pain of who has it,
+// and reports whether it did.
+func (s *search) place(ctx context.Context, m *member, i int, limit float64) (bool, error) {
 	if m.taken || s.pain(m, i, limit) >= limit { // more shots only make it worse
 		return false, nil
 	}
@@ -128,12 +130,15 @@ func (s *search) settle(ctx context.Context) error {
 	for moved := true; moved; {
 		moved = false
 		for i := range s.cast {
+			limit := s.painAt(i)
 			for _, m := range s.seen {
-				ok, err := s.place(ctx, m, i)
+				ok, err := s.place(ctx, m, i, limit)
 				if err != nil {
 					return err
 				}
-				moved = moved || ok
+				if ok {
+					moved, limit = true, s.painAt(i)
+				}
 			}
 		}
 	}
@@ -156,7 +161,8 @@ func (s *search) explore(ctx context.Context) error {
 		return err
 	}
 	for j := range s.cast {
-		if ok, err := s.place(ctx, m, (i+j)%len(s.cast)); ok || err != nil {
+		at := (i + j) % len(s.cast)
+		if ok, err := s.place(ctx, m, at, s.painAt(at)); ok || err != nil {
 			return err
 		}
 	}
@@ -166,15 +172,16 @@ func (s *search) explore(ctx context.Context) error {
 // worst is the place that hurts most.
 func (s *search) worst() int {
 	most, place := -1.0, 0
-	for i, m := range s.cast {
-		if p := s.pain(m, i, math.Inf(1)); p > most {
+	for i := range s.cast {
+		if p := s.painAt(i); p > most {
 			most, place = p, i
 		}
 	}
 	return place
 }
 
-// margins are the cosines that decide whether the demo answers rightly.
+// margins are the similarities above the packs' thresholds that decide whether
+// the demo answers rightly.
 type margins struct {
 	// Genuine is the lowest between the enrolled shot 0 of a person and another shot of the same.
 	Genuine float64
@@ -184,14 +191,14 @@ type margins struct {
 	Strangers float64
 }
 
-func measure(cast []*member) margins {
-	m := margins{1, -1, -1}
-	for i, probe := range cast {
+func (s *search) measure() margins {
+	m := margins{2, -2, -2}
+	for i, probe := range s.cast {
 		for _, v := range probe.views[1:] {
-			m.Genuine = min(m.Genuine, cosine(probe.views[0], v))
+			m.Genuine = min(m.Genuine, s.meter.least(probe.views[0], v))
 		}
-		for j, known := range cast[:portraits.Enrolled] {
-			switch c := likeness(known, probe); {
+		for j, known := range s.cast[:portraits.Enrolled] {
+			switch c := s.meter.likeness(known, probe); {
 			case i == j:
 			case i < portraits.Enrolled:
 				m.Enrolled = max(m.Enrolled, c)

@@ -199,7 +199,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, m := range pack.Models {
-			if m.ID() == "" || !filepath.IsLocal(pack.Path(m)) {
+			if m.ID() == "" || !filepath.IsLocal(m.File) {
 				t.Fatalf("an accepted manifest has the model %+v", m)
 			}
 		}

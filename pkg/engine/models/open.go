@@ -16,6 +16,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"facestream/packs"
 	"facestream/pkg/schema"
 )
 
@@ -166,10 +167,14 @@ func (p *problems) addRoles(pack *Pack) {
 	}
 }
 
-// addFiles finds two roles that claim one file with different contents.
+// addFiles finds files that come from nowhere, and two roles that claim one file with different contents.
 func (p *problems) addFiles(pack *Pack) {
+	shipped := packs.Files(pack.Name) != nil
 	hashes := map[string]string{}
 	for _, m := range pack.models() {
+		if m.Source == "" && !shipped {
+			p.add("models.%s.source: missing: the https address of the file", m.Role)
+		}
 		if h, ok := hashes[m.File]; ok && h != m.SHA256 {
 			p.add("models.%s.file: %q has another sha256 under another role", m.Role, m.File)
 		}
@@ -198,7 +203,7 @@ func (w modelYAML) model(role Role, found *problems) Model {
 	if w.Bytes <= 0 {
 		at("bytes", "%d, and must be the size of the file", w.Bytes)
 	}
-	if u, err := url.Parse(w.Source); err != nil || u.Scheme != "https" || u.Host == "" {
+	if u, err := url.Parse(w.Source); w.Source != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
 		at("source", "%q is not an https address", w.Source)
 	}
 	if w.Licence == "" {

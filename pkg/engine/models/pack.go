@@ -1,11 +1,16 @@
-// Package models reads model packs and gets their files onto the machine. A pack is a folder of networks with a manifest,
+// Package models reads model packs and gets their files onto the machine. A pack is a set of networks with a manifest,
 // pack.yaml, that says which role each network fills, what it is fed, under which licence it is used, and which thresholds
 // belong to it together with the evaluation that measured them. docs/model-packs.md describes the manifest.
 package models
 
 import (
-	"path/filepath"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
 
+	"facestream/packs"
 	"facestream/pkg/schema"
 )
 
@@ -26,12 +31,12 @@ const (
 	RoleText         Role = "text"
 )
 
-// Pack is a folder of networks with their manifest, pack.yaml. A role that Models lacks stands in Absent with the reason.
+// Pack is a set of networks with their manifest, pack.yaml. A role that Models lacks stands in Absent with the reason.
 type Pack struct {
 	Name        string
 	Version     string
 	Description string
-	Dir         string // the folder that Model.File is relative to
+	Dir         string // the folder that Model.File is relative to; "" where the networks are part of the program
 	Models      map[Role]Model
 	Absent      map[Role]string
 }
@@ -43,7 +48,7 @@ type Model struct {
 	File         string // relative to the pack's folder, with slashes
 	SHA256       string // of the file, hex
 	Bytes        int64
-	Source       string // public URL
+	Source       string // public URL; "" where the networks are part of the program
 	Licence      string // SPDX identifier
 	LicenceNote  string
 	Architecture string // names the decoder: "yunet", "arcface"
@@ -55,8 +60,34 @@ type Model struct {
 // ID is the name that results and collections carry: Name @ the first 8 hex digits of SHA256.
 func (m Model) ID() schema.ModelID { return schema.ModelID(m.Name + "@" + m.SHA256[:8]) }
 
-// Path is where the file lies on this machine.
-func (p *Pack) Path(m Model) string { return filepath.Join(p.Dir, filepath.FromSlash(m.File)) }
+// Where says to people where the networks lie.
+func (p *Pack) Where() string {
+	if p.Dir == "" {
+		return "this program"
+	}
+	return p.Dir
+}
+
+// Read returns the file of m, which has its sha256; otherwise the error is Fatal.
+func (p *Pack) Read(m Model) ([]byte, error) {
+	const op = "models.read"
+	file, err := fs.ReadFile(p.files(), m.File)
+	if err != nil {
+		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: %w", p.Where(), err))
+	}
+	if sum := sha256.Sum256(file); hex.EncodeToString(sum[:]) != m.SHA256 {
+		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: %s has not the sha256 of the manifest", p.Where(), m.File))
+	}
+	return file, nil
+}
+
+// files are what Model.File names.
+func (p *Pack) files() fs.FS {
+	if p.Dir == "" {
+		return packs.Files(p.Name)
+	}
+	return os.DirFS(p.Dir)
+}
 
 // Input is what the network is fed: planes in the order of Colour, each value (pixel·Scale − Mean) / Std, pixel 0..255.
 type Input struct {

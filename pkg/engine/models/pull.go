@@ -81,7 +81,7 @@ func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pac
 		defer o.Client.CloseIdleConnections()
 	}
 	for _, m := range missing {
-		if err := o.pullFile(ctx, pack.Path(m), m); err != nil {
+		if err := o.pullFile(ctx, filepath.Join(dir, filepath.FromSlash(m.File)), m); err != nil {
 			return nil, err
 		}
 	}
@@ -128,7 +128,7 @@ func (o PullOptions) pullFile(ctx context.Context, path string, m Model) error {
 // place moves the finished file part to path when it is m's, and removes it otherwise, so that no later pull goes on
 // with wrong bytes.
 func place(part, path string, m Model) error {
-	state, err := check(part, m)
+	state, err := check(os.DirFS(filepath.Dir(part)), filepath.Base(part), m)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"facestream/packs"
 	"facestream/pkg/schema"
 )
 
@@ -39,7 +40,7 @@ func Verify(ctx context.Context, pack *Pack) ([]FileStatus, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, schema.Transient("models.verify", err)
 		}
-		state, err := check(pack.Path(m), m)
+		state, err := check(pack.files(), m.File, m)
 		if err != nil {
 			return nil, schema.Fatal("models.verify", err)
 		}
@@ -48,9 +49,9 @@ func Verify(ctx context.Context, pack *Pack) ([]FileStatus, error) {
 	return all, nil
 }
 
-// check compares the file at path with m.
-func check(path string, m Model) (State, error) {
-	info, err := os.Stat(path)
+// check compares the file of that name with m.
+func check(files fs.FS, name string, m Model) (State, error) {
+	info, err := fs.Stat(files, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return StateMissing, nil
 	}
@@ -60,7 +61,7 @@ func check(path string, m Model) (State, error) {
 	if info.Size() != m.Bytes {
 		return StateWrong, nil
 	}
-	file, err := os.Open(path)
+	file, err := files.Open(name)
 	if err != nil {
 		return "", err
 	}
@@ -90,11 +91,18 @@ func DefaultDir(name string) (string, error) {
 	return filepath.Join(cache, "facestream", "models", name), nil
 }
 
-// Locate opens the pack that name names: a folder when it has a path separator, else a pulled pack. Every file is there
-// and has its sha256, because results name a model by its hash (invariant 5). Otherwise the error is Fatal and says which
-// command helps.
+// Locate opens the pack that name names: a folder when it has a path separator, else one that is part of the program, else
+// a pulled one. Every file is there and has its sha256, because results name a model by its hash (invariant 5). Otherwise
+// the error is Fatal and says which command helps.
 func Locate(name string) (*Pack, error) {
 	const op = "models.locate"
+	if packs.Files(name) != nil {
+		manifest, err := packs.Manifest(name)
+		if err != nil {
+			return nil, schema.Fatal(op, err)
+		}
+		return Parse(manifest)
+	}
 	dir, help := name, "put the files into the folder, or correct its "+ManifestFile
 	if !strings.ContainsRune(filepath.ToSlash(name), '/') {
 		var err error

@@ -2,10 +2,13 @@ package onnx
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"facestream/packs"
 )
 
 // realLibrary is the ONNX Runtime of this machine.
@@ -33,18 +36,21 @@ func openRuntime(t *testing.T) *Runtime {
 	return r
 }
 
-// network is the path of a file of the open pack.
-func network(t *testing.T, name string) string {
+// network is a file of the starter pack, or else of the open one.
+func network(t *testing.T, name string) []byte {
 	t.Helper()
+	if file, err := fs.ReadFile(packs.Files(packs.Starter), name); err == nil {
+		return file
+	}
 	mirror := os.Getenv("FACESTREAM_MODELS_MIRROR")
 	if mirror == "" {
 		mirror = filepath.Join("..", "..", "..", "..", "shared", "models")
 	}
-	path := filepath.Join(mirror, filepath.FromSlash(name))
-	if _, err := os.Stat(path); err != nil {
+	file, err := os.ReadFile(filepath.Join(mirror, filepath.FromSlash(name)))
+	if err != nil {
 		t.Skipf("SKIPPED, a network is not run: FACESTREAM_MODELS_MIRROR has no %s: %v", name, err)
 	}
-	return path
+	return file
 }
 
 // buildLibrary compiles a shared library at path that has ONNX Runtime's entry point and says that it is that release.

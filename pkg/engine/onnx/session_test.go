@@ -15,13 +15,14 @@ import (
 )
 
 const (
-	detector  = "detector/yunet_n_dynamic.onnx"
-	embedding = "embedding/mobilefacenet.onnx"
+	detector   = "detector.onnx"
+	embedding  = "embedding.onnx"
+	batchOfOne = "embedding/mobilefacenet.onnx" // its file says that one call takes one row
 )
 
 func load(t *testing.T, r *Runtime, name string, o SessionOptions) *Session {
 	t.Helper()
-	s, err := r.Load(network(t, name), o)
+	s, err := r.Load(name, network(t, name), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,25 +63,30 @@ func distance(t *testing.T, a, b RowResult) float64 {
 // Every row gets the answer that it would get alone, whatever its neighbours are and however rows share calls.
 func TestRowsAreIndependent(t *testing.T) {
 	r := openRuntime(t)
-	rows := []Tensor{noise(1, 255, 96, 128), noise(2, 255, 64, 64), noise(3, 1e6, 96, 128), noise(4, 0, 96, 128),
-		noise(5, 255, 64, 64), noise(6, 255, 96, 128)}
-	for _, batch := range []int{0, 1, 2} {
-		s := load(t, r, detector, SessionOptions{Batch: batch})
-		together := s.Run(t.Context(), rows)
-		if len(together) != len(rows) {
-			t.Fatalf("%d answers for %d rows", len(together), len(rows))
-		}
-		for i, row := range rows {
-			alone := s.Run(t.Context(), []Tensor{row})[0]
-			if d := distance(t, together[i], alone); d > 1e-5 {
-				t.Errorf("batch %d, row %d: differs by %g from its answer alone", batch, i, d)
+	for name, rows := range map[string][]Tensor{
+		detector: {noise(1, 255, 96, 128), noise(2, 255, 64, 64), noise(3, 1e6, 96, 128), noise(4, 0, 96, 128),
+			noise(5, 255, 64, 64), noise(6, 255, 96, 128)},
+		embedding: {noise(1, 1, 112, 112), noise(2, 1, 112, 112), noise(3, 1e3, 112, 112), noise(4, 0, 112, 112),
+			noise(5, 1, 112, 112), noise(6, 1, 112, 112)},
+	} {
+		for _, batch := range []int{0, 1, 2} {
+			s := load(t, r, name, SessionOptions{Batch: batch})
+			together := s.Run(t.Context(), rows)
+			if len(together) != len(rows) {
+				t.Fatalf("%s: %d answers for %d rows", name, len(together), len(rows))
 			}
-			if got, want := len(alone.Outputs), len(s.Outputs()); got != want {
-				t.Errorf("batch %d, row %d: %d outputs, want %d", batch, i, got, want)
+			for i, row := range rows {
+				alone := s.Run(t.Context(), []Tensor{row})[0]
+				if d := distance(t, together[i], alone); d > 1e-5 {
+					t.Errorf("%s, batch %d, row %d: differs by %g from its answer alone", name, batch, i, d)
+				}
+				if got, want := len(alone.Outputs), len(s.Outputs()); got != want {
+					t.Errorf("%s, batch %d, row %d: %d outputs, want %d", name, batch, i, got, want)
+				}
 			}
-		}
-		if d := distance(t, together[0], together[5]); d < 1e-3 {
-			t.Errorf("batch %d: different rows have the same answer", batch)
+			if d := distance(t, together[0], together[5]); d < 1e-3 {
+				t.Errorf("%s, batch %d: different rows have the same answer", name, batch)
+			}
 		}
 	}
 }
@@ -90,7 +96,7 @@ func TestBatchOfOne(t *testing.T) {
 	r := openRuntime(t)
 	rows := []Tensor{noise(1, 1, 112, 112), noise(2, 1, 112, 112), noise(3, 1, 112, 112)}
 	for _, batch := range []int{0, 1, 8} {
-		s := load(t, r, embedding, SessionOptions{Batch: batch})
+		s := load(t, r, batchOfOne, SessionOptions{Batch: batch})
 		for i, got := range s.Run(t.Context(), rows) {
 			if d := distance(t, got, s.Run(t.Context(), rows[i:i+1])[0]); d != 0 {
 				t.Errorf("batch %d, row %d: differs by %g from its answer alone", batch, i, d)
@@ -204,7 +210,7 @@ func TestLifetime(t *testing.T) {
 		if err := a.Run(t.Context(), row)[0].Err; !errors.Is(err, errClosed) {
 			t.Errorf("round %d: a row of a closed runtime: %v", round, err)
 		}
-		if _, err := first.Load(network(t, detector), SessionOptions{}); schema.ClassOf(err) != schema.ClassFatal {
+		if _, err := first.Load(detector, network(t, detector), SessionOptions{}); schema.ClassOf(err) != schema.ClassFatal {
 			t.Errorf("round %d: loading into a closed runtime: %v", round, err)
 		}
 		if err := b.Run(t.Context(), row)[0].Err; err != nil {
@@ -249,9 +255,9 @@ func TestCloseWhileRunning(t *testing.T) {
 
 func TestLoadRefuses(t *testing.T) {
 	r := openRuntime(t)
-	for _, path := range []string{filepath.Join(t.TempDir(), "none.onnx"), "session_test.go"} {
-		if _, err := r.Load(path, SessionOptions{}); schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), path) {
-			t.Errorf("Load(%s): %v", path, err)
+	for name, file := range map[string][]byte{"empty": nil, "text": []byte("no network"), "cut": network(t, detector)[:100_000]} {
+		if _, err := r.Load(name, file, SessionOptions{}); schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), name) {
+			t.Errorf("Load(%s): %v", name, err)
 		}
 	}
 }
