@@ -43,7 +43,11 @@ func clients(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.St
 		return nil, nil, err
 	}
 	kafka.Logger = log
-	store, err := objects.New(storeConfig(cfg.S3))
+	reach, err := storeConfig(cfg.S3)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := objects.New(reach)
 	if err != nil {
 		return nil, nil, err
 	}

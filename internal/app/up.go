@@ -60,7 +60,8 @@ func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f f
 		return err
 	}
 	defer servers.Close()
-	cfg.Kafka.Brokers, cfg.S3.Endpoint, cfg.S3.Secure = []string{servers.KafkaAddr()}, servers.S3Addr(), false
+	cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{servers.KafkaAddr()}, servers.S3Addr()
+	cfg.S3.TLS, cfg.S3.VirtualHost = config.TLS{}, false
 	cfg.Kafka.SessionTimeout = min(cfg.Kafka.SessionTimeout, sessionTimeout)
 	return f(ctx, cfg)
 }
@@ -68,6 +69,7 @@ func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f f
 // absolute makes the paths of cfg independent of the working directory, which the embedded store changes.
 func absolute(cfg *config.Config) error {
 	for _, p := range []*string{&cfg.DataDir, &cfg.Worker.ORTLib, &cfg.Indexer.Gallery.Dir, &cfg.Kafka.TLS.CAFile, &cfg.Kafka.TLS.CertFile, &cfg.Kafka.TLS.KeyFile,
+		&cfg.S3.TLS.CAFile, &cfg.S3.TLS.CertFile, &cfg.S3.TLS.KeyFile,
 		&cfg.Indexer.Gallery.Milvus.TLS.CAFile, &cfg.Indexer.Gallery.Milvus.TLS.CertFile, &cfg.Indexer.Gallery.Milvus.TLS.KeyFile} {
 		if err := makeAbsolute(p); err != nil {
 			return err

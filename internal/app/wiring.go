@@ -90,8 +90,13 @@ func topicSpecs(k config.Kafka) []events.TopicSpec {
 	return specs
 }
 
-func storeConfig(s config.S3) objects.Config {
-	return objects.Config{Endpoint: s.Endpoint, AccessKey: string(s.AccessKey), SecretKey: objects.Secret(s.SecretKey), Secure: s.Secure, Region: s.Region}
+func storeConfig(s config.S3) (objects.Config, error) {
+	out := objects.Config{Endpoint: s.Endpoint, AccessKey: string(s.AccessKey), SecretKey: objects.Secret(s.SecretKey), Region: s.Region, VirtualHost: s.VirtualHost}
+	var err error
+	if s.TLS.Enabled {
+		out.TLS, err = tlsConfig("s3.tls", s.TLS)
+	}
+	return out, err
 }
 
 func milvusConfig(m config.Milvus) (milvus.Config, error) {

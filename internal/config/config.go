@@ -82,13 +82,14 @@ type Retention struct {
 
 // S3 says how to reach the object store and which buckets are served.
 type S3 struct {
-	Endpoint  string   `yaml:"endpoint" default:"127.0.0.1:9000" check:"nonempty,addr" doc:"Address of the store, host:port without a scheme."`
-	AccessKey Secret   `yaml:"access_key" default:"facestream" doc:"Access key id. Empty, together with secret_key, takes the credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the IAM role of the machine."`
-	SecretKey Secret   `yaml:"secret_key" default:"facestream-local" doc:"Secret access key. The default opens the embedded store only, and that only while it listens on this machine alone."`
-	Secure    bool     `yaml:"secure" default:"false" doc:"Speak HTTPS to the store."`
-	Region    string   `yaml:"region" default:"us-east-1" check:"nonempty" doc:"Region that requests are signed for."`
-	Bucket    string   `yaml:"bucket" default:"images" check:"nonempty,bucket" doc:"Bucket that facestream up creates and that facestream upload and submit write to."`
-	Buckets   []string `yaml:"buckets" check:"bucket" doc:"Buckets that are served; a request for any other is answered bucket_not_allowed. Empty means bucket alone."`
+	Endpoint    string   `yaml:"endpoint" default:"127.0.0.1:9000" check:"nonempty,addr" doc:"Address of the store, host:port without a scheme."`
+	AccessKey   Secret   `yaml:"access_key" default:"facestream" doc:"Access key id. Empty, together with secret_key, takes the credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the IAM role of the pod or the machine."`
+	SecretKey   Secret   `yaml:"secret_key" default:"facestream-local" doc:"Secret access key. The default opens the embedded store only, and that only while it listens on this machine alone."`
+	TLS         TLS      `yaml:"tls"`
+	Region      string   `yaml:"region" default:"us-east-1" check:"nonempty" doc:"Region that requests are signed for."`
+	VirtualHost bool     `yaml:"virtual_host" default:"false" doc:"Address a bucket as bucket.endpoint, for stores that want that; otherwise as endpoint/bucket, which every store understands."`
+	Bucket      string   `yaml:"bucket" default:"images" check:"nonempty,bucket" doc:"Bucket that facestream up creates and that facestream upload and submit write to."`
+	Buckets     []string `yaml:"buckets" check:"bucket" doc:"Buckets that are served; a request for any other is answered bucket_not_allowed. Empty means bucket alone."`
 }
 
 // Consumer bounds what every service does with the records that it reads.

@@ -158,7 +158,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 `
 	_, err := load(t, file, []string{
 		"FACESTREAM_MODELS=a", "FACESTREAM_WORKER_MODELS=b", "FACESTREAM_KAFAK=x", "FACESTREAM_KAFKA_BROKRES=x",
-		"FACESTREAM_CONSUMER_MAX_ATTEMPTS=many", "FACESTREAM_TELEMETRY_LOG_LEVEL=loud",
+		"FACESTREAM_CONSUMER_MAX_ATTEMPTS=many", "FACESTREAM_TELEMETRY_LOG_LEVEL=loud", "FACESTREAM_S3_TLS_CA_FILE=ca.pem",
 	}, "--consumer-max-in-flight=-1", "--worker-max-bytes=big", "--telemetry-listen=0.0.0.0:9000", "--telemetry-pprof=perhaps")
 	var got Problems
 	if !errors.As(err, &got) {
@@ -204,6 +204,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`s3.buckets (f.yaml:11): "Images" is not a bucket name: 3-63 lower-case letters, digits, '.' or '-'`,
 		`s3.buckets (f.yaml:11): do not hold "images", which is s3.bucket; add it or change s3.bucket`,
 		`s3.endpoint (f.yaml:10): "http://localhost:9000" has a scheme; write host:port alone`,
+		`s3.tls.enabled: is false, but other settings of s3.tls are given; set it to true or remove them`,
 	}
 	var lines []string
 	for _, p := range got {
@@ -418,7 +419,7 @@ func TestDeploymentSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cluster := c.Kafka.ReplicationFactor == 3 && c.Kafka.TLS.Enabled && c.S3.Secure; cluster != tt.cluster {
+			if cluster := c.Kafka.ReplicationFactor == 3 && c.Kafka.TLS.Enabled && c.S3.TLS.Enabled; cluster != tt.cluster {
 				t.Errorf("%+v", c)
 			}
 			if c.DataDir != "/var/lib/facestream" || c.Telemetry.Listen != "0.0.0.0:9464" {

@@ -78,7 +78,7 @@ const introduction = "# Configuration\n\n" +
 	"  replication_factor: 3\n" +
 	"s3:\n" +
 	"  endpoint: s3.example.org:443\n" +
-	"  secure: true\n" +
+	"  tls: {enabled: true}\n" +
 	"  bucket: faces\n" +
 	"telemetry:\n" +
 	"  log_format: json\n" +

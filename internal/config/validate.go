@@ -80,6 +80,7 @@ func (c *Config) validateMilvus(add func(key, format string, args ...any)) {
 
 func (c *Config) validateS3(add func(key, format string, args ...any)) {
 	s := c.S3
+	validateTLS("s3.tls", s.TLS, add)
 	if (s.AccessKey == "") != (s.SecretKey == "") {
 		add("s3.access_key", "needs secret_key beside it, and the other way round")
 	}

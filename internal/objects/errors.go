@@ -53,6 +53,10 @@ func sanitise(err error) error {
 	if errors.As(err, &response) {
 		return fmt.Errorf("the store answered %s (HTTP %d)", response.Code, response.StatusCode)
 	}
+	var credentials noCredentialsError
+	if errors.As(err, &credentials) {
+		return credentials
+	}
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("no answer from the store: %w", known)
@@ -75,7 +79,7 @@ func sanitise(err error) error {
 	case errors.As(err, &request) && request.Timeout():
 		return errors.New("no answer from the store in time")
 	case errors.As(err, &request):
-		return errors.New("the connection to the store broke, or what answered does not speak HTTP as configured (check `secure` and the endpoint)")
+		return errors.New("the connection to the store broke, or what answered does not speak HTTP as configured (check the endpoint and whether it wants TLS)")
 	}
 	return fmt.Errorf("the S3 client failed (%T)", err)
 }

@@ -15,6 +15,7 @@ package objects
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"facestream/pkg/schema"
 )
@@ -51,13 +51,11 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 type Config struct {
 	// Endpoint is host:port, without a scheme.
 	Endpoint string
-	// AccessKey and SecretKey are used when both are set. Without them the credentials come from the environment
-	// (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then MINIO_ACCESS_KEY and MINIO_SECRET_KEY) and, where that has none,
-	// from the instance's or the pod's IAM role.
+	// AccessKey and SecretKey are used when both are set; without them see credentialsOf.
 	AccessKey string
 	SecretKey Secret
-	// Secure means TLS (1.2 or later).
-	Secure bool
+	// TLS, where it is set, means HTTPS.
+	TLS *tls.Config `json:"-"`
 	// Region signs the requests; empty: each bucket's region is asked for once.
 	Region string
 	// VirtualHost addresses buckets as bucket.endpoint; the default is endpoint/bucket, which every store understands.
@@ -91,22 +89,29 @@ type Info struct {
 
 // New checks cfg and returns its store. It does no I/O: use Ping to see whether the store answers.
 func New(cfg Config) (*Store, error) {
+	return newStore(cfg, (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext)
+}
+
+func newStore(cfg Config, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (*Store, error) {
 	const op = "objects.new"
 	if cfg.Endpoint == "" {
 		return nil, schema.Fatal(op, errors.New("the endpoint is missing; give the store's host:port"))
 	}
 	if strings.Contains(cfg.Endpoint, "://") {
-		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q has a scheme; give host:port alone and choose TLS by `secure`", cfg.Endpoint))
+		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q has a scheme; give host:port alone and choose HTTPS by the settings of TLS", cfg.Endpoint))
 	}
 	if (cfg.AccessKey == "") != (cfg.SecretKey == "") {
 		return nil, schema.Fatal(op, errors.New("of access key and secret key one is missing; give both, or neither to take them from the environment or the IAM role"))
 	}
-	transport, err := minio.DefaultTransport(cfg.Secure)
+	transport, err := minio.DefaultTransport(cfg.TLS != nil)
 	if err != nil {
 		return nil, schema.Fatal(op, err)
 	}
-	transport.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	transport.DialContext = dial
 	transport.TLSHandshakeTimeout = dialTimeout
+	if cfg.TLS != nil {
+		transport.TLSClientConfig = cfg.TLS.Clone()
+	}
 	timeout := cfg.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
@@ -117,7 +122,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	client, err := minio.New(cfg.Endpoint, &minio.Options{
 		Creds:        credentialsOf(cfg),
-		Secure:       cfg.Secure,
+		Secure:       cfg.TLS != nil,
 		Transport:    transport,
 		Region:       cfg.Region,
 		BucketLookup: lookup,
@@ -127,17 +132,6 @@ func New(cfg Config) (*Store, error) {
 		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q is not usable: %w", cfg.Endpoint, err))
 	}
 	return &Store{client: minio.Core{Client: client}, timeout: timeout}, nil
-}
-
-func credentialsOf(cfg Config) *credentials.Credentials {
-	if cfg.AccessKey != "" {
-		return credentials.NewStaticV4(cfg.AccessKey, string(cfg.SecretKey), "")
-	}
-	return credentials.NewChainCredentials([]credentials.Provider{
-		&credentials.EnvAWS{},
-		&credentials.EnvMinio{},
-		&credentials.IAM{},
-	})
 }
 
 // Stat returns what the store says about ref: the version that it names, else the content with the ETag that it names,
@@ -286,17 +280,20 @@ func (s *Store) List(ctx context.Context, bucket, prefix string) iter.Seq2[Info,
 }
 
 // EnsureBucket creates the bucket if it is not there and, if versioning is true, switches its versioning on; it never
-// switches it off. Both are repeatable.
+// switches it off. What is there already needs no right to make it. Both are repeatable.
 func (s *Store) EnsureBucket(ctx context.Context, bucket string, versioning bool) error {
 	const op = "objects.ensure-bucket"
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err := s.client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
-	switch minio.ToErrorResponse(err).Code {
-	case "BucketAlreadyOwnedByYou", "BucketAlreadyExists":
-		err = nil
+	had, err := s.client.GetBucketVersioning(ctx, bucket)
+	if minio.ToErrorResponse(err).Code == minio.NoSuchBucket || notImplemented(err) {
+		err = s.client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
+		switch minio.ToErrorResponse(err).Code {
+		case "BucketAlreadyOwnedByYou", "BucketAlreadyExists":
+			err = nil
+		}
 	}
-	if err == nil && versioning {
+	if err == nil && versioning && !had.Enabled() {
 		err = s.client.EnableVersioning(ctx, bucket)
 	}
 	if err != nil {
