@@ -9,14 +9,15 @@ OUTAGE      ?= 60s
 IMAGE       ?= registry.example.org/facestream:0.1.0
 TARGET      ?= cpu
 MILVUS      ?= lite
+S3          ?= minio
 
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real lint bench crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real test-s3 lint bench crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
 	@mkdir -p $(BIN)
@@ -35,9 +36,12 @@ test: toolchain ## Fetch what is missing, vet, then test everything with the rac
 	$(GO) vet -race ./...
 	$(GO) test -race -timeout 10m $(TESTFLAGS) ./...
 
-# With FACESTREAM_KAFKA it tests against that broker alone; see tools/kafka/test.sh.
-test-real: models ## Test against a real Apache Kafka, plain and with TLS, users and ACLs (needs Java 17, Maven, openssl)
+# With FACESTREAM_KAFKA they test against that broker alone; see tools/kafka/test.sh.
+test-real: models ## Test against a real Apache Kafka, plain and with users, and a Versity S3 Gateway (needs Java 17, Maven, openssl)
 	GO=$(GO) tools/kafka/test.sh
+
+test-s3: models ## Test against a real Apache Kafka and the store S3 (minio, built from source: 10 minutes; or versitygw)
+	GO=$(GO) tools/kafka/test.sh $(S3)
 
 lint: toolchain ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -52,12 +52,15 @@ func TestOutages(t *testing.T) {
 		stop, back func(context.Context) error
 	}{
 		{"broker", s.stopBroker, s.startBroker},
-		{"object store", func(context.Context) error { return s.servers.StopS3() }, s.servers.StartS3},
+		{"object store", s.stopStore, s.startStore},
 		{"gallery", func(context.Context) error { s.galleryDown.Store(true); return nil }, func(context.Context) error { s.galleryDown.Store(false); return nil }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "broker" {
 				s.needsOurBroker(t)
+			}
+			if c.name == "object store" {
+				s.needsOurStore(t)
 			}
 			var ids []schema.RequestID
 			submitted := make(chan error, 1)
@@ -227,6 +230,7 @@ func (s *stream) topicSetting(t *testing.T, topic events.Topic, name string) str
 func TestLostNotificationsAreReconciled(t *testing.T) {
 	s := useStream(t)
 	s.needsOurBroker(t)
+	s.needsOurStore(t)
 	if err := s.stopBroker(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -246,13 +250,13 @@ func TestLostNotificationsAreReconciled(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if err := s.servers.StopS3(); err != nil {
+	if err := s.stopStore(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.startBroker(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.servers.StartS3(t.Context()); err != nil {
+	if err := s.startStore(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()

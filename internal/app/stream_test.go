@@ -26,6 +26,7 @@ import (
 	"facestream/internal/embedded"
 	"facestream/internal/gallery/gallerytest"
 	"facestream/internal/objects"
+	"facestream/internal/objects/objectstest"
 	"facestream/internal/portraits"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
@@ -38,12 +39,14 @@ import (
 //
 // FACESTREAM_KAFKA and the settings around it (FACESTREAM_KAFKA_TLS_ENABLED, …) put a broker of another process in the
 // place of the embedded one. What it holds from earlier runs does not matter. Where it asks for users, see rights_test.go.
+// FACESTREAM_S3_ENDPOINT does the same with a store, which notifies that broker; see objectstest.
 type stream struct {
 	cfg         config.Config
-	began       time.Time // what was published before belongs to earlier runs
-	realBroker  bool      // the broker is another process
-	root        string    // of the repository
-	servers     *embedded.Servers
+	began       time.Time          // what was published before belongs to earlier runs
+	realBroker  bool               // the broker is another process
+	realStore   *objectstest.Store // where the store is another process
+	root        string             // of the repository
+	servers     *embedded.Servers  // nil where both are
 	client      *events.Client
 	publisher   *events.Publisher
 	objects     *objects.Store
@@ -103,8 +106,14 @@ func startStream() (stop func() error, err error) {
 	if s.root, err = filepath.Abs("../.."); err != nil {
 		return nil, err
 	}
-	if s.cfg, err = brokerSettings(); err != nil {
+	if s.cfg, err = serverSettings(); err != nil {
 		return nil, err
+	}
+	if s.realStore, err = objectstest.Given(); err != nil {
+		return nil, err
+	}
+	if s.realStore != nil && !s.realBroker {
+		return nil, errors.New("FACESTREAM_S3_ENDPOINT is set, but not FACESTREAM_KAFKA: the store notifies a broker that runs before the tests do")
 	}
 	s.cfg.DataDir, s.cfg.Indexer.Gallery.Dir, s.cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), pack
 	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
@@ -134,11 +143,13 @@ func startStream() (stop func() error, err error) {
 		}
 		options.KafkaAddr = s.cfg.Kafka.Brokers[0]
 	}
-	if s.servers, err = embedded.Open(ctx, options); err != nil {
-		cancel()
-		return nil, err
+	if s.realStore == nil {
+		if s.servers, err = embedded.Open(ctx, options); err != nil {
+			cancel()
+			return nil, err
+		}
+		s.cfg.Kafka.Brokers, s.cfg.S3.Endpoint = []string{s.servers.KafkaAddr()}, s.servers.S3Addr()
 	}
-	s.cfg.Kafka.Brokers, s.cfg.S3.Endpoint = []string{s.servers.KafkaAddr()}, s.servers.S3Addr()
 	if s.client, s.objects, err = app.Clients(s.cfg); err != nil {
 		cancel()
 		return nil, err
@@ -185,15 +196,19 @@ func startStream() (stop func() error, err error) {
 		for err := range served {
 			failed = append(failed, err)
 		}
-		return errors.Join(errors.Join(failed...), s.publisher.Close(), g.Close(), s.servers.Close(), os.RemoveAll(dir))
+		failed = append(failed, s.publisher.Close(), g.Close())
+		if s.servers != nil {
+			failed = append(failed, s.servers.Close())
+		}
+		return errors.Join(append(failed, os.RemoveAll(dir))...)
 	}, nil
 }
 
-// brokerSettings are the defaults and what FACESTREAM_KAFKA… say.
-func brokerSettings() (config.Config, error) {
+// serverSettings are the defaults and what FACESTREAM_KAFKA… and FACESTREAM_S3… say.
+func serverSettings() (config.Config, error) {
 	var environ []string
 	for _, v := range os.Environ() {
-		if strings.HasPrefix(v, "FACESTREAM_KAFKA") {
+		if strings.HasPrefix(v, "FACESTREAM_KAFKA") || strings.HasPrefix(v, "FACESTREAM_S3_") {
 			environ = append(environ, v)
 		}
 	}
@@ -243,6 +258,29 @@ func (s *stream) startBroker(ctx context.Context) error {
 		return s.servers.StartKafka(ctx)
 	}
 	return s.script(ctx, "up.sh")
+}
+
+// needsOurStore skips, aloud, a test that stops the store, where it is somebody else's.
+func (s *stream) needsOurStore(t *testing.T) {
+	t.Helper()
+	if s.realStore != nil && !s.realStore.Ours {
+		t.Skip("SKIPPED: it stops the store; S3_DIR, the folder of tools/s3/up.sh as an absolute path, would allow that")
+	}
+}
+
+// stopStore takes the store away: the embedded one in an orderly way, a real one by SIGKILL.
+func (s *stream) stopStore(ctx context.Context) error {
+	if s.realStore == nil {
+		return s.servers.StopS3()
+	}
+	return s.realStore.Stop(ctx)
+}
+
+func (s *stream) startStore(ctx context.Context) error {
+	if s.realStore == nil {
+		return s.servers.StartS3(ctx)
+	}
+	return s.realStore.Start(ctx)
 }
 
 func (s *stream) script(ctx context.Context, name string, args ...string) error {

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Run the tests that speak to a broker against a real Apache Kafka: those of pkg/events, and the whole flow of internal/app.
+# Run the tests that speak to a broker or a store against real ones: those of pkg/events, internal/objects and
+# internal/notify, and the whole flow of internal/app.
 #
-# With FACESTREAM_KAFKA: against that broker, with the settings around it (FACESTREAM_KAFKA_TLS_ENABLED, …). Tests that
-# restart it need KAFKA_DIR, the folder of tools/kafka/up.sh; the others may be repeated on any broker of your own.
+# With FACESTREAM_KAFKA: against that broker, with the settings around it (FACESTREAM_KAFKA_TLS_ENABLED, …), and with
+# FACESTREAM_S3_ENDPOINT against that store, which must notify it. Tests that restart them need KAFKA_DIR and S3_DIR, the
+# folders of tools/kafka/up.sh and tools/s3/up.sh; the others may be repeated on any servers of your own.
 #
-# Without: against three that it starts and stops: one without users; one with TLS, SCRAM-SHA-512 and the rights that
-# docs/operations.md lists; and one of three nodes, which loses a node.
+# Without: against an Apache Kafka without users and a Versity S3 Gateway that notifies it, each a process of its own; a
+# Kafka with TLS, SCRAM-SHA-512 and the rights that docs/operations.md lists; and one of three nodes, which loses a node.
+#
+#   tools/kafka/test.sh minio    the first of these alone, on MinIO (10 minutes more to build it)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -22,7 +26,7 @@ run_tests() {
 		cat "$log"
 		return 1
 	fi
-	grep -E 'SKIPPED|^ok|away for|none lost' "$log"
+	grep -E 'SKIPPED|^ok|away for|none lost|notified|notification,' "$log"
 }
 
 # python3 of the tests has what examples/python needs.
@@ -42,19 +46,37 @@ if [ -n "${FACESTREAM_KAFKA:-}" ]; then
 	packages=(./internal/app)
 	# The tests of pkg/events know no users.
 	[ "${FACESTREAM_KAFKA_SASL_MECHANISM:-none}" != none ] || packages+=(./pkg/events)
+	[ -z "${FACESTREAM_S3_ENDPOINT:-}" ] || packages+=(./internal/objects ./internal/notify)
 	run_tests given "${packages[@]}"
 	exit 0
 fi
-unset KAFKA_USERS KAFKA_NODES
+unset KAFKA_USERS KAFKA_NODES FACESTREAM_S3_ENDPOINT FACESTREAM_S3_TLS_CA_FILE
 
 own=$cache/kafka-test
-trap 'for kind in plain secured three; do KAFKA_DIR=$own/$kind tools/kafka/down.sh; done' EXIT
+store=${1:-versitygw}
+trap 'S3_DIR=$own/$store tools/s3/down.sh; for kind in plain secured three; do KAFKA_DIR=$own/$kind tools/kafka/down.sh; done' EXIT
 
-echo "--- without users"
+# store_tests: the store over HTTPS, then beside the services, with its own notifications.
+store_tests() {
+	export S3_DIR=$own/$store S3_KIND=$store S3_PORT=${S3_PORT:-19000} FACESTREAM_S3_ENDPOINT=127.0.0.1:${S3_PORT:-19000}
+	S3_TLS=yes tools/s3/up.sh "$store"
+	FACESTREAM_S3_TLS_CA_FILE=$S3_DIR/tls/ca.pem run_tests "$store-tls" ./internal/objects
+	tools/s3/down.sh --wipe
+	tools/s3/up.sh "$store"
+	run_tests "$store" ./internal/objects ./internal/notify ./internal/app
+	tools/s3/down.sh --wipe
+	unset S3_DIR S3_KIND FACESTREAM_S3_ENDPOINT
+}
+
+echo "--- without users, and $store"
 export KAFKA_DIR=$own/plain KAFKA_PORT=${KAFKA_PORT:-19092}
 export FACESTREAM_KAFKA=127.0.0.1:$KAFKA_PORT
 tools/kafka/up.sh
-run_tests plain ./pkg/events ./internal/app
+store_tests
+if [ $# -gt 0 ]; then
+	exit 0
+fi
+run_tests plain ./pkg/events
 tools/kafka/down.sh
 
 echo "--- three nodes, of which one is lost"
