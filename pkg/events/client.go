@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"slices"
@@ -288,12 +289,12 @@ func groupLag(group string, ranges []PartitionStatus, committed []kafka.OffsetFe
 	return lag, len(lag.Committed) > 0
 }
 
-// committed fetches the offsets of a group. The request is known to fail with an unexpected EOF just after a broker
-// came back, so it is tried three times.
+// committed fetches the offsets of a group. The request is known to fail with an unexpected EOF just after a broker came
+// back, and for want of a coordinator on a broker that had no group before, so it is tried for some seconds.
 func (c *Client) committed(ctx context.Context, group string, in map[string][]int) (map[string][]kafka.OffsetFetchPartition, error) {
 	var err error
-	for try := range 3 {
-		if try > 0 && !sleep(ctx, 100*time.Millisecond) {
+	for try := range 10 {
+		if try > 0 && !sleep(ctx, backoff(try, 100*time.Millisecond, time.Second)) {
 			break
 		}
 		var res *kafka.OffsetFetchResponse
@@ -344,6 +345,9 @@ func (c *Client) describeConfigs(ctx context.Context, out []TopicStatus) error {
 // metadata returns every topic of the cluster; at most metadataTTL old.
 func (c *Client) metadata(ctx context.Context) (map[Topic]kafka.Topic, error) {
 	res, err := c.kafka.Metadata(ctx, &kafka.MetadataRequest{})
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("%w: the broker closed the connection (do TLS and SASL match its listener, and is the password right?)", err)
+	}
 	if err != nil {
 		return nil, err
 	}

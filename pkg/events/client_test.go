@@ -134,6 +134,14 @@ func TestSASL(t *testing.T) {
 		if err := c.Ping(ctx); (err == nil) != ok {
 			t.Errorf("password %s: %v", password, err)
 		}
+		if !ok { // the broker only closes the connection
+			short, cancel := context.WithTimeout(ctx, time.Second)
+			_, err := c.EnsureTopics(short, []TopicSpec{{Topic: "t", Partitions: 1, Retention: time.Hour, MaxBytes: mib}})
+			cancel()
+			if err == nil || !strings.Contains(err.Error(), "SASL") {
+				t.Errorf("EnsureTopics with password %s: %v is no help", password, err)
+			}
+		}
 		c.Close()
 	}
 	c := NewClient(Config{Brokers: b.addrs, SASL: plain.Mechanism{Username: "user", Password: "right"}})
@@ -216,7 +224,7 @@ func TestPublishOrder(t *testing.T) {
 	b := newFake(t)
 	ctx, c, topic := setup(t, b, 2)
 	var n atomic.Int32
-	refuseProduce(b, func() bool { return n.Add(1)%3 == 1 })
+	refuseProduce(b, kerr.NotEnoughReplicas, func() bool { return n.Add(1)%3 == 1 })
 	publish(t, ctx, c, topic, 300, 5)
 	got := newSeen()
 	for _, r := range values(t, ctx, c, topic) {
@@ -234,7 +242,7 @@ func TestPublishRetriesOnlyWhatFailed(t *testing.T) {
 	b := newFake(t)
 	ctx, c, topic := setup(t, b, 4)
 	var refused atomic.Int32
-	refuseProduce(b, func() bool { return refused.Add(1) <= 2 })
+	refuseProduce(b, kerr.NotEnoughReplicas, func() bool { return refused.Add(1) <= 2 })
 	publish(t, ctx, c, topic, 100, 100)
 	if refused.Load() < 3 {
 		t.Fatal("nothing was refused")
@@ -254,7 +262,7 @@ func TestPublishRetriesOnlyWhatFailed(t *testing.T) {
 }
 
 // refuseProduce makes the broker refuse the writes that when says.
-func refuseProduce(b *broker, when func() bool) {
+func refuseProduce(b *broker, with *kerr.Error, when func() bool) {
 	b.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.fake.KeepControl()
 		if !when() {
@@ -267,7 +275,7 @@ func refuseProduce(b *broker, when func() bool) {
 			rt.Topic, rt.TopicID = t.Topic, t.TopicID
 			for _, p := range t.Partitions {
 				rp := kmsg.NewProduceResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
+				rp.Partition, rp.ErrorCode = p.Partition, with.Code
 				rt.Partitions = append(rt.Partitions, rp)
 			}
 			res.Topics = append(res.Topics, rt)

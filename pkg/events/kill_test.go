@@ -110,6 +110,9 @@ func TestKill(t *testing.T) {
 	eventually(t, "every record is copied", func() bool { return count.Load() == n })
 	wantCommitted(t, ctx, c, group, in, n)
 	check()
+	if gap := time.Duration(first.Load()); gap > 10*time.Second { // kafka-go's own settings need twice that
+		t.Errorf("%s from the last kill to the first record", gap)
+	}
 	t.Logf("last kill to first record: %s; %d copies of %d records", time.Duration(first.Load()).Round(time.Millisecond), total(copied), n)
 	wantOrder(t, copied)
 }
