@@ -14,7 +14,7 @@ S3          ?= minio
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real test-s3 lint bench crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real test-s3 lint bench bench-scale crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ lint: toolchain ## gofmt, vet and staticcheck
 
 bench: build models ## Measure: the bare networks, upload to result, and the time from event to result (BENCHFLAGS)
 	$(GO) run ./tools/bench $(BENCHFLAGS)
+
+bench-scale: build models ## Measure: workers on one core each, simulated workers from 1 to 32, pauses of a rebalance (SCALEFLAGS)
+	$(GO) run ./tools/scale $(SCALEFLAGS)
 
 crash-test: build models ## Kill the services at random moments under load and check every outcome (CRASHFLAGS)
 	$(GO) run ./tools/crashtest $(CRASHFLAGS)

@@ -100,15 +100,23 @@ func Worker(ctx context.Context, a *App) error {
 		return fmt.Errorf("loading model pack %q: %w", a.Config.Worker.Models, err)
 	}
 	defer e.Close()
-	publisher := a.publisher("worker")
-	defer publisher.Close()
-	service := &worker.Service{
-		Objects: a.Objects, Engine: e, Publisher: publisher, Results: a.sink("worker", publisher),
-		MaxBytes: int64(limits.Bytes), Thresholds: matching(e.Thresholds()), MinConfidence: pack.Models[models.RoleDetector].Thresholds["confidence"].Value,
-		Stage: a.Metrics.Stage("worker"), Log: a.Log,
+	a.Log.Info().Interface("models", e.Models()).Msg("the models are loaded")
+	return WorkWith(e, matching(e.Thresholds()), pack.Models[models.RoleDetector].Thresholds["confidence"].Value)(ctx, a)
+}
+
+// WorkWith is the worker service on an engine that is open already, with the thresholds of its models.
+func WorkWith(e worker.Engine, thresholds schema.Thresholds, minConfidence float32) func(context.Context, *App) error {
+	return func(ctx context.Context, a *App) error {
+		publisher := a.publisher("worker")
+		defer publisher.Close()
+		service := &worker.Service{
+			Objects: a.Objects, Engine: e, Publisher: publisher, Results: a.sink("worker", publisher),
+			MaxBytes: int64(a.Config.Worker.MaxBytes), Thresholds: thresholds, MinConfidence: minConfidence,
+			Stage: a.Metrics.Stage("worker"), Log: a.Log,
+		}
+		a.Log.Info().Msg("worker is ready")
+		return a.consume(ctx, "worker", []events.Topic{events.Jobs}, jobsPerSlot*a.Config.Worker.Concurrency, service.Handle)
 	}
-	a.Log.Info().Interface("models", e.Models()).Msg("worker is ready")
-	return a.consume(ctx, "worker", []events.Topic{events.Jobs}, jobsPerSlot*a.Config.Worker.Concurrency, service.Handle)
 }
 
 // Indexer runs the indexer service until ctx ends.

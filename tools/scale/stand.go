@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image/jpeg"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/segmentio/kafka-go"
+
+	"facestream/internal/app"
+	"facestream/internal/config"
+	"facestream/internal/portraits"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// stand is a broker and a store with one picture in it, a client that writes jobs and sees the results, and workers.
+type stand struct {
+	bin, dir   string
+	env        []string
+	partitions int // of the topic of jobs
+	client     *events.Client
+	publisher  *events.Publisher
+	image      schema.ObjectRef
+	workers    []*process // that should run
+	all        []*process // that ever did
+
+	mu       sync.Mutex
+	sent     map[schema.RequestID]time.Time
+	answered map[schema.RequestID]time.Time
+	arrivals []time.Time // of first results, in order
+}
+
+// with opens a stand, calls f and closes it.
+func with(ctx context.Context, o options, partitions int, f func(context.Context, *stand) error) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "facestream-scale-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil { // else the logs stay
+			err = os.RemoveAll(dir)
+		}
+	}()
+	s := &stand{
+		bin: o.bin, dir: dir, partitions: partitions, sent: map[schema.RequestID]time.Time{}, answered: map[schema.RequestID]time.Time{},
+		env: []string{"FACESTREAM_DATA_DIR=" + dir, "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_TELEMETRY_LOG_FORMAT=json"},
+	}
+	defer func() {
+		for _, p := range s.all {
+			p.kill()
+		}
+	}()
+	if os.Getenv("FACESTREAM_KAFKA") == "" {
+		if err := s.serve(); err != nil {
+			return err
+		}
+	}
+	cfg, err := config.Load("", append(os.Environ(), s.env...), nil)
+	if err != nil {
+		return err
+	}
+	client, store, err := app.Clients(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	s.client, s.publisher = client, client.NewPublisher(events.PublisherConfig{Source: "scale"})
+	defer s.publisher.Close()
+	specs := events.DefaultSpecs()
+	for i := range specs {
+		if specs[i].Topic == events.Jobs {
+			specs[i].Partitions = partitions
+		}
+	}
+	if _, err := client.EnsureTopics(ctx, specs); err != nil {
+		return err
+	}
+	if err := store.EnsureBucket(ctx, cfg.S3.Bucket, true); err != nil {
+		return err
+	}
+	var picture bytes.Buffer
+	p := portraits.Cast()[0]
+	if err := jpeg.Encode(&picture, portraits.Render(p, p.Shot(0), 640), &jpeg.Options{Quality: 90}); err != nil {
+		return err
+	}
+	if s.image, err = store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: "scale/a.jpg"}, picture.Bytes(), "image/jpeg", nil); err != nil {
+		return err
+	}
+	var following sync.WaitGroup
+	following.Go(func() { s.follow(ctx) })
+	defer following.Wait()
+	defer cancel()
+	return f(ctx, s)
+}
+
+// serve starts the embedded servers as a process of their own.
+func (s *stand) serve() error {
+	for _, name := range []string{"KAFKA", "S3"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		addr := l.Addr().String()
+		l.Close()
+		s.env = append(s.env, "FACESTREAM_EMBEDDED_"+name+"_ADDR="+addr)
+		s.env = append(s.env, map[string]string{"KAFKA": "FACESTREAM_KAFKA=", "S3": "FACESTREAM_S3_ENDPOINT="}[name]+addr)
+	}
+	servers, err := start(filepath.Join(s.dir, "servers.log"), s.env, filepath.Join(s.bin, "facestream"), "servers")
+	if err != nil {
+		return err
+	}
+	s.all = append(s.all, servers)
+	return servers.says("Kafka ", 30*time.Second)
+}
+
+// send writes n jobs.
+func (s *stand) send(ctx context.Context, n int) error {
+	batch := make([]events.Event, n)
+	for i := range batch {
+		job := schema.Job{Request: schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: schema.OpValidate, Images: []schema.ObjectRef{s.image}}, AcceptedAt: time.Now()}
+		if problems := job.Normalize(); len(problems) > 0 {
+			return problems
+		}
+		data, err := json.Marshal(&job)
+		if err != nil {
+			return err
+		}
+		batch[i] = events.Event{ID: schema.EventID(events.TypeJob, job.ID), Type: events.TypeJob, Key: string(job.ID), Data: data}
+		s.mu.Lock()
+		s.sent[job.ID] = time.Now()
+		s.mu.Unlock()
+	}
+	return s.publisher.Publish(ctx, events.Jobs, batch...)
+}
+
+// follow notes when the first result of each job arrives.
+func (s *stand) follow(ctx context.Context) {
+	from := map[int]int64{}
+	for partition := range 64 { // what was there before is nobody's business
+		from[partition] = kafka.LastOffset
+	}
+	s.client.ReadAll(ctx, events.Results, from, func(r events.Record) error {
+		var v schema.Result
+		if err := json.Unmarshal(r.Event.Data, &v); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, repeated := s.answered[v.RequestID]; !repeated && !s.sent[v.RequestID].IsZero() {
+			now := time.Now()
+			s.answered[v.RequestID] = now
+			s.arrivals = append(s.arrivals, now)
+		}
+		return nil
+	}, nil)
+}
+
+func (s *stand) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sent) - len(s.answered)
+}
+
+// settle waits until every job is answered, for as long as results arrive.
+func (s *stand) settle(ctx context.Context) error {
+	last, had := time.Now(), s.waiting()
+	for had > 0 {
+		time.Sleep(50 * time.Millisecond)
+		if n := s.waiting(); n < had {
+			last, had = time.Now(), n
+		}
+		if time.Since(last) > time.Minute || ctx.Err() != nil {
+			return fmt.Errorf("%d of %d jobs have no result", had, len(s.sent))
+		}
+	}
+	return nil
+}
+
+// join waits until the workers share all partitions out among themselves.
+func (s *stand) join(ctx context.Context) error {
+	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		total, generations := 0, map[int]bool{}
+		for _, w := range s.workers {
+			generation, partitions := w.membership()
+			total += partitions
+			generations[generation] = true
+		}
+		if total == s.partitions && len(generations) == 1 {
+			return nil
+		}
+		if time.Since(begin) > 3*time.Minute || ctx.Err() != nil {
+			return fmt.Errorf("the workers have %d of %d partitions; their logs are in %s", total, s.partitions, s.dir)
+		}
+	}
+}
+
+// rate keeps ahead jobs waiting and returns the images a second of the window, and what each cost the workers in
+// milliseconds of the processors. In the end every job has its result.
+func (s *stand) rate(ctx context.Context, window time.Duration, ahead int) (perSecond, cpu float64, err error) {
+	feeding, stop := context.WithCancel(ctx)
+	fed := make(chan error, 1)
+	go func() {
+		for feeding.Err() == nil {
+			if missing := ahead - s.waiting(); missing > 0 {
+				if err := s.send(feeding, missing); err != nil && feeding.Err() == nil {
+					fed <- err
+					return
+				}
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		fed <- nil
+	}()
+	defer func() {
+		stop()
+		if f := <-fed; err == nil {
+			err = f
+		}
+		if err == nil {
+			err = s.settle(ctx)
+		}
+	}()
+	pause := func(d time.Duration) {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+		}
+	}
+	pause(3 * time.Second) // warms up
+	count := func() (n int, used time.Duration) {
+		for _, w := range s.workers {
+			used += w.used()
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.arrivals), used
+	}
+	before, usedBefore := count()
+	began := time.Now()
+	pause(window)
+	after, usedAfter := count()
+	took := time.Since(began)
+	if after == before {
+		return 0, 0, fmt.Errorf("no result within %v", window)
+	}
+	n := float64(after - before)
+	return n / took.Seconds(), float64((usedAfter - usedBefore).Milliseconds()) / n, ctx.Err()
+}
