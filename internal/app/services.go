@@ -148,18 +148,27 @@ func OpenGallery(ctx context.Context, cfg config.Gallery) (Gallery, error) {
 		if err != nil {
 			return nil, schema.Fatal("gallery.open", err)
 		}
-		return opened(milvus.Open(ctx, server))
+		g, err := milvus.Open(ctx, server)
+		if err != nil {
+			return nil, err
+		}
+		return batched{gallery.Batch(g), g}, nil
 	}
-	return opened(local.Open(ctx, cfg.Dir))
-}
-
-// opened keeps the nil of a failed driver from becoming a Gallery that is not nil.
-func opened[G Gallery](g G, err error) (Gallery, error) {
+	g, err := local.Open(ctx, cfg.Dir)
 	if err != nil {
-		return nil, err
+		return nil, err // not g, whose nil would become a Gallery that is not nil
 	}
 	return g, nil
 }
+
+// batched is a driver whose calls are shared: those of a server. The local gallery shares its transactions by itself.
+type batched struct {
+	*gallery.Batched
+	driver Gallery
+}
+
+func (b batched) Ping(ctx context.Context) error { return b.driver.Ping(ctx) }
+func (b batched) Close() error                   { return b.driver.Close() }
 
 // IndexWith is the indexer service on a gallery that is open already; ping tells whether it answers.
 func IndexWith(g gallery.Gallery, ping func(context.Context) error) func(context.Context, *App) error {

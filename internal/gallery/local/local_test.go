@@ -62,6 +62,11 @@ func TestConformanceOfFaulty(t *testing.T) {
 	}, gallerytest.Caps{})
 }
 
+// So do shared calls.
+func TestConformanceBatched(t *testing.T) {
+	gallerytest.Run(t, func(t *testing.T) gallery.Gallery { return gallery.Batch(open(t, t.TempDir())) }, gallerytest.Caps{})
+}
+
 func TestFaultyFails(t *testing.T) {
 	inner := open(t, t.TempDir())
 	upsert(t, inner, testRow("a", "ann", 1))

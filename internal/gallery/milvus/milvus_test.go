@@ -144,6 +144,11 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// The suite once more as the indexer uses the driver.
+func TestConformanceBatched(t *testing.T) {
+	gallerytest.Run(t, func(t *testing.T) gallery.Gallery { return gallery.Batch(open(t, config(t, HNSW))) }, gallerytest.Caps{})
+}
+
 func BenchmarkGallery(b *testing.B) {
 	for _, index := range []Index{HNSW, FLAT, IVFFlat} {
 		b.Run(string(index), func(b *testing.B) {
