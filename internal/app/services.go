@@ -161,6 +161,24 @@ func OpenGallery(ctx context.Context, cfg config.Gallery) (Gallery, error) {
 	return g, nil
 }
 
+// GalleryReader lists a gallery beside the indexers that have it.
+type GalleryReader interface {
+	List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error)
+	Close() error
+}
+
+// OpenGalleryReader opens the gallery that the settings name for reading, whoever has it.
+func OpenGalleryReader(ctx context.Context, cfg config.Gallery) (GalleryReader, error) {
+	if cfg.Driver == config.DriverMilvus {
+		return OpenGallery(ctx, cfg)
+	}
+	r, err := local.OpenReader(ctx, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 // batched is a driver whose calls are shared: those of a server. The local gallery shares its transactions by itself.
 type batched struct {
 	*gallery.Batched

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/ingest":  {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome"},
 	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "internal/outcome"},
 	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
+	"internal/audit":   {"pkg/schema", "pkg/events", "internal/gallery"},
 
 	"internal/eval":    {"internal/portraits", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models"},
 	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},

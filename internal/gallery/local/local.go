@@ -105,7 +105,16 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 		collections: map[schema.Collection]*collection{},
 	}
 	var w *writer
-	if g.db, err = openDB(dir); err == nil {
+	if g.db, err = openDB(dir, url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {
+			"busy_timeout(5000)", // another program may read the file
+			"journal_mode(WAL)",
+			"synchronous(FULL)", // the log is synced at every commit
+			"secure_delete(ON)",
+			"temp_store(MEMORY)", // no template in a temporary file
+		},
+	}); err == nil {
 		if err = g.load(ctx); err == nil {
 			w, err = newWriter(ctx, g)
 		}
@@ -155,21 +164,12 @@ func own(dir string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-func openDB(dir string) (*sql.DB, error) {
+func openDB(dir string, options url.Values) (*sql.DB, error) {
 	path, err := filepath.Abs(filepath.Join(dir, "gallery.db"))
 	if err != nil {
 		return nil, err
 	}
-	name := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_txlock": {"immediate"},
-		"_pragma": {
-			"busy_timeout(5000)", // another program may read the file
-			"journal_mode(WAL)",
-			"synchronous(FULL)", // the log is synced at every commit
-			"secure_delete(ON)",
-			"temp_store(MEMORY)", // no template in a temporary file
-		},
-	}.Encode()}
+	name := url.URL{Scheme: "file", Path: path, RawQuery: options.Encode()}
 	db, err := sql.Open("sqlite", name.String())
 	if err != nil {
 		return nil, err
@@ -430,9 +430,17 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 		return gallery.Page{}, err
 	}
 	page := gallery.Page{Total: col.size()}
-	rows, err := g.db.QueryContext(ctx, `SELECT id, puid, external_id, consent, created FROM faces
-		WHERE collection = ? AND id > ? ORDER BY id LIMIT ?`, col.key, after, int64(limit)+1)
-	err = each(rows, err, func(scan func(...any) error) error {
+	if err := readPage(ctx, g.db, col.key, after, limit, &page); err != nil {
+		return gallery.Page{}, schema.Transient(op, err)
+	}
+	return page, nil
+}
+
+// readPage sets the rows of page, and what comes next.
+func readPage(ctx context.Context, db *sql.DB, collection int64, after string, limit int, page *gallery.Page) error {
+	rows, err := db.QueryContext(ctx, `SELECT id, puid, external_id, consent, created FROM faces
+		WHERE collection = ? AND id > ? ORDER BY id LIMIT ?`, collection, after, int64(limit)+1)
+	return each(rows, err, func(scan func(...any) error) error {
 		if len(page.Rows) == limit { // the row beyond the page
 			page.Next = page.Rows[limit-1].ID
 			return nil
@@ -445,10 +453,6 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 		page.Rows = append(page.Rows, r)
 		return err
 	})
-	if err != nil {
-		return gallery.Page{}, schema.Transient(op, err)
-	}
-	return page, nil
 }
 
 // face is a row as the file has it, without its vector.

@@ -1,0 +1,253 @@
+// Package audit compares the gallery with what the results say was enrolled and deleted.
+package audit
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// Kind is what is wrong with a row.
+type Kind string
+
+// The kinds of differences.
+const (
+	Missing    Kind = "missing"    // a result says that it was enrolled, and it is not there
+	Unexpected Kind = "unexpected" // it is there, and no result says that it was enrolled
+	Deleted    Kind = "deleted"    // it is there, and the last result about its person says that they were deleted
+)
+
+// Difference is one row in which gallery and results differ.
+type Difference struct {
+	Kind       Kind              `json:"kind"`
+	Collection schema.Collection `json:"collection"`
+	GUID       string            `json:"guid"`
+	PUID       schema.PUID       `json:"puid"`
+	Request    schema.RequestID  `json:"request_id,omitempty"` // that enrolled (missing) or deleted (deleted) it
+	At         time.Time         `json:"at"`                   // when that result was written; of an unexpected row, when its request was accepted
+}
+
+// Tally is what was found of one collection.
+type Tally struct {
+	Collection schema.Collection `json:"collection"`
+	Rows       int               `json:"rows"`     // in the gallery
+	Enrolled   int               `json:"enrolled"` // of them, rows that a result names
+	// Older rows are there, their requests were accepted before the oldest result that is kept, and nothing says that they
+	// are wrong.
+	Older int `json:"older"`
+}
+
+// Report is the outcome of an audit.
+type Report struct {
+	Results int `json:"results"` // that were read
+	// Since is from when on every result is there; zero where the topic still has its beginning.
+	Since       time.Time    `json:"since,omitzero"`
+	Collections []Tally      `json:"collections"`
+	Differences []Difference `json:"differences"`
+}
+
+// Lister lists a collection: the part of a [gallery.Gallery] that an audit needs.
+type Lister interface {
+	List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error)
+}
+
+// settle is how long a row may be ahead of its result, which is published after it.
+const settle = 2 * time.Second
+
+const pageRows = 1000
+
+// Run reads the results topic to its end and compares it with g: with the collection only or, where that is "", with
+// every collection that a result names. Both may change meanwhile: a difference counts only if it is still there at a
+// second look, after the results that came in between.
+func Run(ctx context.Context, client *events.Client, g Lister, only schema.Collection) (Report, error) {
+	b := &book{only: only, people: map[schema.Collection]map[schema.PUID]*person{}, began: map[int]time.Time{}, next: map[int]int64{}}
+	if err := b.read(ctx, client); err != nil {
+		return Report{}, err
+	}
+	first, err := b.compare(ctx, g)
+	if err != nil || len(first.Differences) == 0 {
+		return first, err
+	}
+	select {
+	case <-ctx.Done():
+		return Report{}, ctx.Err()
+	case <-time.After(settle):
+	}
+	if err := b.read(ctx, client); err != nil {
+		return Report{}, err
+	}
+	second, err := b.compare(ctx, g)
+	second.Differences = slices.DeleteFunc(second.Differences, func(d Difference) bool { return !slices.Contains(first.Differences, d) })
+	return second, err
+}
+
+// book is what the results say.
+type book struct {
+	only    schema.Collection // "" for all
+	results int
+	people  map[schema.Collection]map[schema.PUID]*person
+	began   map[int]time.Time // of partitions that lack their beginning: when the oldest record that is left was written
+	next    map[int]int64     // the offset to read next, by partition
+}
+
+// person is what the results say of somebody so far.
+type person struct {
+	rows    map[string]source // enrolled and not deleted since
+	deleted source            // the last deletion, if any
+}
+
+// source is the result that says something.
+type source struct {
+	request schema.RequestID
+	at      time.Time
+}
+
+// read goes on to the end of the topic as it is now.
+func (b *book) read(ctx context.Context, client *events.Client) error {
+	status, err := client.Describe(ctx, events.Results)
+	if err != nil {
+		return err
+	}
+	if !status[0].Exists {
+		return schema.Permanent("audit.read", schema.ReasonInvalidRequest, fmt.Errorf("the topic %s does not exist: no service has run with this broker yet", events.Results))
+	}
+	for _, p := range status[0].Partitions {
+		if _, known := b.began[p.ID]; !known && p.First > 0 {
+			b.began[p.ID] = time.Now() // until a record is seen
+		}
+	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	err = client.ReadAll(reading, events.Results, b.next, func(r events.Record) error {
+		b.next[r.Partition] = r.Offset + 1
+		if began, cut := b.began[r.Partition]; cut && r.Raw.Time.Before(began) {
+			b.began[r.Partition] = r.Raw.Time
+		}
+		b.results++
+		b.add(r)
+		return nil
+	}, stop)
+	return cmp.Or(ctx.Err(), err)
+}
+
+// add takes over what a result says. The last one of a key wins: that is the order in which the indexer worked.
+func (b *book) add(r events.Record) {
+	var result schema.Result
+	if json.Unmarshal(r.Event.Data, &result) != nil || b.only != "" && result.Collection != b.only {
+		return
+	}
+	// The key of a result about a write is that of its order: collection and person. A deletion names the person nowhere else.
+	puid, ok := strings.CutPrefix(r.Event.Key, string(result.Collection)+"/")
+	if !ok {
+		return
+	}
+	says := source{result.RequestID, r.Raw.Time}
+	switch {
+	case result.Enroll != nil && result.Enroll.EnrollPerformed && result.Enroll.Response != nil:
+		b.person(result.Collection, schema.PUID(puid)).rows[result.Enroll.Response.GUID] = says
+	case result.UserDelete != nil:
+		p := b.person(result.Collection, schema.PUID(puid))
+		clear(p.rows)
+		p.deleted = says
+	}
+}
+
+func (b *book) person(c schema.Collection, id schema.PUID) *person {
+	people := b.people[c]
+	if people == nil {
+		people = map[schema.PUID]*person{}
+		b.people[c] = people
+	}
+	p := people[id]
+	if p == nil {
+		p = &person{rows: map[string]source{}}
+		people[id] = p
+	}
+	return p
+}
+
+// since is from when on every result is there; zero for the beginning.
+func (b *book) since() time.Time {
+	var latest time.Time
+	for _, t := range b.began {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	return latest
+}
+
+// compare lists the collections and names what differs.
+func (b *book) compare(ctx context.Context, g Lister) (Report, error) {
+	report := Report{Results: b.results, Since: b.since(), Collections: []Tally{}, Differences: []Difference{}}
+	names := slices.Sorted(maps.Keys(b.people))
+	if b.only != "" {
+		names = []schema.Collection{b.only}
+	}
+	for _, c := range names {
+		tally, differences, err := b.compareCollection(ctx, g, c)
+		if err != nil {
+			return Report{}, err
+		}
+		report.Collections = append(report.Collections, tally)
+		report.Differences = append(report.Differences, differences...)
+	}
+	return report, nil
+}
+
+func (b *book) compareCollection(ctx context.Context, g Lister, c schema.Collection) (Tally, []Difference, error) {
+	tally := Tally{Collection: c}
+	var out []Difference
+	seen := map[string]bool{}
+	for after := ""; ; {
+		page, err := g.List(ctx, c, after, pageRows)
+		if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
+			break
+		} else if err != nil {
+			return tally, nil, err
+		}
+		for _, row := range page.Rows {
+			seen[row.ID] = true
+			tally.Rows++
+			p := b.people[c][row.PUID]
+			d := Difference{Kind: Unexpected, Collection: c, GUID: row.ID, PUID: row.PUID, At: row.Created}
+			switch {
+			case p != nil && p.enrolled(row.ID):
+				tally.Enrolled++
+				continue
+			case p != nil && p.deleted != (source{}):
+				d.Kind, d.Request, d.At = Deleted, p.deleted.request, p.deleted.at
+			case row.Created.Before(b.since()):
+				tally.Older++
+				continue
+			}
+			out = append(out, d)
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	for id, p := range b.people[c] {
+		for guid, by := range p.rows {
+			if !seen[guid] {
+				out = append(out, Difference{Missing, c, guid, id, by.request, by.at})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Difference) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.GUID, b.GUID)) })
+	return tally, out, nil
+}
+
+func (p *person) enrolled(guid string) bool {
+	_, ok := p.rows[guid]
+	return ok
+}

@@ -1,0 +1,249 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"facestream/internal/embedded"
+	"facestream/internal/gallery"
+	"facestream/internal/gallery/gallerytest"
+	"facestream/internal/gallery/local"
+	"facestream/internal/indexer"
+	"facestream/internal/outcome"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+const model = schema.ModelID("net@12345678")
+
+// system is a broker, a gallery and an indexer that is given its analyses by hand.
+type system struct {
+	t       *testing.T
+	broker  string
+	client  *events.Client
+	gallery *local.Gallery
+	reader  *local.Reader // beside the owner
+	indexer *indexer.Service
+}
+
+func start(t *testing.T) *system {
+	dir := t.TempDir()
+	servers, err := embedded.Open(t.Context(), embedded.Options{
+		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", AccessKey: "access", SecretKey: "secret-secret",
+		Bucket: "images", ObjectsTopic: string(events.Objects), ObjectsPartitions: 1, Log: zerolog.Nop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := events.NewClient(events.Config{Brokers: []string{servers.KafkaAddr()}, Logger: zerolog.Nop()})
+	if _, err := client.EnsureTopics(t.Context(), events.DefaultSpecs()); err != nil {
+		t.Fatal(err)
+	}
+	publisher := client.NewPublisher(events.PublisherConfig{Source: "facestream/indexer"})
+	g, err := local.Open(t.Context(), filepath.Join(dir, "gallery"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := local.OpenReader(t.Context(), filepath.Join(dir, "gallery"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		publisher.Close()
+		client.Close()
+		if err := errors.Join(reader.Close(), g.Close(), servers.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &system{t, servers.KafkaAddr(), client, g, reader,
+		&indexer.Service{Gallery: g, Results: &outcome.Sink{Service: "indexer", Publisher: publisher, Log: zerolog.Nop()}}}
+}
+
+// enroll has the indexer answer the request id for person.
+func (s *system) enroll(c schema.Collection, person schema.PUID, id string) {
+	s.handle(schema.OpEnroll, c, person, id)
+}
+
+func (s *system) handle(op schema.Operation, c schema.Collection, person schema.PUID, id string) {
+	s.t.Helper()
+	a := schema.Analysis{Job: schema.Job{
+		Request: schema.Request{ID: schema.RequestID(id), Operation: op, Collection: c, PUID: person, Images: []schema.ObjectRef{{Bucket: "images", Key: id}}}, AcceptedAt: time.Now(),
+	}}
+	if op == schema.OpEnroll {
+		a.Faces, a.Thresholds = make([]schema.FaceResult, 1), &schema.Thresholds{}
+		a.Probes = []schema.Embedding{gallerytest.Random(model, "", "", uint64(len(id))).Embedding}
+	}
+	data, err := json.Marshal(a)
+	if err == nil {
+		err = s.indexer.Handle(s.t.Context(), events.Record{Event: events.Event{Data: data}})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// guid is the row of the request id.
+func guid(id string) string {
+	return schema.RowID(schema.RequestID(id), schema.ObjectRef{Bucket: "images", Key: id}, 0, model)
+}
+
+// put writes the row of the request id behind the indexer's back.
+func (s *system) put(c schema.Collection, person schema.PUID, id string, created time.Time) {
+	s.t.Helper()
+	row := gallerytest.Random(model, guid(id), person, 7)
+	row.Created = created
+	if err := s.gallery.Upsert(s.t.Context(), c, []gallery.Row{row})[0]; err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *system) audit(only schema.Collection) Report {
+	s.t.Helper()
+	r, err := Run(s.t.Context(), s.client, s.reader, only)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+func (s *system) wantDifferences(r Report, want ...string) {
+	s.t.Helper()
+	var got []string
+	for _, d := range r.Differences {
+		got = append(got, fmt.Sprint(d.Kind, " ", d.Collection, " ", string(d.PUID), " ", d.GUID, " ", d.Request))
+		if d.At.IsZero() {
+			s.t.Errorf("%s %s has no time", d.Kind, d.GUID)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("differences (-want +got):\n%s", diff)
+	}
+}
+
+func TestAudit(t *testing.T) {
+	s := start(t)
+	s.enroll("staff", "ann", "e1")
+	s.enroll("staff", "ann", "e2")
+	s.enroll("staff", "bob", "e3")
+	s.enroll("staff", "cid", "e4")
+	s.enroll("guests", "cid", "e5")
+	s.handle(schema.OpUserDelete, "staff", "cid", "d1")
+	s.enroll("staff", "dee", "e6")
+	s.handle(schema.OpUserDelete, "staff", "dee", "d2")
+	s.enroll("staff", "dee", "e7")
+	s.handle(schema.OpUserDelete, "staff", "nobody", "d3")
+	// Delivered again, as after a crash: the same results once more, in the same order.
+	s.enroll("staff", "cid", "e4")
+	s.handle(schema.OpUserDelete, "staff", "cid", "d1")
+
+	r := s.audit("")
+	s.wantDifferences(r)
+	want := []Tally{{Collection: "guests", Rows: 1, Enrolled: 1}, {Collection: "staff", Rows: 4, Enrolled: 4}}
+	if diff := cmp.Diff(want, r.Collections); diff != "" {
+		t.Errorf("collections (-want +got):\n%s", diff)
+	}
+	if r.Results != 12 || !r.Since.IsZero() {
+		t.Errorf("%d results since %v; want 12 since the beginning", r.Results, r.Since)
+	}
+
+	// Behind the indexer's back: one row goes, one comes from nowhere, and a deleted person comes back.
+	if o := s.gallery.Delete(t.Context(), "staff", []gallery.Deletion{{PUID: "bob", Request: "x"}})[0]; o.Err != nil || o.Value != 1 {
+		t.Fatal(o)
+	}
+	s.put("staff", "eve", "nobody asked", time.Now())
+	s.put("staff", "cid", "e4", time.Now())
+	wrong := []string{
+		"missing staff bob " + guid("e3") + " e3",
+		"unexpected staff eve " + guid("nobody asked") + " ",
+		"deleted staff cid " + guid("e4") + " d1",
+	}
+	s.wantDifferences(s.audit(""), wrong...)
+	s.wantDifferences(s.audit("staff"), wrong...)
+	s.wantDifferences(s.audit("guests"))
+
+	// A row whose result comes between the two looks is none.
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		time.Sleep(settle / 2)
+		s.enroll("guests", "fay", "e8")
+	}()
+	s.put("guests", "fay", "e8", time.Now())
+	s.wantDifferences(s.audit("guests"))
+	<-published
+}
+
+// Where retention has cut the topic, rows that are older than what is left are not judged, and others are.
+func TestAuditOfACutTopic(t *testing.T) {
+	s := start(t)
+	s.enroll("staff", "ann", "e1")
+	s.enroll("staff", "bob", "e2")
+	old := time.Now()
+	s.cut()
+	s.put("staff", "cid", "before the cut", old)
+	time.Sleep(2 * time.Millisecond)
+	s.enroll("staff", "dee", "e3")
+	s.put("staff", "eve", "after the cut", time.Now().Add(time.Hour))
+
+	r := s.audit("")
+	s.wantDifferences(r, "unexpected staff eve "+guid("after the cut")+" ")
+	if r.Results != 1 || !r.Since.After(old) {
+		t.Errorf("%d results since %v; want 1 since the cut", r.Results, r.Since)
+	}
+	if diff := cmp.Diff([]Tally{{Collection: "staff", Rows: 5, Enrolled: 1, Older: 3}}, r.Collections); diff != "" {
+		t.Errorf("collections (-want +got):\n%s", diff)
+	}
+}
+
+// cut removes every record of the results topic, as retention does.
+func (s *system) cut() {
+	s.t.Helper()
+	status, err := s.client.Describe(s.t.Context(), events.Results)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic = string(events.Results)
+	for _, p := range status[0].Partitions {
+		partition := kmsg.NewDeleteRecordsRequestTopicPartition()
+		partition.Partition, partition.Offset = int32(p.ID), p.Last
+		topic.Partitions = append(topic.Partitions, partition)
+	}
+	request := kmsg.NewDeleteRecordsRequest()
+	request.Topics = append(request.Topics, topic)
+	c, err := kgo.NewClient(kgo.SeedBrokers(s.broker))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	response, err := request.RequestWith(s.t.Context(), c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range response.Topics[0].Partitions {
+		if p.ErrorCode != 0 {
+			s.t.Fatalf("the records of partition %d were not deleted: code %d", p.Partition, p.ErrorCode)
+		}
+	}
+}
+
+func TestAuditWithoutResults(t *testing.T) {
+	s := start(t)
+	r := s.audit("staff")
+	s.wantDifferences(r)
+	if diff := cmp.Diff([]Tally{{Collection: "staff"}}, r.Collections); diff != "" || r.Results != 0 {
+		t.Errorf("%d results; collections (-want +got):\n%s", r.Results, diff)
+	}
+}

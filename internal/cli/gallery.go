@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"facestream/internal/app"
+	"facestream/internal/audit"
+	"facestream/pkg/schema"
+)
+
+func galleryCommand() *cobra.Command {
+	c := &cobra.Command{Use: "gallery", Short: "The gallery: verify"}
+	c.AddCommand(galleryVerifyCommand())
+	return c
+}
+
+func galleryVerifyCommand() *cobra.Command {
+	var collection string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Compare the gallery with the results: what is missing, what nobody enrolled, who was deleted and is still there",
+		Long: "verify reads the results topic from its beginning and lists the gallery, while everything runs. It changes nothing.\n" +
+			"It looks at the collections that results name. What the topic does not keep any more cannot be compared: such rows\n" +
+			"are counted as older. Exit status 1 says that there are differences; they name people by puid.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, client, _, err := connect(c)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			g, err := app.OpenGalleryReader(c.Context(), cfg.Indexer.Gallery)
+			if err != nil {
+				return err
+			}
+			defer g.Close()
+			report, err := audit.Run(c.Context(), client, g, schema.Collection(collection))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), report)
+			} else {
+				err = printReport(c, report)
+			}
+			if n := len(report.Differences); err == nil && n > 0 {
+				err = fmt.Errorf("the gallery and the results differ in %d rows", n)
+			}
+			return err
+		},
+	}
+	c.Flags().StringVarP(&collection, "collection", "c", "", "only this collection")
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
+	return c
+}
+
+func printReport(c *cobra.Command, r audit.Report) error {
+	since := "the beginning"
+	if !r.Since.IsZero() {
+		since = r.Since.Local().Format(time.DateTime) + "; what is older is not on the topic any more"
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%d results since %s\n\n", r.Results, since)
+	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "COLLECTION\tROWS\tENROLLED BY A RESULT\tOLDER")
+	for _, t := range r.Collections {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", t.Collection, t.Rows, t.Enrolled, t.Older)
+	}
+	if len(r.Differences) > 0 {
+		fmt.Fprintln(w, "\nDIFFERENCE\tCOLLECTION\tGUID\tPUID\tREQUEST\tAT")
+	}
+	for _, d := range r.Differences {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Kind, d.Collection, d.GUID, string(d.PUID), d.Request, d.At.Local().Format(time.DateTime))
+	}
+	return w.Flush()
+}

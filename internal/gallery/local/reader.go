@@ -1,0 +1,60 @@
+package local
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"facestream/internal/gallery"
+	"facestream/pkg/schema"
+)
+
+// Reader lists what lies in a folder, also while another process has it as its [Gallery]. It changes nothing and keeps
+// nothing in memory.
+type Reader struct{ db *sql.DB }
+
+// OpenReader is fatal where dir holds no gallery of this version.
+func OpenReader(ctx context.Context, dir string) (*Reader, error) {
+	// Each page is a transaction of its own, so that the owner never waits for long with emptying its log.
+	db, err := openDB(dir, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}})
+	if err == nil {
+		var version int
+		if err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != formatVersion {
+			err = fmt.Errorf("it has format %d and this program reads format %d", version, formatVersion)
+		}
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}
+	if err != nil {
+		return nil, schema.Fatal("gallery.open", fmt.Errorf("the gallery in %q: %w; the folder is that of the indexer's setting indexer.gallery.dir", dir, err))
+	}
+	return &Reader{db}, nil
+}
+
+// Close ends the reading.
+func (r *Reader) Close() error { return r.db.Close() }
+
+// List is that of [gallery.Gallery].
+func (r *Reader) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
+	const op = "gallery.list"
+	if err := gallery.CheckCount(op, "limit", limit); err != nil {
+		return gallery.Page{}, err
+	}
+	var key int64
+	var page gallery.Page
+	err := r.db.QueryRowContext(ctx, "SELECT id, (SELECT count(*) FROM faces WHERE collection = collections.id) FROM collections WHERE name = ?",
+		string(c)).Scan(&key, &page.Total)
+	if errors.Is(err, sql.ErrNoRows) {
+		return gallery.Page{}, gallery.Unknown(op, c)
+	}
+	if err == nil {
+		err = readPage(ctx, r.db, key, after, limit, &page)
+	}
+	if err != nil {
+		return gallery.Page{}, schema.Transient(op, err)
+	}
+	return page, nil
+}
