@@ -10,11 +10,18 @@ IMAGE       ?= registry.example.org/facestream:0.1.0
 TARGET      ?= cpu
 MILVUS      ?= lite
 S3          ?= minio
+BENCHTIME   ?= 3s
 
 export CGO_ENABLED := 1
 
+# Where FACESTREAM_MILVUS names no server, one is started, and stopped at the end of the line.
+with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
+	dir=$$(mktemp -d); export MILVUS_DATA="$$dir/milvus"; \
+	trap 'tools/milvus/down.sh $(MILVUS); rm -rf "$$dir"' EXIT; \
+	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
+
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real test-s3 lint bench bench-scale crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real test-s3 lint bench bench-gallery bench-scale crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +62,10 @@ bench: build models ## Measure: the bare networks, upload to result, and the tim
 bench-scale: build models ## Measure: workers on one core each, simulated workers from 1 to 32, pauses of a rebalance (SCALEFLAGS)
 	$(GO) run ./tools/scale $(SCALEFLAGS)
 
+bench-gallery: toolchain ## Measure both galleries, Milvus as FACESTREAM_MILVUS names it or as one is started (MILVUS=lite|standalone, BENCHTIME)
+	$(GO) test -run '^$$' -bench Gallery -benchtime $(BENCHTIME) -timeout 30m ./internal/gallery/local
+	@$(with_milvus); $(GO) test -run '^$$' -bench Gallery/HNSW -benchtime $(BENCHTIME) -timeout 60m ./internal/gallery/milvus
+
 crash-test: build models ## Kill the services at random moments under load and check every outcome (CRASHFLAGS)
 	$(GO) run ./tools/crashtest $(CRASHFLAGS)
 
@@ -62,10 +73,7 @@ outage-test: models ## Take the broker, the store and the gallery away for OUTAG
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 20m -run TestOutages ./internal/app
 
 test-milvus: toolchain ## The gallery's suite and the stream's tests on a Milvus that is started for them (MILVUS=lite|standalone)
-	@set -e; dir=$$(mktemp -d); export MILVUS_DATA="$$dir/milvus"; \
-		trap 'tools/milvus/down.sh $(MILVUS); rm -rf "$$dir"' EXIT; \
-		FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; \
-		$(GO) test -race -count=1 -p 1 -timeout 40m ./internal/gallery/milvus ./internal/app
+	@unset FACESTREAM_MILVUS; $(with_milvus); $(GO) test -race -count=1 -p 1 -timeout 40m ./internal/gallery/milvus ./internal/app
 
 image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx
 	docker buildx build --file deployments/Dockerfile --target $(TARGET) --sbom=true --provenance=mode=max --tag $(IMAGE) --push .

@@ -135,7 +135,7 @@ type Worker struct {
 
 // Indexer is the service that owns the gallery.
 type Indexer struct {
-	Concurrency int     `yaml:"concurrency" default:"8" min:"1" max:"1024" doc:"Analyses in work at once."`
+	Concurrency int     `yaml:"concurrency" default:"8" min:"1" max:"1024" doc:"Analyses in work at once. With Milvus, more of them share a call of the server."`
 	Gallery     Gallery `yaml:"gallery"`
 }
 

@@ -104,7 +104,7 @@ func TestFaultyFails(t *testing.T) {
 }
 
 func BenchmarkGallery(b *testing.B) {
-	gallerytest.Bench(b, func(b *testing.B) gallery.Gallery { return open(b, b.TempDir()) })
+	gallerytest.Bench(b, func(b *testing.B) *Gallery { return open(b, b.TempDir()) }, nil)
 }
 
 // direction is an embedding that is particular to seed.
