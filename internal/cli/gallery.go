@@ -49,7 +49,7 @@ func galleryVerifyCommand() *cobra.Command {
 				err = printReport(c, report)
 			}
 			if n := len(report.Differences); err == nil && n > 0 {
-				err = fmt.Errorf("the gallery and the results differ in %d rows", n)
+				err = &exitError{exitOutcome, fmt.Errorf("the gallery and the results differ in %d rows", n)}
 			}
 			return err
 		},
