@@ -24,6 +24,7 @@ import (
 	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/embedded"
+	"facestream/internal/gallery"
 	"facestream/internal/gallery/gallerytest"
 	"facestream/internal/objects"
 	"facestream/internal/objects/objectstest"
@@ -50,6 +51,7 @@ type stream struct {
 	client      *events.Client
 	publisher   *events.Publisher
 	objects     *objects.Store
+	gallery     gallery.Gallery
 	galleryDown atomic.Bool
 	log         *syncBuffer
 
@@ -160,6 +162,7 @@ func startStream() (stop func() error, err error) {
 		cancel()
 		return nil, err
 	}
+	s.gallery = g
 	faulty := &gallerytest.Faulty{Inner: g, Down: s.galleryDown.Load}
 	ping := func(context.Context) error {
 		if s.galleryDown.Load() {

@@ -54,12 +54,14 @@ type Deletion struct {
 // (an item without a name, a vector without a direction or of another dimension, k or limit below 1), else transient.
 // Where ctx ends during a write, the write may or may not be carried out.
 type Gallery interface {
-	// Upsert writes rows. The first row of a new collection creates it.
+	// Upsert writes rows. The first row of a new collection creates it. A row that was deleted stays deleted: its id is
+	// deterministic, so that this can only be a repeat of its enrolment that comes late (invariant 3). It is answered nil,
+	// as it was the first time.
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
 	// Search answers each probe with up to k persons, best first: per person the most similar row. Exact ties are ordered by row ID.
 	Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []Outcome[[]Match]
 	// Delete removes every row of each person and answers how many there were; nobody is 0, not an error. Deleting again
-	// for the same request removes whatever is there by then and answers the first count again (invariant 3).
+	// for the same request answers the first count again and spares what was enrolled since (invariant 3).
 	Delete(ctx context.Context, c schema.Collection, deletions []Deletion) []Outcome[int]
 	// List returns up to limit rows after the page token; "" starts.
 	List(ctx context.Context, c schema.Collection, after string, limit int) (Page, error)

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 		{"CountsBelowOneAreRefused", "", (*suite).countsBelowOne},
 		{"DeleteRemovesThePerson", "", (*suite).deleteRemoves},
 		{"DeleteRepeatedAnswersTheFirstCount", "", (*suite).deleteRepeated},
+		{"DeletedRowStaysDeleted", "", (*suite).deletedStaysDeleted},
 		{"DeleteAnswersPerItem", "", (*suite).deleteAnswersPerItem},
 		{"EmptiedCollectionKeepsItsModel", "", (*suite).emptiedCollection},
 		{"CollectionsAreIndependent", "", (*suite).collectionsAreIndependent},
@@ -502,11 +503,28 @@ func (s *suite) deleteRemoves() {
 	if n := s.delete(main, "nobody", "r2"); n != 0 {
 		s.t.Errorf("nobody had %d rows", n)
 	}
-	s.upsert(main, row("a1", "ann", at(0)))
-	s.wantIDs(main, "a1", "b", "c")
-	if got := names(s.search(main, at(0), 1)); !slices.Equal(got, []string{"a1"}) {
+	s.upsert(main, row("a3", "ann", at(0)))
+	s.wantIDs(main, "a3", "b", "c")
+	if got := names(s.search(main, at(0), 1)); !slices.Equal(got, []string{"a3"}) {
 		s.t.Errorf("a person enrolled again is not found, but %v", got)
 	}
+}
+
+// A repeat of an enrolment that comes after the deletion does not bring the person back.
+func (s *suite) deletedStaysDeleted() {
+	enrolment := []gallery.Row{row("a1", "ann", at(0)), row("b", "bob", at(10))}
+	s.upsert(main, enrolment...)
+	s.upsert("other", row("a1", "ann", at(0)))
+	s.delete(main, "ann", "r1")
+	s.upsert(main, enrolment...)
+	s.wantIDs(main, "b")
+	if got := names(s.search(main, at(0), 5)); !slices.Equal(got, []string{"b"}) {
+		s.t.Errorf("after the repeat a search finds %v", got)
+	}
+	s.upsert(main, row("a1", "ann", at(0)), row("a2", "ann", at(20))) // one of them is new
+	s.wantIDs(main, "a2", "b")
+	s.upsert("other", row("a1", "ann", at(5)))
+	s.wantIDs("other", "a1") // was not deleted there
 }
 
 func (s *suite) deleteRepeated() {
@@ -521,15 +539,18 @@ func (s *suite) deleteRepeated() {
 	if n := s.delete(main, "ann", "r1"); n != 2 {
 		s.t.Errorf("request r1, repeated after an enrolment, answers %d, want 2", n)
 	}
-	s.wantIDs(main, "b") // what was there by then is removed
-	if n := s.delete(main, "ann", "r2"); n != 0 {
-		s.t.Errorf("another request answers %d, want 0", n)
+	s.wantIDs(main, "a3", "b") // what was enrolled since is spared
+	if n := s.delete(main, "ann", "r2"); n != 1 {
+		s.t.Errorf("another request answers %d, want 1", n)
+	}
+	if n := s.delete(main, "ann", "r3"); n != 0 {
+		s.t.Errorf("request r3 deletes %d rows of nobody", n)
 	}
 	s.upsert(main, row("a4", "ann", at(60)))
-	if n := s.delete(main, "ann", "r2"); n != 0 {
-		s.t.Errorf("request r2, repeated, answers %d, want its first count, 0", n)
+	if n := s.delete(main, "ann", "r3"); n != 0 {
+		s.t.Errorf("request r3, repeated, answers %d, want its first count, 0", n)
 	}
-	s.wantIDs(main, "b")
+	s.wantIDs(main, "a4", "b")
 	if n := s.delete(main, "bob", "r1"); n != 1 {
 		s.t.Errorf("request r1 for another person answers %d, want 1", n)
 	}
@@ -568,8 +589,8 @@ func (s *suite) emptiedCollection() {
 	}
 	foreign := schema.Embedding{Model: other, Vector: at(0).Vector}
 	s.wantPermanent("another model", s.g.Upsert(s.t.Context(), main, []gallery.Row{row("b", "bob", foreign)})[0], schema.ReasonModelMismatch)
-	s.upsert(main, row("a", "ann", at(0)))
-	s.wantIDs(main, "a")
+	s.upsert(main, row("a again", "ann", at(0)))
+	s.wantIDs(main, "a again")
 }
 
 func (s *suite) collectionsAreIndependent() {
@@ -777,7 +798,7 @@ func (s *suite) concurrency() {
 		for i := range 12 {
 			rows := []gallery.Row{
 				row(fmt.Sprint("shared ", i%3), "shared", at(float64(i))),
-				row(fmt.Sprintf("mine %d %d", worker, i%4), mine, at(float64(90+worker))),
+				row(fmt.Sprintf("mine %d %d-%d", worker, i/5, i%4), mine, at(float64(90+worker))), // new ids after a deletion
 			}
 			if err := errors.Join(s.g.Upsert(s.t.Context(), main, rows)...); err != nil {
 				return err
@@ -805,11 +826,11 @@ func (s *suite) concurrency() {
 		}
 		return nil
 	})
-	// Even workers wrote rows i%4 for i = 10, 11 after their last deletion; odd ones wrote all four.
+	// Even workers wrote i = 10, 11 after their last deletion; odd ones deleted nothing.
 	want := []string{}
 	for w := range 6 {
-		for _, i := range map[bool][]int{true: {2, 3}, false: {0, 1, 2, 3}}[w%2 == 0] {
-			want = append(want, fmt.Sprintf("mine %d %d", w, i))
+		for _, i := range strings.Fields(map[bool]string{true: "2-2 2-3", false: "0-0 0-1 0-2 0-3 1-0 1-1 1-2 1-3 2-2 2-3"}[w%2 == 0]) {
+			want = append(want, fmt.Sprintf("mine %d %s", w, i))
 		}
 	}
 	want = append(want, "seed", "shared 0", "shared 1", "shared 2")

@@ -62,8 +62,8 @@ CREATE TABLE faces (
 ) STRICT;
 CREATE INDEX faces_by_person ON faces (collection, puid);
 CREATE TABLE deletions (
-	key   BLOB PRIMARY KEY, -- a hash of collection, request and person
-	count INTEGER NOT NULL  -- the rows that were deleted at first
+	key   BLOB PRIMARY KEY, -- a hash of collection, request and person; or of collection and deleted row
+	count INTEGER NOT NULL  -- the rows that the request deleted; 0 for a row
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT; -- one row: 1 after a deletion, until the next Open
 INSERT INTO rewrite VALUES (0);
@@ -351,7 +351,7 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 }
 
 // Delete implements [gallery.Gallery]. When ctx ends while it waits, the rows may or may not be gone. How many rows a
-// request deleted is kept under a hash of collection, request and person: no name outlives the deletion.
+// request deleted, and which, is kept under hashes: no name outlives the deletion.
 func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []gallery.Deletion) []gallery.Outcome[int] {
 	const op = "gallery.delete"
 	out := make([]gallery.Outcome[int], len(deletions))

@@ -57,7 +57,7 @@ type writer struct {
 	unerased bool
 }
 
-type statements struct{ addCollection, putFace, removeFaces, remember, rewriteDue *sql.Stmt }
+type statements struct{ addCollection, putFace, removeFaces, remember, recall, rewriteDue *sql.Stmt }
 
 func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 	w := &writer{g: g}
@@ -66,12 +66,13 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 		text string
 	}{
 		{&w.addCollection, "INSERT INTO collections (name, model, dimension) VALUES (?, ?, ?)"},
-		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector) VALUES (?, ?, ?, ?, ?, ?, ?)
+		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector)
+			SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key = ?)
 			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id,
 			consent = excluded.consent, created = excluded.created, vector = excluded.vector`},
 		{&w.removeFaces, "DELETE FROM faces WHERE collection = ? AND puid = ? RETURNING id"},
-		// The update changes nothing: it makes the first count the answer of a repeat.
-		{&w.remember, "INSERT INTO deletions (key, count) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET count = count RETURNING count"},
+		{&w.remember, "INSERT INTO deletions (key, count) VALUES (?, ?)"},
+		{&w.recall, "SELECT count FROM deletions WHERE key = ?"},
 		{&w.rewriteDue, "UPDATE rewrite SET due = 1 WHERE due = 0"},
 	} {
 		var err error
@@ -131,6 +132,7 @@ func (w *writer) commit(group []*write) error {
 			putFace:       tx.StmtContext(ctx, w.putFace),
 			removeFaces:   tx.StmtContext(ctx, w.removeFaces),
 			remember:      tx.StmtContext(ctx, w.remember),
+			recall:        tx.StmtContext(ctx, w.recall),
 			rewriteDue:    tx.StmtContext(ctx, w.rewriteDue),
 		},
 		added:   map[schema.Collection]*collection{},
@@ -216,37 +218,60 @@ func (t *transaction) known(name schema.Collection) *collection {
 	return t.g.collections[name]
 }
 
+// put writes a row, unless it was deleted: then this is a late repeat of its enrolment.
 func (t *transaction) put(ctx context.Context, c *collection, f face, vector []float32) error {
-	_, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created, schema.EncodeVector(vector))
+	key := rowKey(c, f.id)
+	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created, schema.EncodeVector(vector), key[:])
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
 	t.changes[c] = append(t.changes[c], change{f, vector})
-	return err
+	return nil
 }
 
-// remove deletes the rows of a person and answers how many there were when its request first asked.
+// remove deletes the rows of a person and answers how many there were. For a request that did so before it only answers.
 func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Deletion) (int, error) {
-	n := 0
+	key := sha256.Sum256(fmt.Appendf(nil, "%d %q %q", c.key, string(d.Request), string(d.PUID)))
+	var before int
+	if err := t.recall.QueryRowContext(ctx, key[:]).Scan(&before); !errors.Is(err, sql.ErrNoRows) {
+		return before, err
+	}
+	var removed []change
 	rows, err := t.removeFaces.QueryContext(ctx, c.key, string(d.PUID))
 	err = each(rows, err, func(scan func(...any) error) error {
 		var f face
 		if err := scan(&f.id); err != nil {
 			return err
 		}
-		t.changes[c] = append(t.changes[c], change{face: f})
-		n++
+		removed = append(removed, change{face: f})
 		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	if n > 0 && !t.deleted {
+	for _, x := range removed {
+		key := rowKey(c, x.id)
+		if _, err := t.remember.ExecContext(ctx, key[:], 0); err != nil {
+			return 0, err
+		}
+	}
+	t.changes[c] = append(t.changes[c], removed...)
+	if len(removed) > 0 && !t.deleted {
 		t.deleted = true
 		if _, err := t.rewriteDue.ExecContext(ctx); err != nil {
 			return 0, err
 		}
 	}
-	key := sha256.Sum256(fmt.Appendf(nil, "%d %q %q", c.key, string(d.Request), string(d.PUID)))
-	err = t.remember.QueryRowContext(ctx, key[:], n).Scan(&n)
-	return n, err
+	_, err = t.remember.ExecContext(ctx, key[:], len(removed))
+	return len(removed), err
+}
+
+// rowKey is what the deletion of a row is remembered under: a hash, so that no name outlives it.
+func rowKey(c *collection, id string) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%d %q", c.key, id))
 }
 
 // each calls row for each row of an answer.

@@ -4,7 +4,7 @@
 //
 //	<prefix>_<collection>           the alias: which model the collection is tied to, in one atomic switch
 //	<prefix>_<collection>__<model>  its rows: id, puid, external_id, created, metadata (JSON), vector (unit length, COSINE)
-//	<prefix>__deletions             how many rows each deletion removed, under a hash, so that a repeat answers the same
+//	<prefix>__deletions             which rows were deleted, and how many by each request, under hashes
 //
 // Names are escaped: a byte that is no ASCII letter or digit is written _hh. So vectors of two models never meet
 // (invariant 5), and dropping a Milvus collection erases one model's rows and nothing else. There is no partition key:
@@ -23,9 +23,7 @@ package milvus
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -139,7 +137,11 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 		for j, i := range part {
 			batch[j] = entries[i]
 		}
-		if err := g.write(ctx, col, batch); err != nil {
+		err := g.write(ctx, col, batch)
+		if err == nil {
+			err = g.eraseDeleted(ctx, c, col, batch)
+		}
+		if err != nil {
 			for _, e := range batch {
 				failed[e.id] = transient(op, err)
 			}
@@ -153,8 +155,8 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 	return errs
 }
 
-// Delete implements [gallery.Gallery]. How many rows a request deleted is kept under a hash of collection, request and
-// person: no name outlives the deletion.
+// Delete implements [gallery.Gallery]. How many rows a request deleted, and which, is kept under hashes: no name outlives
+// the deletion.
 func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []gallery.Deletion) []gallery.Outcome[int] {
 	const op = "gallery.delete"
 	out := make([]gallery.Outcome[int], len(deletions))
@@ -167,8 +169,7 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 			out[i].Err = err
 		}
 		if out[i].Err == nil {
-			key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", c, string(d.Request), string(d.PUID)))
-			n, err := g.remove(ctx, col, d.PUID, hex.EncodeToString(key[:]))
+			n, err := g.remove(ctx, c, col, d)
 			out[i] = gallery.Outcome[int]{Value: n, Err: transient(op, err)}
 		}
 	}

@@ -3,6 +3,8 @@ package milvus
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,7 +32,8 @@ const (
 
 var rowFields = []string{idField, puidField, externalField, createdField, metadataField}
 
-// The fields of a deletion; its vector means nothing and is there because the server demands one.
+// The fields of what is remembered of deletions; the vector means nothing and is there because the server demands one.
+// For a request, count is how many rows it deletes, n, and once it has done so -1-n. For a deleted row it is 0.
 const (
 	keyField   = "key"
 	countField = "count"
@@ -77,13 +80,13 @@ func literal(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
 }
 
-// among is true for the rows with one of ids.
-func among(ids []string) string {
-	list := make([]string, len(ids))
-	for i, id := range ids {
-		list[i] = literal(id)
+// oneOf is true where field has one of values.
+func oneOf(field string, values []string) string {
+	list := make([]string, len(values))
+	for i, v := range values {
+		list[i] = literal(v)
 	}
-	return idField + " in [" + strings.Join(list, ",") + "]"
+	return field + " in [" + strings.Join(list, ",") + "]"
 }
 
 // entry is a row as it is stored.
@@ -237,13 +240,15 @@ func decode(columns client.ResultSet) ([]gallery.Row, error) {
 	return rows, nil
 }
 
-// remove deletes the rows of a person and answers how many there were when the deletion under key was first asked for.
+// remove deletes the rows of a person and answers how many there were when the deletion was first asked for. One that was
+// carried out before spares what was enrolled since.
 //
 // The order makes a repeat answer the same, after a crash between any two steps and beside another process with the same
 // deletion: the rows are counted before the memory is looked into, and it is written before any row is deleted. Who finds
 // fewer rows because the other has deleted some, finds the other's count in the memory too.
-func (g *Gallery) remove(ctx context.Context, col collection, person schema.PUID, key string) (int, error) {
-	expression := puidField + " == " + literal(string(person))
+func (g *Gallery) remove(ctx context.Context, c schema.Collection, col collection, d gallery.Deletion) (int, error) {
+	key := deletionKey(c, string(d.Request), string(d.PUID))
+	expression := puidField + " == " + literal(string(d.PUID))
 	ids, err := g.ids(ctx, col, expression)
 	if err != nil {
 		return 0, err
@@ -254,17 +259,28 @@ func (g *Gallery) remove(ctx context.Context, col collection, person schema.PUID
 			return 0, err
 		}
 	}
-	if n, err = g.remember(ctx, key, n); err != nil {
+	before, err := g.recall(ctx, []string{key})
+	if err != nil {
+		return 0, err
+	}
+	if count, ok := before[key]; ok && count < 0 {
+		return -1 - count, nil
+	} else if ok {
+		n = count
+	} else if err := g.remember(ctx, []string{key}, n); err != nil {
 		return 0, err
 	}
 	for {
 		for part := range slices.Chunk(ids, batchRows) {
+			if err := g.remember(ctx, rowKeys(c, part), 0); err != nil {
+				return 0, err
+			}
 			if err := g.erase(ctx, col, part); err != nil {
 				return 0, err
 			}
 		}
 		if len(ids) < window {
-			return n, nil
+			return n, g.remember(ctx, []string{key}, -1-n)
 		}
 		if ids, err = g.ids(ctx, col, expression); err != nil {
 			return 0, err
@@ -287,19 +303,70 @@ func (g *Gallery) ids(ctx context.Context, col collection, expression string) ([
 
 // erase deletes rows by id: a deletion by another field would read at a consistency that nobody chose.
 func (g *Gallery) erase(ctx context.Context, col collection, ids []string) error {
-	return g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.Delete(ctx, col.name, "", among(ids)) })
+	return g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.Delete(ctx, col.name, "", oneOf(idField, ids)) })
 }
 
-// remember returns the count under key, which is n from now on where there was none.
-func (g *Gallery) remember(ctx context.Context, key string, n int) (int, error) {
-	found, err := g.query(ctx, g.deletions(), keyField+" == "+literal(key), 1, countField)
-	if err != nil {
-		return 0, err
+// eraseDeleted erases those of the entries, just written, that were deleted before: a late repeat of their enrolment
+// wrote them. It looks after the write, and a deletion remembers a row before it erases it: so one of the two erases what
+// is written at the same time.
+func (g *Gallery) eraseDeleted(ctx context.Context, c schema.Collection, col collection, entries []*entry) error {
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.id
 	}
-	if found.Len() > 0 {
-		return number(found, countField)
+	keys := rowKeys(c, ids)
+	deleted, err := g.recall(ctx, keys)
+	if err != nil || len(deleted) == 0 {
+		return err
 	}
-	return n, g.upsert(ctx, g.deletions(),
-		entity.NewColumnVarChar(keyField, []string{key}), entity.NewColumnInt64(countField, []int64{int64(n)}),
-		entity.NewColumnFloatVector(vectorField, 2, [][]float32{{1, 0}}))
+	var again []string
+	for i, id := range ids {
+		if _, ok := deleted[keys[i]]; ok {
+			again = append(again, id)
+		}
+	}
+	return g.erase(ctx, col, again)
+}
+
+// deletionKey is what is remembered of a deletion: a hash, so that no name outlives it.
+func deletionKey(c schema.Collection, parts ...string) string {
+	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", c, parts))
+	return hex.EncodeToString(key[:])
+}
+
+func rowKeys(c schema.Collection, ids []string) []string {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = deletionKey(c, id)
+	}
+	return keys
+}
+
+// recall returns the counts that are remembered under keys.
+func (g *Gallery) recall(ctx context.Context, keys []string) (map[string]int, error) {
+	found, err := g.query(ctx, g.deletions(), oneOf(keyField, keys), len(keys), keyField, countField)
+	if err != nil || found.Len() == 0 {
+		return nil, err
+	}
+	names, counts := found.GetColumn(keyField), found.GetColumn(countField)
+	if names == nil || counts == nil || names.Len() != counts.Len() {
+		return nil, errors.New("the server's answer lacks what is remembered of deletions")
+	}
+	out := map[string]int{}
+	for i := range names.Len() {
+		name, err1 := names.GetAsString(i)
+		count, err2 := counts.GetAsInt64(i)
+		if err := cmp.Or(err1, err2); err != nil {
+			return nil, fmt.Errorf("what the server remembers of deletions: %w", err)
+		}
+		out[name] = int(count)
+	}
+	return out, nil
+}
+
+// remember writes count under each of keys.
+func (g *Gallery) remember(ctx context.Context, keys []string, count int) error {
+	return g.upsert(ctx, g.deletions(),
+		entity.NewColumnVarChar(keyField, keys), entity.NewColumnInt64(countField, slices.Repeat([]int64{int64(count)}, len(keys))),
+		entity.NewColumnFloatVector(vectorField, 2, slices.Repeat([][]float32{{1, 0}}, len(keys))))
 }

@@ -108,7 +108,7 @@ func (g *Gallery) rows(ctx context.Context, col collection, ids []string) (map[s
 	// Twice, because servers (seen with 2.3.5) can hide a row for a moment while somebody writes it again.
 	for range 2 {
 		for part := range slices.Chunk(ids, rowsPerCall) {
-			found, err := g.query(ctx, col.name, among(part), 0, append([]string{vectorField}, rowFields...)...)
+			found, err := g.query(ctx, col.name, oneOf(idField, part), 0, append([]string{vectorField}, rowFields...)...)
 			if err != nil {
 				return nil, err
 			}
