@@ -12,7 +12,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-func TestBadImagesEndAsOneOutcomeEach(t *testing.T) {
+func TestInvariant8BadImagesEndAsOneOutcomeEach(t *testing.T) {
 	s := useStream(t)
 	for _, c := range imagingtest.Hostile() {
 		t.Run(c.Name, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestBadImagesEndAsOneOutcomeEach(t *testing.T) {
 	}
 }
 
-func TestBadRequestsEndAsOneOutcomeEach(t *testing.T) {
+func TestInvariant2BadRequestsEndAsOneOutcomeEach(t *testing.T) {
 	s := useStream(t)
 	ref := s.put(t, unique("test")+"/a.jpg", portrait(t, 6, 0), nil)
 	image := fmt.Sprintf(`{"bucket":%q,"key":%q}`, ref.Bucket, ref.Key)
@@ -75,7 +75,7 @@ func TestBadRequestsEndAsOneOutcomeEach(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyCanAnswerIsADeadLetter(t *testing.T) {
+func TestInvariant2WhatNobodyCanAnswerIsADeadLetter(t *testing.T) {
 	s := useStream(t)
 	for name, value := range map[string]string{
 		"not JSON":    "this is not JSON " + unique("x"),
@@ -91,7 +91,7 @@ func TestWhatNobodyCanAnswerIsADeadLetter(t *testing.T) {
 	}
 }
 
-func TestFiveMegabyteValue(t *testing.T) {
+func TestInvariant8FiveMegabyteValue(t *testing.T) {
 	s := useStream(t)
 	id := uuid.NewString()
 	value := fmt.Sprintf(`{"id":%q,"operation":"validate","operation_tag":"%s"}`, id, strings.Repeat("x", 5<<20))

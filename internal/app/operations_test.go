@@ -23,7 +23,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-func TestEnrollPredictDelete(t *testing.T) {
+func TestInvariant4EnrolledIsFoundDeletedIsNot(t *testing.T) {
 	s := useStream(t)
 	staff, guests := schema.Collection(unique("staff")), schema.Collection(unique("guests"))
 	enroll := func(c schema.Collection, external string, person, shot int) schema.Result {

@@ -185,8 +185,8 @@ func TestDataSurviveARestart(t *testing.T) {
 	}
 }
 
-// TestSIGKILL kills a process that serves (this test binary again) and opens its folder (invariant 7).
-func TestSIGKILL(t *testing.T) {
+// TestInvariant7SIGKILL kills a process that serves (this test binary again) and opens its folder (invariant 7).
+func TestInvariant7SIGKILL(t *testing.T) {
 	const dirVariable = "EMBEDDED_TEST_SERVE"
 	if dir := os.Getenv(dirVariable); dir != "" {
 		s := open(t, options(t, dir))
@@ -195,7 +195,7 @@ func TestSIGKILL(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	child := exec.Command(os.Args[0], "-test.run=^TestSIGKILL$")
+	child := exec.Command(os.Args[0], "-test.run=^TestInvariant7SIGKILL$")
 	child.Env = append(os.Environ(), dirVariable+"="+dir)
 	stderr, err := child.StderrPipe()
 	if err != nil {

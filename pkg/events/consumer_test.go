@@ -19,7 +19,7 @@ import (
 )
 
 // Records of one key come one at a time and in order while other keys run beside them (invariant 4).
-func TestOrder(t *testing.T) {
+func TestInvariant4Order(t *testing.T) {
 	const n, keys = 600, 20
 	ctx, c, topic := setup(t, newBroker(t), 4)
 	publish(t, ctx, c, topic, n, keys)
@@ -63,7 +63,7 @@ func TestOrder(t *testing.T) {
 }
 
 // One slow record holds up its key and the commit of its partition, and nothing else; the commit never passes it.
-func TestSlowKeyAndGap(t *testing.T) {
+func TestInvariant1CommitLast(t *testing.T) {
 	const n = 100
 	ctx, c, topic := setup(t, newBroker(t), 1)
 	publish(t, ctx, c, topic, n, 10) // record 13 is the second one of key k3
@@ -125,7 +125,7 @@ func TestBackPressure(t *testing.T) {
 }
 
 // When its context ends, a consumer finishes what runs, leaves what waits, commits and leaves the group.
-func TestDrain(t *testing.T) {
+func TestInvariant7Drain(t *testing.T) {
 	ctx, c, topic := setup(t, newBroker(t), 1)
 	publish(t, ctx, c, topic, 50, 50)
 	started, release := make(chan struct{}, 50), make(chan struct{})
@@ -276,7 +276,7 @@ func TestRevocationWaitsForHandlers(t *testing.T) {
 
 // A member that is cut off while its handler hangs finishes too late: the broker refuses its commit, which would take
 // the group back behind what the new owner did (invariant 1).
-func TestNoCommitAfterRevocation(t *testing.T) {
+func TestInvariant1NoCommitAfterRevocation(t *testing.T) {
 	const n = 30
 	ctx, c, topic := setup(t, newBroker(t), 1)
 	publish(t, ctx, c, topic, n, n)

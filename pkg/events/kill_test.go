@@ -14,7 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// Environment of the consumer process that TestKill starts and kills.
+// Environment of the consumer process that TestInvariant7Kill starts and kills.
 const (
 	childBrokers = "FACESTREAM_TEST_CHILD_BROKERS"
 	childIn      = "FACESTREAM_TEST_CHILD_IN"
@@ -38,10 +38,10 @@ func child() int {
 	return 0
 }
 
-// TestKill kills a consumer with SIGKILL in the middle of its work, again and again: nothing is lost (invariant 7), the
+// TestInvariant7Kill kills a consumer with SIGKILL in the middle of its work, again and again: nothing is lost (invariant 7), the
 // order of each key holds (invariant 4), and the committed offsets never go back and never pass a record whose copy
 // is not durable (invariant 1).
-func TestKill(t *testing.T) {
+func TestInvariant7Kill(t *testing.T) {
 	const n, keys, kills = 1500, 30, 3
 	b := newBroker(t)
 	ctx, c, in := setup(t, b, 3)

@@ -20,7 +20,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests, or the consumer process that TestKill kills.
+// TestMain runs the tests, or the consumer process that TestInvariant7Kill kills.
 func TestMain(m *testing.M) {
 	if os.Getenv(childBrokers) != "" {
 		os.Exit(child())

@@ -70,9 +70,9 @@ func writeUntilKilled(dir string) {
 	wg.Wait()
 }
 
-// TestCrash kills a writing process at random moments (invariant 7): each acknowledged row is there afterwards, once,
+// TestInvariant7Crash kills a writing process at random moments (invariant 7): each acknowledged row is there afterwards, once,
 // listed and found; each acknowledged deletion holds.
-func TestCrash(t *testing.T) {
+func TestInvariant7Crash(t *testing.T) {
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	state := map[string]byte{} // the last line about each id
