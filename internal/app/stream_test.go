@@ -164,11 +164,11 @@ func startStream() (stop func() error, err error) {
 	}
 	s.gallery = g
 	faulty := &gallerytest.Faulty{Inner: g, Down: s.galleryDown.Load}
-	ping := func(context.Context) error {
+	ping := func(ctx context.Context) error {
 		if s.galleryDown.Load() {
 			return errors.New("the gallery is switched off")
 		}
-		return nil
+		return g.Ping(ctx)
 	}
 	var wg sync.WaitGroup
 	served := make(chan error, 3)
@@ -199,12 +199,27 @@ func startStream() (stop func() error, err error) {
 		for err := range served {
 			failed = append(failed, err)
 		}
-		failed = append(failed, s.publisher.Close(), g.Close())
+		failed = append(failed, s.oneOutcomeEach(), s.publisher.Close(), g.Close())
 		if s.servers != nil {
 			failed = append(failed, s.servers.Close())
 		}
 		return errors.Join(append(failed, os.RemoveAll(dir))...)
 	}, nil
+}
+
+// oneOutcomeEach holds invariant 2 for every request of every test.
+func (s *stream) oneOutcomeEach() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var problems []error
+	for _, copies := range s.results {
+		for _, p := range copies[1:] {
+			if p.event.ID != copies[0].event.ID || p.result.CallStatus.Reason != copies[0].result.CallStatus.Reason {
+				problems = append(problems, fmt.Errorf("a request has two outcomes: %+v, %+v", copies[0].result.CallStatus, p.result.CallStatus))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // serverSettings are the defaults and what FACESTREAM_KAFKA… and FACESTREAM_S3… say.
@@ -287,11 +302,38 @@ func (s *stream) startStore(ctx context.Context) error {
 }
 
 func (s *stream) script(ctx context.Context, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, filepath.Join(s.root, "tools", "kafka", name), args...).CombinedOutput()
+	return s.tool(ctx, "kafka", name, args...)
+}
+
+// tool runs a script of tools/.
+func (s *stream) tool(ctx context.Context, folder, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, filepath.Join(s.root, "tools", folder, name), args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("tools/kafka/%s: %w: %s", name, err, out)
+		return fmt.Errorf("tools/%s/%s: %w: %s", folder, name, err, out)
 	}
 	return nil
+}
+
+// stopGallery takes the gallery away: it stops the Milvus that tools/milvus/up.sh started, where MILVUS names its kind and
+// MILVUS_DATA its folder as an absolute path; in another gallery it fails every call.
+func (s *stream) stopGallery(ctx context.Context) error {
+	if s.ownsMilvus() {
+		return s.tool(ctx, "milvus", "down.sh", os.Getenv("MILVUS"))
+	}
+	s.galleryDown.Store(true)
+	return nil
+}
+
+func (s *stream) startGallery(ctx context.Context) error {
+	if s.ownsMilvus() {
+		return s.tool(ctx, "milvus", "up.sh", os.Getenv("MILVUS"))
+	}
+	s.galleryDown.Store(false)
+	return nil
+}
+
+func (s *stream) ownsMilvus() bool {
+	return s.cfg.Indexer.Gallery.Driver == config.DriverMilvus && os.Getenv("MILVUS") != "" && os.Getenv("MILVUS_DATA") != ""
 }
 
 func (s *stream) follow(ctx context.Context, topic events.Topic, keep func(events.Record) error) {
