@@ -6,6 +6,8 @@ PROGRAMS    := ingest worker indexer facestream
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 OUTAGE      ?= 60s
+N           ?= 500
+DURATION    ?= 30m
 IMAGE       ?= registry.example.org/facestream:0.1.0
 TARGET      ?= cpu
 MILVUS      ?= lite
@@ -21,7 +23,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real test-s3 lint bench bench-gallery bench-scale crash-test outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real test-s3 lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,11 +68,14 @@ bench-gallery: toolchain ## Measure both galleries, Milvus as FACESTREAM_MILVUS 
 	$(GO) test -run '^$$' -bench Gallery -benchtime $(BENCHTIME) -timeout 30m ./internal/gallery/local
 	@$(with_milvus); $(GO) test -run '^$$' -bench Gallery/HNSW -benchtime $(BENCHTIME) -timeout 60m ./internal/gallery/milvus
 
-crash-test: build models ## Kill the services at random moments under load and check every outcome (CRASHFLAGS)
-	$(GO) run ./tools/crashtest $(CRASHFLAGS)
+crash-test: build models ## Kill the services N/10 times at random moments during N (500) requests and check every outcome (SOAKFLAGS)
+	$(GO) run ./tools/soak -n $(N) $(SOAKFLAGS)
+
+soak: build models ## Let everything go wrong for DURATION (30m) under load and check every outcome (SOAKFLAGS)
+	$(GO) run ./tools/soak -duration $(DURATION) $(SOAKFLAGS)
 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
-	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 20m -run TestOutages ./internal/app
+	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/app
 
 test-milvus: toolchain ## The gallery's suite and the stream's tests on a Milvus that is started for them (MILVUS=lite|standalone)
 	@unset FACESTREAM_MILVUS; $(with_milvus); $(GO) test -race -count=1 -p 1 -timeout 40m ./internal/gallery/milvus ./internal/app

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -59,11 +58,11 @@ func (p *process) supervise() {
 	}
 }
 
-// kill sends SIGKILL and reports whether a running process got it.
-func (p *process) kill() bool {
+// signal reports whether a running process got s.
+func (p *process) signal(s syscall.Signal) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cmd != nil && p.cmd.Process != nil && p.cmd.Process.Signal(syscall.SIGKILL) == nil
+	return p.cmd != nil && p.cmd.Process != nil && p.cmd.Process.Signal(s) == nil
 }
 
 // stop ends the process in an orderly way and waits for it.
@@ -77,25 +76,10 @@ func (p *process) stop() {
 	select {
 	case <-p.done:
 	case <-time.After(30 * time.Second):
-		p.kill()
+		p.signal(syscall.SIGKILL)
 		<-p.done
 	}
 	p.log.Close()
-}
-
-// killer kills one of victims at random moments until n kills have hit, spread evenly over them.
-func killer(ctx context.Context, r *rand.Rand, victims []*process, n int, pause time.Duration) int {
-	for hit := 0; hit < n; {
-		select {
-		case <-ctx.Done():
-			return hit
-		case <-time.After(pause/2 + time.Duration(r.Int64N(int64(pause)))):
-		}
-		if victims[hit%len(victims)].kill() {
-			hit++
-		}
-	}
-	return n
 }
 
 // freeAddr is a loopback address that nobody listens on.

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"facestream/pkg/events"
+)
+
+// fault is something that goes wrong now and then. do returns when it is over.
+type fault struct {
+	name  string
+	every time.Duration // on average
+	most  int           // how often; 0: until the end
+	do    func(ctx context.Context, r *rand.Rand) bool
+}
+
+// chaos injects faults and counts them. A fault is survived when, after it, a request got its first result.
+type chaos struct {
+	system  *system
+	results *results
+	recent  *recent
+
+	mu                 sync.Mutex
+	injected, survived map[string]int
+	next               int // the service that the next kill hits
+}
+
+// faults are all that this system can suffer.
+func (c *chaos) faults(o options) []fault {
+	if o.duration == 0 { // the crash test
+		const every = 1500 * time.Millisecond
+		return []fault{
+			{"SIGKILL of a service", every, o.requests / 10, c.kill},
+			{"SIGKILL of the servers", 7 * every, o.requests / 100, c.killServers},
+		}
+	}
+	all := []fault{
+		{"SIGKILL of a service", 5 * time.Second, 0, c.kill},
+		{"SIGKILL of the servers", 45 * time.Second, 0, c.killServers},
+		{"pause of a service beyond its session", 15 * time.Second, 0, c.pause},
+		{"cut connections", 12 * time.Second, 0, c.cut},
+		{"repeated and reordered events", 10 * time.Second, 0, c.repeat},
+	}
+	if c.system.quota != "" {
+		all = append(all, fault{"full disk of the store", 40 * time.Second, 0, c.fill})
+	}
+	if c.system.broker != nil {
+		all = append(all, fault{"SIGKILL of the broker", 90 * time.Second, 0, c.killBroker})
+	}
+	return all
+}
+
+// run injects every fault until ctx ends or each has had its number. Who survived is found out while alive lasts.
+func (c *chaos) run(ctx, alive context.Context, seed uint64, faults []fault) {
+	var wg sync.WaitGroup
+	for i, f := range faults {
+		r := rand.New(rand.NewPCG(seed, uint64(i)+2))
+		wg.Go(func() {
+			for n := 0; f.most == 0 || n < f.most; {
+				if !sleep(ctx, f.every/2+time.Duration(r.Int64N(int64(f.every)))) {
+					return
+				}
+				if !f.do(ctx, r) {
+					continue
+				}
+				n++
+				c.count(&c.injected, f.name)
+				wg.Go(func() {
+					if c.results.progress(alive) {
+						c.count(&c.survived, f.name)
+					}
+				})
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (c *chaos) count(counts *map[string]int, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if *counts == nil {
+		*counts = map[string]int{}
+	}
+	(*counts)[name]++
+}
+
+// counts are the faults so far.
+func (c *chaos) counts() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.injected)
+}
+
+func (c *chaos) kill(context.Context, *rand.Rand) bool {
+	c.mu.Lock()
+	victim := c.system.services[c.next%len(c.system.services)]
+	c.mu.Unlock()
+	if !victim.signal(syscall.SIGKILL) {
+		return false
+	}
+	c.mu.Lock()
+	c.next++
+	c.mu.Unlock()
+	return true
+}
+
+func (c *chaos) killServers(context.Context, *rand.Rand) bool {
+	return c.system.servers.signal(syscall.SIGKILL)
+}
+
+func (c *chaos) killBroker(ctx context.Context, _ *rand.Rand) bool {
+	if err := c.system.broker(ctx); err != nil && ctx.Err() == nil {
+		fmt.Println("the broker was not restarted:", err)
+	}
+	return ctx.Err() == nil
+}
+
+// pause stops a process for longer than its session lasts: another one takes its work over, and then it goes on.
+func (c *chaos) pause(ctx context.Context, r *rand.Rand) bool {
+	victim := c.system.services[r.IntN(len(c.system.services))]
+	if !victim.signal(syscall.SIGSTOP) {
+		return false
+	}
+	whole := sleep(ctx, sessionTimeout+time.Second+time.Duration(r.IntN(3000))*time.Millisecond)
+	victim.signal(syscall.SIGCONT)
+	return whole
+}
+
+func (c *chaos) cut(ctx context.Context, r *rand.Rand) bool {
+	d := time.Duration(r.IntN(5000)) * time.Millisecond
+	c.system.proxies[r.IntN(len(c.system.proxies))].cut(d)
+	return sleep(ctx, d)
+}
+
+// fill takes the store's room for less time than a record is tried again.
+func (c *chaos) fill(ctx context.Context, r *rand.Rand) bool {
+	empty := c.system.fill()
+	defer empty()
+	return sleep(ctx, time.Second+time.Duration(r.IntN(2500))*time.Millisecond)
+}
+
+// repeat writes some of the latest events of a topic again, a day older and in another order.
+func (c *chaos) repeat(ctx context.Context, r *rand.Rand) bool {
+	topics := []events.Topic{events.Objects, events.Requests, events.Jobs, events.Analyses}
+	return c.recent.repeat(ctx, topics[r.IntN(len(topics))], r)
+}
+
+// recent keeps the latest events of the topics that services read.
+type recent struct {
+	client    *events.Client
+	publisher *events.Publisher
+
+	mu     sync.Mutex
+	latest map[events.Topic][]events.Event
+}
+
+const recentEvents = 100 // kept of each topic
+
+func (k *recent) keep(r events.Record) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.latest[r.Topic] = append(k.latest[r.Topic], r.Event)
+	if n := len(k.latest[r.Topic]); n > recentEvents {
+		k.latest[r.Topic] = slices.Clone(k.latest[r.Topic][n-recentEvents:])
+	}
+	return nil
+}
+
+func (k *recent) repeat(ctx context.Context, topic events.Topic, r *rand.Rand) bool {
+	k.mu.Lock()
+	again := slices.Clone(k.latest[topic])
+	k.mu.Unlock()
+	r.Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
+	again = again[:len(again)/5]
+	for i := range again {
+		e := &again[i]
+		e.Time = time.Now().Add(-24 * time.Hour)
+		if e.ID == "" { // of an object store
+			e.ID, e.Type = uuid.NewString(), "notification"
+		}
+	}
+	return len(again) > 0 && k.publisher.Publish(ctx, topic, again...) == nil
+}
+
+// sleep reports whether it was not cut short.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"facestream/internal/app"
+	"facestream/internal/config"
+	"facestream/internal/embedded"
+	"facestream/internal/objects"
+	"facestream/pkg/events"
+)
+
+const (
+	sessionTimeout    = 2 * time.Second
+	reconcileInterval = 5 * time.Second
+	storeSize         = 256 << 20 // bytes, of the file system that the store may fill
+)
+
+// system is a facestream of processes, behind proxies, on servers that can be killed.
+type system struct {
+	dir      string
+	cfg      config.Config // reaches the servers past the proxies
+	servers  *process      // the embedded broker and store; the store alone where the broker is somebody else's
+	services []*process
+	proxies  []*proxy
+	broker   func(context.Context) error // kills the broker and starts it again; nil where it is among servers
+	quota    string                      // folder of the store's own file system; "" where there is none
+}
+
+// startSystem runs everything in dir. FACESTREAM_KAFKA names another broker than the embedded one, which is restarted where
+// KAFKA_DIR is the folder of tools/kafka/up.sh; FACESTREAM_MILVUS names a gallery.
+func startSystem(dir string, o options) (_ *system, err error) {
+	given, err := config.Load("", os.Environ(), nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &system{dir: dir, cfg: config.Default()}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	s.cfg.DataDir = filepath.Join(dir, "data")
+	s.cfg.Indexer.Gallery.Dir = filepath.Join(s.cfg.DataDir, "gallery")
+	if s.cfg.S3.Endpoint, err = freeAddr(); err != nil {
+		return nil, err
+	}
+	own := os.Getenv("FACESTREAM_KAFKA") == ""
+	if s.cfg.Kafka.Brokers = given.Kafka.Brokers; own {
+		addr, err := freeAddr()
+		if err != nil {
+			return nil, err
+		}
+		s.cfg.Kafka.Brokers = []string{addr}
+	}
+	if len(s.cfg.Kafka.Brokers) != 1 {
+		return nil, errors.New("FACESTREAM_KAFKA names several brokers; one can be put behind a proxy")
+	}
+	s.cfg.Resolve()
+	if err := os.MkdirAll(filepath.Join(s.cfg.DataDir, "s3"), 0o700); err != nil {
+		return nil, err
+	}
+	if o.duration > 0 {
+		if err := s.mountQuota(); err != nil {
+			fmt.Println("SKIPPED: the store is not filled, because it gets no file system of its own:", err)
+		}
+	}
+
+	kafkaAddr, s3Addr := s.cfg.Kafka.Brokers[0], s.cfg.S3.Endpoint
+	serverEnv := []string{
+		"FACESTREAM_DATA_DIR=" + s.cfg.DataDir, "FACESTREAM_KAFKA=" + kafkaAddr,
+		"FACESTREAM_EMBEDDED_KAFKA_ADDR=" + kafkaAddr, "FACESTREAM_EMBEDDED_S3_ADDR=" + s3Addr, "FACESTREAM_TELEMETRY_LOG_FORMAT=json",
+	}
+	if own {
+		s.servers, err = start(dir, filepath.Join(o.bin, "facestream"), "servers", serverEnv, "servers")
+	} else {
+		if os.Getenv("KAFKA_DIR") != "" {
+			s.broker = restartKafka
+		}
+		var self string
+		if self, err = os.Executable(); err == nil {
+			s.servers, err = start(dir, self, "store", serverEnv, storeCommand)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	behind := func(target string, kafka bool) string {
+		p, err1 := newProxy(target, kafka)
+		if err1 != nil {
+			err = err1
+			return ""
+		}
+		s.proxies = append(s.proxies, p)
+		return p.addr()
+	}
+	env := []string{
+		"FACESTREAM_KAFKA=" + behind(kafkaAddr, true), "FACESTREAM_S3_ENDPOINT=" + behind(s3Addr, false),
+		"FACESTREAM_INDEXER_GALLERY_DIR=" + s.cfg.Indexer.Gallery.Dir,
+		"FACESTREAM_KAFKA_SESSION_TIMEOUT=" + sessionTimeout.String(), "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_TELEMETRY_LOG_FORMAT=json",
+		"FACESTREAM_INGEST_RECONCILE_INTERVAL=" + reconcileInterval.String(), "FACESTREAM_INGEST_RECONCILE_AGE=2s",
+	}
+	names := []string{"ingest", "worker", "indexer", "ingest", "worker"}
+	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same on another gallery, below a prefix of its own
+		s.cfg.Indexer.Gallery.Driver, s.cfg.Indexer.Gallery.Milvus = config.DriverMilvus, given.Indexer.Gallery.Milvus
+		s.cfg.Indexer.Gallery.Milvus.Prefix = fmt.Sprintf("crash%x", o.seed)
+		env = append(env, "FACESTREAM_INDEXER_GALLERY_DRIVER=milvus", "FACESTREAM_INDEXER_GALLERY_MILVUS_PREFIX="+s.cfg.Indexer.Gallery.Milvus.Prefix,
+			"FACESTREAM_MILVUS="+behind(given.Indexer.Gallery.Milvus.Address, false))
+		names = append(names, "indexer") // the local gallery has one owner
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		// A folder each, as on machines of their own: the ledgers of two ingest processes know of each other through topics.
+		folder := fmt.Sprintf("%s-%d", name, i+1)
+		p, err := start(dir, filepath.Join(o.bin, name), folder, append(env, "FACESTREAM_DATA_DIR="+filepath.Join(dir, folder)))
+		if err != nil {
+			return nil, err
+		}
+		s.services = append(s.services, p)
+	}
+	return s, nil
+}
+
+// stopServices ends the services in an orderly way.
+func (s *system) stopServices() {
+	for _, p := range s.services {
+		p.signal(syscall.SIGCONT)
+		p.stop()
+	}
+	s.services = nil
+}
+
+func (s *system) stop() {
+	s.stopServices()
+	if s.servers != nil {
+		s.servers.stop()
+	}
+	for _, p := range s.proxies {
+		p.listener.Close()
+	}
+	if s.quota != "" {
+		exec.Command("umount", s.quota).Run()
+	}
+}
+
+// mountQuota gives the store a small file system.
+func (s *system) mountQuota() error {
+	dir := filepath.Join(s.cfg.DataDir, "s3")
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprint("size=", storeSize), "facestream-soak", dir).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mount: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	s.quota = dir
+	return nil
+}
+
+// fill leaves the store no room until the returned function is called.
+func (s *system) fill() func() {
+	path := filepath.Join(s.quota, "filler")
+	f, err := os.Create(path)
+	if err == nil {
+		for block := make([]byte, 1<<20); len(block) > 1; { // down to the last bytes
+			if _, err := f.Write(block); err != nil {
+				block = block[:len(block)/2]
+			}
+		}
+		f.Close()
+	}
+	return func() { os.Remove(path) }
+}
+
+func restartKafka(ctx context.Context) error {
+	for _, script := range [][]string{{"tools/kafka/down.sh", "--kill"}, {"tools/kafka/up.sh"}} {
+		if out, err := exec.CommandContext(ctx, script[0], script[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", script[0], err, out)
+		}
+	}
+	return nil
+}
+
+// storeCommand has this program run the embedded store alone, which notifies a broker of somebody else's.
+const storeCommand = "store"
+
+func serveStore(ctx context.Context) error {
+	cfg, err := config.Load("", os.Environ(), nil)
+	if err != nil {
+		return err
+	}
+	client, _, err := app.Clients(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if _, err := client.EnsureTopics(ctx, events.DefaultSpecs()); err != nil {
+		return err
+	}
+	servers, err := embedded.Open(ctx, embedded.Options{
+		Dir: cfg.DataDir, KafkaAddr: cfg.Kafka.Brokers[0], S3Addr: cfg.Embedded.S3Addr, Broker: &kafka.Transport{},
+		AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey), Bucket: cfg.S3.Bucket,
+		ObjectsTopic: string(events.Objects), ObjectsPartitions: cfg.Kafka.Partitions.Objects, Log: zerolog.New(os.Stderr),
+	})
+	if err != nil {
+		return err
+	}
+	return servers.Run(ctx)
+}
