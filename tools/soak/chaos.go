@@ -19,6 +19,7 @@ import (
 type fault struct {
 	name  string
 	every time.Duration // on average
+	after int           // instead of every: how many requests get a result between two, on average
 	most  int           // how often; 0: until the end
 	do    func(ctx context.Context, r *rand.Rand) bool
 }
@@ -37,24 +38,23 @@ type chaos struct {
 // faults are all that this system can suffer.
 func (c *chaos) faults(o options) []fault {
 	if o.duration == 0 { // the crash test
-		const every = 1500 * time.Millisecond
 		return []fault{
-			{"SIGKILL of a service", every, o.requests / 10, c.kill},
-			{"SIGKILL of the servers", 7 * every, o.requests / 100, c.killServers},
+			{name: "SIGKILL of a service", after: 9, most: o.requests / 10, do: c.kill},
+			{name: "SIGKILL of the servers", after: 90, most: o.requests / 100, do: c.killServers},
 		}
 	}
 	all := []fault{
-		{"SIGKILL of a service", 5 * time.Second, 0, c.kill},
-		{"SIGKILL of the servers", 45 * time.Second, 0, c.killServers},
-		{"pause of a service beyond its session", 15 * time.Second, 0, c.pause},
-		{"cut connections", 12 * time.Second, 0, c.cut},
-		{"repeated and reordered events", 10 * time.Second, 0, c.repeat},
+		{name: "SIGKILL of a service", every: 5 * time.Second, do: c.kill},
+		{name: "SIGKILL of the servers", every: 45 * time.Second, do: c.killServers},
+		{name: "pause of a service beyond its session", every: 15 * time.Second, do: c.pause},
+		{name: "cut connections", every: 12 * time.Second, do: c.cut},
+		{name: "repeated and reordered events", every: 10 * time.Second, do: c.repeat},
 	}
 	if c.system.quota != "" {
-		all = append(all, fault{"full disk of the store", 40 * time.Second, 0, c.fill})
+		all = append(all, fault{name: "full disk of the store", every: 40 * time.Second, do: c.fill})
 	}
 	if c.system.broker != nil {
-		all = append(all, fault{"SIGKILL of the broker", 90 * time.Second, 0, c.killBroker})
+		all = append(all, fault{name: "SIGKILL of the broker", every: 90 * time.Second, do: c.killBroker})
 	}
 	return all
 }
@@ -66,7 +66,8 @@ func (c *chaos) run(ctx, alive context.Context, seed uint64, faults []fault) {
 		r := rand.New(rand.NewPCG(seed, uint64(i)+2))
 		wg.Go(func() {
 			for n := 0; f.most == 0 || n < f.most; {
-				if !sleep(ctx, f.every/2+time.Duration(r.Int64N(int64(f.every)))) {
+				if f.after > 0 && !c.results.progress(ctx, f.after/2+r.IntN(f.after)) ||
+					f.every > 0 && !sleep(ctx, f.every/2+time.Duration(r.Int64N(int64(f.every)))) {
 					return
 				}
 				if !f.do(ctx, r) {
@@ -75,7 +76,7 @@ func (c *chaos) run(ctx, alive context.Context, seed uint64, faults []fault) {
 				n++
 				c.count(&c.injected, f.name)
 				wg.Go(func() {
-					if c.results.progress(alive) {
+					if c.results.progress(alive, 1) {
 						c.count(&c.survived, f.name)
 					}
 				})

@@ -18,7 +18,7 @@ func main() {
 	defer stop()
 	var o options
 	flag.DurationVar(&o.duration, "duration", 0, "how long faults of every kind last; 0: a crash test, of SIGKILLs alone")
-	flag.IntVar(&o.requests, "n", 500, "crash test: requests, at least; a tenth as many SIGKILLs of services, and a hundredth of the servers")
+	flag.IntVar(&o.requests, "n", 500, "crash test: requests, at least; a tenth as many SIGKILLs of services, a hundredth of the servers")
 	flag.IntVar(&o.actors, "actors", 16, "people who send a request at a time, 1 to 28")
 	flag.DurationVar(&o.think, "think", 200*time.Millisecond, "pause of each between an outcome and the next request, on average")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the built programs")

@@ -117,12 +117,12 @@ func (r *results) buried(ctx context.Context, value string) error {
 	return nil
 }
 
-// progress waits until a request without a result gets its first one.
-func (r *results) progress(ctx context.Context) bool {
+// progress waits until n requests without a result get their first one.
+func (r *results) progress(ctx context.Context, n int) bool {
 	r.mu.Lock()
 	had := r.requests
 	r.mu.Unlock()
-	return r.until(ctx, func() bool { return r.requests > had }) == nil
+	return r.until(ctx, func() bool { return r.requests >= had+n }) == nil
 }
 
 // quiet waits until nothing has been published for a while: what the last fault left undone is done again by then.

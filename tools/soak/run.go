@@ -69,7 +69,7 @@ func run(ctx context.Context, o options) (err error) {
 
 	s3 := system.cfg.S3
 	l := &load{
-		client: client, publisher: publisher, objects: store, bucket: s3.Bucket, run: fmt.Sprintf("soak%x", o.seed), results: results, people: portraits.Cast(), pause: o.think,
+		publisher: publisher, objects: store, bucket: s3.Bucket, run: fmt.Sprintf("soak%x", o.seed), results: results, people: portraits.Cast(), pause: o.think,
 		store:  objects.Config{Endpoint: s3.Endpoint, AccessKey: string(s3.AccessKey), SecretKey: objects.Secret(s3.SecretKey), Region: s3.Region},
 		ledger: map[schema.RequestID]expected{}, rows: map[schema.Collection]map[string]bool{}, dead: map[string]bool{}, pictures: map[[2]int][]byte{},
 	}
