@@ -67,6 +67,7 @@ type load struct {
 }
 
 const (
+	side        = 224 // pixels of a picture. Small ones are quick, and the first two shots of everybody are told apart at this size.
 	collections = 4
 	maxActors   = 28 // the rest of the drawn people are enrolled throughout, so that no search is in an empty collection
 )
@@ -78,7 +79,7 @@ func (l *load) picture(person, shot int) []byte {
 	if l.pictures[at] == nil {
 		var b bytes.Buffer
 		p := l.people[person]
-		if err := jpeg.Encode(&b, portraits.Render(p, p.Shot(shot), 224), nil); err != nil {
+		if err := jpeg.Encode(&b, portraits.Render(p, p.Shot(shot), side), nil); err != nil {
 			panic(err) // an encoder that writes to memory and fails is a bug
 		}
 		l.pictures[at] = b.Bytes()
@@ -124,7 +125,7 @@ type actor struct {
 	person     int
 	name       schema.ExternalID
 	collection schema.Collection
-	shots      [3]schema.ObjectRef
+	shots      [2]schema.ObjectRef
 	enrolled   []string // ids of rows
 	n          int
 }
