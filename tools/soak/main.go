@@ -23,7 +23,7 @@ func main() {
 	flag.DurationVar(&o.think, "think", 200*time.Millisecond, "pause of each between an outcome and the next request, on average")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the built programs")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "seed of the random choices")
-	flag.DurationVar(&o.patience, "patience", 3*time.Minute, "how long the last outcomes may take")
+	flag.DurationVar(&o.patience, "patience", 3*time.Minute, "how long nothing may be answered")
 	flag.Parse()
 	work := func(ctx context.Context) error { return run(ctx, o) }
 	if flag.Arg(0) == storeCommand {

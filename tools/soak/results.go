@@ -31,7 +31,7 @@ type published struct {
 }
 
 func newResults(c *events.Client) *results {
-	r := &results{client: c, began: time.Now().Truncate(time.Millisecond), byID: map[schema.RequestID][]published{}, dead: map[string]int{}}
+	r := &results{client: c, began: time.Now().Truncate(time.Millisecond), byID: map[schema.RequestID][]published{}, dead: map[string]int{}, last: time.Now()}
 	r.arrived = sync.NewCond(&r.mu)
 	return r
 }
@@ -90,7 +90,7 @@ func (r *results) until(ctx context.Context, cond func() bool) error {
 	defer r.mu.Unlock()
 	for !cond() {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		r.arrived.Wait()
 	}
@@ -125,14 +125,18 @@ func (r *results) progress(ctx context.Context, n int) bool {
 	return r.until(ctx, func() bool { return r.requests >= had+n }) == nil
 }
 
+// silence is how long nothing has been published.
+func (r *results) silence() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.last)
+}
+
 // quiet waits until nothing has been published for a while: what the last fault left undone is done again by then.
 func (r *results) quiet(ctx context.Context) error {
 	const still = 10 * time.Second
 	for begin := time.Now(); ; {
-		r.mu.Lock()
-		last := r.last
-		r.mu.Unlock()
-		if time.Since(last) > still && time.Since(begin) > still {
+		if r.silence() > still && time.Since(begin) > still {
 			return nil
 		}
 		if !sleep(ctx, time.Second) {

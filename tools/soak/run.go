@@ -27,7 +27,7 @@ type options struct {
 	think    time.Duration
 	bin      string
 	seed     uint64
-	patience time.Duration
+	patience time.Duration // for an outcome
 }
 
 func run(ctx context.Context, o options) (err error) {
@@ -100,14 +100,14 @@ func run(ctx context.Context, o options) (err error) {
 	for _, a := range actors {
 		g.Go(func() error { return a.live(acting, over) })
 	}
-	watchers.Go(func() { // patience begins when the load ends
-		for !over() && sleep(watching, time.Second) {
-		}
-		if o.duration > 0 {
-			calm()
-		}
-		if sleep(watching, o.patience) {
-			cancel(fmt.Errorf("not everything was answered within %v", o.patience))
+	watchers.Go(func() {
+		for sleep(watching, time.Second) {
+			if o.duration > 0 && over() {
+				calm()
+			}
+			if results.silence() > o.patience {
+				cancel(fmt.Errorf("nothing was answered for %v", o.patience))
+			}
 		}
 	})
 	watchers.Go(func() {

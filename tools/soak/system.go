@@ -24,7 +24,6 @@ import (
 const (
 	sessionTimeout    = 2 * time.Second
 	reconcileInterval = 5 * time.Second
-	storeSize         = 256 << 20 // bytes, of the file system that the store may fill
 )
 
 // system is a facestream of processes, behind proxies, on servers that can be killed.
@@ -72,7 +71,7 @@ func startSystem(dir string, o options) (_ *system, err error) {
 		return nil, err
 	}
 	if o.duration > 0 {
-		if err := s.mountQuota(); err != nil {
+		if err := s.mountQuota(o.duration); err != nil {
 			fmt.Println("SKIPPED: the store is not filled, because it gets no file system of its own:", err)
 		}
 	}
@@ -156,10 +155,11 @@ func (s *system) stop() {
 	}
 }
 
-// mountQuota gives the store a small file system.
-func (s *system) mountQuota() error {
+// mountQuota gives the store a small file system, in memory, with more room than the load needs.
+func (s *system) mountQuota(duration time.Duration) error {
+	size := 128<<20 + int64(duration.Hours()*256)<<20
 	dir := filepath.Join(s.cfg.DataDir, "s3")
-	out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprint("size=", storeSize), "facestream-soak", dir).CombinedOutput()
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprint("size=", size), "facestream-soak", dir).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("mount: %w: %s", err, strings.TrimSpace(string(out)))
 	}
