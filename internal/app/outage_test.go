@@ -301,6 +301,9 @@ func TestLostNotificationsAreReconciled(t *testing.T) {
 // reconciliation, each within two of its intervals.
 func TestDroppedNotificationsAreReconciled(t *testing.T) {
 	s := useStream(t)
+	if s.realStore != nil {
+		t.Skip("SKIPPED: other stores than the embedded one notify form uploads, too; `make test` has that one")
+	}
 	const uploads, dropped = 200, 10 // one in dropped
 	image := portrait(t, 12, 0)
 	store := objects.Config{Endpoint: s.cfg.S3.Endpoint, AccessKey: string(s.cfg.S3.AccessKey), SecretKey: objects.Secret(s.cfg.S3.SecretKey), Region: s.cfg.S3.Region}
