@@ -163,11 +163,11 @@ func TestAudit(t *testing.T) {
 		t.Fatal(o)
 	}
 	s.put("staff", "eve", "nobody asked", time.Now())
-	s.put("staff", "cid", "e4", time.Now())
+	s.put("staff", "cid", "e4 again", time.Now())
 	wrong := []string{
 		"missing staff bob " + guid("e3") + " e3",
 		"unexpected staff eve " + guid("nobody asked") + " ",
-		"deleted staff cid " + guid("e4") + " d1",
+		"deleted staff cid " + guid("e4 again") + " d1",
 	}
 	s.wantDifferences(s.audit(""), wrong...)
 	s.wantDifferences(s.audit("staff"), wrong...)

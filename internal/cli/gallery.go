@@ -26,7 +26,7 @@ func galleryVerifyCommand() *cobra.Command {
 		Short: "Compare the gallery with the results: what is missing, what nobody enrolled, who was deleted and is still there",
 		Long: "verify reads the results topic from its beginning and lists the gallery, while everything runs. It changes nothing.\n" +
 			"It looks at the collections that results name. What the topic does not keep any more cannot be compared: such rows\n" +
-			"are counted as older. Exit status 1 says that there are differences; they name people by puid.",
+			"are counted as older. Exit status 3 says that there are differences; they name people by puid.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, client, _, err := connect(c)
