@@ -95,7 +95,7 @@ train-smoke: .venv toolchain ## Every training end to end on tiny settings, in m
 
 .venv: training/requirements.txt
 	python3 -m venv .venv
-	.venv/bin/pip install --disable-pip-version-check -r training/requirements.txt
+	.venv/bin/pip install --disable-pip-version-check --no-cache-dir -r training/requirements.txt
 	touch .venv
 
 generate: toolchain ## Make the generated files anew: schemas, reference pages
