@@ -43,7 +43,7 @@ func clients(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.St
 		return nil, nil, err
 	}
 	kafka.Logger = log
-	reach, err := storeConfig(cfg.S3)
+	reach, err := StoreConfig(cfg.S3)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/segmentio/kafka-go"
 
-	"facestream/internal/objects"
+	"facestream/internal/app"
 	"facestream/internal/objects/objectstest"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -70,25 +70,12 @@ func TestOutages(t *testing.T) {
 				s.needsOurStore(t)
 			}
 			var ids []schema.RequestID
-			var sent atomic.Int64
-			submitted := make(chan error, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*away+2*time.Minute)
 			defer cancel()
 			for range 300 {
 				ids = append(ids, schema.RequestID(uuid.NewString()))
 			}
-			go func() { // the load goes on through the outage; the producer waits for a broker that is away
-				start := time.Now()
-				for i, id := range ids {
-					time.Sleep(time.Until(start.Add(time.Duration(i) * away / 250))) // what an outage held up follows at once
-					if err := s.client.Submit(ctx, s.publisher, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{probe}}); err != nil {
-						submitted <- err
-						return
-					}
-					sent.Add(1)
-				}
-				submitted <- nil
-			}()
+			sent, submitted := s.submitEvery(ctx, away/250, ids, schema.Request{Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{probe}})
 			time.Sleep(500 * time.Millisecond)
 			before, resident := heap(), residentMemory(t)
 			if err := c.stop(ctx); err != nil {
@@ -126,6 +113,26 @@ func TestOutages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// submitEvery sends r under each of ids, at a steady pace that goes on through outages: the producer waits for a broker
+// that is away, and what that held up follows at once. It counts what was sent, and says when all was.
+func (s *stream) submitEvery(ctx context.Context, pace time.Duration, ids []schema.RequestID, r schema.Request) (sent *atomic.Int64, done <-chan error) {
+	sent, ended := new(atomic.Int64), make(chan error, 1)
+	go func() {
+		start := time.Now()
+		for i, id := range ids {
+			time.Sleep(time.Until(start.Add(time.Duration(i) * pace)))
+			r.ID = id
+			if err := s.client.Submit(ctx, s.publisher, r); err != nil {
+				ended <- err
+				return
+			}
+			sent.Add(1)
+		}
+		ended <- nil
+	}()
+	return sent, ended
 }
 
 func heap() uint64 {
@@ -183,18 +190,7 @@ func TestBrokerLostForGood(t *testing.T) {
 	for range n {
 		ids = append(ids, schema.RequestID(uuid.NewString()))
 	}
-	submitted := make(chan error, 1)
-	go func() {
-		start := time.Now()
-		for i, id := range ids {
-			time.Sleep(time.Until(start.Add(time.Duration(i) * every)))
-			if err := s.client.Submit(t.Context(), s.publisher, schema.Request{ID: id, Operation: schema.OpValidate, Images: []schema.ObjectRef{image}}); err != nil {
-				submitted <- err
-				return
-			}
-		}
-		submitted <- nil
-	}()
+	_, submitted := s.submitEvery(t.Context(), every, ids, schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{image}})
 	s.until(t, patience, "the first outcomes", func() bool { return s.answeredLocked(ids) >= n/6 })
 	if err := s.script(t.Context(), "down.sh", "--kill", "--node", "3"); err != nil {
 		t.Fatal(err)
@@ -306,7 +302,10 @@ func TestDroppedNotificationsAreReconciled(t *testing.T) {
 	}
 	const uploads, dropped = 200, 10 // one in dropped
 	image := portrait(t, 12, 0)
-	store := objects.Config{Endpoint: s.cfg.S3.Endpoint, AccessKey: string(s.cfg.S3.AccessKey), SecretKey: objects.Secret(s.cfg.S3.SecretKey), Region: s.cfg.S3.Region}
+	store, err := app.StoreConfig(s.cfg.S3)
+	if err != nil {
+		t.Fatal(err)
+	}
 	folder := "validate/default/" + unique("dropped") + "/"
 	lost := map[schema.RequestID]time.Time{}
 	var all []schema.RequestID

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image/jpeg"
 	"net/url"
 	"os"
 	"os/exec"
@@ -479,12 +478,11 @@ func (s *stream) deadLetter(t *testing.T, value string) events.Record {
 // portrait is picture shot of member i of the drawn cast.
 func portrait(t *testing.T, i, shot int) []byte {
 	t.Helper()
-	p := portraits.Cast()[i]
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, portraits.Render(p, p.Shot(shot), 400), &jpeg.Options{Quality: 92}); err != nil {
+	picture, err := portraits.JPEG(portraits.Cast()[i], shot, 400, 92)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	return picture
 }
 
 // unique is a name that no other test uses.

@@ -90,7 +90,8 @@ func topicSpecs(k config.Kafka) []events.TopicSpec {
 	return specs
 }
 
-func storeConfig(s config.S3) (objects.Config, error) {
+// StoreConfig is s as the client of the store takes it.
+func StoreConfig(s config.S3) (objects.Config, error) {
 	out := objects.Config{Endpoint: s.Endpoint, AccessKey: string(s.AccessKey), SecretKey: objects.Secret(s.SecretKey), Region: s.Region, VirtualHost: s.VirtualHost}
 	var err error
 	if s.TLS.Enabled {

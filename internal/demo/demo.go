@@ -3,10 +3,8 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image/jpeg"
 	"io"
 	"runtime"
 	"slices"
@@ -295,9 +293,5 @@ func matched(r schema.Result) schema.PUID {
 func (r *run) picture(p person, shot int) ([]byte, error) {
 	r.drawing <- struct{}{}
 	defer func() { <-r.drawing }()
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, portraits.Render(p.Person, p.Shot(shot), pictureSide), &jpeg.Options{Quality: 92}); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return portraits.JPEG(p.Person, shot, pictureSide, 92)
 }

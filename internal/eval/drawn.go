@@ -1,20 +1,18 @@
 package eval
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image/jpeg"
 	"math/rand/v2"
-	"slices"
 
 	"facestream/internal/portraits"
 	"facestream/pkg/engine/models"
 )
 
 const (
-	drawnSeed = 2026 // no training and no search for a cast draws from it
-	drawnSide = 400  // pixels, as the demo's
+	drawnSeed    = 2026 // no training and no search for a cast draws from it
+	drawnSide    = 400  // pixels; both as the demo's
+	drawnQuality = 92
 )
 
 // Drawn searches people who do not exist, drawn at random: the first picture of each is enrolled, the second searched for. It
@@ -22,14 +20,13 @@ const (
 func Drawn(ctx context.Context, o Options, people int) (*Report, error) {
 	dice := rand.New(rand.NewPCG(drawnSeed, 1))
 	var enrolled, searched []string
-	owner, shots := map[string]int{}, map[string]func() ([]byte, error){}
+	shots := map[string]func() ([]byte, error){}
 	for i := range people {
 		p := portraits.New(dice.Uint64())
 		for shot, list := range []*[]string{&enrolled, &searched} {
 			name := fmt.Sprintf("person %d, picture %d", i+1, shot+1)
 			*list = append(*list, name)
-			owner[name] = i
-			shots[name] = func() ([]byte, error) { return draw(p, shot, drawnSide) }
+			shots[name] = func() ([]byte, error) { return portraits.JPEG(p, shot, drawnSide, drawnQuality) }
 		}
 	}
 	pictures := append(append([]string{}, enrolled...), searched...)
@@ -42,25 +39,13 @@ func Drawn(ctx context.Context, o Options, people int) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	enrolled = slices.DeleteFunc(enrolled, func(name string) bool { return v[name] == nil })
 	right := 0
-	for _, name := range searched {
-		if v[name] == nil || len(enrolled) == 0 {
-			continue
-		}
-		best := search(v.of(enrolled), v.of([]string{name}))[0]
-		if owner[enrolled[best.person]] == owner[name] {
+	for i, h := range search(v.of(enrolled), v.of(searched)) {
+		if h.person == i {
 			right++
 		}
 	}
 	r.addRate("failure to acquire, images", Rate{len(r.Failures), len(pictures)})
 	r.addRate("rank-1 rate, no threshold", Rate{right, people})
 	return r, nil
-}
-
-// draw is a picture of p, side pixels wide and high, as the demo makes them.
-func draw(p portraits.Person, shot, side int) ([]byte, error) {
-	var b bytes.Buffer
-	err := jpeg.Encode(&b, portraits.Render(p, p.Shot(shot), side), &jpeg.Options{Quality: 92})
-	return b.Bytes(), err
 }

@@ -57,18 +57,21 @@ func (v vectors) of(files []string) [][]float32 {
 	return out
 }
 
-// hit is the best candidate of a search: whose, by the index in the gallery, and how similar.
+// hit is the best candidate of a search: whose, by the index in the gallery, -1 for nobody, and how similar.
 type hit struct {
 	person int
 	score  float32
 }
 
-// search compares each probe with everybody of the gallery, which has somebody.
+// search compares each probe with everybody of the gallery. Who has no vector, on either side, is compared with nobody.
 func search(gallery, probes [][]float32) []hit {
 	hits := make([]hit, len(probes))
 	for i, probe := range probes {
-		best := hit{score: -2} // below every cosine
+		best := hit{person: -1, score: -2} // below every cosine
 		for person, vector := range gallery {
+			if probe == nil || vector == nil {
+				continue
+			}
 			if score := schema.Cosine(probe, vector); score > best.score {
 				best = hit{person, score}
 			}

@@ -62,7 +62,7 @@ func Speed(ctx context.Context, o Options, reference *Subject) (*Report, error) 
 
 // drawn is a decoded picture of p.
 func (o Options) drawn(ctx context.Context, p portraits.Person, side int) (*imaging.Image, error) {
-	data, err := draw(p, 0, side)
+	data, err := portraits.JPEG(p, 0, side, drawnQuality)
 	if err != nil {
 		return nil, err
 	}

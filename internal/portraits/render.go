@@ -1,9 +1,18 @@
 package portraits
 
 import (
+	"bytes"
 	"image"
+	"image/jpeg"
 	"math"
 )
+
+// JPEG is shot number shot of p as a file of size x size pixels; quality is that of image/jpeg, 1..100.
+func JPEG(p Person, shot, size, quality int) ([]byte, error) {
+	var b bytes.Buffer
+	err := jpeg.Encode(&b, Render(p, p.Shot(shot), size), &jpeg.Options{Quality: quality})
+	return b.Bytes(), err
+}
 
 // Render draws a person as a square picture of size x size pixels, opaque. The
 // result is the same on every run; across processors single pixels may differ

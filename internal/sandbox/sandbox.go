@@ -3,6 +3,7 @@ package sandbox
 
 import (
 	"context"
+	"net"
 	"os"
 
 	"github.com/rs/zerolog"
@@ -61,4 +62,14 @@ func (s *Sandbox) Put(ctx context.Context, key string, image []byte) (schema.Obj
 // Submit sends a request.
 func (s *Sandbox) Submit(ctx context.Context, r schema.Request) error {
 	return s.Client.Submit(ctx, s.Publisher, r)
+}
+
+// FreeAddr is a loopback address that nobody listened on a moment ago, for servers in processes of their own.
+func FreeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
 }

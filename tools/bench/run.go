@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"image/jpeg"
 	"maps"
 	"os"
 	"slices"
@@ -62,11 +60,8 @@ func draw(ctx context.Context, o options) ([][]byte, error) {
 	g, _ := errgroup.WithContext(ctx)
 	g.SetLimit(o.threads)
 	for i := range pictures {
-		g.Go(func() error {
-			p := people[i%len(people)]
-			var b bytes.Buffer
-			err := jpeg.Encode(&b, portraits.Render(p, p.Shot(i/len(people)%shots), o.side), &jpeg.Options{Quality: 90})
-			pictures[i] = b.Bytes()
+		g.Go(func() (err error) {
+			pictures[i], err = portraits.JPEG(people[i%len(people)], i/len(people)%shots, o.side, 90)
 			return err
 		})
 	}

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"image/jpeg"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,6 +15,7 @@ import (
 	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/portraits"
+	"facestream/internal/sandbox"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -89,12 +87,11 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 	if err := store.EnsureBucket(ctx, cfg.S3.Bucket, true); err != nil {
 		return err
 	}
-	var picture bytes.Buffer
-	p := portraits.Cast()[0]
-	if err := jpeg.Encode(&picture, portraits.Render(p, p.Shot(0), 640), &jpeg.Options{Quality: 90}); err != nil {
+	picture, err := portraits.JPEG(portraits.Cast()[0], 0, 640, 90)
+	if err != nil {
 		return err
 	}
-	if s.image, err = store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: "scale/a.jpg"}, picture.Bytes(), "image/jpeg", nil); err != nil {
+	if s.image, err = store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: "scale/a.jpg"}, picture, "image/jpeg", nil); err != nil {
 		return err
 	}
 	var following sync.WaitGroup
@@ -106,15 +103,14 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 
 // serve starts the embedded servers as a process of their own.
 func (s *stand) serve() error {
-	for _, name := range []string{"KAFKA", "S3"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for listen, connect := range map[string]string{
+		"FACESTREAM_EMBEDDED_KAFKA_ADDR": "FACESTREAM_KAFKA", "FACESTREAM_EMBEDDED_S3_ADDR": "FACESTREAM_S3_ENDPOINT",
+	} {
+		addr, err := sandbox.FreeAddr()
 		if err != nil {
 			return err
 		}
-		addr := l.Addr().String()
-		l.Close()
-		s.env = append(s.env, "FACESTREAM_EMBEDDED_"+name+"_ADDR="+addr)
-		s.env = append(s.env, map[string]string{"KAFKA": "FACESTREAM_KAFKA=", "S3": "FACESTREAM_S3_ENDPOINT="}[name]+addr)
+		s.env = append(s.env, listen+"="+addr, connect+"="+addr)
 	}
 	servers, err := start(filepath.Join(s.dir, "servers.log"), s.env, filepath.Join(s.bin, "facestream"), "servers")
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,12 +76,11 @@ func (l *load) picture(person, shot int) []byte {
 	defer l.mu.Unlock()
 	at := [2]int{person, shot}
 	if l.pictures[at] == nil {
-		var b bytes.Buffer
-		p := l.people[person]
-		if err := jpeg.Encode(&b, portraits.Render(p, p.Shot(shot), side), nil); err != nil {
+		picture, err := portraits.JPEG(l.people[person], shot, side, jpeg.DefaultQuality)
+		if err != nil {
 			panic(err) // an encoder that writes to memory and fails is a bug
 		}
-		l.pictures[at] = b.Bytes()
+		l.pictures[at] = picture
 	}
 	return l.pictures[at]
 }

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/app"
-	"facestream/internal/objects"
 	"facestream/internal/portraits"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -67,10 +66,13 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	watchers.Go(func() { fence.watch(watching) })
 
-	s3 := system.cfg.S3
+	reach, err := app.StoreConfig(system.cfg.S3)
+	if err != nil {
+		return err
+	}
 	l := &load{
-		publisher: publisher, objects: store, bucket: s3.Bucket, run: fmt.Sprintf("soak%x", o.seed), results: results, people: portraits.Cast(), pause: o.think,
-		store:  objects.Config{Endpoint: s3.Endpoint, AccessKey: string(s3.AccessKey), SecretKey: objects.Secret(s3.SecretKey), Region: s3.Region},
+		publisher: publisher, objects: store, bucket: system.cfg.S3.Bucket, run: fmt.Sprintf("soak%x", o.seed), results: results, people: portraits.Cast(), pause: o.think,
+		store:  reach,
 		ledger: map[schema.RequestID]expected{}, rows: map[schema.Collection]map[string]bool{}, dead: map[string]bool{}, pictures: map[[2]int][]byte{},
 	}
 	begin := time.Now()

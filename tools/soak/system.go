@@ -18,6 +18,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/embedded"
 	"facestream/internal/objects"
+	"facestream/internal/sandbox"
 	"facestream/pkg/events"
 )
 
@@ -52,12 +53,12 @@ func startSystem(dir string, o options) (_ *system, err error) {
 	}()
 	s.cfg.DataDir = filepath.Join(dir, "data")
 	s.cfg.Indexer.Gallery.Dir = filepath.Join(s.cfg.DataDir, "gallery")
-	if s.cfg.S3.Endpoint, err = freeAddr(); err != nil {
+	if s.cfg.S3.Endpoint, err = sandbox.FreeAddr(); err != nil {
 		return nil, err
 	}
 	own := os.Getenv("FACESTREAM_KAFKA") == ""
 	if s.cfg.Kafka.Brokers = given.Kafka.Brokers; own {
-		addr, err := freeAddr()
+		addr, err := sandbox.FreeAddr()
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +114,7 @@ func startSystem(dir string, o options) (_ *system, err error) {
 	names := []string{"ingest", "worker", "indexer", "ingest", "worker"}
 	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same on another gallery, below a prefix of its own
 		s.cfg.Indexer.Gallery.Driver, s.cfg.Indexer.Gallery.Milvus = config.DriverMilvus, given.Indexer.Gallery.Milvus
-		s.cfg.Indexer.Gallery.Milvus.Prefix = fmt.Sprintf("crash%x", o.seed)
+		s.cfg.Indexer.Gallery.Milvus.Prefix = fmt.Sprintf("soak%x", o.seed)
 		env = append(env, "FACESTREAM_INDEXER_GALLERY_DRIVER=milvus", "FACESTREAM_INDEXER_GALLERY_MILVUS_PREFIX="+s.cfg.Indexer.Gallery.Milvus.Prefix,
 			"FACESTREAM_MILVUS="+behind(given.Indexer.Gallery.Milvus.Address, false))
 		names = append(names, "indexer") // the local gallery has one owner
