@@ -46,7 +46,7 @@ test: toolchain ## Fetch what is missing, vet, then test everything with the rac
 	$(GO) test -race -timeout 10m $(TESTFLAGS) ./...
 
 # With FACESTREAM_KAFKA they test against that broker alone; see tools/kafka/test.sh.
-test-real: models ## Test against a real Apache Kafka, plain and with users, and a Versity S3 Gateway (needs Java 17, Maven, openssl)
+test-real: models ## Test against a real Apache Kafka, plain and with users, a Versity S3 Gateway and Milvus (needs Java 17, Maven, openssl)
 	GO=$(GO) tools/kafka/test.sh
 
 test-s3: models ## Test against a real Apache Kafka and the store S3 (minio, built from source: 10 minutes; or versitygw)
@@ -78,7 +78,8 @@ outage-test: models ## Take the broker, the store and the gallery away for OUTAG
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/app
 
 test-milvus: toolchain ## The gallery's suite and the stream's tests on a Milvus that is started for them (MILVUS=lite|standalone)
-	@unset FACESTREAM_MILVUS; $(with_milvus); $(GO) test -race -count=1 -p 1 -timeout 40m ./internal/gallery/milvus ./internal/app
+	@unset FACESTREAM_MILVUS; export MILVUS_TICKS=short; $(with_milvus); \
+		$(GO) test -race -count=1 -p 1 -parallel $(if $(filter lite,$(MILVUS)),1,8) -timeout 40m ./internal/gallery/milvus ./internal/app
 
 image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx
 	docker buildx build --file deployments/Dockerfile --target $(TARGET) --sbom=true --provenance=mode=max --tag $(IMAGE) --push .

@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 		{"FirstRowsRace", "", (*suite).firstRowsRace},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // most of a test on a server is waiting
 			if test.optOut != "" {
 				t.Skipf("SKIPPED: the driver opts out: %s", test.optOut)
 			}
