@@ -142,11 +142,22 @@ type Params struct {
 	Strategy Strategy
 	// Embed asks for the embedding of each selected face.
 	Embed bool
+	// Turn looks for faces in the picture turned by 90, 180 and 270 degrees too where it has none upright.
+	Turn bool
+	// Attributes asks for what the pack's networks and the pixels say of each selected face.
+	Attributes bool
+	// Liveness asks for the networks of this mode of anti_spoofing_mode, 1 to 3; 0 asks for none.
+	Liveness int
+	// Age asks for an estimate of the age.
+	Age bool
 }
 
 // Analysis is what an image shows. Width and Height are those of the upright picture in pixels.
 type Analysis struct {
 	Width, Height int
+	// Turned is by how many degrees, clockwise, the picture was turned to stand upright: 0, 90, 180 or 270. All positions
+	// are those in the turned picture.
+	Turned int
 	// Faces are the selected ones, best confidence first; none is a finding, not an error.
 	Faces []Face
 	// Models are the networks that ran.
@@ -155,10 +166,14 @@ type Analysis struct {
 	Timings map[string]time.Duration
 }
 
-// Face is a detected face and, where it was asked for, its embedding.
+// Face is a detected face with what was asked for of it; the rest is nil. Attributes has nil where the pack lacks the
+// network; a liveness or an age that was asked for of a pack without their role is an error with the reason role_absent.
 type Face struct {
 	face.Face
-	Embedding *schema.Embedding
+	Embedding  *schema.Embedding
+	Attributes *face.Attributes
+	Liveness   *face.Liveness
+	Age        *face.Age
 }
 
 // Analyze decodes an image file and finds, selects and embeds its faces.
