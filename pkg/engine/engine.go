@@ -66,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) load(o Options) error {
-	if m, ok := o.Pack.Models[models.RoleDetector]; ok {
+	if m, ok := o.Pack.Model(models.RoleDetector); ok {
 		net, err := e.network(m)
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (e *Engine) load(o Options) error {
 			return err
 		}
 	}
-	if m, ok := o.Pack.Models[models.RoleEmbedding]; ok {
+	if m, ok := o.Pack.Model(models.RoleEmbedding); ok {
 		net, err := e.network(m)
 		if err != nil {
 			return err
@@ -103,11 +103,16 @@ func (e *Engine) Models() []schema.ModelRun { return e.runs(e.detector != nil, e
 
 func (e *Engine) runs(detector, embedder bool) []schema.ModelRun {
 	var runs []schema.ModelRun
+	add := func(role models.Role) {
+		for _, m := range e.pack.Models[role] {
+			runs = append(runs, schema.ModelRun{Role: string(role), ID: m.ID()})
+		}
+	}
 	if detector {
-		runs = append(runs, schema.ModelRun{Role: string(models.RoleDetector), ID: e.pack.Models[models.RoleDetector].ID()})
+		add(models.RoleDetector)
 	}
 	if embedder {
-		runs = append(runs, schema.ModelRun{Role: string(models.RoleEmbedding), ID: e.pack.Models[models.RoleEmbedding].ID()})
+		add(models.RoleEmbedding)
 	}
 	return runs
 }
@@ -123,7 +128,8 @@ func (e *Engine) EmbeddingModel() schema.ModelID {
 // Thresholds are the cosines, -1..1, by which the pack's embeddings are matched ("min", "med", …), each with the evaluation
 // that measured it; none where the pack has no embedding network. The caller owns the map.
 func (e *Engine) Thresholds() map[string]models.Threshold {
-	return maps.Clone(e.pack.Models[models.RoleEmbedding].Thresholds)
+	m, _ := e.pack.Model(models.RoleEmbedding)
+	return maps.Clone(m.Thresholds)
 }
 
 func (e *Engine) absent(op string, role models.Role) error {

@@ -96,24 +96,24 @@ func TestOpen(t *testing.T) {
 	}
 	want := &models.Pack{
 		Name: "test", Version: "3", Description: "two files", Dir: dir,
-		Models: map[models.Role]models.Model{
-			models.RoleDetector: {
+		Models: map[models.Role][]models.Model{
+			models.RoleDetector: {{
 				Role: models.RoleDetector, Name: "finder", File: "detector/finder.onnx", SHA256: sum(detector),
 				Bytes: int64(len(detector)), Source: "https://example.org/detector/finder.onnx", Licence: "MIT",
 				LicenceNote: "of the code", Architecture: "yunet",
-				Input: models.Input{Multiple: 32, LongSide: 640, Colour: "bgr", Scale: 1, Std: [3]float32{1, 1, 1}},
+				Input: models.Input{Multiple: 32, LongSide: 640, Layout: models.NCHW, Colour: "bgr", Scale: 1, Std: [3]float32{1, 1, 1}},
 				Thresholds: map[string]models.Threshold{
 					"confidence": {Value: 0.5, Evaluation: "a test", Source: "nobody"},
 				},
-			},
-			models.RoleEmbedding: {
+			}},
+			models.RoleEmbedding: {{
 				Role: models.RoleEmbedding, Name: "describer", File: "describer.onnx", SHA256: sum(embedding),
 				Bytes: int64(len(embedding)), Source: "https://example.org/describer.onnx", Licence: "Apache-2.0",
 				Architecture: "arcface", Batch: 1,
-				Input: models.Input{Width: 112, Height: 96, Colour: "rgb", Scale: 0.5, Mean: [3]float32{1, 2, 3},
+				Input: models.Input{Width: 112, Height: 96, Layout: models.NCHW, Colour: "rgb", Scale: 0.5, Mean: [3]float32{1, 2, 3},
 					Std: [3]float32{4, 5, 6}},
 				Thresholds: map[string]models.Threshold{},
-			},
+			}},
 		},
 		Absent: map[models.Role]string{
 			models.RoleLandmarks: "not used", models.RolePose: "not used", models.RoleLiveness: "not used",
@@ -124,7 +124,7 @@ func TestOpen(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Open (-want +got):\n%s", diff)
 	}
-	if got, want := got.Models[models.RoleDetector].ID(), schema.ModelID("finder@"+sum(detector)[:8]); got != want {
+	if got, want := got.Models[models.RoleDetector][0].ID(), schema.ModelID("finder@"+sum(detector)[:8]); got != want {
 		t.Errorf("ID = %s, want %s", got, want)
 	}
 }
@@ -198,7 +198,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, m := range pack.Models {
+		for _, m := range pack.All() {
 			if m.ID() == "" || !filepath.IsLocal(m.File) {
 				t.Fatalf("an accepted manifest has the model %+v", m)
 			}
@@ -220,7 +220,8 @@ func TestKnownPacks(t *testing.T) {
 		if pack.Name != name {
 			t.Errorf("packs/%s names itself %q", name, pack.Name)
 		}
-		thresholds := pack.Models[models.RoleEmbedding].Thresholds
+		m, _ := pack.Model(models.RoleEmbedding)
+		thresholds := m.Thresholds
 		low, middle, high := thresholds["min"], thresholds["med"], thresholds["max"]
 		if !(0 < low.Value && low.Value < middle.Value && middle.Value < high.Value && high.Value < 1) {
 			t.Errorf("%s: thresholds min %v, med %v, max %v do not rise", name, low.Value, middle.Value, high.Value)
