@@ -239,7 +239,7 @@ func TestRowsAreIndependent(t *testing.T) {
 	}
 
 	// The detector allows any number of rows: two different pictures of one size.
-	m := e.pack.Models[models.RoleDetector]
+	m, _ := e.pack.Model(models.RoleDetector)
 	net, err := e.network(m)
 	if err != nil {
 		t.Fatal(err)
@@ -318,7 +318,8 @@ func TestAnalyze(t *testing.T) {
 	if diff := cmp.Diff([]string{"align", "decode", "detect", "embed"}, stages(one)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(e.Models(), one.Models); diff != "" {
+	want := []schema.ModelRun{e.Models()[0], e.Models()[1]} // of detector and embedding
+	if diff := cmp.Diff(want, one.Models); diff != "" {
 		t.Error(diff)
 	}
 	if n := len(one.Faces[0].Embedding.Vector); n != 128 {
@@ -388,7 +389,7 @@ func TestAnalyzeTurned(t *testing.T) {
 func TestRoleAbsent(t *testing.T) {
 	for _, role := range []models.Role{models.RoleDetector, models.RoleEmbedding} {
 		pack := *openPack(t)
-		pack.Models = map[models.Role]models.Model{}
+		pack.Models = map[models.Role][]models.Model{}
 		for r, m := range openPack(t).Models {
 			if r != role {
 				pack.Models[r] = m
@@ -448,10 +449,12 @@ func TestExample(t *testing.T) {
 	dir := t.TempDir()
 	links := map[string]string{
 		filepath.Join(dir, "packs/open/pack.yaml"): manifest,
-		filepath.Join(dir, "packs/open/detector"):  filepath.Join(pack.Dir, "detector"),
-		filepath.Join(dir, "packs/open/embedding"): filepath.Join(pack.Dir, "embedding"),
 		filepath.Join(dir, "portrait.jpg"):         filepath.Join(data, "faces/pairs/img1.jpg"),
 		filepath.Join(dir, "another-portrait.jpg"): filepath.Join(data, "faces/pairs/img2.jpg"),
+	}
+	for _, m := range pack.All() {
+		folder := filepath.Dir(m.File)
+		links[filepath.Join(dir, "packs/open", folder)] = filepath.Join(pack.Dir, folder)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "packs/open"), 0o755); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,158 @@
+package face
+
+import (
+	"math"
+	"slices"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/schema"
+)
+
+// mouthOpen is the mean gap between the inner lips over the mouth's width, at most 1: the mouth aspect ratio, made as the eye
+// aspect ratio of T. Soukupová and J. Čech, "Real-Time Eye Blink Detection using Facial Landmarks", CVWW 2016. Closed lips
+// have about 0, a yawn 0.6 and more.
+func mouthOpen(p []schema.PointF) float32 {
+	upper, lower := innerLip(p)
+	var gap float32
+	for i := range upper {
+		gap += distance(upper[i], lower[i]) / 3
+	}
+	width := distance(p[mouthAt], p[mouthAt+6])
+	if width == 0 {
+		return 0
+	}
+	return unitInterval(gap / width)
+}
+
+// smile grows with the two movements of a smile (P. Ekman and W. Friesen's action unit 12, the lip corner puller): the mouth
+// gets wider, against the distance of the outer corners of the eyes, and its corners rise, against the middle of the lips.
+// Each is 0 at the value of a face at rest and 1 at that of a broad smile; the answer is their mean.
+func smile(p []schema.PointF) float32 {
+	eyes := distance(p[rightEye], p[leftEye+3])
+	width := distance(p[mouthAt], p[mouthAt+6])
+	if eyes == 0 || width == 0 {
+		return 0
+	}
+	// In the mouth's own direction, so that a leaning head has the same answer.
+	sin, cos := math.Sincos(float64(degrees(p[mouthAt], p[mouthAt+6])) * math.Pi / 180)
+	down := func(q schema.PointF) float32 { return q.Y*float32(cos) - q.X*float32(sin) }
+	corners := (down(p[mouthAt]) + down(p[mouthAt+6])) / 2
+	middle := (down(p[mouthAt+3]) + down(p[mouthAt+9])) / 2
+	wide := (width/eyes - smileRest) / (smileBroad - smileRest)
+	lift := ((middle-corners)/width - liftRest) / (liftBroad - liftRest)
+	return unitInterval((unitInterval(wide) + unitInterval(lift)) / 2)
+}
+
+// The measures of smile at rest and at a broad smile.
+const (
+	smileRest, smileBroad = 0.55, 0.75
+	liftRest, liftBroad   = 0.0, 0.15
+)
+
+// measureLight takes the luma of the face's box: its brightness, and its sharpness as [Attributes] describes them.
+func measureLight(img *imaging.Image, f Face) (Light, float32) {
+	const width = 112
+	w := f.window(1)
+	height := min(max(int(math.Round(width*w.Height/max(w.Width, 1))), 3), 4*width)
+	luma := grey(img.Cut(w, width, height))
+	var sum float64
+	for _, v := range luma {
+		sum += float64(v)
+	}
+	sorted := slices.Clone(luma)
+	slices.Sort(sorted)
+	n := len(luma)
+	light := Light{Mean: float32(sum / float64(n) / 255), Low: sorted[n*5/100] / 255, High: sorted[n*95/100] / 255}
+	return light, laplacianVariance(luma, width, height)
+}
+
+// grey is the luma of ITU-R BT.601, 0..255.
+func grey(m *imaging.Image) []float32 {
+	luma := make([]float32, m.Width*m.Height)
+	for i := range luma {
+		p := m.Pix[3*i : 3*i+3]
+		luma[i] = 0.299*float32(p[0]) + 0.587*float32(p[1]) + 0.114*float32(p[2])
+	}
+	return luma
+}
+
+// laplacianVariance is the variance of the four-neighbour Laplacian over the pixels that have four neighbours.
+func laplacianVariance(luma []float32, width, height int) float32 {
+	var sum, square float64
+	n := float64((width - 2) * (height - 2))
+	for y := 1; y < height-1; y++ {
+		for x := 1; x < width-1; x++ {
+			i := y*width + x
+			l := float64(luma[i-1] + luma[i+1] + luma[i-width] + luma[i+width] - 4*luma[i])
+			sum, square = sum+l, square+l*l
+		}
+	}
+	return float32(square/n - sum/n*sum/n)
+}
+
+// eyesPatch is the grey part of a picture around the eyes, in the frame of the face: the line through the eyes is level at
+// row y0, and the eyes' centres lie unit columns apart about column x0.
+type eyesPatch struct {
+	luma          []float32
+	width, height int
+	x0, y0        float64
+}
+
+// patchUnit is the distance of the eyes in a patch, in pixels.
+const patchUnit = 48
+
+func newEyesPatch(img *imaging.Image, p []schema.PointF) eyesPatch {
+	left, right := centre(p[rightEye:rightEye+6]...), centre(p[leftEye:leftEye+6]...)
+	c := centre(left, right)
+	unit := max(float64(distance(left, right)), 1)
+	turn := float64(degrees(left, right)) * math.Pi / 180
+	// From half a distance above the eyes to one below, and one and a tenth to each side.
+	up, down, side := 0.6, 1.1, 1.1
+	sin, cos := math.Sincos(turn)
+	middle := (down - up) / 2 * unit
+	w := imaging.Window{X: float64(c.X) - middle*sin, Y: float64(c.Y) + middle*cos, Width: 2 * side * unit, Height: (up + down) * unit, Turn: turn}
+	e := eyesPatch{width: int(2 * side * patchUnit), height: int((up + down) * patchUnit), x0: side * patchUnit, y0: up * patchUnit}
+	e.luma = grey(img.Cut(w, e.width, e.height))
+	return e
+}
+
+// rows calls f with the luma of each part of the rows from y0 to y1 and the columns from x0 to x1, in distances of the eyes from
+// the middle between them.
+func (e eyesPatch) part(x0, x1, y0, y1 float64) (x, xEnd, y, yEnd int) {
+	at := func(v, origin float64, size int) int { return min(max(int(math.Round(v*patchUnit+origin)), 0), size) }
+	return at(x0, e.x0, e.width), at(x1, e.x0, e.width), at(y0, e.y0, e.height), at(y1, e.y0, e.height)
+}
+
+func (e eyesPatch) mean(x0, x1, y0, y1 float64) float32 {
+	left, right, top, bottom := e.part(x0, x1, y0, y1)
+	var sum float32
+	for y := top; y < bottom; y++ {
+		for x := left; x < right; x++ {
+			sum += e.luma[y*e.width+x]
+		}
+	}
+	return sum / float32(max((right-left)*(bottom-top), 1))
+}
+
+// edge is the strength of the strongest horizontal edge in a part: the greatest difference, over two rows, of the rows' mean
+// luma, against the mean luma of the part.
+func (e eyesPatch) edge(x0, x1, y0, y1 float64) float32 {
+	left, right, top, bottom := e.part(x0, x1, y0, y1)
+	profile := make([]float32, 0, bottom-top)
+	var sum float32
+	for y := top; y < bottom; y++ {
+		var row float32
+		for x := left; x < right; x++ {
+			row += e.luma[y*e.width+x]
+		}
+		profile = append(profile, row/float32(max(right-left, 1)))
+		sum += profile[len(profile)-1]
+	}
+	var strongest float32
+	for i := 2; i < len(profile); i++ {
+		d := profile[i] - profile[i-2]
+		strongest = max(strongest, d, -d)
+	}
+	return strongest / (sum/float32(max(len(profile), 1)) + 16)
+}
+func glasses(img *imaging.Image, p []schema.PointF) float32 { return 0 }
