@@ -81,8 +81,8 @@ func (a *AttributeClassifier) Classify(ctx context.Context, img *imaging.Image, 
 
 func ptr(v float32) *float32 { return &v }
 
-// classifyEyes cuts each eye out along the line through its corners, as wide as the eye and as high as the network's input is
-// for its width: OCEC was trained on the boxes that a detector draws around eyes.
+// classifyEyes cuts each eye out along the line through its corners, the manifest's crop times as wide as the eye and as high
+// as the network's input is for its width: OCEC was trained on the boxes that a detector draws around eyes.
 func (a *AttributeClassifier) classifyEyes(ctx context.Context, img *imaging.Image, faces []Seen, results []AttributesResult) {
 	if a.eyes == nil {
 		return
@@ -96,9 +96,12 @@ func (a *AttributeClassifier) classifyEyes(ctx context.Context, img *imaging.Ima
 			continue
 		}
 		r := &results[i].Attributes
-		for first, target := range map[int]**float32{rightEye: &r.LeftEyeOpen, leftEye: &r.RightEyeOpen} {
-			w := eyeWindow(f.Landmarks.Points[first:first+6], in.Crop, float64(in.Height)/float64(in.Width))
-			crops, targets, owners = append(crops, img.Cut(w, in.Width, in.Height)), append(targets, target), append(owners, i)
+		for _, eye := range []struct {
+			first  int
+			target **float32
+		}{{rightEye, &r.LeftEyeOpen}, {leftEye, &r.RightEyeOpen}} { // the person's right one is the picture's left one
+			w := eyeWindow(f.Landmarks.Points[eye.first:eye.first+6], in.Crop, float64(in.Height)/float64(in.Width))
+			crops, targets, owners = append(crops, img.Cut(w, in.Width, in.Height)), append(targets, eye.target), append(owners, i)
 		}
 	}
 	answers, errs := a.eyes.run(ctx, "face.eyes", 1, crops)
@@ -144,8 +147,8 @@ func (a *AttributeClassifier) classifyOcclusion(ctx context.Context, img *imagin
 }
 
 // classifyMask asks the network about the face turned upright. It was trained on faces that look at the camera, and takes some
-// that turn away for masked ones; where the pack also says what is covered, a mask has to cover nose or mouth: the answer is
-// the network's times the greater of the two.
+// that turn away for masked ones; where the pack also says what is covered, a mask has to cover nose and mouth: the answer is
+// the network's times the mean of the two.
 func (a *AttributeClassifier) classifyMask(ctx context.Context, img *imaging.Image, faces []Seen, results []AttributesResult) {
 	if a.mask == nil {
 		return
