@@ -56,3 +56,21 @@ type Liveness struct {
 type Age struct {
 	Years, Deviation, Confidence float32
 }
+
+// The names of the thresholds that pack.yaml gives with the networks of a role, by which numbers of [Attributes] and [Liveness]
+// become traits. The first line says under which role.
+const (
+	// Attributes.
+	ThresholdEyeOpen  = "eye_open" // from it on an eye is open
+	ThresholdMask     = "mask"     // from it on a mask is worn
+	ThresholdOccluded = "occluded" // from it on a region is covered
+	// Landmarks.
+	ThresholdMouthOpen = "mouth_open" // from it on the lips are apart
+	ThresholdSmile     = "smile"      // from it on a face smiles
+	ThresholdGlasses   = "glasses"    // from it on glasses are worn
+	// Detector.
+	ThresholdSharpness = "sharpness" // below it a face is blurred
+	ThresholdLight     = "light"     // below it, Light.Mean of a face is too dark
+	// Liveness.
+	ThresholdLive = "live" // from it on a face is live
+)

@@ -142,18 +142,20 @@ func (e eyesPatch) line(x0, x1, y0, y1 float64) float64 {
 	return strongest / (sum + 16) // 16 of 255: the line of a black patch is noise
 }
 
-// glasses looks for the bridge of a pair of glasses: a thin line across the nose between the eyes, where skin has none. The
-// idea is that of X. Jiang, M. Binkert, B. Achermann and H. Bunke, "Towards Detection of Glasses in Facial Images", Pattern
-// Analysis & Applications 3, 2000; the answer is the logistic function of the line's logarithm that fits 191 generated faces
-// best, 28 of them with glasses, told apart by eye: area under the curve 0.99, and at 0.5 25 of the 28 and 11 of the 163
-// others. Frames without a visible bridge are missed, and wrinkles or hair across the nose found.
+// glasses looks for the thin lines of a frame where skin has none: the bridge across the nose, the lower rims and the temples
+// (after X. Jiang, M. Binkert, B. Achermann and H. Bunke, "Towards Detection of Glasses in Facial Images", Pattern Analysis &
+// Applications 3, 2000). The answer is the logistic function of the lines' logarithms that fits 1,601 generated faces best,
+// 256 of them with glasses, told apart by eye; both kinds weigh the same. In ten-fold cross-validation it finds 95.7 % of the
+// glasses at 0.5, and sees some on 3.9 % of the other faces. Sunglasses without a frame are missed, and hair or wrinkles
+// across the nose found.
 func glasses(img *imaging.Image, p []schema.PointF) float32 {
-	r := newEyesPatch(img, p).line(-0.12, 0.12, -0.3, 0.3) / bridgeLine
-	return float32(1 - 1/(1+math.Pow(r, bridgeSteepness)))
+	e := newEyesPatch(img, p)
+	bridge := e.line(-0.12, 0.12, -0.3, 0.3)
+	rims := (e.line(-0.65, -0.35, 0.15, 0.5) + e.line(0.35, 0.65, 0.15, 0.5)) / 2
+	temples := (e.line(-0.95, -0.8, -0.3, 0.3) + e.line(0.8, 0.95, -0.3, 0.3)) / 2
+	const least = 1e-3 // keeps the logarithm finite
+	return sigmoid(float32(12.84 + 3.68*math.Log(bridge+least) + 0.73*math.Log(rims+least) + 1.56*math.Log(temples+least)))
 }
 
-const (
-	lineReach       = 3 // rows; a bridge is thinner than a sixteenth of the distance of the eyes
-	bridgeLine      = 0.091
-	bridgeSteepness = 4.3
-)
+// lineReach is in rows; a frame is thinner than a sixteenth of the distance of the eyes.
+const lineReach = 3
