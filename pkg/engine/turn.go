@@ -2,7 +2,7 @@ package engine
 
 import (
 	"context"
-	"math"
+	"slices"
 
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -17,13 +17,12 @@ type found struct {
 	ran      []models.Model
 }
 
+// From this uprightness on, a picture is not turned to look for a better one. Detectors find faces in pictures that lie on their
+// side or upside down too, and put an upright face's points on them, but are less sure of them; networks for landmarks find
+// few points there. Neither decides which way is up, only how much work is spared.
 const (
-	// upright is how sure of its best face, by [Engine.uprightness], a picture must be that is not turned to look for a better
-	// one. Detectors find faces in pictures that are upside down too, and put an upright face's points on them, with a lower
-	// confidence; networks for landmarks find no points there.
-	upright = 0.7
-	// gain is by how much a turned picture must be better than the upright one.
-	gain = 0.1
+	certain      = 0.75 // with landmarks
+	certainAlone = 0.9  // without
 )
 
 // detect finds the faces of img; where p says so, of img turned as its best face stands upright.
@@ -34,15 +33,15 @@ func (e *Engine) detect(ctx context.Context, img *imaging.Image, p Params) (foun
 		best.ran = ran
 		return best, err
 	}
+	enough := float32(certainAlone)
 	if e.landmarker != nil {
-		ran = append(append([]models.Model{}, ran...), e.pack.Models[models.RoleLandmarks]...)
+		enough, ran = certain, slices.Concat(ran, e.pack.Models[models.RoleLandmarks])
 	}
 	most, err := e.uprightness(ctx, best)
 	if err != nil {
 		return found{}, err
 	}
-	if most < upright {
-		most += gain
+	if most < enough {
 		for quarters := 1; quarters < 4; quarters++ {
 			f := found{img: img.Turned(quarters), quarters: quarters}
 			if f.faces, err = e.Detect(ctx, f.img, p.MinConfidence); err != nil {
@@ -61,20 +60,19 @@ func (e *Engine) detect(ctx context.Context, img *imaging.Image, p Params) (foun
 	return best, nil
 }
 
-// uprightness is how sure it is, 0..1, that the surest face of f stands upright: the detector's confidence, times the cosine of
-// the angle between the picture's downward direction and the face's from eyes to mouth, times the confidence of the landmarks
-// where the pack has a network for them. No face has 0.
-func (e *Engine) uprightness(ctx context.Context, f found) (float64, error) {
+// uprightness is how sure it is, 0..1, that the surest face of f stands upright: the detector's confidence times that of the
+// landmarks, where the pack has a network for them; 0 without a face, or where its mouth is not below its eyes.
+func (e *Engine) uprightness(ctx context.Context, f found) (float32, error) {
 	if len(f.faces) == 0 {
 		return 0, nil
 	}
 	best := f.faces[0]
-	p := best.Points
-	dx, dy := float64(p[3].X+p[4].X-p[0].X-p[1].X), float64(p[3].Y+p[4].Y-p[0].Y-p[1].Y)
-	u := float64(best.Confidence) * max(dy, 0) / max(math.Hypot(dx, dy), 1e-6)
+	if p := best.Points; p[3].Y+p[4].Y <= p[0].Y+p[1].Y {
+		return 0, nil
+	}
 	if e.landmarker == nil {
-		return u, nil
+		return best.Confidence, nil
 	}
 	r := e.landmarker.Find(ctx, f.img, f.faces[:1], []float32{best.Roll()})[0]
-	return u * float64(r.Landmarks.Confidence), r.Err
+	return best.Confidence * r.Landmarks.Confidence, r.Err
 }
