@@ -20,7 +20,7 @@ import (
 const sameCosine = 0.95
 
 // Rotate turns each photograph of root/faces/attributes by 0, 90, 180 and 270 degrees and looks for the face that is found in the
-// upright one.
+// upright one. Those of its sub-folder rotate may lie on their side to begin with.
 func Rotate(ctx context.Context, o Options) (*Report, error) {
 	folder, all, err := readImages(o.Data)
 	if err != nil {
@@ -43,6 +43,7 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 	params := engine.Params{Turn: true, Embed: true, Strategy: engine.BestConfidence, MinConfidence: o.Subject.minConfidence()}
 	type outcome struct {
 		faceless     bool
+		turned       bool // although it was not to be
 		found, alike int
 		least        float64
 		why          string
@@ -67,6 +68,7 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 			}
 			if quarters == 0 {
 				upright = a
+				out.turned = a.Turned != 0
 			}
 			if len(upright.Faces) == 0 || len(a.Faces) == 0 {
 				out.faceless = len(upright.Faces) == 0
@@ -95,11 +97,19 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found, alike, none Rate
+	var found, alike, none, kept Rate
 	var least []float64
 	for i, out := range outcomes {
 		if out.why != "" {
 			r.fail(filepath.ToSlash(files[i]), "%s", strings.TrimSuffix(strings.TrimSpace(out.why), ";"))
+		}
+		if !strings.HasPrefix(filepath.ToSlash(files[i]), "attributes/rotate/") {
+			kept.Of++
+			if out.turned {
+				r.fail(filepath.ToSlash(files[i]), "turned although it is upright")
+			} else {
+				kept.Count++
+			}
 		}
 		if out.faceless {
 			none.Count, none.Of = none.Count+out.found, none.Of+4
@@ -114,6 +124,9 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 		r.addRate("the same face found", found)
 		r.addRateAt("embedding alike", alike, threshold)
 		r.add(Figure{Name: "least cosine of a picture, median", Value: median(least), Unit: Cosine})
+	}
+	if kept.Of > 0 {
+		r.addRate("upright ones left as they are", kept)
 	}
 	if none.Of > 0 {
 		r.addRate("no face, as upright", none)

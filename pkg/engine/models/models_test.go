@@ -129,6 +129,49 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A role may be filled by a list, whose problems are named by their place in it.
+func TestSeveralNetworks(t *testing.T) {
+	network := func(name, more string) string {
+		return fmt.Sprintf("{name: %s, file: %s.onnx, sha256: %s, bytes: 9, source: https://example.org/x, licence: MIT, architecture: a, "+
+			"input: {width: 8, height: 8, colour: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]%s}}", name, name, sum([]byte(name)), more)
+	}
+	pack := func(role, networks string) string {
+		return strings.Replace(strings.Replace(string(manifest("https://example.org")), "  "+role+": not used\n", "", 1),
+			"models:\n", "models:\n  "+role+":\n"+networks, 1)
+	}
+	several := "    - " + network("first", ", crop: 2.7") + "\n    - " + network("second", ", layout: nhwc") + "\n"
+	got, err := models.Parse([]byte(pack("liveness", several)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range got.All() {
+		names = append(names, string(m.Role)+" "+m.Name)
+	}
+	if diff := cmp.Diff([]string{"detector finder", "embedding describer", "liveness first", "liveness second"}, names); diff != "" {
+		t.Errorf("All (-want +got):\n%s", diff)
+	}
+	first, ok := got.Model(models.RoleLiveness)
+	if second := got.Models[models.RoleLiveness][1]; !ok || first.Name != "first" || first.Input.Crop != 2.7 || first.Input.Layout != models.NCHW || second.Input.Layout != models.NHWC {
+		t.Errorf("liveness: %+v", got.Models[models.RoleLiveness])
+	}
+	if m, ok := got.Model(models.RoleAge); ok {
+		t.Errorf("an absent role has %+v", m)
+	}
+	for name, test := range map[string]struct{ manifest, want string }{
+		"one role, one network": {pack("age", several), "models.age: 2 networks"},
+		"the same name":         {pack("liveness", "    - "+network("first", "")+"\n    - "+network("first", "")+"\n"), "models.liveness[1].name"},
+		"an empty list":         {pack("liveness", "    []\n"), "models.liveness: no network"},
+		"an unknown key":        {pack("liveness", "    - "+network("first", ", croop: 1")+"\n"), "croop"},
+		"layout":                {pack("liveness", "    - "+network("first", ", layout: hwcn")+"\n"), "models.liveness.input.layout"},
+		"crop":                  {pack("liveness", "    - "+network("first", ", crop: -1")+"\n"), "models.liveness.input.crop"},
+	} {
+		if _, err := models.Parse([]byte(test.manifest)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 func TestOpenNamesEveryProblem(t *testing.T) {
 	good := string(manifest("https://example.org"))
 	replace := func(pairs ...string) string {
