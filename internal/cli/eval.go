@@ -232,17 +232,24 @@ func evalAllCommand() *cobra.Command {
 
 // printAll prints the reports, then what was skipped.
 func (e *evaluator) printAll(w io.Writer, outcomes []eval.Outcome) error {
+	measured := 0
+	for _, o := range outcomes {
+		if o.Report != nil {
+			measured++
+		}
+	}
 	if e.json {
-		return printJSON(w, outcomes)
+		if err := printJSON(w, outcomes); err != nil {
+			return err
+		}
 	}
 	if e.markdown {
 		fmt.Fprintf(w, "# Accuracy\n\nWritten by `facestream eval all --models %s --markdown`; [evaluation.md](evaluation.md) describes the protocols\nand the data.\n", e.models)
 	}
-	measured := 0
 	for _, o := range outcomes {
 		var err error
 		switch {
-		case o.Report == nil:
+		case o.Report == nil || e.json:
 			continue
 		case e.markdown:
 			fmt.Fprintln(w)
@@ -254,14 +261,13 @@ func (e *evaluator) printAll(w io.Writer, outcomes []eval.Outcome) error {
 		if err != nil {
 			return err
 		}
-		measured++
 	}
 	if e.markdown && measured < len(outcomes) {
 		fmt.Fprint(w, "\n## Not measured\n\n")
 	}
 	for _, o := range outcomes {
 		switch {
-		case o.Report != nil:
+		case o.Report != nil || e.json:
 		case e.markdown:
 			fmt.Fprintf(w, "- %s: %s\n", o.Evaluation, o.Skipped)
 		default:
