@@ -302,11 +302,15 @@ func TestGlasses(t *testing.T) {
 			}
 		}
 	}
-	dark(85, 115, 74)  // bridge
-	dark(50, 90, 98)   // rims
-	dark(110, 150, 98) //
-	dark(20, 50, 76)   // temples
+	dark(85, 115, 74) // bridge
+	dark(20, 50, 76)  // temples
 	dark(150, 180, 76)
+	dark(50, 90, 98) // rims: below, and towards the nose
+	dark(110, 150, 98)
+	for y := 78; y < 98; y++ {
+		dark(85, 88, y)
+		dark(112, 115, y)
+	}
 	if g := glasses(plain, neutral()); g > 0.01 {
 		t.Errorf("glasses on a plain face: %v", g)
 	}
