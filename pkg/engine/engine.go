@@ -183,7 +183,7 @@ type Params struct {
 	Strategy Strategy
 	// Embed asks for the embedding of each selected face.
 	Embed bool
-	// Turn looks for faces in the picture turned by 90, 180 and 270 degrees too where it has none upright.
+	// Turn looks for faces in the picture turned by 90, 180 and 270 degrees too, unless it is sure of one that stands upright.
 	Turn bool
 	// Attributes asks for what the pack's networks and the pixels say of each selected face.
 	Attributes bool
