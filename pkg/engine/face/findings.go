@@ -58,7 +58,7 @@ type Age struct {
 }
 
 // The names of the thresholds that pack.yaml gives with the networks of a role, by which numbers of [Attributes] and [Liveness]
-// become traits. The first line says under which role.
+// become traits, by the role under which they stand.
 const (
 	// Attributes.
 	ThresholdEyeOpen  = "eye_open" // from it on an eye is open

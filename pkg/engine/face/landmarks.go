@@ -98,12 +98,9 @@ func logit(p float32) float64 {
 
 // The landmarks' numbers. The first ones are those of 300-W; those of the inner lip depend on whether its corners are there.
 const (
-	rightBrow = 17 // the picture's left one; 5 points each
-	leftBrow  = 22
-	noseTop   = 27 // 4 points down the bridge
-	rightEye  = 36 // outer corner, upper lid twice, inner corner, lower lid twice
-	leftEye   = 42 // inner corner first
-	mouthAt   = 48 // corner, 5 of the upper lip, corner (54), 5 of the lower one
+	rightEye = 36 // the picture's left one: outer corner, upper lid twice, inner corner, lower lid twice
+	leftEye  = 42 // inner corner first
+	mouthAt  = 48 // corner, 5 of the upper lip, corner (54), 5 of the lower one
 )
 
 // innerLip are three points of the upper inner lip, from the picture's left, and those of the lower one that lie opposite.

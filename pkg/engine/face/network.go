@@ -92,7 +92,7 @@ func sigmoid(v float32) float32 { return 1 / (1 + exp(-v)) }
 
 func unitInterval(v float32) float32 { return min(max(v, 0), 1) }
 
-// box is the face's box as an upright window, factor times as large about its centre.
+// window is the face's box as an upright window, factor times as large about its centre.
 func (f Face) window(factor float64) imaging.Window {
 	return imaging.Window{
 		X: float64(f.Box.TopLeft.X+f.Box.BottomRight.X) / 2, Y: float64(f.Box.TopLeft.Y+f.Box.BottomRight.Y) / 2,
