@@ -101,7 +101,8 @@ func Worker(ctx context.Context, a *App) error {
 	}
 	defer e.Close()
 	a.Log.Info().Interface("models", e.Models()).Msg("the models are loaded")
-	return WorkWith(e, matching(e.Thresholds()), pack.Models[models.RoleDetector].Thresholds["confidence"].Value)(ctx, a)
+	detector, _ := pack.Model(models.RoleDetector)
+	return WorkWith(e, matching(e.Thresholds()), detector.Thresholds["confidence"].Value)(ctx, a)
 }
 
 // WorkWith is the worker service on an engine that is open already, with the thresholds of its models.

@@ -29,14 +29,20 @@ func evalCommand() *cobra.Command {
 			"model pack whose faces are taken for the truth", eval.Detect),
 		evalAgainstCommand("speed", "Time of each network on one thread beside those of a reference pack",
 			"model pack to time beside", eval.Speed),
-		evalThresholdsCommand())
+		evalPlainCommand("traits", "Eyes, mouth, smile, mask, glasses, blur and darkness of labelled photographs", eval.Traits),
+		evalPlainCommand("pose", "Sign and coarse bin of labelled head poses", eval.HeadPose),
+		evalPlainCommand("liveness", "APCER, BPCER and EER of living faces and pictures of faces", eval.Liveness),
+		evalPlainCommand("age", "Error of estimated ages", eval.Age),
+		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
+		evalThresholdsCommand(),
+		evalAllCommand())
 	return c
 }
 
 // evaluator runs an evaluation with the flags that all of them have.
 type evaluator struct {
-	data, models string
-	json         bool
+	data, models   string
+	json, markdown bool
 }
 
 func (e *evaluator) flags(c *cobra.Command) {
@@ -45,25 +51,38 @@ func (e *evaluator) flags(c *cobra.Command) {
 	f.StringVar(&e.data, "data", eval.DefaultData(), "folder of evaluation data ("+eval.EnvData+")")
 	f.StringVar(&e.models, "models", "", "model pack, or a folder with its pack.yaml (default: the services', FACESTREAM_MODELS)")
 	f.BoolVar(&e.json, "json", false, "print JSON")
+	f.BoolVar(&e.markdown, "markdown", false, "print a section of a page")
+	c.MarkFlagsMutuallyExclusive("json", "markdown")
 }
 
 // run opens the pack, evaluates and prints the report.
 func (e *evaluator) run(c *cobra.Command, evaluate func(context.Context, eval.Options) (*eval.Report, error)) (*eval.Report, error) {
+	var report *eval.Report
+	err := e.with(c, func(o eval.Options) (err error) {
+		report, err = evaluate(c.Context(), o)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case e.json:
+		return report, report.WriteJSON(c.OutOrStdout())
+	case e.markdown:
+		return report, report.WriteMarkdown(c.OutOrStdout())
+	}
+	return report, report.WriteTable(c.OutOrStdout())
+}
+
+// with calls f with the pack open and a progress bar for each step.
+func (e *evaluator) with(c *cobra.Command, f func(eval.Options) error) error {
 	subject, err := e.open(c, e.models)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer subject.Close()
 	bar := &stepBar{out: c.ErrOrStderr()}
-	report, err := evaluate(c.Context(), eval.Options{Subject: subject, Data: e.data, Progress: bar.show})
-	bar.finish()
-	if err != nil {
-		return nil, err
-	}
-	if e.json {
-		return report, report.WriteJSON(c.OutOrStdout())
-	}
-	return report, report.WriteTable(c.OutOrStdout())
+	defer bar.finish()
+	return f(eval.Options{Subject: subject, Data: e.data, Progress: bar.show})
 }
 
 // open loads the pack of that name, or that of the services where it is empty.
@@ -176,6 +195,89 @@ func evalThresholdsCommand() *cobra.Command {
 	e.flags(c)
 	c.Flags().BoolVar(&check, "check", false, "exit 3 when the manifest says otherwise")
 	return c
+}
+
+func evalAllCommand() *cobra.Command {
+	var e evaluator
+	var reference string
+	c := &cobra.Command{
+		Use:   "all",
+		Short: "Every evaluation that the data and the pack have what it needs for",
+		Long: "Runs every evaluation of photographs and aligned faces. What lacks its data or a role of the pack is skipped and\n" +
+			"named; exit code 1 when nothing could be measured. --markdown writes the whole page docs/accuracy.md.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var against *eval.Subject
+			if reference != "" {
+				var err error
+				if against, err = e.open(c, reference); err != nil {
+					return fmt.Errorf("the reference pack: %w", err)
+				}
+				defer against.Close()
+			}
+			var outcomes []eval.Outcome
+			err := e.with(c, func(o eval.Options) (err error) {
+				outcomes, err = eval.RunAll(c.Context(), o, eval.Everything(against))
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return e.printAll(c.OutOrStdout(), outcomes)
+		},
+	}
+	e.flags(c)
+	c.Flags().StringVar(&reference, "reference", "", "model pack whose faces are taken for the truth of detect; without one detect is left out")
+	return c
+}
+
+// printAll prints the reports, then what was skipped.
+func (e *evaluator) printAll(w io.Writer, outcomes []eval.Outcome) error {
+	measured := 0
+	for _, o := range outcomes {
+		if o.Report != nil {
+			measured++
+		}
+	}
+	if e.json {
+		if err := printJSON(w, outcomes); err != nil {
+			return err
+		}
+	}
+	if e.markdown {
+		fmt.Fprintf(w, "# Accuracy\n\nWritten by `facestream eval all --models %s --markdown`; [evaluation.md](evaluation.md) describes the protocols\nand the data.\n", e.models)
+	}
+	for _, o := range outcomes {
+		var err error
+		switch {
+		case o.Report == nil || e.json:
+			continue
+		case e.markdown:
+			fmt.Fprintln(w)
+			err = o.Report.WriteMarkdown(w)
+		default:
+			err = o.Report.WriteTable(w)
+			fmt.Fprintln(w)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if e.markdown && measured < len(outcomes) {
+		fmt.Fprint(w, "\n## Not measured\n\n")
+	}
+	for _, o := range outcomes {
+		switch {
+		case o.Report != nil || e.json:
+		case e.markdown:
+			fmt.Fprintf(w, "- %s: %s\n", o.Evaluation, o.Skipped)
+		default:
+			fmt.Fprintf(w, "skipped: %s: %s\n", o.Evaluation, o.Skipped)
+		}
+	}
+	if measured == 0 {
+		return errors.New("nothing could be measured")
+	}
+	return nil
 }
 
 // stepBar shows one progress bar a step.

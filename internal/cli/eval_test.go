@@ -264,3 +264,107 @@ func TestEvalDrawn(t *testing.T) {
 	wantFigures(t, r, map[string][2]float64{"rank-1 rate, no threshold": {0.5, 1}, "failure to acquire, images": {0, 0.25}},
 		map[string]int{"rank-1 rate, no threshold": 6, "failure to acquire, images": 12})
 }
+
+// labelledData is a folder with labels of its own for a few photographs of the open pack's roles; the test is skipped where that
+// pack is not the one that runs.
+func labelledData(t *testing.T) string {
+	t.Helper()
+	dir := fewData(t)
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	located, err := models.Locate(pack)
+	if err != nil {
+		t.Skipf("SKIPPED, nothing was evaluated: no model pack: %v", err)
+	}
+	if _, ok := located.Model(models.RoleLiveness); !ok {
+		mirrored(t)
+	}
+	data, err := filepath.EvalSymlinks(filepath.Join(dir, "faces", "couple.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]string{
+		"attributes/mask.png": "attributes/bulk/mask.png", "attributes/left.jpeg": "attributes/pose/left_face.jpeg",
+		"attributes/rotate/side.jpg": "attributes/rotate/rot_90.jpg", "attributes/shut.jpeg": "attributes/reaction/close_eyes.jpeg",
+		"spoof/print.jpg": "spoof/spoof_1.jpg", "age/30/a.jpg": "pairs/img20.jpg",
+	} {
+		to := filepath.Join(dir, "faces", filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(filepath.Dir(data), filepath.FromSlash(from)), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	labels := "file,left_eye,right_eye,mask,yaw,presentation\nattributes/mask.png,open,open,yes,,\nattributes/left.jpeg,,open,no,left,\n" +
+		"attributes/shut.jpeg,closed,closed,no,front,\nspoof/print.jpg,,,,,print\n"
+	if err := os.WriteFile(filepath.Join(dir, "faces", eval.LabelsFile), []byte(labels), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// mirrored makes the open pack of the mirror the one that runs.
+func mirrored(t *testing.T) {
+	t.Helper()
+	mirror, err := filepath.Abs(filepath.Join("..", "..", cmp.Or(models.DefaultMirror(), "../shared/models")))
+	if env := os.Getenv(models.EnvMirror); env != "" {
+		mirror, err = env, nil
+	}
+	if _, missing := os.Stat(mirror); err != nil || missing != nil {
+		t.Skipf("SKIPPED, nothing was evaluated: %s names no mirror folder with the open pack: %v %v", models.EnvMirror, err, missing)
+	}
+	t.Setenv(models.EnvDir, t.TempDir())
+	if _, _, err := runModels(t, "", "pull", "open", "--mirror", mirror, "--yes"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FACESTREAM_MODELS", "open")
+}
+
+func TestEvalFaces(t *testing.T) {
+	data := labelledData(t)
+	for _, test := range []struct {
+		evaluation string
+		want       map[string][2]float64
+		of         map[string]int
+	}{
+		{"traits", map[string][2]float64{"mask: hits": {1, 1}, "mask: false alarms": {0, 0}, "left eye closed: hits": {1, 1}, "right eye closed: false alarms": {0, 0}},
+			map[string]int{"mask: hits": 1, "mask: false alarms": 2, "left eye closed: hits": 1, "right eye closed: false alarms": 2}},
+		{"pose", map[string][2]float64{"yaw: sign": {1, 1}, "yaw: bin": {1, 1}}, map[string]int{"yaw: sign": 1, "yaw: bin": 2}},
+		{"liveness", map[string][2]float64{"mode 1: APCER, print": {0, 0}, "mode 3: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
+			map[string]int{"mode 1: APCER, print": 1, "mode 3: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
+		{"age", map[string][2]float64{"mean absolute error": {0, 60}}, nil},
+		{"rotate", map[string][2]float64{"the same face found": {1, 1}, "embedding alike": {1, 1}, "upright ones left as they are": {1, 1}},
+			map[string]int{"the same face found": 16, "upright ones left as they are": 3}},
+	} {
+		r, _, err := runEval(t, test.evaluation, "--data", data, "--json")
+		if err != nil {
+			t.Errorf("%s: %v", test.evaluation, err)
+			continue
+		}
+		wantFigures(t, r, test.want, test.of)
+	}
+}
+
+// All of them in one go: what the data lack is skipped and named.
+func TestEvalAll(t *testing.T) {
+	data := labelledData(t)
+	if err := os.RemoveAll(filepath.Join(data, "faces", "age")); err != nil {
+		t.Fatal(err)
+	}
+	_, page, err := runEval(t, "all", "--data", data, "--markdown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## rotate", "| mask: hits |", "## Not measured\n\n- age: "} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page has no %q:\n%s", part, page)
+		}
+	}
+	if _, _, err := runEval(t, "all", "--data", t.TempDir()); err == nil || !strings.Contains(err.Error(), "nothing could be measured") {
+		t.Errorf("without data: %v", err)
+	}
+	_, out, err := runEval(t, "all", "--data", t.TempDir(), "--models", "starter", "--reference", "", "--markdown")
+	if err == nil || !strings.Contains(out, "- liveness: ") {
+		t.Errorf("a pack without the role: %v\n%s", err, out)
+	}
+}

@@ -77,7 +77,7 @@ func modelsPullCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d models, verified, in %s\n", pack.Name, len(pack.Models), pack.Dir)
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d models, verified, in %s\n", pack.Name, len(pack.All()), pack.Dir)
 			return nil
 		},
 	}
@@ -118,14 +118,14 @@ func confirm(in io.Reader, out io.Writer) error {
 // downloadBars shows one progress bar a file.
 type downloadBars struct {
 	out  io.Writer
-	role models.Role
+	file string
 	bar  *progressbar.ProgressBar
 }
 
 func (d *downloadBars) show(m models.Model, bytes int64) {
-	if d.bar == nil || d.role != m.Role {
+	if d.bar == nil || d.file != m.File {
 		d.finish()
-		d.role = m.Role
+		d.file = m.File
 		d.bar = progressbar.NewOptions64(m.Bytes, progressbar.OptionSetWriter(d.out), progressbar.OptionShowBytes(true),
 			progressbar.OptionSetDescription(m.File), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetWidth(24))
@@ -268,7 +268,7 @@ func (v packView) print(w io.Writer) {
 	for _, m := range v.Models {
 		for _, name := range slices.Sorted(maps.Keys(m.Thresholds)) {
 			threshold := m.Thresholds[name]
-			fmt.Fprintf(w, "\n%s %s = %v\n  %s\n  from: %s\n", m.Role, name, threshold.Value, threshold.Evaluation,
+			fmt.Fprintf(w, "\n%s %s %s = %v\n  %s\n  from: %s\n", m.Role, m.ID, name, threshold.Value, threshold.Evaluation,
 				threshold.Source)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"facestream/pkg/schema"
 )
 
 // EnvData names the environment variable with the folder of evaluation data.
@@ -27,6 +29,12 @@ func DefaultData() string {
 // dataError says which part of the data could not be read, and the way out.
 func dataError(err error) error {
 	return fmt.Errorf("evaluation data: %w; --data or %s names the folder, docs/evaluation.md how it must look", err, EnvData)
+}
+
+// Lacking says whether err is about data that are not there or a role that the pack does not fill: nothing that is wrong with
+// what was measured.
+func Lacking(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || schema.ReasonOf(err) == schema.ReasonRoleAbsent
 }
 
 // pair is two images and whether they show one person.

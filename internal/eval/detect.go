@@ -132,6 +132,9 @@ func distance(a, b schema.PointF) float64 {
 
 func (d *detections) report(r *Report) {
 	r.addRate("recall", d.recall)
+	if found := d.recall.Count + d.wrong; found > 0 {
+		r.addRate("precision", Rate{d.recall.Count, found})
+	}
 	perImage, interval := perUnit(d.wrong, d.images)
 	r.add(Figure{Name: "false faces", Value: perImage, Unit: PerImage, Interval: &interval, Count: d.wrong, Of: d.images})
 	if len(d.errors) > 0 {

@@ -32,7 +32,7 @@ func LFW(ctx context.Context, o Options) (*Report, error) {
 	for _, far := range []struct {
 		name string
 		rate float64
-	}{{"1e-2", 1e-2}, {"1e-3", 1e-3}} {
+	}{{"1e-2", 1e-2}, {"1e-3", 1e-3}, {"1e-4", 1e-4}} {
 		threshold := thresholdAt(whole.NonMates, far.rate)
 		r.addRateAt("TAR at FAR "+far.name, whole.TAR(threshold), threshold)
 	}

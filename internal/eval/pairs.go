@@ -65,7 +65,7 @@ func Pairs(ctx context.Context, o Options) (*Report, error) {
 func (o Options) acquire(ctx context.Context, r *Report, pictures []string, read func(picture string) ([]byte, error)) (vectors, error) {
 	config := schema.DefaultConfig(schema.OpCompare)
 	params := engine.Params{
-		MinConfidence: max(config.MinConfidence(schema.OpCompare), o.Subject.pack.Models[models.RoleDetector].Thresholds["confidence"].Value),
+		MinConfidence: max(config.MinConfidence(schema.OpCompare), o.Subject.minConfidence()),
 		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
 		Embed:         true,
 	}

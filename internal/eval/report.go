@@ -1,9 +1,13 @@
 package eval
 
 import (
+	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -58,6 +62,8 @@ const (
 	EyeDistances Unit = "inter-eye distances" // printed as a percentage
 	Milliseconds Unit = "ms"
 	Times        Unit = "times"
+	Years        Unit = "years"
+	Cosine       Unit = "cosine"
 )
 
 // Figure is one number that was measured.
@@ -125,17 +131,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 
 	fmt.Fprintln(t, "\nFIGURE\tVALUE\t95 % INTERVAL\tCOUNT\tTHRESHOLD")
 	for _, f := range r.Figures {
-		interval, count, threshold := "-", "-", "-"
-		if f.Interval != nil {
-			interval = f.Unit.format(f.Interval.Low) + " … " + f.Unit.format(f.Interval.High)
-		}
-		if f.Of > 0 {
-			count = fmt.Sprintf("%d of %d", f.Count, f.Of)
-		}
-		if f.Threshold != nil {
-			threshold = fmt.Sprintf("%.3f", *f.Threshold)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", f.Name, f.Unit.format(f.Value), interval, count, threshold)
+		fmt.Fprintln(t, strings.Join(f.cells(), "\t"))
 	}
 	t.Flush()
 
@@ -154,21 +150,69 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
+// WriteMarkdown writes the report as a section of a page.
+func (r *Report) WriteMarkdown(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "## %s\n\n%s. %s.\n", r.Evaluation, r.What, r.Data.counts())
+	for _, p := range []*Pack{&r.Pack, r.Reference} {
+		if p == nil {
+			continue
+		}
+		fmt.Fprintf(b, "\nThe pack `%s`, version %s:\n\n", p.Name, p.Version)
+		for _, m := range p.Models {
+			fmt.Fprintf(b, "- %s `%s`", m.Role, m.ID)
+			if t := m.thresholds(); t != "" {
+				fmt.Fprintf(b, ": %s", t)
+			}
+			fmt.Fprintln(b)
+		}
+	}
+	fmt.Fprint(b, "\n| figure | value | 95 % interval | count | threshold |\n|---|---|---|---|---|\n")
+	for _, f := range r.Figures {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(f.cells(), " | "))
+	}
+	if len(r.Failures) > 0 {
+		fmt.Fprintln(b, "\nFailed on:")
+		fmt.Fprintln(b)
+		for _, f := range r.Failures {
+			fmt.Fprintf(b, "- `%s`: %s\n", f.Item, f.Why)
+		}
+	}
+	return b.Flush()
+}
+
+// cells are name, value, interval, count and threshold for people.
+func (f Figure) cells() []string {
+	interval, count, threshold := "-", "-", "-"
+	if f.Interval != nil {
+		interval = f.Unit.format(f.Interval.Low) + " … " + f.Unit.format(f.Interval.High)
+	}
+	if f.Of > 0 {
+		count = fmt.Sprintf("%d of %d", f.Count, f.Of)
+	}
+	if f.Threshold != nil {
+		threshold = fmt.Sprintf("%.3f", *f.Threshold)
+	}
+	return []string{f.Name, f.Unit.format(f.Value), interval, count, threshold}
+}
+
 func (p Pack) write(w io.Writer, as string) {
 	fmt.Fprintf(w, "%s\t%s, version %s\n", as, p.Name, p.Version)
 	for _, m := range p.Models {
-		var thresholds []string
-		for _, name := range thresholdNames {
-			if v, ok := m.Thresholds[name]; ok {
-				thresholds = append(thresholds, fmt.Sprintf("%s %v", name, v))
-			}
-		}
-		fmt.Fprintf(w, "  %s\t%s  %s\n", m.Role, m.ID, strings.Join(thresholds, ", "))
+		fmt.Fprintf(w, "  %s\t%s  %s\n", m.Role, m.ID, m.thresholds())
 	}
 }
 
-// thresholdNames are those that a report shows, in its order.
-var thresholdNames = []string{"confidence", "nms", "min", "med", "max"}
+// thresholds lists them from the least on.
+func (m Model) thresholds() string {
+	names := slices.SortedFunc(maps.Keys(m.Thresholds), func(a, b string) int {
+		return cmp.Or(cmp.Compare(m.Thresholds[a], m.Thresholds[b]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %v", name, m.Thresholds[name])
+	}
+	return strings.Join(names, ", ")
+}
 
 func (d Data) counts() string {
 	counts := []string{fmt.Sprintf("%d images", d.Images)}
@@ -194,6 +238,8 @@ func (u Unit) format(v float64) string {
 		return fmt.Sprintf("%.2f ms", v)
 	case Times:
 		return fmt.Sprintf("%.2f×", v)
+	case Years:
+		return fmt.Sprintf("%.1f years", v)
 	}
 	return fmt.Sprintf("%.3f", v)
 }

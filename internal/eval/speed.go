@@ -29,9 +29,10 @@ func Speed(ctx context.Context, o Options, reference *Subject) (*Report, error) 
 	}
 	dice := rand.New(rand.NewPCG(drawnSeed, 1))
 	var detector, embedding timing
+	m, _ := o.Subject.pack.Model(models.RoleDetector)
 	for i := range pictures {
 		p := portraits.New(dice.Uint64())
-		scene, err := o.drawn(ctx, p, o.Subject.pack.Models[models.RoleDetector].Input.LongSide)
+		scene, err := o.drawn(ctx, p, m.Input.LongSide)
 		if err != nil {
 			return nil, err
 		}

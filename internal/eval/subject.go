@@ -54,17 +54,21 @@ func (s *Subject) Close() error { return s.engine.Close() }
 func (s *Subject) describe(roles ...models.Role) Pack {
 	p := Pack{Name: s.pack.Name, Version: s.pack.Version}
 	for _, role := range roles {
-		m, ok := s.pack.Models[role]
-		if !ok {
-			continue
+		for _, m := range s.pack.Models[role] {
+			thresholds := map[string]float32{}
+			for name, t := range m.Thresholds {
+				thresholds[name] = t.Value
+			}
+			p.Models = append(p.Models, Model{role, m.ID(), thresholds})
 		}
-		thresholds := map[string]float32{}
-		for name, t := range m.Thresholds {
-			thresholds[name] = t.Value
-		}
-		p.Models = append(p.Models, Model{role, m.ID(), thresholds})
 	}
 	return p
+}
+
+// minConfidence is the confidence from which the manifest counts a face.
+func (s *Subject) minConfidence() float32 {
+	m, _ := s.pack.Model(models.RoleDetector)
+	return m.Thresholds[face.ThresholdConfidence].Value
 }
 
 // thresholds are the manifest's cosines, all three or an error.

@@ -2,8 +2,9 @@
 // each that can be compared. It is a library: it needs a model pack and the ONNX Runtime library, and neither Kafka nor an
 // object store.
 //
-// [Open] loads the pack's networks; [Engine.Analyze] does the whole chain: decode, detect, select, align, embed. The stages
-// are methods of their own for those who have pixels already or want to measure one:
+// [Open] loads the pack's networks; [Engine.Analyze] does the whole chain: decode, detect, turn upright, select, then what
+// [Params] ask for of each face: pose, landmarks and attributes, liveness, age, alignment and embedding. The main stages are
+// methods of their own for those who have pixels already or want to measure one:
 //
 //	image bytes ──Decode──► imaging.Image ──Detect──► []face.Face ──Embed──► []schema.Embedding
 //

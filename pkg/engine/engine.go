@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"facestream/pkg/engine/face"
@@ -30,12 +31,18 @@ type Options struct {
 
 // Engine analyses images. It is safe for concurrent use.
 type Engine struct {
-	pack     *models.Pack
-	limits   imaging.Limits
-	runtime  *onnx.Runtime
-	detector *face.Detector // nil where the pack lacks the role, as embedder
-	embedder *face.Embedder
-	slots    chan struct{} // one for each image in work; nil: any number
+	pack    *models.Pack
+	limits  imaging.Limits
+	runtime *onnx.Runtime
+	// What performs a role is nil where the pack lacks it.
+	detector   *face.Detector
+	embedder   *face.Embedder
+	landmarker *face.Landmarker
+	pose       *face.PoseEstimator
+	attributes *face.AttributeClassifier // never nil: what needs no network is always measured
+	liveness   *face.LivenessDetector
+	age        *face.AgeEstimator
+	slots      chan struct{} // one for each image in work; nil: any number
 }
 
 // Open loads the networks of the roles that an Engine performs. A role that the pack does not fill is no error here: the
@@ -66,25 +73,41 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) load(o Options) error {
-	if m, ok := o.Pack.Models[models.RoleDetector]; ok {
-		net, err := e.network(m)
-		if err != nil {
-			return err
-		}
-		if e.detector, err = face.NewDetector(net, m, o.LongSide); err != nil {
-			return err
-		}
-	}
-	if m, ok := o.Pack.Models[models.RoleEmbedding]; ok {
-		net, err := e.network(m)
-		if err != nil {
-			return err
-		}
-		if e.embedder, err = face.NewEmbedder(net, m); err != nil {
-			return err
+	stages := map[models.Role][]face.Stage{}
+	for _, role := range performed {
+		for _, m := range o.Pack.Models[role] {
+			net, err := e.network(m)
+			if err != nil {
+				return err
+			}
+			stages[role] = append(stages[role], face.Stage{Net: net, Model: m})
 		}
 	}
-	return nil
+	// perform makes what performs the role, where the pack fills it.
+	perform := func(role models.Role, create func([]face.Stage) error) error {
+		if len(stages[role]) == 0 {
+			return nil
+		}
+		return create(stages[role])
+	}
+	return errors.Join(
+		perform(models.RoleDetector, func(s []face.Stage) (err error) {
+			e.detector, err = face.NewDetector(s[0].Net, s[0].Model, o.LongSide)
+			return err
+		}),
+		perform(models.RoleEmbedding, func(s []face.Stage) (err error) {
+			e.embedder, err = face.NewEmbedder(s[0].Net, s[0].Model)
+			return err
+		}),
+		perform(models.RoleLandmarks, func(s []face.Stage) (err error) { e.landmarker, err = face.NewLandmarker(s[0]); return err }),
+		perform(models.RolePose, func(s []face.Stage) (err error) { e.pose, err = face.NewPoseEstimator(s); return err }),
+		perform(models.RoleLiveness, func(s []face.Stage) (err error) { e.liveness, err = face.NewLivenessDetector(s); return err }),
+		perform(models.RoleAge, func(s []face.Stage) (err error) { e.age, err = face.NewAgeEstimator(s[0]); return err }),
+		func() (err error) {
+			e.attributes, err = face.NewAttributeClassifier(stages[models.RoleAttributes])
+			return err
+		}(),
+	)
 }
 
 func (e *Engine) network(m models.Model) (onnx.Network, error) {
@@ -98,16 +121,23 @@ func (e *Engine) network(m models.Model) (onnx.Network, error) {
 // Close waits for the calls in the networks and unloads them. Later calls fail.
 func (e *Engine) Close() error { return e.runtime.Close() }
 
-// Models names the networks that e has loaded.
-func (e *Engine) Models() []schema.ModelRun { return e.runs(e.detector != nil, e.embedder != nil) }
+// performed are the roles whose networks e has loaded, in the order of models.Roles.
+var performed = []models.Role{models.RoleDetector, models.RoleEmbedding, models.RoleLandmarks, models.RolePose,
+	models.RoleLiveness, models.RoleAge, models.RoleAttributes}
 
-func (e *Engine) runs(detector, embedder bool) []schema.ModelRun {
-	var runs []schema.ModelRun
-	if detector {
-		runs = append(runs, schema.ModelRun{Role: string(models.RoleDetector), ID: e.pack.Models[models.RoleDetector].ID()})
+// Models names the networks that e has loaded.
+func (e *Engine) Models() []schema.ModelRun {
+	var all []models.Model
+	for _, role := range performed {
+		all = append(all, e.pack.Models[role]...)
 	}
-	if embedder {
-		runs = append(runs, schema.ModelRun{Role: string(models.RoleEmbedding), ID: e.pack.Models[models.RoleEmbedding].ID()})
+	return runs(all)
+}
+
+func runs(all []models.Model) []schema.ModelRun {
+	var runs []schema.ModelRun
+	for _, m := range all {
+		runs = append(runs, schema.ModelRun{Role: string(m.Role), ID: m.ID()})
 	}
 	return runs
 }
@@ -123,7 +153,18 @@ func (e *Engine) EmbeddingModel() schema.ModelID {
 // Thresholds are the cosines, -1..1, by which the pack's embeddings are matched ("min", "med", …), each with the evaluation
 // that measured it; none where the pack has no embedding network. The caller owns the map.
 func (e *Engine) Thresholds() map[string]models.Threshold {
-	return maps.Clone(e.pack.Models[models.RoleEmbedding].Thresholds)
+	m, _ := e.pack.Model(models.RoleEmbedding)
+	return maps.Clone(m.Thresholds)
+}
+
+// Threshold is the threshold of that name (face.ThresholdMask, …) of the first network of the role that has it.
+func (e *Engine) Threshold(role models.Role, name string) (models.Threshold, bool) {
+	for _, m := range e.pack.Models[role] {
+		if t, ok := m.Thresholds[name]; ok {
+			return t, true
+		}
+	}
+	return models.Threshold{}, false
 }
 
 func (e *Engine) absent(op string, role models.Role) error {
@@ -142,35 +183,46 @@ type Params struct {
 	Strategy Strategy
 	// Embed asks for the embedding of each selected face.
 	Embed bool
+	// Turn looks for faces in the picture turned by 90, 180 and 270 degrees too, unless it is sure of one that stands upright.
+	Turn bool
+	// Attributes asks for what the pack's networks and the pixels say of each selected face.
+	Attributes bool
+	// Liveness asks for the networks of this mode of anti_spoofing_mode, 1 to 3; 0 asks for none.
+	Liveness int
+	// Age asks for an estimate of the age.
+	Age bool
 }
 
 // Analysis is what an image shows. Width and Height are those of the upright picture in pixels.
 type Analysis struct {
 	Width, Height int
+	// Turned is by how many degrees, clockwise, the picture was turned to stand upright: 0, 90, 180 or 270. All positions
+	// are those in the turned picture.
+	Turned int
 	// Faces are the selected ones, best confidence first; none is a finding, not an error.
 	Faces []Face
 	// Models are the networks that ran.
 	Models []schema.ModelRun
-	// Timings are the durations of the stages that ran: "decode", "detect", "align", "embed".
+	// Timings are the durations of the stages that ran: "decode", "detect" (turning included), "pose", "landmarks",
+	// "attributes", "liveness", "age", "align", "embed".
 	Timings map[string]time.Duration
 }
 
-// Face is a detected face and, where it was asked for, its embedding.
+// Face is a detected face with what was asked for of it; the rest is nil. Attributes has nil where the pack lacks the
+// network; a liveness or an age that was asked for of a pack without their role is an error with the reason role_absent.
 type Face struct {
 	face.Face
-	Embedding *schema.Embedding
+	Embedding  *schema.Embedding
+	Attributes *face.Attributes
+	Liveness   *face.Liveness
+	Age        *face.Age
 }
 
-// Analyze decodes an image file and finds, selects and embeds its faces.
+// Analyze decodes an image file, finds and selects its faces, and says of each what p asks for.
 func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis, error) {
 	const op = "engine.analyze"
-	switch {
-	case p.Strategy < MultipleFaces || p.Strategy > SingleFaceHybrid:
-		return nil, schema.Permanent(op, schema.ReasonInvalidConfiguration, fmt.Errorf("face selection strategy %d; there are 0 to %d", p.Strategy, SingleFaceHybrid))
-	case e.detector == nil:
-		return nil, e.absent(op, models.RoleDetector)
-	case p.Embed && e.embedder == nil:
-		return nil, e.absent(op, models.RoleEmbedding)
+	if err := e.able(op, p); err != nil {
+		return nil, err
 	}
 	if e.slots != nil {
 		select {
@@ -190,37 +242,148 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 	if err != nil {
 		return nil, err
 	}
-	a.Width, a.Height = img.Width, img.Height
 	lap("decode")
-	faces, err := e.Detect(ctx, img, p.MinConfidence)
+	found, err := e.detect(ctx, img, p)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range p.Strategy.Select(faces) {
+	img, a.Turned = found.img, 90*found.quarters
+	a.Width, a.Height = img.Width, img.Height
+	faces := p.Strategy.Select(found.faces)
+	for _, f := range faces {
 		a.Faces = append(a.Faces, Face{Face: f})
 	}
 	lap("detect")
-	embed := p.Embed && len(a.Faces) > 0
-	a.Models = e.runs(true, embed)
-	if !embed {
+	ran := found.ran
+	defer func() { a.Models = runs(e.inOrder(ran)) }()
+	if len(faces) == 0 {
 		return a, nil
 	}
-	aligned := make([]*imaging.Image, len(a.Faces))
-	for i, f := range a.Faces {
-		if aligned[i], err = face.Align(img, f.Points); err != nil {
+	use := func(role models.Role) { ran = append(ran, e.pack.Models[role]...) }
+	if p.Attributes {
+		if err := e.attribute(ctx, img, a, use, lap); err != nil {
 			return nil, err
 		}
 	}
-	lap("align")
-	embeddings, err := e.Embed(ctx, aligned)
-	if err != nil {
-		return nil, err
+	if p.Liveness != 0 {
+		stages, _ := e.liveness.Mode(p.Liveness) // able has asked
+		for _, s := range stages {
+			ran = append(ran, s.Model)
+		}
+		for i, r := range e.liveness.Assess(ctx, img, faces, p.Liveness) {
+			if r.Err != nil {
+				return nil, r.Err
+			}
+			a.Faces[i].Liveness = &r.Liveness
+		}
+		lap("liveness")
 	}
-	for i := range a.Faces {
-		a.Faces[i].Embedding = &embeddings[i]
+	if p.Age {
+		use(models.RoleAge)
+		for i, r := range e.age.Estimate(ctx, img, faces) {
+			if r.Err != nil {
+				return nil, r.Err
+			}
+			a.Faces[i].Age = &r.Age
+		}
+		lap("age")
 	}
-	lap("embed")
+	if p.Embed {
+		use(models.RoleEmbedding)
+		aligned := make([]*imaging.Image, len(faces))
+		for i, f := range faces {
+			if aligned[i], err = face.Align(img, f.Points); err != nil {
+				return nil, err
+			}
+		}
+		lap("align")
+		embeddings, err := e.Embed(ctx, aligned)
+		if err != nil {
+			return nil, err
+		}
+		for i := range a.Faces {
+			a.Faces[i].Embedding = &embeddings[i]
+		}
+		lap("embed")
+	}
 	return a, nil
+}
+
+// able says why e cannot answer p, or nil.
+func (e *Engine) able(op string, p Params) error {
+	switch {
+	case p.Strategy < MultipleFaces || p.Strategy > SingleFaceHybrid:
+		return schema.Permanent(op, schema.ReasonInvalidConfiguration, fmt.Errorf("face selection strategy %d; there are 0 to %d", p.Strategy, SingleFaceHybrid))
+	case p.Liveness < 0 || p.Liveness > 3:
+		return schema.Permanent(op, schema.ReasonInvalidConfiguration, fmt.Errorf("anti-spoofing mode %d; there are 0 to 3", p.Liveness))
+	case e.detector == nil:
+		return e.absent(op, models.RoleDetector)
+	case p.Embed && e.embedder == nil:
+		return e.absent(op, models.RoleEmbedding)
+	case p.Liveness != 0 && e.liveness == nil:
+		return e.absent(op, models.RoleLiveness)
+	case p.Age && e.age == nil:
+		return e.absent(op, models.RoleAge)
+	}
+	if p.Liveness != 0 {
+		if _, err := e.liveness.Mode(p.Liveness); err != nil {
+			return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has too few networks of the role %s: %w", e.pack.Name, models.RoleLiveness, err))
+		}
+	}
+	return nil
+}
+
+// inOrder are the different models of ran in the order of Models.
+func (e *Engine) inOrder(ran []models.Model) []models.Model {
+	var all []models.Model
+	for _, role := range performed {
+		for _, m := range e.pack.Models[role] {
+			if slices.ContainsFunc(ran, func(r models.Model) bool { return r.Role == role && r.ID() == m.ID() }) {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
+// attribute adds pose, landmarks and attributes to the faces of a, in pixels of img.
+func (e *Engine) attribute(ctx context.Context, img *imaging.Image, a *Analysis, use func(models.Role), lap func(string)) error {
+	faces := make([]face.Face, len(a.Faces))
+	seen := make([]face.Seen, len(a.Faces))
+	rolls := make([]float32, len(a.Faces))
+	for i, f := range a.Faces {
+		faces[i], seen[i].Face, rolls[i] = f.Face, f.Face, f.Roll()
+	}
+	if e.pose != nil {
+		use(models.RolePose)
+		for i, r := range e.pose.Estimate(ctx, img, faces) {
+			if r.Err != nil {
+				return r.Err
+			}
+			// The detector's points are unreliable on heads that lean far, on which its training had few.
+			seen[i].Pose, rolls[i] = &r.Pose, r.Pose.Roll
+		}
+		lap("pose")
+	}
+	if e.landmarker != nil {
+		use(models.RoleLandmarks)
+		for i, r := range e.landmarker.Find(ctx, img, faces, rolls) {
+			if r.Err != nil {
+				return r.Err
+			}
+			seen[i].Landmarks = &r.Landmarks
+		}
+		lap("landmarks")
+	}
+	use(models.RoleAttributes)
+	for i, r := range e.attributes.Classify(ctx, img, seen) {
+		if r.Err != nil {
+			return r.Err
+		}
+		a.Faces[i].Attributes = &r.Attributes
+	}
+	lap("attributes")
+	return nil
 }
 
 // Decode is imaging.Decode under the engine's limits.

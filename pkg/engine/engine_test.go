@@ -9,11 +9,14 @@ import (
 	"image"
 	"image/color"
 	"io/fs"
+	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -237,31 +240,51 @@ func TestRowsAreIndependent(t *testing.T) {
 			t.Errorf("row %d: cosine %.6f between alone and in company", i, c)
 		}
 	}
+}
 
-	// The detector allows any number of rows: two different pictures of one size.
-	m := e.pack.Models[models.RoleDetector]
-	net, err := e.network(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []onnx.Tensor
-	for _, img := range images {
-		row := onnx.Tensor{Shape: []int64{3, 128, 128}, Data: make([]float32, 3*128*128)}
-		img.Planes(row.Data, 128, 128, imaging.Normalisation{BGR: true, Scale: 1, Std: [3]float32{1, 1, 1}})
-		rows = append(rows, row)
-	}
-	company := net.Run(t.Context(), rows)
-	for i, row := range rows {
-		single := net.Run(t.Context(), []onnx.Tensor{row})[0]
-		if err := errors.Join(single.Err, company[i].Err); err != nil {
-			t.Fatal(err)
+// A network of the pack either answers each row of a batch as it answers the row alone, or its manifest says batch: 1.
+func TestEveryNetworkTakesBatches(t *testing.T) {
+	e, pack := openEngine(t), openPack(t)
+	dice := rand.New(rand.NewPCG(1, 2))
+	for _, m := range pack.All() {
+		width, height := m.Input.Width, m.Input.Height
+		if width == 0 {
+			width, height = 128, 96
 		}
-		for o := range single.Outputs {
-			for k, v := range single.Outputs[o].Data {
-				if d := math.Abs(float64(v - company[i].Outputs[o].Data[k])); d > 1e-4 {
-					t.Fatalf("row %d, output %s[%d]: %g apart in company", i, net.Outputs()[o], k, d)
+		shape := []int64{3, int64(height), int64(width)}
+		if m.Input.Layout == models.NHWC {
+			shape = []int64{int64(height), int64(width), 3}
+		}
+		net, err := e.network(m)
+		if err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+			continue
+		}
+		rows := make([]onnx.Tensor, 3)
+		for i := range rows {
+			rows[i] = onnx.Tensor{Shape: shape, Data: make([]float32, 3*width*height)}
+			for k := range rows[i].Data {
+				c := k * 3 / len(rows[i].Data)
+				rows[i].Data[k] = (dice.Float32()*255*m.Input.Scale - m.Input.Mean[c]) / m.Input.Std[c]
+			}
+		}
+		company := net.Run(t.Context(), rows)
+		worst := 0.0
+		for i, row := range rows {
+			single := net.Run(t.Context(), []onnx.Tensor{row})[0]
+			if err := errors.Join(single.Err, company[i].Err); err != nil {
+				t.Errorf("%s, row %d: %v", m.Name, i, err)
+				break
+			}
+			for o := range single.Outputs {
+				for k, v := range single.Outputs[o].Data {
+					worst = max(worst, math.Abs(float64(v-company[i].Outputs[o].Data[k])))
 				}
 			}
+		}
+		t.Logf("%s %s, batch %d: %.1g apart in company", m.Role, m.Name, m.Batch, worst)
+		if worst > 1e-4 {
+			t.Errorf("%s: an answer is %g apart in company; its manifest must say batch: 1", m.Name, worst)
 		}
 	}
 }
@@ -318,7 +341,8 @@ func TestAnalyze(t *testing.T) {
 	if diff := cmp.Diff([]string{"align", "decode", "detect", "embed"}, stages(one)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(e.Models(), one.Models); diff != "" {
+	want := []schema.ModelRun{e.Models()[0], e.Models()[1]} // of detector and embedding
+	if diff := cmp.Diff(want, one.Models); diff != "" {
 		t.Error(diff)
 	}
 	if n := len(one.Faces[0].Embedding.Vector); n != 128 {
@@ -385,10 +409,144 @@ func TestAnalyzeTurned(t *testing.T) {
 	}
 }
 
+// everything asks for all that can be said of a face.
+var everything = Params{Strategy: BestConfidence, Embed: true, Turn: true, Attributes: true, Liveness: 3, Age: true}
+
+func TestAnalyzeEverything(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	a, err := e.Analyze(t.Context(), read(t, data, "faces", "pairs", "img1.jpg"), everything)
+	if err != nil || len(a.Faces) != 1 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	want := []string{"age", "align", "attributes", "decode", "detect", "embed", "landmarks", "liveness", "pose"}
+	if diff := cmp.Diff(want, stages(a)); diff != "" {
+		t.Errorf("stages (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(e.Models(), a.Models); diff != "" {
+		t.Errorf("networks that ran (-all +got):\n%s", diff)
+	}
+	f := a.Faces[0]
+	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Attributes == nil || a.Turned != 0 {
+		t.Fatalf("%+v", f)
+	}
+	at := f.Attributes
+	if len(at.Landmarks) != 66 || at.Pose == nil || at.LeftEyeOpen == nil || at.Mask == nil || len(at.Occlusion) != 4 || at.Sharpness == 0 {
+		t.Errorf("%+v", at)
+	}
+	// The points of the detector and the landmarks agree about one face.
+	eyes := f.Points[1].X - f.Points[0].X
+	for five, sixtySix := range map[int]int{2: 30, 3: 48, 4: 54} {
+		p, q := f.Points[five], at.Landmarks[sixtySix]
+		if d := math.Hypot(float64(p.X-q.X), float64(p.Y-q.Y)); d > 0.25*float64(eyes) {
+			t.Errorf("landmark %d is %.1f pixels from the detector's point %d; the eyes are %.1f apart", sixtySix, d, five, eyes)
+		}
+	}
+	one, err := e.Analyze(t.Context(), read(t, data, "faces", "pairs", "img1.jpg"), Params{Liveness: 2})
+	if err != nil || len(one.Models) != 2 || one.Models[1].ID != a.Models[7].ID {
+		t.Errorf("mode 2 names the networks %+v, %v; want the detector and the last one of liveness of %+v", one.Models, err, a.Models)
+	}
+	none, err := e.Analyze(t.Context(), imagingtest.PNG(imagingtest.Gradient(64, 64)), everything)
+	if err != nil || len(none.Faces) != 0 || none.Turned != 0 {
+		t.Errorf("no face: %+v, %v", none, err)
+	}
+}
+
+// What a person sees in a photograph, the engine says at the manifest's thresholds.
+func TestTraitsOfPhotographs(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	for file, check := range map[string]func(Face) bool{
+		"pose/left_face.jpeg":           func(f Face) bool { return f.Attributes.Pose.Yaw < -30 },
+		"pose/right_face.png":           func(f Face) bool { return f.Attributes.Pose.Yaw > 30 },
+		"pose/rise_face.jpeg":           func(f Face) bool { return f.Attributes.Pose.Pitch > 15 },
+		"pose/lower_face.jpeg":          func(f Face) bool { return f.Attributes.Pose.Pitch < -15 },
+		"pose/left_wryneck.png":         func(f Face) bool { return f.Attributes.Pose.Roll < -20 },
+		"pose/right_wryneck.png":        func(f Face) bool { return f.Attributes.Pose.Roll > 20 },
+		"reaction/close_eyes.jpeg":      func(f Face) bool { return *f.Attributes.LeftEyeOpen < 0.5 && *f.Attributes.RightEyeOpen < 0.5 },
+		"reaction/close_open_eyes.jpeg": func(f Face) bool { return *f.Attributes.LeftEyeOpen < 0.5 && *f.Attributes.RightEyeOpen > 0.5 },
+		"reaction/open_eyes.png":        func(f Face) bool { return *f.Attributes.LeftEyeOpen > 0.5 && *f.Attributes.RightEyeOpen > 0.5 },
+		"bulk/mask.png":                 func(f Face) bool { return *f.Attributes.Mask > 0.5 && f.Attributes.Occlusion["mouth"] > 0.5 },
+		"bulk/kun.jpg":                  func(f Face) bool { return *f.Attributes.Mask < 0.5 && f.Attributes.Occlusion["mouth"] < 0.5 },
+		"emotion/happy.png":             func(f Face) bool { return *f.Attributes.Smile > 0.5 && *f.Attributes.MouthOpen > 0.125 },
+		"emotion/sad.png":               func(f Face) bool { return *f.Attributes.Smile < 0.3 && *f.Attributes.MouthOpen < 0.125 },
+		"bulk/blur.jpg":                 func(f Face) bool { return f.Attributes.Sharpness < 20 && f.Attributes.Light.Mean < 0.25 },
+		"../spoof/live_1.jpg":           func(f Face) bool { return f.Liveness.Assessable && f.Liveness.Score > 0.9 },
+		"../spoof/spoof_1.jpg":          func(f Face) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
+		"../spoof/spoof_2.jpg":          func(f Face) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
+	} {
+		a, err := e.Analyze(t.Context(), read(t, data, "faces", "attributes", file), Params{Strategy: BestConfidence, Attributes: true, Liveness: 1})
+		if err != nil || len(a.Faces) != 1 {
+			t.Errorf("%s: %+v, %v", file, a, err)
+			continue
+		}
+		if f := a.Faces[0]; !check(f) {
+			t.Errorf("%s: pose %+v, light %+v, sharpness %.0f, liveness %+v", file, *f.Attributes.Pose, f.Attributes.Light, f.Attributes.Sharpness, *f.Liveness)
+		}
+	}
+}
+
+// A photograph without EXIF that lies on its side is turned, and one that stands upright is not.
+func TestTurn(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	var upright *Analysis
+	for _, c := range []struct {
+		file   string
+		turned int
+	}{{"rot_0.jpg", 0}, {"rot_90.jpg", 270}, {"rot_180.jpg", 180}, {"rot_270.jpg", 90}} {
+		file := read(t, data, "faces", "attributes", "rotate", c.file)
+		a, err := e.Analyze(t.Context(), file, Params{Strategy: BestConfidence, Turn: true, Embed: true})
+		if err != nil || len(a.Faces) != 1 || a.Turned != c.turned {
+			t.Fatalf("%s: %+v, %v; want a face, turned by %d", c.file, a, err, c.turned)
+		}
+		if upright == nil {
+			upright = a
+		}
+		if cosine := schema.Cosine(upright.Faces[0].Embedding.Vector, a.Faces[0].Embedding.Vector); cosine < 0.95 || a.Width != upright.Width {
+			t.Errorf("%s: cosine %.3f to the upright one, %d × %d", c.file, cosine, a.Width, a.Height)
+		}
+		plain, err := e.Analyze(t.Context(), file, Params{Strategy: BestConfidence})
+		if err != nil || plain.Turned != 0 {
+			t.Errorf("%s was turned without being asked: %+v, %v", c.file, plain, err)
+		}
+	}
+}
+
+func TestLacksWhatIsAsked(t *testing.T) {
+	e := openEngine(t)
+	picture := imagingtest.PNG(imagingtest.Gradient(8, 8))
+	for mode, reason := range map[int]schema.Reason{-1: schema.ReasonInvalidConfiguration, 4: schema.ReasonInvalidConfiguration} {
+		if _, err := e.Analyze(t.Context(), picture, Params{Liveness: mode}); schema.ReasonOf(err) != reason {
+			t.Errorf("anti-spoofing mode %d: %v", mode, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		role models.Role
+		keep int
+		p    Params
+	}{"liveness": {models.RoleLiveness, 0, Params{Liveness: 1}}, "age": {models.RoleAge, 0, Params{Age: true}}, "mode 3 without the third network": {models.RoleLiveness, 2, Params{Liveness: 3}}} {
+		pack := *openPack(t)
+		pack.Models = maps.Clone(pack.Models)
+		if pack.Models[c.role] = pack.Models[c.role][:c.keep]; c.keep == 0 {
+			delete(pack.Models, c.role)
+		}
+		e, err := Open(t.Context(), Options{Pack: &pack, Library: library(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		if _, err := e.Analyze(t.Context(), picture, c.p); schema.ReasonOf(err) != schema.ReasonRoleAbsent || !strings.Contains(err.Error(), string(c.role)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		// What needs no network is still measured.
+		if _, err := e.Analyze(t.Context(), picture, Params{Attributes: true, Turn: true}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRoleAbsent(t *testing.T) {
 	for _, role := range []models.Role{models.RoleDetector, models.RoleEmbedding} {
 		pack := *openPack(t)
-		pack.Models = map[models.Role]models.Model{}
+		pack.Models = map[models.Role][]models.Model{}
 		for r, m := range openPack(t).Models {
 			if r != role {
 				pack.Models[r] = m
@@ -448,10 +606,12 @@ func TestExample(t *testing.T) {
 	dir := t.TempDir()
 	links := map[string]string{
 		filepath.Join(dir, "packs/open/pack.yaml"): manifest,
-		filepath.Join(dir, "packs/open/detector"):  filepath.Join(pack.Dir, "detector"),
-		filepath.Join(dir, "packs/open/embedding"): filepath.Join(pack.Dir, "embedding"),
 		filepath.Join(dir, "portrait.jpg"):         filepath.Join(data, "faces/pairs/img1.jpg"),
 		filepath.Join(dir, "another-portrait.jpg"): filepath.Join(data, "faces/pairs/img2.jpg"),
+	}
+	for _, m := range pack.All() {
+		folder := filepath.Dir(m.File)
+		links[filepath.Join(dir, "packs/open", folder)] = filepath.Join(pack.Dir, folder)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "packs/open"), 0o755); err != nil {
 		t.Fatal(err)

@@ -38,6 +38,16 @@ func (m *Image) WarpSimilarity(s Similarity, width, height int) *Image {
 
 // interpolate writes the pixel at (x+u, y+v), 0 ≤ u, v < 1.
 func (m *Image) interpolate(dst []byte, x, y int, u, v float32) {
+	if x >= 0 && y >= 0 && x+1 < m.Width && y+1 < m.Height {
+		upper := m.Pix[3*(y*m.Width+x):][:6]
+		lower := m.Pix[3*((y+1)*m.Width+x):][:6]
+		for c := range 3 {
+			top := (1-u)*float32(upper[c]) + u*float32(upper[c+3])
+			bottom := (1-u)*float32(lower[c]) + u*float32(lower[c+3])
+			dst[c] = byte((1-v)*top + v*bottom + 0.5)
+		}
+		return
+	}
 	var sum [3]float32
 	for dy, wy := range [2]float32{1 - v, v} {
 		if y+dy < 0 || y+dy >= m.Height {

@@ -96,24 +96,24 @@ func TestOpen(t *testing.T) {
 	}
 	want := &models.Pack{
 		Name: "test", Version: "3", Description: "two files", Dir: dir,
-		Models: map[models.Role]models.Model{
-			models.RoleDetector: {
+		Models: map[models.Role][]models.Model{
+			models.RoleDetector: {{
 				Role: models.RoleDetector, Name: "finder", File: "detector/finder.onnx", SHA256: sum(detector),
 				Bytes: int64(len(detector)), Source: "https://example.org/detector/finder.onnx", Licence: "MIT",
 				LicenceNote: "of the code", Architecture: "yunet",
-				Input: models.Input{Multiple: 32, LongSide: 640, Colour: "bgr", Scale: 1, Std: [3]float32{1, 1, 1}},
+				Input: models.Input{Multiple: 32, LongSide: 640, Layout: models.NCHW, Colour: "bgr", Scale: 1, Std: [3]float32{1, 1, 1}},
 				Thresholds: map[string]models.Threshold{
 					"confidence": {Value: 0.5, Evaluation: "a test", Source: "nobody"},
 				},
-			},
-			models.RoleEmbedding: {
+			}},
+			models.RoleEmbedding: {{
 				Role: models.RoleEmbedding, Name: "describer", File: "describer.onnx", SHA256: sum(embedding),
 				Bytes: int64(len(embedding)), Source: "https://example.org/describer.onnx", Licence: "Apache-2.0",
 				Architecture: "arcface", Batch: 1,
-				Input: models.Input{Width: 112, Height: 96, Colour: "rgb", Scale: 0.5, Mean: [3]float32{1, 2, 3},
+				Input: models.Input{Width: 112, Height: 96, Layout: models.NCHW, Colour: "rgb", Scale: 0.5, Mean: [3]float32{1, 2, 3},
 					Std: [3]float32{4, 5, 6}},
 				Thresholds: map[string]models.Threshold{},
-			},
+			}},
 		},
 		Absent: map[models.Role]string{
 			models.RoleLandmarks: "not used", models.RolePose: "not used", models.RoleLiveness: "not used",
@@ -124,8 +124,51 @@ func TestOpen(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Open (-want +got):\n%s", diff)
 	}
-	if got, want := got.Models[models.RoleDetector].ID(), schema.ModelID("finder@"+sum(detector)[:8]); got != want {
+	if got, want := got.Models[models.RoleDetector][0].ID(), schema.ModelID("finder@"+sum(detector)[:8]); got != want {
 		t.Errorf("ID = %s, want %s", got, want)
+	}
+}
+
+// A role may be filled by a list, whose problems are named by their place in it.
+func TestSeveralNetworks(t *testing.T) {
+	network := func(name, more string) string {
+		return fmt.Sprintf("{name: %s, file: %s.onnx, sha256: %s, bytes: 9, source: https://example.org/x, licence: MIT, architecture: a, "+
+			"input: {width: 8, height: 8, colour: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]%s}}", name, name, sum([]byte(name)), more)
+	}
+	pack := func(role, networks string) string {
+		return strings.Replace(strings.Replace(string(manifest("https://example.org")), "  "+role+": not used\n", "", 1),
+			"models:\n", "models:\n  "+role+":\n"+networks, 1)
+	}
+	several := "    - " + network("first", ", crop: 2.7") + "\n    - " + network("second", ", layout: nhwc") + "\n"
+	got, err := models.Parse([]byte(pack("liveness", several)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range got.All() {
+		names = append(names, string(m.Role)+" "+m.Name)
+	}
+	if diff := cmp.Diff([]string{"detector finder", "embedding describer", "liveness first", "liveness second"}, names); diff != "" {
+		t.Errorf("All (-want +got):\n%s", diff)
+	}
+	first, ok := got.Model(models.RoleLiveness)
+	if second := got.Models[models.RoleLiveness][1]; !ok || first.Name != "first" || first.Input.Crop != 2.7 || first.Input.Layout != models.NCHW || second.Input.Layout != models.NHWC {
+		t.Errorf("liveness: %+v", got.Models[models.RoleLiveness])
+	}
+	if m, ok := got.Model(models.RoleAge); ok {
+		t.Errorf("an absent role has %+v", m)
+	}
+	for name, test := range map[string]struct{ manifest, want string }{
+		"one role, one network": {pack("age", several), "models.age: 2 networks"},
+		"the same name":         {pack("liveness", "    - "+network("first", "")+"\n    - "+network("first", "")+"\n"), "models.liveness[1].name"},
+		"an empty list":         {pack("liveness", "    []\n"), "models.liveness: no network"},
+		"an unknown key":        {pack("liveness", "    - "+network("first", ", croop: 1")+"\n"), "croop"},
+		"layout":                {pack("liveness", "    - "+network("first", ", layout: hwcn")+"\n"), "models.liveness.input.layout"},
+		"crop":                  {pack("liveness", "    - "+network("first", ", crop: -1")+"\n"), "models.liveness.input.crop"},
+	} {
+		if _, err := models.Parse([]byte(test.manifest)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
 	}
 }
 
@@ -198,7 +241,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, m := range pack.Models {
+		for _, m := range pack.All() {
 			if m.ID() == "" || !filepath.IsLocal(m.File) {
 				t.Fatalf("an accepted manifest has the model %+v", m)
 			}
@@ -220,7 +263,8 @@ func TestKnownPacks(t *testing.T) {
 		if pack.Name != name {
 			t.Errorf("packs/%s names itself %q", name, pack.Name)
 		}
-		thresholds := pack.Models[models.RoleEmbedding].Thresholds
+		m, _ := pack.Model(models.RoleEmbedding)
+		thresholds := m.Thresholds
 		low, middle, high := thresholds["min"], thresholds["med"], thresholds["max"]
 		if !(0 < low.Value && low.Value < middle.Value && middle.Value < high.Value && high.Value < 1) {
 			t.Errorf("%s: thresholds min %v, med %v, max %v do not rise", name, low.Value, middle.Value, high.Value)

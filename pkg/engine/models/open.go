@@ -2,6 +2,7 @@ package models
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -57,13 +58,14 @@ func Parse(manifest []byte) (*Pack, error) {
 // The manifest as it is written; docs/model-packs.md describes it.
 type (
 	packYAML struct {
-		Name        string             `yaml:"name"`
-		Version     string             `yaml:"version"`
-		Description string             `yaml:"description"`
-		Models      map[Role]modelYAML `yaml:"models"`
-		Absent      map[Role]string    `yaml:"absent"`
+		Name        string              `yaml:"name"`
+		Version     string              `yaml:"version"`
+		Description string              `yaml:"description"`
+		Models      map[Role]filledYAML `yaml:"models"`
+		Absent      map[Role]string     `yaml:"absent"`
 	}
-	modelYAML struct {
+	filledYAML []modelYAML
+	modelYAML  struct {
 		Name         string                   `yaml:"name"`
 		File         string                   `yaml:"file"`
 		SHA256       string                   `yaml:"sha256"`
@@ -81,6 +83,8 @@ type (
 		Height   int       `yaml:"height"`
 		Multiple int       `yaml:"multiple"`
 		LongSide int       `yaml:"long_side"`
+		Layout   Layout    `yaml:"layout"`
+		Crop     float32   `yaml:"crop"`
 		Colour   string    `yaml:"colour"`
 		Scale    float32   `yaml:"scale"`
 		Mean     []float32 `yaml:"mean"`
@@ -92,6 +96,25 @@ type (
 		Source     string   `yaml:"source"`
 	}
 )
+
+// UnmarshalYAML takes one mapping or a list of them. It is the interface of yaml.v2, because only its function goes on refusing
+// unknown keys.
+func (f *filledYAML) UnmarshalYAML(unmarshal func(any) error) error {
+	var written any
+	if err := unmarshal(&written); err != nil {
+		return err
+	}
+	if _, list := written.([]any); list {
+		var several []modelYAML
+		err := unmarshal(&several)
+		*f = several
+		return err
+	}
+	var one modelYAML
+	err := unmarshal(&one)
+	*f = filledYAML{one}
+	return err
+}
 
 // problems collects what is wrong with a manifest, each with the place where it is.
 type problems []error
@@ -126,9 +149,9 @@ func parse(text []byte) (*Pack, error) {
 		found.add("version: missing")
 	}
 	pack := &Pack{Name: written.Name, Version: written.Version, Description: written.Description,
-		Models: map[Role]Model{}, Absent: map[Role]string{}}
+		Models: map[Role][]Model{}, Absent: map[Role]string{}}
 	for _, role := range slices.Sorted(maps.Keys(written.Models)) {
-		pack.Models[role] = written.Models[role].model(role, &found)
+		pack.Models[role] = written.Models[role].models(role, &found)
 	}
 	for _, role := range slices.Sorted(maps.Keys(written.Absent)) {
 		reason := written.Absent[role]
@@ -171,7 +194,7 @@ func (p *problems) addRoles(pack *Pack) {
 func (p *problems) addFiles(pack *Pack) {
 	shipped := packs.Files(pack.Name) != nil
 	hashes := map[string]string{}
-	for _, m := range pack.models() {
+	for _, m := range pack.All() {
 		if m.Source == "" && !shipped {
 			p.add("models.%s.source: missing: the https address of the file", m.Role)
 		}
@@ -187,9 +210,32 @@ var (
 	modelName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
 )
 
-func (w modelYAML) model(role Role, found *problems) Model {
+// models are the networks of one role; problems name the place in a list where there is one: models.pose[1].
+func (f filledYAML) models(role Role, found *problems) []Model {
+	if len(f) == 0 {
+		found.add("models.%s: no network", role)
+	}
+	if len(f) > 1 && !role.Several() {
+		found.add("models.%s: %d networks, and this role is filled by one", role, len(f))
+	}
+	var all []Model
+	for i, w := range f {
+		place := fmt.Sprintf("models.%s", role)
+		if len(f) > 1 {
+			place += fmt.Sprintf("[%d]", i)
+		}
+		m := w.model(role, place, found)
+		if slices.ContainsFunc(all, func(o Model) bool { return o.Name == m.Name }) {
+			found.add("%s.name: %q is the name of another network of the role", place, m.Name)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+func (w modelYAML) model(role Role, place string, found *problems) Model {
 	at := func(field, format string, args ...any) {
-		found.add("models.%s.%s: %s", role, field, fmt.Sprintf(format, args...))
+		found.add("%s.%s: %s", place, field, fmt.Sprintf(format, args...))
 	}
 	if !modelName.MatchString(w.Name) {
 		at("name", "%q is not %s", w.Name, modelName)
@@ -237,7 +283,13 @@ func (w modelYAML) model(role Role, found *problems) Model {
 
 func (w inputYAML) input(at func(field, format string, args ...any)) Input {
 	in := Input{Width: w.Width, Height: w.Height, Multiple: w.Multiple, LongSide: w.LongSide, Colour: w.Colour,
-		Scale: w.Scale}
+		Layout: cmp.Or(w.Layout, NCHW), Crop: w.Crop, Scale: w.Scale}
+	if in.Layout != NCHW && in.Layout != NHWC {
+		at("input.layout", "%q is neither nchw nor nhwc", w.Layout)
+	}
+	if !(w.Crop >= 0) {
+		at("input.crop", "%v, and must be 0 (no part around a face) or more", w.Crop)
+	}
 	fixed := w.Width > 0 && w.Height > 0 && w.Multiple == 0 && w.LongSide == 0
 	free := w.Width == 0 && w.Height == 0 && w.Multiple > 0 && w.LongSide > 0
 	if !fixed && !free {
@@ -258,15 +310,4 @@ func (w inputYAML) input(at func(field, format string, args ...any)) Input {
 	copy(in.Mean[:], w.Mean)
 	copy(in.Std[:], w.Std)
 	return in
-}
-
-// models are the pack's models in the order of Roles.
-func (p *Pack) models() []Model {
-	var all []Model
-	for _, role := range Roles() {
-		if m, ok := p.Models[role]; ok {
-			all = append(all, m)
-		}
-	}
-	return all
 }

@@ -31,14 +31,41 @@ const (
 	RoleText         Role = "text"
 )
 
-// Pack is a set of networks with their manifest, pack.yaml. A role that Models lacks stands in Absent with the reason.
+// Several says whether one role may be filled by several networks, which are asked in the order of the manifest.
+func (r Role) Several() bool {
+	switch r {
+	case RolePose, RoleLiveness, RoleAttributes, RoleDocument, RoleText:
+		return true
+	}
+	return false
+}
+
+// Pack is a set of networks with their manifest, pack.yaml. A role that Models lacks stands in Absent with the reason; one
+// that it has is filled by at least one network.
 type Pack struct {
 	Name        string
 	Version     string
 	Description string
 	Dir         string // the folder that Model.File is relative to; "" where the networks are part of the program
-	Models      map[Role]Model
+	Models      map[Role][]Model
 	Absent      map[Role]string
+}
+
+// Model is the network of a role that one fills, the first of several; ok is false where the role is absent.
+func (p *Pack) Model(role Role) (m Model, ok bool) {
+	if all := p.Models[role]; len(all) > 0 {
+		return all[0], true
+	}
+	return Model{}, false
+}
+
+// All are the pack's networks in the order of Roles, those of one role in that of the manifest.
+func (p *Pack) All() []Model {
+	var all []Model
+	for _, role := range Roles() {
+		all = append(all, p.Models[role]...)
+	}
+	return all
 }
 
 // Model is one network of a pack.
@@ -51,7 +78,7 @@ type Model struct {
 	Source       string // public URL; "" where the networks are part of the program
 	Licence      string // SPDX identifier
 	LicenceNote  string
-	Architecture string // names the decoder: "yunet", "arcface"
+	Architecture string // names what feeds the network and decodes its outputs: "yunet", "arcface", …
 	Batch        int    // rows per call that the file allows; 0: any number
 	Input        Input
 	Thresholds   map[string]Threshold
@@ -89,15 +116,28 @@ func (p *Pack) files() fs.FS {
 	return os.DirFS(p.Dir)
 }
 
-// Input is what the network is fed: planes in the order of Colour, each value (pixel·Scale − Mean) / Std, pixel 0..255.
+// Input is what the network is fed: channels in the order of Colour, each value (pixel·Scale − Mean) / Std, pixel 0..255.
 type Input struct {
-	Width, Height int // 0: any multiple of Multiple
-	Multiple      int
-	LongSide      int    // default long side in pixels that an image is scaled to, 0: fixed Width × Height
-	Colour        string // "rgb" or "bgr"
-	Scale         float32
-	Mean, Std     [3]float32
+	Width, Height int    // 0: any multiple of Multiple
+	Layout        Layout // of the channels
+	// Crop is the size of the picture's part that the network sees, in sizes of the face's box; 0 where the network takes
+	// no part around a face.
+	Crop      float32
+	Multiple  int
+	LongSide  int    // default long side in pixels that an image is scaled to, 0: fixed Width × Height
+	Colour    string // "rgb" or "bgr"
+	Scale     float32
+	Mean, Std [3]float32
 }
+
+// Layout is the order of a network's input values.
+type Layout string
+
+// The layouts.
+const (
+	NCHW Layout = "nchw" // one plane a channel
+	NHWC Layout = "nhwc" // one triple a pixel
+)
 
 // Threshold is a number with the evaluation that measured it.
 type Threshold struct {

@@ -36,7 +36,7 @@ type FileStatus struct {
 // is there; a file that is missing or wrong is a status.
 func Verify(ctx context.Context, pack *Pack) ([]FileStatus, error) {
 	var all []FileStatus
-	for _, m := range pack.models() {
+	for _, m := range pack.All() {
 		if err := ctx.Err(); err != nil {
 			return nil, schema.Transient("models.verify", err)
 		}

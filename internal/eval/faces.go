@@ -1,0 +1,78 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// analyze says of the best face of each photograph below the folder faces what params ask for. The photographs in which no face
+// was found are failures of r, and nil in the answer.
+func (o Options) analyze(ctx context.Context, r *Report, files []string, params engine.Params) ([]*engine.Face, error) {
+	params.Strategy, params.MinConfidence = engine.BestConfidence, o.Subject.minConfidence()
+	found := make([]*engine.Face, len(files))
+	why := make([]string, len(files))
+	err := o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
+		data, err := os.ReadFile(filepath.Join(o.Data, "faces", filepath.FromSlash(files[i])))
+		if err != nil {
+			return dataError(err)
+		}
+		a, err := o.Subject.engine.Analyze(ctx, data, params)
+		switch reason := schema.ReasonOf(err); {
+		case reason == schema.ReasonRoleAbsent:
+			return err
+		case reason != "":
+			why[i] = string(reason) + ": " + schema.MessageOf(err)
+		case err != nil:
+			return fmt.Errorf("%s: %w", files[i], err)
+		case len(a.Faces) == 0:
+			why[i] = "no face was found"
+		default:
+			found[i] = &a.Faces[0]
+		}
+		return nil
+	})
+	for i, w := range why {
+		if w != "" {
+			r.fail(files[i], "%s", w)
+		}
+	}
+	return found, err
+}
+
+// threshold is the value of that name in the manifest.
+func (s *Subject) threshold(role models.Role, name string) (float32, error) {
+	t, ok := s.engine.Threshold(role, name)
+	if !ok {
+		return 0, fmt.Errorf("the manifest of the pack %q has no threshold %q under %s", s.pack.Name, name, role)
+	}
+	return t.Value, nil
+}
+
+// has is an error that says which of the roles the pack lacks, and why; nil where it has all.
+func (s *Subject) has(roles ...models.Role) error {
+	var missing []error
+	for _, role := range roles {
+		if len(s.pack.Models[role]) == 0 {
+			missing = append(missing, fmt.Errorf("the model pack %q has no %s: %s", s.pack.Name, role, s.pack.Absent[role]))
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return schema.Permanent("eval", schema.ReasonRoleAbsent, errors.Join(missing...))
+}
+
+func fileNames(all []labelled) []string {
+	files := make([]string, len(all))
+	for i, l := range all {
+		files[i] = l.file
+	}
+	return files
+}

@@ -1,0 +1,161 @@
+package eval
+
+import (
+	"context"
+	"path/filepath"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/models"
+)
+
+// trait is what can be said of a face by a number and a threshold of the manifest.
+type trait struct {
+	name, column, value string // the label that means that a face has it
+	role                models.Role
+	threshold           string
+	below               bool // a face has it below the threshold, not from it on
+	score               func(*face.Attributes) *float32
+}
+
+var traits = []trait{
+	{"left eye closed", "left_eye", "closed", models.RoleAttributes, face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.LeftEyeOpen }},
+	{"right eye closed", "right_eye", "closed", models.RoleAttributes, face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.RightEyeOpen }},
+	{"mouth open", "mouth", "open", models.RoleLandmarks, face.ThresholdMouthOpen, false, func(a *face.Attributes) *float32 { return a.MouthOpen }},
+	{"smile", "smile", "yes", models.RoleLandmarks, face.ThresholdSmile, false, func(a *face.Attributes) *float32 { return a.Smile }},
+	{"mask", "mask", "yes", models.RoleAttributes, face.ThresholdMask, false, func(a *face.Attributes) *float32 { return a.Mask }},
+	{"glasses", "glasses", "yes", models.RoleLandmarks, face.ThresholdGlasses, false, func(a *face.Attributes) *float32 { return a.Glasses }},
+	{"blurred", "blurred", "yes", models.RoleDetector, face.ThresholdSharpness, true, func(a *face.Attributes) *float32 { return &a.Sharpness }},
+	{"dark", "dark", "yes", models.RoleDetector, face.ThresholdLight, true, func(a *face.Attributes) *float32 { return &a.Light.Mean }},
+}
+
+// Traits compares what is said of labelled faces with their labels, at the thresholds of the manifest.
+func Traits(ctx context.Context, o Options) (*Report, error) {
+	all, err := readLabels(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	var columns []string
+	for _, t := range traits {
+		columns = append(columns, t.column)
+	}
+	all = with(all, columns...)
+	r := &Report{
+		Evaluation: "traits", What: "traits of the best face of labelled photographs, at the manifest's thresholds",
+		Pack: o.Subject.describe(models.RoleDetector, models.RolePose, models.RoleLandmarks, models.RoleAttributes),
+		Data: Data{Folder: filepath.Join(o.Data, "faces"), Images: len(all)},
+	}
+	found, err := o.analyze(ctx, r, fileNames(all), engine.Params{Attributes: true})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range traits {
+		threshold, err := o.Subject.threshold(t.role, t.threshold)
+		if err != nil {
+			r.fail(t.name, "not measured: %v", err)
+			continue
+		}
+		var hits, alarms Rate
+		for i, l := range all {
+			label := l.labels[t.column]
+			if label == "" || found[i] == nil {
+				continue
+			}
+			score := t.score(found[i].Attributes)
+			if score == nil {
+				continue
+			}
+			has, said := label == t.value, (*score >= threshold) != t.below
+			counted := &alarms
+			if has {
+				counted = &hits
+			}
+			counted.Of++
+			if said {
+				counted.Count++
+			}
+			if has != said {
+				r.fail(l.file, "%s: %.3f, labelled %s", t.name, *score, label)
+			}
+		}
+		if hits.Of+alarms.Of == 0 {
+			r.fail(t.name, "not measured: no labelled face was judged")
+		}
+		if hits.Of > 0 {
+			r.addRateAt(t.name+": hits", hits, threshold)
+		}
+		if alarms.Of > 0 {
+			r.addRateAt(t.name+": false alarms", alarms, threshold)
+		}
+	}
+	return r, nil
+}
+
+// turned is from how many degrees on a head counts as turned: three times what ISO/IEC 19794-5 lets a portrait's yaw and pitch
+// be. Below, it looks straight ahead.
+const turned = 15
+
+// HeadPose compares how heads are turned with their labels: the sign, and whether they are turned at all.
+func HeadPose(ctx context.Context, o Options) (*Report, error) {
+	if err := o.Subject.has(models.RolePose); err != nil {
+		return nil, err
+	}
+	all, err := readLabels(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	all = with(all, "yaw", "pitch", "roll")
+	r := &Report{
+		Evaluation: "pose", What: "sign and coarse bin of each labelled angle: a head is turned from 15 degrees on",
+		Pack: o.Subject.describe(models.RoleDetector, models.RolePose),
+		Data: Data{Folder: filepath.Join(o.Data, "faces"), Images: len(all)},
+	}
+	found, err := o.analyze(ctx, r, fileNames(all), engine.Params{Attributes: true})
+	if err != nil {
+		return nil, err
+	}
+	for _, axis := range []struct {
+		name                string
+		minus, middle, plus string
+		angle               func(face.Pose) float32
+	}{
+		{"yaw", "left", "front", "right", func(p face.Pose) float32 { return p.Yaw }},
+		{"pitch", "down", "level", "up", func(p face.Pose) float32 { return p.Pitch }},
+		{"roll", "left", "upright", "right", func(p face.Pose) float32 { return p.Roll }},
+	} {
+		var sign, bin Rate
+		for i, l := range all {
+			label := l.labels[axis.name]
+			if label == "" || found[i] == nil {
+				continue
+			}
+			angle := axis.angle(*found[i].Attributes.Pose)
+			said := axis.middle
+			if angle <= -turned {
+				said = axis.minus
+			} else if angle >= turned {
+				said = axis.plus
+			}
+			bin.Of++
+			if said == label {
+				bin.Count++
+			} else {
+				r.fail(l.file, "%s: %.0f°, labelled %s", axis.name, angle, label)
+			}
+			if label == axis.middle {
+				continue
+			}
+			sign.Of++
+			if angle < 0 == (label == axis.minus) {
+				sign.Count++
+			}
+		}
+		if sign.Of > 0 {
+			r.addRate(axis.name+": sign", sign)
+		}
+		if bin.Of > 0 {
+			r.addRate(axis.name+": bin", bin)
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,396 @@
+package face
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
+	"facestream/pkg/schema"
+)
+
+// stage is a network of the architecture with a fixed answer, or with what answer says of each row.
+func stage(architecture string, width, height int, answer func(onnx.Tensor) []float32) Stage {
+	net := &answers{names: []string{"output"}}
+	net.run = func(row onnx.Tensor) onnx.RowResult {
+		values := answer(row)
+		if values == nil {
+			return onnx.RowResult{Err: errors.New("out of memory")}
+		}
+		return onnx.RowResult{Outputs: []onnx.Tensor{{Shape: []int64{int64(len(values))}, Data: values}}}
+	}
+	return Stage{Net: net, Model: models.Model{Name: architecture, Architecture: architecture, SHA256: "0123456789",
+		Input: models.Input{Width: width, Height: height, Colour: "rgb", Scale: 1, Std: [3]float32{1, 1, 1}, Crop: 1, Layout: models.NCHW}}}
+}
+
+func fixed(values ...float32) func(onnx.Tensor) []float32 {
+	return func(onnx.Tensor) []float32 { return values }
+}
+
+// boxed is a face with the box and eyes on a level line.
+func boxed(x0, y0, x1, y1 float32) Face {
+	w, h := x1-x0, y1-y0
+	at := func(u, v float32) schema.PointF { return schema.PointF{X: x0 + u*w, Y: y0 + v*h} }
+	return Face{Box: schema.BoxF{TopLeft: at(0, 0), BottomRight: at(1, 1)},
+		Points: [5]schema.PointF{at(0.3, 0.4), at(0.7, 0.4), at(0.5, 0.6), at(0.35, 0.8), at(0.65, 0.8)}}
+}
+
+func TestLandmarks(t *testing.T) {
+	const cells = openSeeMap * openSeeMap
+	maps := make([]float32, 3*openSeePoints*cells)
+	for i := range openSeePoints {
+		cell := (i%28)*openSeeMap + i%14 // row, column
+		maps[i*cells+cell] = 0.8
+		maps[(openSeePoints+i)*cells+cell] = 0.5   // no offset down
+		maps[(2*openSeePoints+i)*cells+cell] = 0.6 // logit(0.6)/16 to the right
+	}
+	l, err := NewLandmarker(stage("openseeface", 224, 224, fixed(maps...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := boxed(100, 100, 200, 260)
+	r := l.Find(t.Context(), imaging.New(400, 400), []Face{f}, []float32{0})[0]
+	if r.Err != nil || len(r.Landmarks.Points) != 66 || math.Abs(float64(r.Landmarks.Confidence)-0.8) > 1e-4 {
+		t.Fatalf("%d points, confidence %v, %v", len(r.Landmarks.Points), r.Landmarks.Confidence, r.Err)
+	}
+	// The crop is 120 × 200 about (150, 180): its corner lies at (90, 80).
+	place := func(from int) schema.PointF {
+		u := float64(from%14)/27 + math.Log(0.6/0.4)/16
+		v := float64(from%28) / 27
+		return schema.PointF{X: float32(90 + 120*u), Y: float32(80 + 200*v)}
+	}
+	for ours, theirs := range map[int]int{0: 0, 36: 36, 47: 47, 48: 58, 49: 48, 53: 52, 54: 62, 55: 53, 59: 57, 60: 59, 62: 61, 63: 63, 65: 65} {
+		if diff := cmp.Diff(place(theirs), r.Landmarks.Points[ours], cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+			t.Errorf("point %d is not theirs %d: %s", ours, theirs, diff)
+		}
+	}
+	order := slices.Sorted(slices.Values(openSeeOrder[:]))
+	for i, n := range order {
+		if i != n {
+			t.Fatalf("the order is no permutation: %v", order)
+		}
+	}
+	// Turned by a quarter to the right, the crop's right is the picture's down.
+	turned := l.Find(t.Context(), imaging.New(400, 400), []Face{f}, []float32{90})[0].Landmarks.Points[0]
+	if want := (schema.PointF{X: 250, Y: float32(120 + 120*math.Log(0.6/0.4)/16)}); cmp.Diff(want, turned, cmpopts.EquateApprox(0, 1e-2)) != "" {
+		t.Errorf("turned: %+v, want %+v", turned, want)
+	}
+}
+
+func TestPose(t *testing.T) {
+	p, err := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(-20, 10, 5)), stage("fsanet", 8, 8, fixed(-40, 20, -15))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := p.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0]
+	if diff := cmp.Diff(PoseResult{Pose: Pose{Yaw: 30, Pitch: 15, Roll: -5}}, got, cmpopts.EquateApprox(0, 1e-4)); diff != "" {
+		t.Errorf("the mean, with the sign of yaw turned (-want +got):\n%s", diff)
+	}
+	far, _ := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(200, -100, 10))})
+	if got := far.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0].Pose; got.Yaw != -90 || got.Pitch != -90 {
+		t.Errorf("beyond the range: %+v", got)
+	}
+}
+
+// A network that fails is an error, never an answer.
+func TestStagesFail(t *testing.T) {
+	img, f := imaging.New(200, 200), boxed(20, 20, 120, 120)
+	nan := float32(math.NaN())
+	for name, answer := range map[string]func(onnx.Tensor) []float32{"fails": func(onnx.Tensor) []float32 { return nil }, "wrong size": fixed(1, 2, 3, 4, 5, 6, 7), "NaN": fixed(nan, nan, nan)} {
+		p, _ := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(1, 2, 3)), stage("fsanet", 8, 8, answer)})
+		if r := p.Estimate(t.Context(), img, []Face{f})[0]; r.Err == nil || r.Pose != (Pose{}) {
+			t.Errorf("pose, %s: %+v", name, r)
+		}
+		l, _ := NewLivenessDetector([]Stage{stage(miniFASNet, 8, 8, answer)})
+		if r := l.Assess(t.Context(), img, []Face{f}, 1)[0]; r.Err == nil || r.Liveness.Assessable {
+			t.Errorf("liveness, %s: %+v", name, r)
+		}
+		a, _ := NewAgeEstimator(stage("ssrnet", 8, 8, answer))
+		if r := a.Estimate(t.Context(), img, []Face{f})[0]; r.Err == nil {
+			t.Errorf("age, %s: %+v", name, r)
+		}
+		c, _ := NewAttributeClassifier([]Stage{stage(seetaMask, 8, 8, answer)})
+		if r := c.Classify(t.Context(), img, []Seen{{Face: f}})[0]; r.Err == nil || r.Attributes.Mask != nil || r.Attributes.Sharpness != 0 {
+			t.Errorf("attributes, %s: %+v", name, r)
+		}
+	}
+}
+
+func TestStagesRefuse(t *testing.T) {
+	unsized, interleaved := stage("fsanet", 0, 0, fixed()), stage("fsanet", 8, 8, fixed())
+	interleaved.Model.Input.Layout = models.NHWC
+	for name, err := range map[string]error{
+		"landmarks": second(NewLandmarker(stage("pfld", 8, 8, fixed()))), "pose": second(NewPoseEstimator([]Stage{stage("hopenet", 8, 8, fixed())})),
+		"no size": second(NewPoseEstimator([]Stage{unsized})), "nhwc": second(NewPoseEstimator([]Stage{interleaved})),
+		"liveness": second(NewLivenessDetector([]Stage{stage("x", 8, 8, fixed())})), "age": second(NewAgeEstimator(stage("x", 8, 8, fixed()))),
+		"attributes": second(NewAttributeClassifier([]Stage{stage("x", 8, 8, fixed())})),
+		"twice":      second(NewAttributeClassifier([]Stage{stage(ocec, 8, 8, fixed()), stage(ocec, 8, 8, fixed())})),
+	} {
+		if schema.ClassOf(err) != schema.ClassFatal {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestLiveness(t *testing.T) {
+	mini := func(live float32) Stage { return stage(miniFASNet, 8, 8, fixed(0, live, 0)) }
+	l, err := NewLivenessDetector([]Stage{mini(10), mini(-10), stage(antispoof, 8, 8, fixed(10, 0))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, f := imaging.New(200, 200), boxed(20, 20, 120, 120)
+	for mode, want := range map[int]struct {
+		score  float32
+		scores []float32
+	}{1: {0.5, []float32{1, 0}}, 2: {1, []float32{1}}, 3: {2. / 3, []float32{1, 0, 1}}} {
+		got := l.Assess(t.Context(), img, []Face{f}, mode)[0]
+		if diff := cmp.Diff(LivenessResult{Liveness: Liveness{Assessable: true, Score: want.score, Scores: want.scores}}, got, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+			t.Errorf("mode %d (-want +got):\n%s", mode, diff)
+		}
+	}
+	for name, f := range map[string]Face{"too small": boxed(20, 20, 83, 120), "beyond the left border": boxed(-12, 20, 88, 120), "below the picture": boxed(20, 300, 120, 400)} {
+		r := l.Assess(t.Context(), img, []Face{f, boxed(20, 20, 120, 120)}, 3)
+		if r[0].Err != nil || r[0].Liveness.Assessable || r[0].Liveness.Why == "" || r[0].Liveness.Score != 0 {
+			t.Errorf("%s: %+v; want a face that cannot be assessed", name, r[0])
+		}
+		if !r[1].Liveness.Assessable {
+			t.Errorf("%s: its neighbour cannot be assessed either", name)
+		}
+	}
+	half, _ := NewLivenessDetector([]Stage{mini(1)})
+	for _, mode := range []int{2, 3} {
+		if r := half.Assess(t.Context(), img, []Face{f}, mode)[0]; schema.ReasonOf(r.Err) != schema.ReasonRoleAbsent {
+			t.Errorf("mode %d without its network: %+v", mode, r)
+		}
+	}
+}
+
+// The crop has the size of the box times the factor, less where the picture is too small for it, and lies inside the picture.
+func TestLiveCrop(t *testing.T) {
+	img := imaging.New(200, 100)
+	for y := range 100 {
+		for x := range 200 {
+			img.Pix[3*(y*200+x)], img.Pix[3*(y*200+x)+1] = byte(x), byte(2*y)
+		}
+	}
+	for name, test := range map[string]struct {
+		face Face
+		crop float32
+		want [4]int // left, top, right, bottom, the last two included
+	}{
+		"inside":        {boxed(90, 40, 110, 60), 2, [4]int{80, 30, 120, 70}},
+		"shifted":       {boxed(0, 0, 20, 20), 2, [4]int{0, 0, 40, 40}},
+		"shifted back":  {boxed(180, 80, 200, 100), 2, [4]int{159, 59, 199, 99}},
+		"as large":      {boxed(90, 30, 110, 70), 4, [4]int{75, 0, 124, 99}}, // 99/40 of the box
+		"reaching over": {boxed(-10, 30, 30, 70), 2, [4]int{0, 10, 80, 90}},
+	} {
+		s := stage(miniFASNet, 2, 2, fixed())
+		s.Model.Input.Crop = test.crop
+		// Two samples a side lie a quarter of the crop inside.
+		got := liveCrop(img, test.face, s)
+		w, h := float64(test.want[2]-test.want[0]+1), float64(test.want[3]-test.want[1]+1)
+		for i, want := range [4][2]float64{{float64(test.want[0]) + w/4 - 0.5, float64(test.want[1]) + h/4 - 0.5}, {}, {}, {float64(test.want[0]) + w*3/4 - 0.5, float64(test.want[1]) + h*3/4 - 0.5}} {
+			if i == 1 || i == 2 {
+				continue
+			}
+			x, y := float64(got.Pix[3*i]), float64(got.Pix[3*i+1])/2
+			if math.Abs(x-want[0]) > 1 || math.Abs(y-want[1]) > 1 {
+				t.Errorf("%s: sample %d is of (%.1f, %.1f), want (%.1f, %.1f)", name, i, x, y, want[0], want[1])
+			}
+		}
+	}
+	s := stage(antispoof, 4, 4, fixed())
+	s.Model.Input.Crop = 1.5
+	if got := liveCrop(img, boxed(-10, 20, 30, 60), s); got.Width != 4 || got.Pix[0] == 0 {
+		t.Errorf("the mirrored crop of a face at the border begins with %v", got.Pix[:3])
+	}
+}
+
+func TestAge(t *testing.T) {
+	n := 0
+	a, err := NewAgeEstimator(stage("ssrnet", 8, 8, func(onnx.Tensor) []float32 { n++; return []float32{[]float32{30, 32, 28, 31, 29}[(n-1)%5]} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := a.Estimate(t.Context(), imaging.New(100, 100), []Face{boxed(10, 10, 80, 80), boxed(20, 20, 60, 60)})
+	want := AgeResult{Age: Age{Years: 30, Deviation: float32(math.Sqrt2), Confidence: float32(1 / (1 + math.Sqrt2/5))}}
+	if diff := cmp.Diff([]AgeResult{want, want}, got, cmpopts.EquateApprox(0, 1e-4)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// neutral are 66 landmarks of a face at rest, eyes 60 apart about (100, 80).
+func neutral() []schema.PointF {
+	p := make([]schema.PointF, 66)
+	at := func(i int, x, y float32) { p[i] = schema.PointF{X: x, Y: y} }
+	for k, x := range []float32{55, 65, 75, 85, 75, 65} {
+		y := []float32{80, 76, 76, 80, 84, 84}[k]
+		at(rightEye+k, x, y)
+		at(leftEye+k, x+60, y)
+	}
+	for k := range 7 {
+		at(mouthAt+k, 75+float32(k)*25/3, 130-2*float32(min(k, 6-k)))
+	}
+	for k := range 5 {
+		at(mouthAt+7+k, 117-float32(k)*8.5, 134+2*float32(min(k, 4-k)))
+	}
+	for k := range 3 {
+		at(60+k, 92+8*float32(k), 131)
+		at(63+k, 108-8*float32(k), 131)
+	}
+	return p
+}
+
+func TestMouthAndSmile(t *testing.T) {
+	rest := neutral()
+	if got := mouthOpen(rest); got != 0 {
+		t.Errorf("closed lips: %v", got)
+	}
+	open := neutral()
+	for i := 63; i < 66; i++ {
+		open[i].Y += 25
+	}
+	if got := mouthOpen(open); math.Abs(float64(got)-0.5) > 1e-3 {
+		t.Errorf("lips apart by half the mouth's width: %v", got)
+	}
+	full := slices.Concat(rest[:60], []schema.PointF{rest[48]}, rest[60:63], []schema.PointF{rest[54]}, open[63:])
+	if got := mouthOpen(full); len(full) != 68 || math.Abs(float64(got)-0.5) > 1e-3 {
+		t.Errorf("of %d points: %v", len(full), got)
+	}
+	broad := neutral()
+	for _, corner := range []int{mouthAt, mouthAt + 6} {
+		broad[corner].X = 100 + (broad[corner].X-100)*1.5
+		broad[corner].Y -= 12
+	}
+	if s, b := smile(rest), smile(broad); s != 0 || b < 0.9 {
+		t.Errorf("at rest %v, broad %v", s, b)
+	}
+	// A leaning head smiles as much.
+	leaning := make([]schema.PointF, len(broad))
+	sin, cos := math.Sincos(0.6)
+	for i, p := range broad {
+		leaning[i] = schema.PointF{X: p.X*float32(cos) - p.Y*float32(sin) + 300, Y: p.X*float32(sin) + p.Y*float32(cos)}
+	}
+	if a, b := smile(broad), smile(leaning); math.Abs(float64(a-b)) > 1e-3 {
+		t.Errorf("upright %v, leaning %v", a, b)
+	}
+	if mouthOpen(make([]schema.PointF, 66)) != 0 || smile(make([]schema.PointF, 66)) != 0 {
+		t.Error("points that coincide say something")
+	}
+}
+
+// A bridge, rims and temples are found on a plain face, and nothing on the plain one.
+func TestGlasses(t *testing.T) {
+	plain := imaging.New(200, 200)
+	for i := range plain.Pix {
+		plain.Pix[i] = 180
+	}
+	framed := imaging.New(200, 200)
+	copy(framed.Pix, plain.Pix)
+	dark := func(x0, x1, y int) {
+		for x := x0; x < x1; x++ {
+			for dy := range 3 {
+				copy(framed.Pix[3*((y+dy)*200+x):], []byte{20, 20, 20})
+			}
+		}
+	}
+	dark(85, 115, 74) // bridge
+	dark(20, 50, 76)  // temples
+	dark(150, 180, 76)
+	dark(50, 90, 98) // rims: below, and towards the nose
+	dark(110, 150, 98)
+	for y := 78; y < 98; y++ {
+		dark(85, 88, y)
+		dark(112, 115, y)
+	}
+	if g := glasses(plain, neutral()); g > 0.01 {
+		t.Errorf("glasses on a plain face: %v", g)
+	}
+	if g := glasses(framed, neutral()); g < 0.99 {
+		t.Errorf("no glasses on a framed face: %v", g)
+	}
+}
+
+func TestLightAndSharpness(t *testing.T) {
+	board := imaging.New(112, 112) // single pixels black and white: the sharpest that there is
+	half := imaging.New(112, 112)  // a dark and a bright half
+	for y := range 112 {
+		for x := range 112 {
+			if (x+y)%2 == 1 {
+				copy(board.Pix[3*(y*112+x):], []byte{255, 255, 255})
+			}
+			if x >= 56 {
+				copy(half.Pix[3*(y*112+x):], []byte{200, 200, 200})
+			}
+		}
+	}
+	f := boxed(0, 0, 112, 112)
+	if l, s := measureLight(board, f); math.Abs(float64(l.Mean)-0.5) > 0.01 || l.Low != 0 || l.High != 1 || s < 900000 {
+		t.Errorf("board: %+v, sharpness %v", l, s)
+	}
+	l, _ := measureLight(half, f)
+	if diff := cmp.Diff(Light{Mean: 100. / 255, Low: 0, High: 200. / 255}, l, cmpopts.EquateApprox(0, 0.01)); diff != "" {
+		t.Errorf("half: %s", diff)
+	}
+	if _, s := measureLight(imaging.New(50, 50), boxed(0, 0, 50, 50)); s != 0 {
+		t.Errorf("a flat area has the sharpness %v", s)
+	}
+	// Doubling the picture leaves the measure of the same face about as it is, because the face is scaled first.
+	big := half.Resize(224, 224)
+	_, a := measureLight(half, f)
+	if _, b := measureLight(big, boxed(0, 0, 224, 224)); b < a/3 || b > a*3 {
+		t.Errorf("sharpness %v at the size of 112, %v at 224", a, b)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	covered := make([]float32, 20)
+	for point, logit := range []float32{-10, -10, 10, 10, 0} { // eyes free, nose and one corner of the mouth covered
+		covered[4*point+3] = logit
+	}
+	eye := stage(ocec, 40, 24, func(row onnx.Tensor) []float32 { return []float32{row.Data[0] / 255} })
+	c, err := NewAttributeClassifier([]Stage{eye, stage(seetaMask, 8, 8, fixed(0.9, 0.1)), stage(seetaOcclusion, 8, 8, fixed(covered...))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := imaging.New(200, 200)
+	for y := range 200 {
+		for x := range 100 { // the picture's left half is bright
+			copy(img.Pix[3*(y*200+x):], []byte{255, 255, 255})
+		}
+	}
+	f := boxed(40, 40, 160, 160)
+	pose := Pose{Yaw: 3}
+	r := c.Classify(t.Context(), img, []Seen{{Face: f, Landmarks: &Landmarks{Points: neutral(), Confidence: 0.7}, Pose: &pose}, {Face: f}})
+	a := r[0].Attributes
+	if r[0].Err != nil || *a.LeftEyeOpen < 0.9 || *a.RightEyeOpen > 0.1 || *a.LandmarkConfidence != 0.7 || a.Pose.Yaw != 3 || a.MouthOpen == nil || a.Smile == nil || a.Glasses == nil {
+		t.Errorf("%+v, %v", a, r[0].Err)
+	}
+	want := map[string]float32{"left_eye": 0, "right_eye": 0, "nose": 1, "mouth": 0.75}
+	if diff := cmp.Diff(want, a.Occlusion, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+		t.Errorf("occlusion (-want +got):\n%s", diff)
+	}
+	if math.Abs(float64(*a.Mask)-0.9*0.875) > 1e-3 {
+		t.Errorf("mask %v, want the network's 0.9 by how far nose and mouth are covered", *a.Mask)
+	}
+	// Without landmarks only what needs none is said.
+	b := r[1].Attributes
+	if r[1].Err != nil || b.LeftEyeOpen != nil || b.MouthOpen != nil || b.Glasses != nil || b.Landmarks != nil || b.Mask == nil || b.Light.Mean == 0 {
+		t.Errorf("without landmarks: %+v, %v", b, r[1].Err)
+	}
+	none, err := NewAttributeClassifier(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := none.Classify(t.Context(), img, []Seen{{Face: f}})[0].Attributes; d.Mask != nil || d.Occlusion != nil || d.Light.Mean == 0 {
+		t.Errorf("without networks: %+v", d)
+	}
+}

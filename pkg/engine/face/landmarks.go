@@ -1,0 +1,112 @@
+package face
+
+import (
+	"context"
+	"math"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/schema"
+)
+
+// Landmarks are the points of a face, in pixels of the picture, as [Attributes] describes them.
+type Landmarks struct {
+	Points     []schema.PointF
+	Confidence float32 // mean of the points' confidences, 0..1
+}
+
+// Landmarker finds the points of faces with a network of OpenSeeFace. It is safe for concurrent use.
+type Landmarker struct{ stage Stage }
+
+// The output of OpenSeeFace's networks: openSeePoints maps of openSeeMap × openSeeMap confidences, then as many of the offset
+// down and of the offset to the right.
+const (
+	openSeePoints = 66
+	openSeeMap    = 28
+)
+
+// openSeeOrder has, for each of our points, its number in OpenSeeFace, which lacks two points of the 68 at the mouth's corners
+// and lists those that it has behind the outer lip (tracker.py, face_3d: 58 and 62 are the outermost).
+var openSeeOrder = func() (order [openSeePoints]int) {
+	for i := range 48 {
+		order[i] = i
+	}
+	copy(order[48:], []int{58, 48, 49, 50, 51, 52, 62, 53, 54, 55, 56, 57, 59, 60, 61, 63, 64, 65})
+	return order
+}()
+
+// NewLandmarker drives the stage as its manifest describes it. Another architecture than "openseeface" is a Fatal error.
+func NewLandmarker(s Stage) (*Landmarker, error) {
+	return &Landmarker{s}, s.check("face.landmarker", "openseeface")
+}
+
+// LandmarksResult answers one face: its landmarks, or why there are none.
+type LandmarksResult struct {
+	Landmarks Landmarks
+	Err       error
+}
+
+// Find answers each face in order. rolls say by how many degrees each head leans clockwise, so that the network sees it upright.
+// It sees the box enlarged by the tenth and the eighth on each side that OpenSeeFace adds (tracker.py, predict).
+func (l *Landmarker) Find(ctx context.Context, img *imaging.Image, faces []Face, rolls []float32) []LandmarksResult {
+	in := l.stage.Model.Input
+	windows := make([]imaging.Window, len(faces))
+	crops := make([]*imaging.Image, len(faces))
+	for i, f := range faces {
+		w := f.window(1)
+		w.Width, w.Height, w.Turn = 1.2*w.Width, 1.25*w.Height, float64(rolls[i])*math.Pi/180
+		windows[i], crops[i] = w, img.Cut(w, in.Width, in.Height)
+	}
+	results := make([]LandmarksResult, len(faces))
+	answers, errs := l.stage.run(ctx, "face.landmarks", 3*openSeePoints*openSeeMap*openSeeMap, crops)
+	for i, answer := range answers {
+		if results[i].Err = errs[i]; errs[i] == nil {
+			results[i].Landmarks = decodeOpenSee(answer, windows[i])
+		}
+	}
+	return results
+}
+
+// decodeOpenSee takes the surest cell of each point's map. With the cell (c, r) of a map of n × n, the offsets o and the
+// confidence factor 16, the point lies at c/(n−1) + logit(o)/16 of the crop (OpenSeeFace, tracker.py, landmarks).
+func decodeOpenSee(maps []float32, w imaging.Window) Landmarks {
+	const cells = openSeeMap * openSeeMap
+	l := Landmarks{Points: make([]schema.PointF, openSeePoints)}
+	for i, from := range openSeeOrder {
+		best := 0
+		confidences := maps[from*cells:][:cells]
+		for cell, c := range confidences {
+			if c > confidences[best] {
+				best = cell
+			}
+		}
+		offset := func(block int) float64 {
+			return logit(maps[(block*openSeePoints+from)*cells+best]) / 16
+		}
+		v := float64(best/openSeeMap)/(openSeeMap-1) + offset(1)
+		u := float64(best%openSeeMap)/(openSeeMap-1) + offset(2)
+		x, y := w.Place(u, v)
+		l.Points[i] = schema.PointF{X: float32(x), Y: float32(y)}
+		l.Confidence += unitInterval(confidences[best]) / openSeePoints
+	}
+	return l
+}
+
+func logit(p float32) float64 {
+	clipped := min(max(float64(p), 1e-7), 1-1e-7)
+	return math.Log(clipped / (1 - clipped))
+}
+
+// The landmarks' numbers. The first ones are those of 300-W; those of the inner lip depend on whether its corners are there.
+const (
+	rightEye = 36 // the picture's left one: outer corner, upper lid twice, inner corner, lower lid twice
+	leftEye  = 42 // inner corner first
+	mouthAt  = 48 // corner, 5 of the upper lip, corner (54), 5 of the lower one
+)
+
+// innerLip are three points of the upper inner lip, from the picture's left, and those of the lower one that lie opposite.
+func innerLip(p []schema.PointF) (upper, lower [3]schema.PointF) {
+	if len(p) == 68 {
+		return [3]schema.PointF{p[61], p[62], p[63]}, [3]schema.PointF{p[67], p[66], p[65]}
+	}
+	return [3]schema.PointF{p[60], p[61], p[62]}, [3]schema.PointF{p[65], p[64], p[63]}
+}

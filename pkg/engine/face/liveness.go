@@ -1,0 +1,156 @@
+package face
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/schema"
+)
+
+// LivenessDetector tells a living face from a picture of one, from a single photograph. It is safe for concurrent use.
+type LivenessDetector struct{ stages []Stage }
+
+// The architectures of the role liveness.
+const (
+	miniFASNet = "minifasnet" // Silent-Face-Anti-Spoofing, minivision-ai: 3 classes, 1 is live
+	antispoof  = "antispoof"  // MiniFASNetV2-SE at 128 × 128, face-antispoof-onnx: 2 classes, 0 is live
+)
+
+// NewLivenessDetector drives the stages as their manifest describes them. An architecture other than "minifasnet" and
+// "antispoof" is a Fatal error.
+func NewLivenessDetector(stages []Stage) (*LivenessDetector, error) {
+	for _, s := range stages {
+		if err := s.check("face.liveness", miniFASNet, antispoof); err != nil {
+			return nil, err
+		}
+	}
+	return &LivenessDetector{stages}, nil
+}
+
+// Mode are the networks of a mode of anti_spoofing_mode: 1 the MiniFASNets, 2 the one of 128 × 128, 3 all. A mode that lacks
+// a network of the pack has an error; whatever runs must not pass for what was asked.
+func (l *LivenessDetector) Mode(mode int) ([]Stage, error) {
+	var mini, other []Stage
+	for _, s := range l.stages {
+		if s.Model.Architecture == miniFASNet {
+			mini = append(mini, s)
+		} else {
+			other = append(other, s)
+		}
+	}
+	switch {
+	case mode < 1 || mode > 3:
+		return nil, fmt.Errorf("anti-spoofing mode %d; there are 1 to 3", mode)
+	case mode != 2 && len(mini) == 0:
+		return nil, fmt.Errorf("no network of the architecture %q for the anti-spoofing mode %d", miniFASNet, mode)
+	case mode != 1 && len(other) == 0:
+		return nil, fmt.Errorf("no network of the architecture %q for the anti-spoofing mode %d", antispoof, mode)
+	}
+	switch mode {
+	case 1:
+		return mini, nil
+	case 2:
+		return other, nil
+	}
+	return l.stages, nil
+}
+
+const (
+	// leastLiveSide is the least width and height in pixels of a face that is judged. The crop of the 128 × 128 network is
+	// then enlarged by a third, and MiniFASNet's is not: below, the texture that both go by is not in the picture.
+	leastLiveSide = 64
+	// leastInside is the least share of the box that lies inside the picture.
+	leastInside = 0.9
+)
+
+// LivenessResult answers one face: its liveness, or why there is none. A face that cannot be judged is no error.
+type LivenessResult struct {
+	Liveness Liveness
+	Err      error
+}
+
+// Assess answers each face in order by the networks of a mode.
+func (l *LivenessDetector) Assess(ctx context.Context, img *imaging.Image, faces []Face, mode int) []LivenessResult {
+	const op = "face.liveness"
+	results := make([]LivenessResult, len(faces))
+	stages, err := l.Mode(mode)
+	if err != nil {
+		for i := range results {
+			results[i].Err = schema.Permanent(op, schema.ReasonRoleAbsent, err)
+		}
+		return results
+	}
+	var judged []int
+	for i, f := range faces {
+		r := &results[i].Liveness
+		if r.Why = notAssessable(img, f); r.Why == "" {
+			r.Assessable = true
+			judged = append(judged, i)
+		}
+	}
+	for _, s := range stages {
+		crops := make([]*imaging.Image, len(judged))
+		for n, i := range judged {
+			crops[n] = liveCrop(img, faces[i], s)
+		}
+		classes, live := 3, 1
+		if s.Model.Architecture == antispoof {
+			classes, live = 2, 0
+		}
+		answers, errs := s.run(ctx, op, classes, crops)
+		for n, i := range judged {
+			if results[i].Err != nil {
+				continue
+			}
+			if errs[n] != nil {
+				results[i] = LivenessResult{Err: errs[n]}
+				continue
+			}
+			p := softmax(answers[n])[live]
+			results[i].Liveness.Scores = append(results[i].Liveness.Scores, p)
+			results[i].Liveness.Score += p / float32(len(stages))
+		}
+	}
+	return results
+}
+
+func notAssessable(img *imaging.Image, f Face) string {
+	w := f.window(1)
+	if side := min(w.Width, w.Height); side < leastLiveSide {
+		return fmt.Sprintf("the face is %.0f pixels wide, and %d are needed", math.Round(w.Width), leastLiveSide)
+	}
+	insideX := min(w.X+w.Width/2, float64(img.Width)) - max(w.X-w.Width/2, 0)
+	insideY := min(w.Y+w.Height/2, float64(img.Height)) - max(w.Y-w.Height/2, 0)
+	if max(insideX, 0)*max(insideY, 0) < leastInside*w.Width*w.Height {
+		return "the face is cut off by the border of the picture"
+	}
+	return ""
+}
+
+// liveCrop is what a network was trained to see of a face.
+//
+// MiniFASNet: the box enlarged by the manifest's crop, by less where the picture is not large enough for it, and shifted to lie
+// inside the picture; stretched to the input by the nearest four pixels (Silent-Face-Anti-Spoofing,
+// src/generate_patches.py, CropImage._get_new_box and crop).
+//
+// Antispoof: a square of the manifest's crop times the box's longer side, mirrored where it reaches beyond the picture
+// (face-antispoof-onnx, src/inference/preprocess.py, crop).
+func liveCrop(img *imaging.Image, f Face, s Stage) *imaging.Image {
+	in := s.Model.Input
+	w := f.window(1)
+	if s.Model.Architecture == antispoof {
+		side := max(w.Width, w.Height) * float64(in.Crop)
+		x, y, n := int(math.Floor(w.X-side/2)), int(math.Floor(w.Y-side/2)), max(int(side), 1)
+		return img.Crop(x, y, x+n, y+n, imaging.Reflect).Resize(in.Width, in.Height)
+	}
+	width, height := float64(img.Width), float64(img.Height)
+	scale := min((height-1)/w.Height, (width-1)/w.Width, float64(in.Crop))
+	half := [2]float64{w.Width * scale / 2, w.Height * scale / 2}
+	x := min(max(w.X, half[0]), width-1-half[0])
+	y := min(max(w.Y, half[1]), height-1-half[1])
+	x0, y0 := max(int(x-half[0]), 0), max(int(y-half[1]), 0)
+	x1, y1 := min(int(x+half[0])+1, img.Width), min(int(y+half[1])+1, img.Height)
+	return img.SampleLinear(x0, y0, max(x1, x0+1), max(y1, y0+1), in.Width, in.Height)
+}

@@ -1,0 +1,128 @@
+package face
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
+	"facestream/pkg/schema"
+)
+
+// Stage is a network of a pack with what the manifest says of it.
+type Stage struct {
+	Net   onnx.Network
+	Model models.Model
+}
+
+// check says as a Fatal error why s cannot be driven: another architecture, a network without a fixed input size or in another
+// layout than planes, or one with more than one output.
+func (s Stage) check(op string, architectures ...string) error {
+	m := s.Model
+	known := false
+	for _, a := range architectures {
+		known = known || m.Architecture == a
+	}
+	switch {
+	case !known:
+		return schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there are %q", m.Name, m.Architecture, m.Role, architectures))
+	case m.Input.Width == 0 || m.Input.Height == 0:
+		return schema.Fatal(op, fmt.Errorf("%s: its manifest names no width and height", m.Name))
+	case m.Input.Layout == models.NHWC:
+		return schema.Fatal(op, fmt.Errorf("%s: its manifest says nhwc; networks of this architecture take planes", m.Name))
+	case len(s.Net.Outputs()) != 1:
+		return schema.Fatal(op, fmt.Errorf("%s has %d outputs; a network of the architecture %q has one", m.Name, len(s.Net.Outputs()), m.Architecture))
+	}
+	return nil
+}
+
+// run asks the network about pictures of its input size and returns values numbers for each, which are finite, or why there
+// are none.
+func (s Stage) run(ctx context.Context, op string, values int, pictures []*imaging.Image) ([][]float32, []error) {
+	in := s.Model.Input
+	rows := make([]onnx.Tensor, len(pictures))
+	for i, img := range pictures {
+		data := make([]float32, 3*in.Width*in.Height)
+		img.Planes(data, in.Width, in.Height, normalisation(in))
+		rows[i] = onnx.Tensor{Shape: []int64{3, int64(in.Height), int64(in.Width)}, Data: data}
+	}
+	answers, errs := make([][]float32, len(rows)), make([]error, len(rows))
+	for i, r := range s.Net.Run(ctx, rows) {
+		err := r.Err
+		switch {
+		case err != nil:
+		case len(r.Outputs[0].Data) != values:
+			err = fmt.Errorf("%s answered %d values, want %d", s.Model.Name, len(r.Outputs[0].Data), values)
+		default:
+			answers[i] = r.Outputs[0].Data
+			for _, v := range answers[i] {
+				if v-v != 0 { // NaN and the infinities
+					err = errors.New(s.Model.Name + " answered a value that is not finite")
+				}
+			}
+		}
+		if err != nil {
+			answers[i], errs[i] = nil, fmt.Errorf("%s: %w", op, err)
+		}
+	}
+	return answers, errs
+}
+
+// softmax turns logits into probabilities.
+func softmax(logits []float32) []float32 {
+	top := logits[0]
+	for _, l := range logits {
+		top = max(top, l)
+	}
+	p, sum := make([]float32, len(logits)), float32(0)
+	for i, l := range logits {
+		p[i] = exp(l - top)
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p
+}
+
+func sigmoid(v float32) float32 { return 1 / (1 + exp(-v)) }
+
+func unitInterval(v float32) float32 { return min(max(v, 0), 1) }
+
+// window is the face's box as an upright window, factor times as large about its centre.
+func (f Face) window(factor float64) imaging.Window {
+	return imaging.Window{
+		X: float64(f.Box.TopLeft.X+f.Box.BottomRight.X) / 2, Y: float64(f.Box.TopLeft.Y+f.Box.BottomRight.Y) / 2,
+		Width:  float64(f.Box.BottomRight.X-f.Box.TopLeft.X) * factor,
+		Height: float64(f.Box.BottomRight.Y-f.Box.TopLeft.Y) * factor,
+	}
+}
+
+// square is a window of the longer side.
+func square(w imaging.Window) imaging.Window {
+	w.Width = max(w.Width, w.Height)
+	w.Height = w.Width
+	return w
+}
+
+// Roll is by how many degrees, -180..180, the line through the eyes is turned clockwise.
+func (f Face) Roll() float32 { return degrees(f.Points[0], f.Points[1]) }
+
+// degrees is the direction from a to b: 0 to the right, 90 down.
+func degrees(a, b schema.PointF) float32 {
+	return float32(math.Atan2(float64(b.Y-a.Y), float64(b.X-a.X)) * 180 / math.Pi)
+}
+
+func distance(a, b schema.PointF) float32 {
+	return float32(math.Hypot(float64(a.X-b.X), float64(a.Y-b.Y)))
+}
+
+func centre(points ...schema.PointF) (c schema.PointF) {
+	for _, p := range points {
+		c.X, c.Y = c.X+p.X/float32(len(points)), c.Y+p.Y/float32(len(points))
+	}
+	return c
+}

@@ -1,0 +1,59 @@
+package face
+
+import (
+	"context"
+
+	"facestream/pkg/engine/imaging"
+)
+
+// PoseEstimator estimates how heads are turned with FSA-Nets: T.-Y. Yang et al., "FSA-Net: Learning Fine-Grained Structure
+// Aggregation for Head Pose Estimation from a Single Image", CVPR 2019. It is safe for concurrent use.
+type PoseEstimator struct{ stages []Stage }
+
+// NewPoseEstimator drives the stages as their manifest describes them; their answers are averaged. Another architecture than
+// "fsanet" is a Fatal error.
+func NewPoseEstimator(stages []Stage) (*PoseEstimator, error) {
+	for _, s := range stages {
+		if err := s.check("face.pose", "fsanet"); err != nil {
+			return nil, err
+		}
+	}
+	return &PoseEstimator{stages}, nil
+}
+
+// PoseResult answers one face: its pose, or why there is none.
+type PoseResult struct {
+	Pose Pose
+	Err  error
+}
+
+// Estimate answers each face in order. The networks see a square around the box, of the manifest's crop times its longer side.
+// They answer yaw, pitch and roll in degrees, with a yaw that grows to the picture's left (headpose-fsanet-pytorch,
+// src/demo.py and draw_axis), so that its sign is turned.
+func (p *PoseEstimator) Estimate(ctx context.Context, img *imaging.Image, faces []Face) []PoseResult {
+	results := make([]PoseResult, len(faces))
+	share := 1 / float32(len(p.stages))
+	for _, s := range p.stages {
+		crops := make([]*imaging.Image, len(faces))
+		for i, f := range faces {
+			crops[i] = img.Cut(square(f.window(float64(s.Model.Input.Crop))), s.Model.Input.Width, s.Model.Input.Height)
+		}
+		answers, errs := s.run(ctx, "face.pose", 3, crops)
+		for i, a := range answers {
+			switch {
+			case results[i].Err != nil:
+			case errs[i] != nil:
+				results[i] = PoseResult{Err: errs[i]}
+			default:
+				results[i].Pose.Yaw -= share * a[0]
+				results[i].Pose.Pitch += share * a[1]
+				results[i].Pose.Roll += share * a[2]
+			}
+		}
+	}
+	for i := range results {
+		r := &results[i].Pose
+		r.Yaw, r.Pitch, r.Roll = min(max(r.Yaw, -90), 90), min(max(r.Pitch, -90), 90), min(max(r.Roll, -180), 180)
+	}
+	return results
+}
