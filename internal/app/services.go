@@ -95,7 +95,7 @@ func Worker(ctx context.Context, a *App) error {
 		return err
 	}
 	limits := imaging.Limits{Bytes: int(a.Config.Worker.MaxBytes), Pixels: a.Config.Worker.MaxPixels, Side: a.Config.Worker.MaxSide}
-	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: a.Config.Worker.ORTLib, Limits: limits, LongSide: a.Config.Worker.LongSide, Concurrency: a.Config.Worker.Concurrency})
+	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: a.Config.Worker.ORTLib, Limits: limits, LongSide: a.Config.Worker.LongSide, Concurrency: a.Config.Worker.Concurrency, Calls: a.Config.Worker.Calls})
 	if err != nil {
 		return fmt.Errorf("loading model pack %q: %w", a.Config.Worker.Models, err)
 	}

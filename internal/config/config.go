@@ -125,6 +125,7 @@ type Route struct {
 // Worker is the service that runs the networks.
 type Worker struct {
 	Concurrency int    `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Images that the networks work on at once, one thread each; 0 means one per processor that the process may use. Three times as many jobs are open, so that fetching and publishing go on meanwhile."`
+	Calls       int    `yaml:"calls" default:"0" min:"0" max:"64" doc:"Calls of a network under way at once; the rows of further images share the next, up to 64 of them. 0: each image makes calls of its own, which is fastest on a processor; for a device that likes many rows, say 2, with more concurrency."`
 	Models      string `yaml:"models" env:"MODELS" default:"starter" check:"nonempty" doc:"Model pack: starter (part of the program), open (more accurate; facestream models pull open), or the folder of a pack.yaml."`
 	ORTLib      string `yaml:"ort_lib" env:"ORT_LIB" doc:"ONNX Runtime library; empty looks at the usual places of the system, then in the cache folder."`
 	MaxBytes    Bytes  `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Largest image file that is fetched."`

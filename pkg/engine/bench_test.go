@@ -10,8 +10,8 @@ import (
 )
 
 // BenchmarkValidate is the full analysis of a picture of 640 pixels, from the file on, beside its bare networks: what runs in the
-// networks of each face and the detector, on inputs that are there already. Both sides take one thread and turns. The issue is the
-// ratio, "x-bare": what decoding, cutting out and Go cost.
+// networks of each face and the detector, on inputs that are there already. Both sides take one thread and turns. What
+// counts is the ratio, "x-bare": what decoding, cutting out and Go cost.
 func BenchmarkValidate(b *testing.B) {
 	e, pack := openEngine(b), openPack(b)
 	file, err := portraits.JPEG(portraits.Cast()[0], 0, 640, 90)

@@ -27,7 +27,13 @@ type Options struct {
 	LongSide int
 	// Concurrency is how many images Analyze works on at once, each on one thread; others wait for their turn. 0: any number.
 	Concurrency int
+	// Calls is how many calls of one network are under way at once; the rows of further images share the next (onnx.Share).
+	// 0: each image makes calls of its own.
+	Calls int
 }
+
+// sharedRows are the most rows that images share a call with.
+const sharedRows = 64
 
 // Engine analyses images. It is safe for concurrent use.
 type Engine struct {
@@ -79,6 +85,9 @@ func (e *Engine) load(o Options) error {
 			net, err := e.network(m)
 			if err != nil {
 				return err
+			}
+			if o.Calls > 0 && m.Batch != 1 {
+				net = onnx.Share(net, sharedRows, o.Calls)
 			}
 			stages[role] = append(stages[role], face.Stage{Net: net, Model: m})
 		}
