@@ -101,17 +101,17 @@ func Worker(ctx context.Context, a *App) error {
 	}
 	defer e.Close()
 	a.Log.Info().Interface("models", e.Models()).Msg("the models are loaded")
-	return WorkWith(e, matching(e.Thresholds()), pack.Models[models.RoleDetector].Thresholds["confidence"].Value)(ctx, a)
+	return WorkWith(e, about(pack, e.Models()))(ctx, a)
 }
 
-// WorkWith is the worker service on an engine that is open already, with the thresholds of its models.
-func WorkWith(e worker.Engine, thresholds schema.Thresholds, minConfidence float32) func(context.Context, *App) error {
+// WorkWith is the worker service on an engine that is open already, with what is known of its model pack.
+func WorkWith(e worker.Engine, pack worker.Pack) func(context.Context, *App) error {
 	return func(ctx context.Context, a *App) error {
 		publisher := a.publisher("worker")
 		defer publisher.Close()
 		service := &worker.Service{
 			Objects: a.Objects, Engine: e, Publisher: publisher, Results: a.sink("worker", publisher),
-			MaxBytes: int64(a.Config.Worker.MaxBytes), Thresholds: thresholds, MinConfidence: minConfidence,
+			MaxBytes: int64(a.Config.Worker.MaxBytes), Pack: pack,
 			Stage: a.Metrics.Stage("worker"), Log: a.Log,
 		}
 		a.Log.Info().Msg("worker is ready")
@@ -222,7 +222,19 @@ func (a *App) publisher(service string) *events.Publisher {
 	})
 }
 
-// matching reads the thresholds of a pack's embedding network.
-func matching(t map[string]models.Threshold) schema.Thresholds {
-	return schema.Thresholds{Min: t["min"].Value, Med: t["med"].Value, Max: t["max"].Value}
+// about is what the worker needs to know of a pack of which an engine has loaded networks.
+func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
+	t := pack.Models[models.RoleEmbedding].Thresholds
+	out := worker.Pack{
+		Name: pack.Name, Models: loaded, Liveness: worker.UnmeasuredPoints,
+		Thresholds:    schema.Thresholds{Min: t["min"].Value, Med: t["med"].Value, Max: t["max"].Value},
+		MinConfidence: pack.Models[models.RoleDetector].Thresholds["confidence"].Value,
+	}
+	measured := pack.Models[models.RoleLiveness].Thresholds
+	for name, point := range map[string]*float32{"soft": &out.Liveness.Soft, "regular": &out.Liveness.Regular, "hardened": &out.Liveness.Hardened} {
+		if t, ok := measured[name]; ok {
+			*point = t.Value
+		}
+	}
+	return out
 }

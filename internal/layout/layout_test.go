@@ -36,7 +36,8 @@ var mayImport = map[string][]string{
 	"internal/portraits":      {},
 
 	"internal/ingest":  {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome"},
-	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "internal/outcome"},
+	"internal/traits":  {"pkg/schema", "pkg/engine/face"},
+	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/face", "pkg/engine/models", "internal/outcome", "internal/traits"},
 	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 	"internal/audit":   {"pkg/schema", "pkg/events", "internal/gallery"},
 
