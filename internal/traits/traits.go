@@ -40,7 +40,7 @@ const (
 func Scores(s Subject, smile bool) []schema.FaceMetric {
 	var out []schema.FaceMetric
 	add := func(name string, value *float32) {
-		if value != nil && !math.IsNaN(float64(*value)) {
+		if value != nil && Finite(*value) {
 			out = append(out, schema.FaceMetric{Name: name, Value: *value})
 		}
 	}
@@ -89,6 +89,9 @@ func Frontality(p face.Pose) float32 { return float32(math.Cos(radians(p.Yaw))) 
 func VerticalGaze(p face.Pose) float32 {
 	return float32(-noseDepth * math.Tan(max(min(radians(p.Pitch), 1.5), -1.5)))
 }
+
+// Finite reports whether x is a number that JSON can carry: networks can answer hostile pixels with anything.
+func Finite(x float32) bool { return x-x == 0 }
 
 func radians(degrees float32) float64 { return float64(degrees) * math.Pi / 180 }
 

@@ -1,8 +1,7 @@
 package worker
 
 import (
-	"math"
-
+	"facestream/internal/traits"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
@@ -44,7 +43,7 @@ func (p OperatingPoints) judge(found *face.Liveness, faces int, config schema.Op
 		return schema.SpoofInvalidFace, &schema.Liveness{Message: "there are several faces; liveness is assessed for one"}
 	case !found.Assessable:
 		return schema.SpoofInvalidFace, &schema.Liveness{Message: found.Why}
-	case math.IsNaN(float64(found.Score)):
+	case !traits.Finite(found.Score):
 		return schema.SpoofGenericError, &schema.Liveness{Message: "the liveness networks gave no number"}
 	}
 	threshold := p.threshold(config.LivenessCalibration, config.AntiSpoofingThreshold)

@@ -226,13 +226,15 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 	r.TraitNames = schema.TraitNames(r.Traits)
 	r.Scores = traits.Scores(subject, config.GetSmileIntensity)
 	if a := f.Attributes; a != nil {
-		r.Geometry.Outline = a.Landmarks
-		if a.Pose != nil {
+		if !slices.ContainsFunc(a.Landmarks, func(p schema.PointF) bool { return !traits.Finite(p.X) || !traits.Finite(p.Y) }) {
+			r.Geometry.Outline = a.Landmarks
+		}
+		if a.Pose != nil && traits.Finite(a.Pose.Yaw) && traits.Finite(a.Pose.Pitch) && traits.Finite(a.Pose.Roll) {
 			r.Pose = &schema.PoseAngles{Yaw: a.Pose.Yaw, Pitch: a.Pose.Pitch, Roll: a.Pose.Roll}
 		}
 	}
 	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f.Liveness, len(found.Faces), config)
-	if f.Age != nil {
+	if f.Age != nil && traits.Finite(f.Age.Years) && traits.Finite(f.Age.Deviation) && traits.Finite(f.Age.Confidence) {
 		r.Age = &schema.AgeData{Confidence: f.Age.Confidence, Estimated: f.Age.Years, Deviation: f.Age.Deviation}
 		if config.UseAgeStddev {
 			r.Age.Estimated = max(f.Age.Years-f.Age.Deviation, 0)
