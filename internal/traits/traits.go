@@ -102,6 +102,21 @@ func (s Subject) size() float32 {
 	return float32(math.Sqrt(float64(s.Face.Area()))) / float32(max(min(s.Width, s.Height), 1))
 }
 
+// beyond is how far a face reaches at least beyond the outermost of its five points on every side, as a share of the
+// distance of the eyes. Boxes of frontal faces hold more than this.
+const beyond = 0.3
+
+// extent is the face's box, wider where its points say so: where a face is cut off, detectors fit the box into the picture.
+func (s Subject) extent() schema.BoxF {
+	box, p := s.Face.Box, s.Face.Points
+	margin := beyond * float32(math.Hypot(float64(p[1].X-p[0].X), float64(p[1].Y-p[0].Y)))
+	for _, q := range p {
+		box.TopLeft.X, box.BottomRight.X = min(box.TopLeft.X, q.X-margin), max(box.BottomRight.X, q.X+margin)
+		box.TopLeft.Y, box.BottomRight.Y = min(box.TopLeft.Y, q.Y-margin), max(box.BottomRight.Y, q.Y+margin)
+	}
+	return box
+}
+
 // rotation is by how many degrees the head leans to the picture's right, by its pose, else by the line of the eyes.
 func (s Subject) rotation() float32 {
 	if s.Attributes != nil && s.Attributes.Pose != nil {
@@ -154,10 +169,10 @@ var decisions = []struct {
 }{
 	{schema.FTFaceTooClose, func(v *view) bool { return v.above(schema.MetricFaceSize, v.config.ThresholdUserTooClose) }},
 	{schema.FTFaceTooFar, func(v *view) bool { return v.below(schema.MetricFaceSize, v.config.ThresholdUserTooFar) }},
-	{schema.FTFaceRight, func(v *view) bool { return v.Face.Box.TopLeft.X < v.config.ThresholdUserRight*float32(v.Width) }},
-	{schema.FTFaceLeft, func(v *view) bool { return v.Face.Box.BottomRight.X > v.config.ThresholdUserLeft*float32(v.Width) }},
-	{schema.FTFaceUp, func(v *view) bool { return v.Face.Box.TopLeft.Y < v.config.ThresholdUserUp*float32(v.Height) }},
-	{schema.FTFaceDown, func(v *view) bool { return v.Face.Box.BottomRight.Y > v.config.ThresholdUserDown*float32(v.Height) }},
+	{schema.FTFaceRight, func(v *view) bool { return v.extent().TopLeft.X < v.config.ThresholdUserRight*float32(v.Width) }},
+	{schema.FTFaceLeft, func(v *view) bool { return v.extent().BottomRight.X > v.config.ThresholdUserLeft*float32(v.Width) }},
+	{schema.FTFaceUp, func(v *view) bool { return v.extent().TopLeft.Y < v.config.ThresholdUserUp*float32(v.Height) }},
+	{schema.FTFaceDown, func(v *view) bool { return v.extent().BottomRight.Y > v.config.ThresholdUserDown*float32(v.Height) }},
 	{schema.FTImageBlurr, func(v *view) bool { return v.below(schema.MetricSharpness, v.config.BlurThresholdEnrollPred) }},
 	{schema.FTFaceWithGlass, func(v *view) bool { return v.reaches(schema.MetricGlasses, wearing) }},
 	{schema.FTFaceWithMask, func(v *view) bool { return v.reaches(schema.MetricMask, wearing) }},

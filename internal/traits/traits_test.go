@@ -29,8 +29,11 @@ func frontal() Subject {
 	}
 }
 
-// move shifts the box of s.
+// move shifts the face of s.
 func move(s *Subject, dx, dy float32) {
+	for i := range s.Face.Points {
+		s.Face.Points[i].X, s.Face.Points[i].Y = s.Face.Points[i].X+dx, s.Face.Points[i].Y+dy
+	}
 	b := &s.Face.Box
 	b.TopLeft.X, b.BottomRight.X = b.TopLeft.X+dx, b.BottomRight.X+dx
 	b.TopLeft.Y, b.BottomRight.Y = b.TopLeft.Y+dy, b.BottomRight.Y+dy
@@ -120,6 +123,26 @@ func TestContext(t *testing.T) {
 	config, _ := schema.ResolveConfig(schema.OpPredict, json.RawMessage(`{"threshold_high_vertical_predict":-0.2}`))
 	if got := Of(s, config, schema.OpPredict); got != 0 {
 		t.Errorf("looking up within threshold_high_vertical_predict: %v", schema.TraitNames(got))
+	}
+}
+
+// TestCutOff: where the picture cuts a face off, the box that a detector fits into it does not hide that.
+func TestCutOff(t *testing.T) {
+	config := schema.DefaultConfig(schema.OpEnroll)
+	for _, tt := range []struct {
+		dx, dy float32
+		want   schema.FaceTraits
+	}{
+		{-150, 0, schema.FTFaceRight}, {150, 0, schema.FTFaceLeft}, {0, -200, schema.FTFaceUp}, {0, 190, schema.FTFaceDown},
+	} {
+		s := frontal()
+		move(&s, tt.dx, tt.dy)
+		b := &s.Face.Box
+		b.TopLeft.X, b.TopLeft.Y = max(b.TopLeft.X, 8), max(b.TopLeft.Y, 8)
+		b.BottomRight.X, b.BottomRight.Y = min(b.BottomRight.X, 392), min(b.BottomRight.Y, 492)
+		if got := Of(s, config, schema.OpEnroll); got != tt.want {
+			t.Errorf("moved by %v, %v: %v", tt.dx, tt.dy, schema.TraitNames(got))
+		}
 	}
 }
 
