@@ -35,10 +35,6 @@ func (s *stream) has(t *testing.T, role models.Role) bool {
 	return ok
 }
 
-// unseen is the configuration under which the networks for attributes and liveness do not judge drawn people, whom a pack
-// may take for what they are.
-const unseen = `"face_validations_off":true,"anti_spoofing_mode":0`
-
 // drawn is a picture of member i of the cast, 400 pixels wide and high.
 func drawn(i, shot int, change func(*portraits.Shot)) *image.RGBA {
 	p := portraits.Cast()[i]
@@ -168,7 +164,7 @@ func TestVerify(t *testing.T) {
 	c := schema.Collection(unique("verify"))
 	send := func(op schema.Operation, external schema.ExternalID, person, shot int) schema.Result {
 		ref := s.put(t, unique("test")+"/a.jpg", portrait(t, person, shot), nil)
-		return s.send(t, schema.Request{Operation: op, Collection: c, ExternalID: external, Images: []schema.ObjectRef{ref}, Config: json.RawMessage("{" + unseen + "}")})
+		return s.send(t, schema.Request{Operation: op, Collection: c, ExternalID: external, Images: []schema.ObjectRef{ref}})
 	}
 	anna := send(schema.OpEnroll, "anna", 12, 0).Enroll
 	send(schema.OpEnroll, "bert", 13, 0)
@@ -182,7 +178,7 @@ func TestVerify(t *testing.T) {
 	if r := send(schema.OpVerify, "carl", 12, 1); r.CallStatus.Reason != schema.ReasonUnknownPUID {
 		t.Errorf("as nobody: %+v", r.CallStatus)
 	}
-	upload := s.put(t, fmt.Sprintf("verify/%s/anna/a.jpg", c), portrait(t, 12, 2), map[string]string{"facestream-config": "{" + unseen + "}"})
+	upload := s.put(t, fmt.Sprintf("verify/%s/anna/a.jpg", c), portrait(t, 12, 2), nil)
 	if r := s.outcome(t, schema.ObjectRequestID(upload)); r.Verify == nil || !r.Verify.IsMatch {
 		t.Errorf("by upload: %+v", r.CallStatus)
 	}

@@ -31,7 +31,8 @@ something for one embedding model only: the default is that of the model pack, w
 named. All three are multiplied by ` + "`fudge_factor`" + `. Where a request sets several of them, min ≤ med ≤ max must hold.
 
 The limits of quality, pose and position are held against the [scores](#scores) of a face, which are on the scale of the
-seed's defaults. What the model pack does not measure has no score, and sets no trait.
+seed's defaults. What the model pack does not measure has no score, and sets no trait. A face reaches as far as its box, and
+at least 0.3 of the distance of its eyes beyond its five points, so that a face which the picture cuts off is known as such.
 
 The seed's scale of ` + "`anti_spoofing_threshold`" + ` is laid onto the liveness networks' by two straight lines: 0 stays 0, the default
 0.9 is the pack's operating point for ` + "`liveness_calibration`" + `, 1 stays 1. The result carries the threshold that was used
