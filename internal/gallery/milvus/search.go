@@ -70,7 +70,7 @@ func (g *Gallery) nearestOf(ctx context.Context, col collection, open []*probe, 
 	if err != nil {
 		return err
 	}
-	rows, err := g.rows(ctx, col, ids)
+	rows, err := g.rows(ctx, col, slices.Clone(ids))
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ type stored struct {
 	vector []float32
 }
 
-// rows reads rows as they are now; those that are deleted by now are not among them.
+// rows reads rows as they are now; those that are deleted by now are not among them. It uses ids up.
 func (g *Gallery) rows(ctx context.Context, col collection, ids []string) (map[string]stored, error) {
 	rows := map[string]stored{}
 	slices.Sort(ids)
