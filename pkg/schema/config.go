@@ -23,7 +23,7 @@ import (
 // effect (what the key does in this version) or none (why it does nothing), added (no key of the seed SDK) and doc.
 type OperationConfig struct {
 	InputImageFormat     string     `json:"input_image_format" group:"General" default:"rgb" enum:"rgb|bgr|rgba" none:"images arrive as files, which state their own channel order" doc:"Channel order of raw pixels. Images arrive as files, which state their own."`
-	ContextString        string     `json:"context_string" default:"enroll" enum:"enroll|predict" effect:"For operations other than enroll and predict: which of the keys *_enroll and *_predict apply." doc:"Whose thresholds apply to an operation that is neither an enrolment nor a prediction."`
+	ContextString        string     `json:"context_string" default:"enroll" enum:"enroll|predict" effect:"For operations other than enroll and predict: which of the keys that end in enroll and in predict apply." doc:"Whose thresholds apply to an operation that is neither an enrolment nor a prediction."`
 	Identifier           ExternalID `json:"identifier" default:"" maxlen:"256" none:"the request's external_id and operation_tag are kept and come back" doc:"The caller's name for the user or the call. For a name that is kept and comes back, use the request's external_id."`
 	FetchTimeoutMS       int        `json:"fetch_timeout_ms" default:"5000" range:"[0,2147483647]" unit:"ms" none:"the stages speak to no backend; the request's deadline bounds the whole work" doc:"Time limit of one call to a backend."`
 	HTTPSVerifyPeerCert  bool       `json:"https_verify_peer_cert" default:"false" none:"there is no backend to call; the operator's settings say how Kafka and the store are reached" doc:"Whether calls to a backend check its TLS certificate."`
