@@ -64,10 +64,11 @@ func scaled(m image.Image, side int) *image.RGBA {
 
 // crowd is a picture of n people side by side.
 func crowd(n int) *image.RGBA {
-	out := wall(300*n, 300, nil, 0, 0)
+	const side = 250
+	out := wall(side*n, side, nil, 0, 0)
 	for i := range n {
-		m := scaled(drawn(10+i, 0, nil), 300)
-		draw.Draw(out, image.Rect(300*i, 0, 300*(i+1), 300), m, image.Point{}, draw.Src)
+		p := portraits.Cast()[10+i]
+		draw.Draw(out, image.Rect(side*i, 0, side*(i+1), side), portraits.Render(p, p.Shot(0), side), image.Point{}, draw.Src)
 	}
 	return out
 }
@@ -146,7 +147,7 @@ func TestCompareSeveralImages(t *testing.T) {
 	for _, p := range r.Compare.Pairs {
 		same := true // but for the second person of the picture with two
 		for _, i := range []int{p.FaceA, p.FaceB} {
-			if f := r.Faces[i]; f.Image == 1 && f.Geometry.EyeLeft.X > 300 {
+			if f := r.Faces[i]; f.Image == 1 && f.Geometry.EyeLeft.X > 250 {
 				same = false
 			}
 		}
@@ -280,7 +281,7 @@ func TestBadPictures(t *testing.T) {
 		{name: "half outside, left", data: see(half.SubImage(image.Rect(200, 0, 400, 400))), most: 1, traits: schema.FTFaceRight},
 		{name: "half outside, top", data: see(half.SubImage(image.Rect(0, 200, 400, 400))), most: 1, traits: schema.FTFaceUp | schema.FTFaceTooClose},
 		{name: "12 pixels", data: see(wall(800, 800, scaled(half, 30), 380, 380)), most: 1, traits: schema.FTFaceTooFar},
-		{name: "group", data: see(crowd(6)), least: 6, most: 6, enrolls: false},
+		{name: "group", data: see(crowd(4)), least: 4, most: 4, enrolls: false},
 		{name: "person in a very wide picture", data: see(wall(3000, 400, half, 1300, 0)), least: 1, most: 1, enrolls: true},
 	}
 	for i := range 6 {
@@ -306,7 +307,7 @@ func TestBadPictures(t *testing.T) {
 					t.Errorf("traits %v, want one of %v", f.TraitNames, schema.TraitNames(c.traits))
 				}
 			}
-			for _, op := range []schema.Operation{schema.OpEnroll, schema.OpCompare, schema.OpEstimateAge} {
+			for _, op := range []schema.Operation{schema.OpEnroll, schema.OpCompare} {
 				pictures := [][]byte{c.data}
 				if op == schema.OpCompare {
 					pictures = append(pictures, c.data)
@@ -315,7 +316,7 @@ func TestBadPictures(t *testing.T) {
 				if r.Enroll != nil && r.Enroll.EnrollPerformed && !c.enrolls {
 					t.Error("somebody was enrolled")
 				}
-				if r.CallStatus.ReturnCode != 0 && r.CallStatus.Reason != schema.ReasonRoleAbsent {
+				if r.CallStatus.ReturnCode != 0 {
 					t.Errorf("%s: %+v", op, r.CallStatus)
 				}
 			}
