@@ -224,9 +224,12 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 	subject := traits.Subject{Face: f.Face, Width: found.Width, Height: found.Height, Attributes: f.Attributes}
 	r.Traits = traits.Of(subject, config, op)
 	r.TraitNames = schema.TraitNames(r.Traits)
-	r.Scores = traits.Scores(subject, config.GetSmileIntensity)
+	detailed := len(found.Faces) <= schema.MaxDetailedFaces
+	if detailed {
+		r.Scores = traits.Scores(subject, config.GetSmileIntensity)
+	}
 	if a := f.Attributes; a != nil {
-		if !slices.ContainsFunc(a.Landmarks, func(p schema.PointF) bool { return !traits.Finite(p.X) || !traits.Finite(p.Y) }) {
+		if detailed && !slices.ContainsFunc(a.Landmarks, func(p schema.PointF) bool { return !traits.Finite(p.X) || !traits.Finite(p.Y) }) {
 			r.Geometry.Outline = a.Landmarks
 		}
 		if a.Pose != nil && traits.Finite(a.Pose.Yaw) && traits.Finite(a.Pose.Pitch) && traits.Finite(a.Pose.Roll) {

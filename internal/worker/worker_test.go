@@ -273,6 +273,28 @@ func TestTurnedPicture(t *testing.T) {
 	}
 }
 
+// TestCrowd: the result of a picture of very many people is one that a topic takes.
+func TestCrowd(t *testing.T) {
+	d := newDesk(t)
+	var crowd picture
+	for i := range 500 {
+		f := someone(0)
+		f.Points[0].X += float32(i) / 8
+		f.Attributes.Landmarks = slices.Repeat([]schema.PointF{{X: 1234.5678, Y: 1234.5678}}, 68)
+		crowd.faces = append(crowd.faces, f)
+	}
+	d.pictures["crowd"] = crowd
+	r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("crowd"), Config: json.RawMessage(`{"face_detection_strategy":0}`)})
+	if n := len(d.result); len(r.Faces) != 500 || n > 900_000 {
+		t.Errorf("%d faces in %d bytes", len(r.Faces), n)
+	}
+	d.pictures["crowd"] = picture{faces: crowd.faces[:schema.MaxDetailedFaces]}
+	r = d.ask(schema.Request{Operation: schema.OpValidate, Images: images("crowd"), Config: json.RawMessage(`{"face_detection_strategy":0}`)})
+	if n := len(d.result); len(r.Faces[0].Scores) == 0 || len(r.Faces[0].Geometry.Outline) != 68 || n > 900_000 {
+		t.Errorf("%d faces in %d bytes", len(r.Faces), n)
+	}
+}
+
 func TestTraitsRejectEnrolAndPredict(t *testing.T) {
 	d := newDesk(t)
 	d.pictures["good"] = picture{faces: []engine.Face{someone(0)}}

@@ -121,6 +121,10 @@ type AgeData struct {
 	Deviation  float32 `json:"age_deviation,omitempty"`
 }
 
+// MaxDetailedFaces is how many faces of one image carry their scores and face_landmarks; where it shows more, none does,
+// so that the result of a crowd remains one that a topic takes.
+const MaxDetailedFaces = 64
+
 // MaxCompareFaces is how many faces the images of one comparison may show together.
 const MaxCompareFaces = 64
 
