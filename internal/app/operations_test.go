@@ -36,7 +36,7 @@ func TestInvariant4EnrolledIsFoundDeletedIsNot(t *testing.T) {
 	}
 	predict := func(c schema.Collection, person, shot int, config string) schema.Result {
 		ref := s.put(t, unique("test")+"/a.jpg", portrait(t, person, shot), nil)
-		return s.send(t, schema.Request{Operation: schema.OpPredict, Collection: c, Images: []schema.ObjectRef{ref}, Config: json.RawMessage(config)})
+		return s.send(t, schema.Request{Operation: schema.OpPredict, Collection: c, Images: []schema.ObjectRef{ref}, Config: forDrawn(config)})
 	}
 
 	first := enroll(staff, "alice", 0, 0).Enroll.Response
@@ -131,7 +131,7 @@ func TestTraceParentGoesAllTheWay(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	for _, op := range []schema.Operation{schema.OpValidate, schema.OpEnroll} { // answered by the worker, by the indexer
 		id := schema.RequestID(unique("trace"))
-		data, err := json.Marshal(schema.Request{ID: id, Operation: op, Collection: "trace", Images: []schema.ObjectRef{ref}})
+		data, err := json.Marshal(schema.Request{ID: id, Operation: op, Collection: "trace", Images: []schema.ObjectRef{ref}, Config: forDrawn("")})
 		if err != nil {
 			t.Fatal(err)
 		}

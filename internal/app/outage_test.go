@@ -75,7 +75,7 @@ func TestOutages(t *testing.T) {
 			for range 300 {
 				ids = append(ids, schema.RequestID(uuid.NewString()))
 			}
-			sent, submitted := s.submitEvery(ctx, away/250, ids, schema.Request{Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{probe}})
+			sent, submitted := s.submitEvery(ctx, away/250, ids, schema.Request{Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{probe}, Config: forDrawn("")})
 			time.Sleep(500 * time.Millisecond)
 			before, resident := heap(), residentMemory(t)
 			if err := c.stop(ctx); err != nil {

@@ -171,7 +171,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 	image := s.put(t, unique("test")+"/a.jpg", portrait(t, 12, 0), nil)
 	request := func(op schema.Operation, images ...schema.ObjectRef) func(*testing.T) {
 		return func(t *testing.T) {
-			r := schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: op, Collection: schema.Collection(unique("rights")), Images: images}
+			r := schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: op, Collection: schema.Collection(unique("rights")), Images: images, Config: forDrawn("")}
 			if err := s.client.Submit(t.Context(), s.publisher, r); err != nil {
 				t.Fatal(err)
 			}

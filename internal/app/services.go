@@ -15,8 +15,10 @@ import (
 	"facestream/internal/indexer"
 	"facestream/internal/ingest"
 	"facestream/internal/ledger"
+	"facestream/internal/traits"
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
@@ -101,18 +103,17 @@ func Worker(ctx context.Context, a *App) error {
 	}
 	defer e.Close()
 	a.Log.Info().Interface("models", e.Models()).Msg("the models are loaded")
-	detector, _ := pack.Model(models.RoleDetector)
-	return WorkWith(e, matching(e.Thresholds()), detector.Thresholds["confidence"].Value)(ctx, a)
+	return WorkWith(e, about(pack, e.Models()))(ctx, a)
 }
 
-// WorkWith is the worker service on an engine that is open already, with the thresholds of its models.
-func WorkWith(e worker.Engine, thresholds schema.Thresholds, minConfidence float32) func(context.Context, *App) error {
+// WorkWith is the worker service on an engine that is open already, with what is known of its model pack.
+func WorkWith(e worker.Engine, pack worker.Pack) func(context.Context, *App) error {
 	return func(ctx context.Context, a *App) error {
 		publisher := a.publisher("worker")
 		defer publisher.Close()
 		service := &worker.Service{
 			Objects: a.Objects, Engine: e, Publisher: publisher, Results: a.sink("worker", publisher),
-			MaxBytes: int64(a.Config.Worker.MaxBytes), Thresholds: thresholds, MinConfidence: minConfidence,
+			MaxBytes: int64(a.Config.Worker.MaxBytes), Pack: pack,
 			Stage: a.Metrics.Stage("worker"), Log: a.Log,
 		}
 		a.Log.Info().Msg("worker is ready")
@@ -223,7 +224,36 @@ func (a *App) publisher(service string) *events.Publisher {
 	})
 }
 
-// matching reads the thresholds of a pack's embedding network.
-func matching(t map[string]models.Threshold) schema.Thresholds {
-	return schema.Thresholds{Min: t["min"].Value, Med: t["med"].Value, Max: t["max"].Value}
+// about is what the worker needs to know of a pack of which an engine has loaded networks.
+func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
+	value := func(role models.Role, name string, otherwise float32) float32 {
+		for _, m := range pack.Models[role] {
+			if t, ok := m.Thresholds[name]; ok {
+				return t.Value
+			}
+		}
+		return otherwise
+	}
+	points, plain := worker.UnmeasuredPoints, traits.Uncalibrated
+	return worker.Pack{
+		Name: pack.Name, Models: loaded,
+		Thresholds: schema.Thresholds{
+			Min: value(models.RoleEmbedding, "min", 0),
+			Med: value(models.RoleEmbedding, "med", 0),
+			Max: value(models.RoleEmbedding, "max", 0),
+		},
+		MinConfidence: value(models.RoleDetector, face.ThresholdConfidence, 0),
+		Liveness: worker.OperatingPoints{
+			Soft:     value(models.RoleLiveness, "soft", points.Soft),
+			Regular:  value(models.RoleLiveness, "regular", points.Regular),
+			Hardened: value(models.RoleLiveness, "hardened", points.Hardened),
+		},
+		Traits: traits.Calibration{
+			Sharpness: value(models.RoleDetector, face.ThresholdSharpness, plain.Sharpness),
+			EyeOpen:   value(models.RoleAttributes, face.ThresholdEyeOpen, plain.EyeOpen),
+			MouthOpen: value(models.RoleLandmarks, face.ThresholdMouthOpen, plain.MouthOpen),
+			Glasses:   value(models.RoleLandmarks, face.ThresholdGlasses, plain.Glasses),
+			Mask:      value(models.RoleAttributes, face.ThresholdMask, plain.Mask),
+		},
+	}
 }

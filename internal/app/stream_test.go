@@ -119,6 +119,11 @@ func startStream() (stop func() error, err error) {
 	s.cfg.DataDir, s.cfg.Indexer.Gallery.Dir, s.cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), pack
 	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
+	var unrefused map[string]any // the uploads of these tests show drawn people
+	if err := json.Unmarshal([]byte(portraits.Config), &unrefused); err != nil {
+		return nil, err
+	}
+	s.cfg.Ingest.Routes = []config.Route{{Config: unrefused}}
 	s.cfg.Ingest.ReconcileInterval = 5 * time.Second
 	s.cfg.Ingest.ReconcileAge = 2 * time.Second
 	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same tests on another gallery
@@ -427,9 +432,16 @@ func (s *stream) put(t *testing.T, key string, data []byte, metadata map[string]
 	return ref
 }
 
-// send submits r under a new id, unless it has one, and returns its outcome.
+// send submits r under a new id, unless it has one, and returns its outcome. What enrolls or looks for drawn people has a
+// configuration for them, unless it has one.
 func (s *stream) send(t *testing.T, r schema.Request) schema.Result {
 	t.Helper()
+	switch r.Operation {
+	case schema.OpEnroll, schema.OpPredict, schema.OpVerify:
+		if len(r.Config) == 0 {
+			r.Config = forDrawn("")
+		}
+	}
 	if r.ID == "" {
 		r.ID = schema.RequestID(uuid.NewString())
 	}
@@ -473,6 +485,15 @@ func (s *stream) deadLetter(t *testing.T, value string) events.Record {
 		return false
 	})
 	return found
+}
+
+// forDrawn is the configuration for drawn people with the keys of config, a JSON object or "".
+func forDrawn(config string) json.RawMessage {
+	keys := strings.TrimSuffix(strings.TrimPrefix(config, "{"), "}")
+	if keys != "" {
+		keys = "," + keys
+	}
+	return json.RawMessage(strings.TrimSuffix(portraits.Config, "}") + keys + "}")
 }
 
 // portrait is picture shot of member i of the drawn cast.

@@ -4,6 +4,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -223,7 +224,8 @@ func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
 	if err != nil {
 		return schema.Result{}, err
 	}
-	ref, err := r.Objects.Put(ctx, schema.ObjectRef{Bucket: r.Bucket, Key: fmt.Sprintf("enroll/%s/%s/portrait.jpg", r.collection, string(p.name))}, data, "image/jpeg", nil)
+	ref, err := r.Objects.Put(ctx, schema.ObjectRef{Bucket: r.Bucket, Key: fmt.Sprintf("enroll/%s/%s/portrait.jpg", r.collection, string(p.name))}, data, "image/jpeg",
+		map[string]string{"facestream-config": portraits.Config})
 	if err != nil {
 		return schema.Result{}, err
 	}
@@ -236,7 +238,7 @@ func (r *run) request(ctx context.Context, op schema.Operation, p person, shot i
 	if err != nil {
 		return schema.Result{}, err
 	}
-	req := schema.Request{Operation: op, Collection: r.collection, Images: []schema.ObjectRef{ref}}
+	req := schema.Request{Operation: op, Collection: r.collection, Images: []schema.ObjectRef{ref}, Config: json.RawMessage(portraits.Config)}
 	if op == schema.OpEnroll {
 		req.ExternalID = p.name
 	}

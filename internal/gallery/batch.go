@@ -30,8 +30,8 @@ func Batch(inner Gallery) *Batched {
 }
 
 // Search implements [Gallery].
-func (b *Batched) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []Outcome[[]Match] {
-	return b.inner.Search(ctx, c, probes, k)
+func (b *Batched) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []Outcome[[]Match] {
+	return b.inner.Search(ctx, c, probes, k, among...)
 }
 
 // Delete implements [Gallery].

@@ -65,7 +65,7 @@ func (s *slow) Upsert(ctx context.Context, c schema.Collection, rows []gallery.R
 	return errs
 }
 
-func (s *slow) Search(context.Context, schema.Collection, []schema.Embedding, int) []gallery.Outcome[[]gallery.Match] {
+func (s *slow) Search(context.Context, schema.Collection, []schema.Embedding, int, ...schema.PUID) []gallery.Outcome[[]gallery.Match] {
 	return nil
 }
 

@@ -59,7 +59,8 @@ type Gallery interface {
 	// as it was the first time.
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
 	// Search answers each probe with up to k persons, best first: per person the most similar row. Exact ties are ordered by row ID.
-	Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []Outcome[[]Match]
+	// Where among names persons, it looks at these alone.
+	Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []Outcome[[]Match]
 	// Delete removes every row of each person and answers how many there were; nobody is 0, not an error. Deleting again
 	// for the same request answers the first count again and spares what was enrolled since (invariant 3).
 	Delete(ctx context.Context, c schema.Collection, deletions []Deletion) []Outcome[int]

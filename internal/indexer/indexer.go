@@ -58,6 +58,8 @@ func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		return s.enroll(ctx, a)
 	case schema.OpPredict:
 		return s.predict(ctx, a)
+	case schema.OpVerify:
+		return s.verify(ctx, a)
 	case schema.OpUserDelete:
 		return s.delete(ctx, a)
 	}
@@ -106,6 +108,34 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 	r.Faces[0].IDs = &schema.FaceID{PUID: best.PUID, GUID: best.GUID}
 	r.Predict = &schema.PredictData{PredictPerformed: true, Message: "matched",
 		Response: &schema.PredictResponse{GUID: best.GUID, PUID: best.PUID, Message: "matched", Score: best.Score, List: candidates}}
+	return r, nil
+}
+
+// verify compares the face with the images of one person. The most similar of them decides.
+func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
+	found := s.Gallery.Search(ctx, a.Collection, a.Probes, 1, a.Person())[0]
+	if found.Err != nil {
+		return nil, found.Err
+	}
+	if len(found.Value) == 0 {
+		const message = "nobody in the collection has this puid or external id"
+		r := newResult(a, schema.ReasonUnknownPUID, message)
+		r.Verify = &schema.VerifyResult{Message: message}
+		return r, nil
+	}
+	t, best := *a.Thresholds, found.Value[0]
+	v := &schema.VerifyResult{
+		VerifyPerformed: true, Message: "matched", IsMatch: t.Matches(best.Score), Similarity: best.Score, Confidence: t.Confidence(best.Score),
+		PUID: best.Row.PUID, GUID: best.Row.ID, FaceThresholds: []float32{t.Min, t.Med, t.Max},
+	}
+	r := newResult(a, "", "")
+	if v.IsMatch {
+		r.Faces[0].IDs = &schema.FaceID{PUID: best.Row.PUID, GUID: best.Row.ID}
+	} else {
+		v.Message = "no match"
+		r = newResult(a, schema.ReasonNoMatch, "the face is not similar enough to that of the person")
+	}
+	r.Verify = v
 	return r, nil
 }
 

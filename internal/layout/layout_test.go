@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -37,7 +38,8 @@ var mayImport = map[string][]string{
 	"internal/share":          {},
 
 	"internal/ingest":  {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome"},
-	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "internal/outcome"},
+	"internal/traits":  {"pkg/schema", "pkg/engine/face"},
+	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/face", "pkg/engine/models", "internal/outcome", "internal/traits"},
 	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 	"internal/audit":   {"pkg/schema", "pkg/events", "internal/gallery"},
 
@@ -132,5 +134,26 @@ func TestMainsAreTablesOfContents(t *testing.T) {
 		if n := strings.Count(string(data), "\n"); n > 40 {
 			t.Errorf("%s has %d lines; a main has at most 40", m, n)
 		}
+	}
+}
+
+// TestFeaturesAreShown: every test that docs/features.md names is where it says.
+func TestFeaturesAreShown(t *testing.T) {
+	page, err := os.ReadFile("../../docs/features.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := regexp.MustCompile(`\[(Test\w+)\]\(\.\./([\w/]+_test\.go)\)`).FindAllStringSubmatch(string(page), -1)
+	if len(links) < 20 {
+		t.Errorf("docs/features.md names %d tests only", len(links))
+	}
+	for _, l := range links {
+		source, err := os.ReadFile(filepath.Join("../..", l[2]))
+		if err != nil || !strings.Contains(string(source), "func "+l[1]+"(") {
+			t.Errorf("%s is not in %s: %v", l[1], l[2], err)
+		}
+	}
+	if n := strings.Count(string(page), "_test.go)"); n != len(links) {
+		t.Errorf("%d of %d links to tests have another form than the others", n-len(links), n)
 	}
 }

@@ -1,31 +1,53 @@
 package worker
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
+	"facestream/internal/traits"
 	"facestream/pkg/schema"
 )
 
 // answer is the result of an analysis that needs no gallery: of an operation that never does, or of one that ends here
-// because the image has not the one face that it needs. nil sends the analysis on to the indexer.
+// because the image has not the one face that it needs, or one that it must not use. nil sends the analysis on to the
+// indexer.
 func (s *Service) answer(a *analysis) *schema.Result {
 	switch a.Operation {
-	case schema.OpValidate:
+	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
 		if len(a.Faces) == 0 {
 			return a.result(schema.ReasonNoFace, "no face was found")
 		}
 		return a.result("", "")
 	case schema.OpCompare:
 		return a.compare()
-	case schema.OpEnroll, schema.OpPredict:
+	case schema.OpEnroll, schema.OpPredict, schema.OpVerify:
 		switch n := len(a.Faces); {
 		case n == 0:
 			return a.result(schema.ReasonNoFace, "no face was found")
 		case n > 1:
 			return a.result(schema.ReasonSeveralFaces, fmt.Sprintf("%d faces were found; %s takes one", n, a.Operation))
 		}
+		if reason, message := a.refusal(); reason != "" {
+			return a.result(reason, message)
+		}
 	}
 	return nil
+}
+
+// refusal says why the one face of a must not be enrolled, searched for or verified; "" where it may.
+func (a *analysis) refusal() (schema.Reason, string) {
+	f := a.Faces[0]
+	if f.SpoofStatus == schema.SpoofDetected {
+		return schema.ReasonSpoofDetected, "the face is a picture of one, not that of a person who is present"
+	}
+	if rejecting := traits.Rejecting(f.Traits, a.config, a.Operation); rejecting != 0 {
+		return schema.ReasonFaceRejected, fmt.Sprintf("the face has traits that %s does not allow: %s", a.Operation, strings.Join(schema.TraitNames(rejecting), ", "))
+	}
+	if f.SpoofStatus == schema.SpoofInvalidFace || f.SpoofStatus == schema.SpoofGenericError {
+		return schema.ReasonLivenessUnknown, "the liveness of the face was not assessed: " + f.Liveness.Message
+	}
+	return "", ""
 }
 
 // result starts the outcome of the analysis with what was found, and with the block of its operation.
@@ -37,40 +59,86 @@ func (a *analysis) result(reason schema.Reason, message string) *schema.Result {
 		r.Enroll = &schema.EnrollData{Message: message}
 	case schema.OpPredict:
 		r.Predict = &schema.PredictData{Message: message}
+	case schema.OpVerify:
+		r.Verify = &schema.VerifyResult{Message: message}
 	}
-	if reason == schema.ReasonNoFace {
-		r.Feedback = "Look into the camera so that your whole face is visible."
-	}
+	r.Feedback = a.feedback(reason)
 	return r
 }
 
-// compare answers with the most similar pair of faces, one of each image.
+// feedback is what the person should do.
+func (a *analysis) feedback(reason schema.Reason) string {
+	var all schema.FaceTraits
+	for _, f := range a.Faces {
+		all |= f.Traits
+	}
+	switch reason {
+	case schema.ReasonNoFace:
+		return "Look into the camera so that your whole face is visible."
+	case schema.ReasonSpoofDetected:
+		return "Show your face itself to the camera, not a picture of it."
+	case schema.ReasonFaceRejected:
+		return traits.Advice(traits.Rejecting(all, a.config, a.Operation))
+	case schema.ReasonLivenessUnknown:
+		return cmp.Or(traits.Advice(all), "Come close to the camera, alone and with your whole head in the picture.")
+	}
+	return traits.Advice(all)
+}
+
+// compare answers with the similarity of every pair of faces of different images.
 func (a *analysis) compare() *schema.Result {
+	if n := len(a.Faces); n > schema.MaxCompareFaces {
+		return a.result(schema.ReasonSeveralFaces, fmt.Sprintf("the images show %d faces or more; compare takes %d", n, schema.MaxCompareFaces))
+	}
 	t := *a.Thresholds
-	left, right := a.perImage[0], a.perImage[1]
 	c := &schema.CompareResult{
-		FaceDetectedA: len(left) > 0, FaceDetectedB: len(right) > 0,
+		FaceDetectedA: len(a.perImage[0]) > 0, FaceDetectedB: len(a.perImage[1]) > 0,
 		FaceThresholds: []float32{t.Min, t.Med, t.Max},
 	}
-	if !c.FaceDetectedA || !c.FaceDetectedB {
-		r := a.result(schema.ReasonNoFace, "no face was found in one of the images")
-		r.Compare = c
-		return r
-	}
-	c.Similarity = -1
-	var sum float32
-	for _, i := range left {
-		for _, j := range right {
+	for i, left := range a.Faces {
+		for j, right := range a.Faces[i+1:] {
+			j += i + 1
+			if left.Image == right.Image {
+				continue
+			}
 			cosine := schema.Cosine(a.Probes[i].Vector, a.Probes[j].Vector)
-			c.Similarity = max(c.Similarity, cosine)
-			c.DistanceMax = max(c.DistanceMax, 1-cosine)
-			sum += 1 - cosine
+			c.Pairs = append(c.Pairs, schema.FacePair{
+				ImageA: left.Image, FaceA: i, ImageB: right.Image, FaceB: j,
+				Similarity: cosine, IsMatch: t.Matches(cosine), Confidence: t.Confidence(cosine),
+			})
 		}
 	}
-	c.DistanceMin = 1 - c.Similarity
-	c.DistanceMean = sum / float32(len(left)*len(right))
-	c.IsMatch, c.Confidence = t.Matches(c.Similarity), t.Confidence(c.Similarity)
+	if c.FaceDetectedA && c.FaceDetectedB {
+		firstTwo(c)
+	}
+	var without []string
+	for i, faces := range a.perImage {
+		if len(faces) == 0 {
+			without = append(without, fmt.Sprintf("images[%d]", i))
+		}
+	}
 	r := a.result("", "")
+	if without != nil {
+		r = a.result(schema.ReasonNoFace, "no face was found in "+strings.Join(without, ", "))
+	}
 	r.Compare = c
 	return r
+}
+
+// firstTwo sets the seed's fields of c from its pairs of the first two images, of which there is at least one.
+func firstTwo(c *schema.CompareResult) {
+	n := 0
+	for _, p := range c.Pairs {
+		if p.ImageA != 0 || p.ImageB != 1 {
+			continue
+		}
+		distance := 1 - p.Similarity
+		if n == 0 || p.Similarity > c.Similarity {
+			c.Similarity, c.IsMatch, c.Confidence, c.DistanceMin = p.Similarity, p.IsMatch, p.Confidence, distance
+		}
+		c.DistanceMax = max(c.DistanceMax, distance)
+		c.DistanceMean += distance
+		n++
+	}
+	c.DistanceMean /= float32(n)
 }

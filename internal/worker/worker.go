@@ -6,12 +6,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"facestream/internal/outcome"
+	"facestream/internal/traits"
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -33,12 +36,28 @@ type Service struct {
 	Publisher outcome.Publisher
 	Results   *outcome.Sink
 	MaxBytes  int64
-	// Thresholds are those of the model pack, for requests that set none.
+	Pack      Pack
+	Stage     func(stage string, took time.Duration) // measures a stage; may be nil
+	Log       zerolog.Logger
+}
+
+// Pack is what the worker knows of the engine's model pack.
+type Pack struct {
+	Name string
+	// Models are the networks that the engine has loaded.
+	Models []schema.ModelRun
+	// Thresholds are the cosines for requests that set none.
 	Thresholds schema.Thresholds
-	// MinConfidence is the pack's; a request can ask for more, not for less, because below it noise has faces.
+	// MinConfidence is the least of a face; a request can ask for more, not for less, because below it noise has faces.
 	MinConfidence float32
-	Stage         func(stage string, took time.Duration) // measures a stage; may be nil
-	Log           zerolog.Logger
+	// Liveness are the operating points of the liveness networks, Traits those of the networks and measures behind the traits.
+	Liveness OperatingPoints
+	Traits   traits.Calibration
+}
+
+// Has reports whether the pack has a network for role.
+func (p Pack) Has(role models.Role) bool {
+	return slices.ContainsFunc(p.Models, func(m schema.ModelRun) bool { return m.Role == string(role) })
 }
 
 // Handle does one job. nil means that its analysis or its result is durable (invariant 1).
@@ -67,10 +86,12 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	return s.Publisher.Publish(ctx, events.Analyses, s.Results.Event(events.TypeAnalysis, &job, data, trace))
 }
 
-// analysis is what the worker knows of a job: the wire form, and which of its faces came from which image.
+// analysis is what the worker knows of a job: the wire form, which of its faces came from which image, and the
+// configuration that it was made under.
 type analysis struct {
 	schema.Analysis
 	perImage [][]int // indices into Faces
+	config   schema.OperationConfig
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
@@ -78,16 +99,15 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	if len(problems) > 0 {
 		return nil, schema.Permanent("worker.config", problems.Reason(), problems)
 	}
-	a := &analysis{Analysis: schema.Analysis{Job: *job, Timings: map[string]float64{}}}
+	a := &analysis{Analysis: schema.Analysis{Job: *job, Timings: map[string]float64{}}, config: config}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
-	a.Thresholds = thresholds(config, s.Thresholds)
-	params := engine.Params{
-		MinConfidence: max(s.MinConfidence, config.MinConfidence(job.Operation)),
-		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
-		Embed:         job.Operation != schema.OpValidate,
+	if err := s.Pack.performs(job.Operation); err != nil {
+		return nil, err
 	}
+	a.Thresholds = thresholds(config, s.Pack.Thresholds)
+	params := s.params(job.Operation, config)
 	for i, ref := range job.Images {
 		start := time.Now()
 		image, _, err := s.Objects.Get(ctx, ref, s.MaxBytes)
@@ -99,21 +119,65 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}
-		a.Models = found.Models
+		a.ran(found.Models)
 		for stage, took := range found.Timings {
 			s.measure(a, stage, took)
 		}
 		var indices []int
 		for _, f := range found.Faces {
 			indices = append(indices, len(a.Faces))
-			a.Faces = append(a.Faces, faceResult(f, i))
+			a.Faces = append(a.Faces, s.faceResult(f, found, i, job.Operation, config))
 			if params.Embed {
 				a.Probes = append(a.Probes, *f.Embedding)
 			}
 		}
 		a.perImage = append(a.perImage, indices)
+		if len(a.Faces) > schema.MaxCompareFaces && job.Operation == schema.OpCompare {
+			break // the answer is that these are too many
+		}
 	}
 	return a, nil
+}
+
+// ran adds the networks that ran for an image to those that ran before.
+func (a *analysis) ran(runs []schema.ModelRun) {
+	for _, m := range runs {
+		if !slices.Contains(a.Models, m) {
+			a.Models = append(a.Models, m)
+		}
+	}
+}
+
+// performs says which role op needs that p lacks: permanent with reason role_absent. Roles without which only a part of
+// the answer is missing are not needed; the engine itself answers for the detector and the embedding.
+func (p Pack) performs(op schema.Operation) error {
+	role := map[schema.Operation]models.Role{schema.OpEstimateAge: models.RoleAge, schema.OpAntiSpoofing: models.RoleLiveness}[op]
+	if role == "" || p.Has(role) {
+		return nil
+	}
+	return schema.Permanent("worker.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which %s needs", p.Name, role, op))
+}
+
+// params says what the engine is asked for.
+func (s *Service) params(op schema.Operation, config schema.OperationConfig) engine.Params {
+	p := engine.Params{
+		MinConfidence: max(s.Pack.MinConfidence, config.MinConfidence(op)),
+		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
+		Turn:          config.AutomaticTurning,
+		Attributes:    !config.FaceValidationsOff || config.GetSmileIntensity,
+		Age:           op == schema.OpEstimateAge,
+	}
+	switch op {
+	case schema.OpEnroll, schema.OpPredict, schema.OpCompare, schema.OpVerify:
+		p.Embed = true
+	}
+	switch op {
+	case schema.OpValidate, schema.OpEnroll, schema.OpPredict, schema.OpVerify, schema.OpAntiSpoofing:
+		if s.Pack.Has(models.RoleLiveness) {
+			p.Liveness = config.AntiSpoofingMode
+		}
+	}
+	return p
 }
 
 // aboutImage says which image of the request err is about.
@@ -146,12 +210,60 @@ func thresholds(config schema.OperationConfig, pack schema.Thresholds) *schema.T
 	}
 }
 
-func faceResult(f engine.Face, image int) schema.FaceResult {
-	return schema.FaceResult{
+// faceResult is f, found in the picture that found is about, as it goes into the result.
+func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, op schema.Operation, config schema.OperationConfig) schema.FaceResult {
+	r := schema.FaceResult{
 		Geometry: schema.FaceGeometry{
-			BoundingBox: f.Box, EyeLeft: f.Points[0], EyeRight: f.Points[1], Landmarks: f.Points[:], Confidence: f.Confidence,
+			BoundingBox: f.Box, EyeLeft: f.Points[0], EyeRight: f.Points[1], Landmarks: f.Points[:], Confidence: f.Confidence, Turned: found.Turned,
 		},
-		SpoofStatus: schema.SpoofNotPerformed,
-		Image:       image,
+		Image: image,
+	}
+	if found.Turned != 0 {
+		box := unturned(f.Box, found.Turned, float32(found.Width), float32(found.Height))
+		r.Geometry.OriginalBox = &box
+	}
+	subject := traits.Subject{Face: f.Face, Width: found.Width, Height: found.Height, Attributes: f.Attributes, Calibration: s.Pack.Traits}
+	r.Traits = traits.Of(subject, config, op)
+	r.TraitNames = schema.TraitNames(r.Traits)
+	detailed := len(found.Faces) <= schema.MaxDetailedFaces
+	if detailed {
+		r.Scores = traits.Scores(subject, config.GetSmileIntensity)
+	}
+	if a := f.Attributes; a != nil {
+		if detailed && !slices.ContainsFunc(a.Landmarks, func(p schema.PointF) bool { return !traits.Finite(p.X) || !traits.Finite(p.Y) }) {
+			r.Geometry.Outline = a.Landmarks
+		}
+		if a.Pose != nil && traits.Finite(a.Pose.Yaw) && traits.Finite(a.Pose.Pitch) && traits.Finite(a.Pose.Roll) {
+			r.Pose = &schema.PoseAngles{Yaw: a.Pose.Yaw, Pitch: a.Pose.Pitch, Roll: a.Pose.Roll}
+		}
+	}
+	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f.Liveness, len(found.Faces), config)
+	if f.Age != nil && traits.Finite(f.Age.Years) && traits.Finite(f.Age.Deviation) && traits.Finite(f.Age.Confidence) {
+		r.Age = &schema.AgeData{Confidence: f.Age.Confidence, Estimated: f.Age.Years, Deviation: f.Age.Deviation}
+		if config.UseAgeStddev {
+			r.Age.Estimated = max(f.Age.Years-f.Age.Deviation, 0)
+		}
+	}
+	return r
+}
+
+// unturned is box, in a picture of width and height pixels that was turned clockwise by turned degrees, as it lies in the
+// picture before.
+func unturned(box schema.BoxF, turned int, width, height float32) schema.BoxF {
+	point := func(p schema.PointF) schema.PointF {
+		switch turned {
+		case 90:
+			return schema.PointF{X: p.Y, Y: width - p.X}
+		case 180:
+			return schema.PointF{X: width - p.X, Y: height - p.Y}
+		case 270:
+			return schema.PointF{X: height - p.Y, Y: p.X}
+		}
+		return p
+	}
+	a, b := point(box.TopLeft), point(box.BottomRight)
+	return schema.BoxF{
+		TopLeft:     schema.PointF{X: min(a.X, b.X), Y: min(a.Y, b.Y)},
+		BottomRight: schema.PointF{X: max(a.X, b.X), Y: max(a.Y, b.Y)},
 	}
 }

@@ -23,7 +23,8 @@ const (
 
 // Traits of an operation that routing and validation need.
 type operationTraits struct {
-	images     int  // how many images a request names
+	images     int  // how many images a request names, at least
+	maxImages  int  // how many at most; 0: as many
 	gallery    bool // the indexer answers it
 	writes     bool // it changes the gallery, so its records are keyed by person
 	performed  bool // this version performs it
@@ -37,11 +38,11 @@ var operations = []struct {
 	{OpValidate, operationTraits{images: 1, performed: true}},
 	{OpEnroll, operationTraits{images: 1, gallery: true, writes: true, performed: true, collection: true}},
 	{OpPredict, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
-	{OpCompare, operationTraits{images: 2, performed: true}},
-	{OpVerify, operationTraits{images: 1, gallery: true, collection: true}},
-	{OpEstimateAge, operationTraits{images: 1}},
+	{OpCompare, operationTraits{images: 2, maxImages: 8, performed: true}},
+	{OpVerify, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
+	{OpEstimateAge, operationTraits{images: 1, performed: true}},
 	{OpFaceISO, operationTraits{images: 1}},
-	{OpAntiSpoofing, operationTraits{images: 1}},
+	{OpAntiSpoofing, operationTraits{images: 1, performed: true}},
 	{OpDocScanFace, operationTraits{images: 1}},
 	{OpUserDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true}},
 	{OpUserUpdate, operationTraits{gallery: true, writes: true, collection: true}},
@@ -75,8 +76,14 @@ func (o Operation) Performed() bool { return o.traits().performed }
 // TypeID is the wire value operation_type_id; -1 for an unknown operation.
 func (o Operation) TypeID() int { return o.index() }
 
-// Images is the number of images that a request for o names.
+// Images is the number of images that a request for o names; where it may name more, the least.
 func (o Operation) Images() int { return o.traits().images }
+
+// MaxImages is the largest number of images that a request for o may name.
+func (o Operation) MaxImages() int { return max(o.traits().maxImages, o.traits().images) }
+
+// NeedsPerson reports whether a request for o must say whom it is about, by puid or external_id.
+func (o Operation) NeedsPerson() bool { return o == OpUserDelete || o == OpVerify }
 
 // NeedsGallery reports whether the indexer, not the worker, answers o.
 func (o Operation) NeedsGallery() bool { return o.traits().gallery }

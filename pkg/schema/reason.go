@@ -20,6 +20,8 @@ const (
 	ReasonNoFace               Reason = "no_face"
 	ReasonSeveralFaces         Reason = "several_faces"
 	ReasonFaceRejected         Reason = "face_rejected"
+	ReasonSpoofDetected        Reason = "spoof_detected"
+	ReasonLivenessUnknown      Reason = "liveness_unknown"
 	ReasonUnknownCollection    Reason = "unknown_collection"
 	ReasonUnknownPUID          Reason = "unknown_puid"
 	ReasonModelMismatch        Reason = "model_mismatch"
@@ -52,12 +54,14 @@ func Reasons() []ReasonInfo {
 		{ReasonImageTooLarge, CodeInvalidArgument, "The image exceeds the limit on bytes, pixels or side length.", "The message names the limit; scale the image down."},
 		{ReasonImageChanged, CodeInvalidArgument, "The object was overwritten after the event and its bucket keeps no versions, so the version that was named is gone.", "The newer version has an event and an outcome of its own; switch versioning on to keep both."},
 		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},
-		{ReasonSeveralFaces, CodeNoError, "Several faces were found where exactly one is needed.", "Crop to one face, or choose a `face_detection_strategy` that selects one."},
+		{ReasonSeveralFaces, CodeNoError, "Several faces were found where one is needed, or more than a comparison takes.", "Crop to one face, or choose a `face_detection_strategy` that selects one."},
 		{ReasonFaceRejected, CodeNoError, "A face was found, but its traits are not allowed for this operation.", "Follow `user_feedback_message`."},
+		{ReasonSpoofDetected, CodeNoError, "The face is a picture of one (print, screen, mask), or the liveness networks take it for that.", "Take a new picture of the person; `anti_spoofing_threshold` and `liveness_calibration` set the balance of errors."},
+		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (too small, too near the border, one of several), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.message` says why. `anti_spoofing_mode` 0 switches the check off."},
 		{ReasonUnknownCollection, CodeInvalidArgument, "Nobody was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
 		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has nobody with this puid or external id.", "Nothing is stored for this person; no action is needed after a delete."},
 		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Use another collection, or run the services with the collection's model."},
-		{ReasonNoMatch, CodeNoError, "Nobody in the collection is similar enough. This is a result, not a failure.", "None."},
+		{ReasonNoMatch, CodeNoError, "Nobody in the collection, or not the person whom verify asks about, is similar enough. This is a result, not a failure.", "None."},
 		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known form. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema."},
 		{ReasonInternal, CodeGenericError, "The work failed repeatedly for a cause that is not in the request. The record goes to the dead letters.", "`facestream dead-letters show` has the cause; replay it after the fix."},
 	}

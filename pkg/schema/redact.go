@@ -103,6 +103,9 @@ func (PredictData) Format(f fmt.State, _ rune) { hide(f) }
 func (PredictResponse) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
+func (VerifyResult) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
 func (Candidate) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
@@ -132,6 +135,11 @@ func (d PredictData) MarshalZerologObject(z *zerolog.Event) {
 // MarshalZerologObject writes the status and the number of candidates.
 func (r PredictResponse) MarshalZerologObject(z *zerolog.Event) {
 	z.Int("status", r.Status).Int("candidates", len(r.List))
+}
+
+// MarshalZerologObject writes whether the comparison was done.
+func (r VerifyResult) MarshalZerologObject(z *zerolog.Event) {
+	z.Bool("verify_performed", r.VerifyPerformed)
 }
 
 // MarshalZerologObject writes the score.

@@ -110,8 +110,11 @@ func (r *Request) Normalize() Problems {
 			add("collection", "must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit")
 		}
 	}
-	if want := r.Operation.Images(); len(r.Images) != want {
-		add("images", "%s takes %d, the request names %d", r.Operation, want, len(r.Images))
+	switch least, most, n := r.Operation.Images(), r.Operation.MaxImages(), len(r.Images); {
+	case least == most && n != least:
+		add("images", "%s takes %d, the request names %d", r.Operation, least, n)
+	case n < least || n > most:
+		add("images", "%s takes %d to %d, the request names %d", r.Operation, least, most, n)
 	}
 	for i, o := range r.Images {
 		image := fmt.Sprintf("images[%d].", i)
@@ -132,18 +135,23 @@ func (r *Request) Normalize() Problems {
 	if r.Consent != nil {
 		atMost("consent.reference", r.Consent.Reference, 256)
 	}
-	if r.Operation == OpUserDelete && r.PUID == "" && r.ExternalID == "" {
-		add("puid", "is missing; user_delete needs puid or external_id")
+	if r.Operation.NeedsPerson() && r.PUID == "" && r.ExternalID == "" {
+		add("puid", "is missing; %s needs puid or external_id", r.Operation)
 	}
 	return ps
 }
 
-// Subject is the person that the request is about, as far as the request alone says: the key of order (invariant 4).
+// Subject is the person whom the request changes, as far as the request alone says: the key of order (invariant 4).
 func (r *Request) Subject() PUID {
-	switch {
-	case !r.Operation.NeedsCollection() || !r.Operation.WritesGallery():
+	if !r.Operation.NeedsCollection() || !r.Operation.WritesGallery() {
 		return ""
-	case r.PUID != "":
+	}
+	return r.Person()
+}
+
+// Person is the one whom the request names by puid or external_id, else the one that an enrolment of it makes.
+func (r *Request) Person() PUID {
+	if r.PUID != "" {
 		return r.PUID
 	}
 	return DerivePUID(r.Collection, r.ExternalID, r.ID)

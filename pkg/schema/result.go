@@ -5,13 +5,14 @@ import (
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
-// those of the seed SDK's CallResult; request_id, operation, collection, models, timings_ms and images are additions.
+// those of the seed SDK's CallResult; verify, request_id, operation, collection, models, timings_ms and images are additions.
 //
 // Two results with one CloudEvents id are equal in content: equal in everything but timings_ms, which are measurements.
 type Result struct {
 	CallStatus CallStatus          `json:"call_status"`
 	Faces      []FaceResult        `json:"faces,omitempty"`
 	Compare    *CompareResult      `json:"compare,omitempty"`
+	Verify     *VerifyResult       `json:"verify,omitempty"`
 	Enroll     *EnrollData         `json:"enroll,omitempty"`
 	Predict    *PredictData        `json:"predict,omitempty"`
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
@@ -56,7 +57,20 @@ type FaceGeometry struct {
 	EyeLeft     PointF   `json:"eye_left"`
 	EyeRight    PointF   `json:"eye_right"`
 	Confidence  float32  `json:"face_confidence_score"`
-	Landmarks   []PointF `json:"landmarks,omitempty"` // five points: eye left, eye right, nose tip, mouth left, mouth right (image sides)
+	Landmarks   []PointF `json:"landmarks,omitempty"`      // five points: eye left, eye right, nose tip, mouth left, mouth right (image sides)
+	Outline     []PointF `json:"face_landmarks,omitempty"` // the 68 points of 300-W, or 66 without the inner mouth corners; absent where the model pack has no landmark network
+	// Turned is by how many degrees, clockwise, the image was turned to find the face: 90, 180 or 270. All positions are
+	// those in the turned image, but for OriginalBox, which is the box in the image as it came.
+	Turned      int   `json:"turned,omitempty" jsonschema:"enum=0,enum=90,enum=180,enum=270"`
+	OriginalBox *BoxF `json:"original_bounding_box,omitempty"`
+}
+
+// PoseAngles is how the head is turned, in degrees. Yaw is positive when the person looks to the image's right (their own
+// left), Pitch when they look up, Roll when the head leans to the image's right.
+type PoseAngles struct {
+	Yaw   float32 `json:"yaw"`
+	Pitch float32 `json:"pitch"`
+	Roll  float32 `json:"roll"`
 }
 
 // SpoofStatus is the outcome of the liveness check.
@@ -81,23 +95,78 @@ type FaceID struct {
 type FaceResult struct {
 	IDs         *FaceID      `json:"ids,omitempty"`
 	Geometry    FaceGeometry `json:"geometry"`
-	Traits      uint32       `json:"face_traits_flags"` // the union of FT_* bits
-	SpoofStatus SpoofStatus  `json:"spoof_status"`      // 0 no spoof, 1 error, 2 not performed, 3 invalid face, 4 spoof
+	Pose        *PoseAngles  `json:"pose,omitempty"`
+	Traits      FaceTraits   `json:"face_traits_flags"`     // the union of FT_* bits
+	TraitNames  []string     `json:"face_traits,omitempty"` // the names of these bits, lowest first
+	Scores      []FaceMetric `json:"scores,omitempty"`      // what was measured of the face, in the order of the reference page
+	SpoofStatus SpoofStatus  `json:"spoof_status"`          // 0 no spoof, 1 error, 2 not performed, 3 invalid face, 4 spoof
+	Liveness    *Liveness    `json:"liveness,omitempty"`    // absent where spoof_status is 2
+	Age         *AgeData     `json:"age_data,omitempty"`
 	Image       int          `json:"image,omitempty"`
 }
 
-// CompareResult is the similarity of the selected faces of two images. Distances are 1 - cosine, 0..2; with one face a
-// side the three are equal. FaceThresholds are min, med, max as cosines.
+// Liveness is what SpoofStatus was decided by: the face is live where Score reaches Threshold. Both are probabilities on
+// the scale of the model pack's networks, absent where the face could not be assessed; Message then says why.
+type Liveness struct {
+	Score     *float32 `json:"score,omitempty"`
+	Threshold *float32 `json:"threshold,omitempty"`
+	Message   string   `json:"message,omitempty"`
+}
+
+// AgeData is an estimate of a person's age. Estimated is in years, with use_age_stddev lowered by Deviation, the standard
+// deviation in years. Confidence is 0..1.
+type AgeData struct {
+	Confidence float32 `json:"age_confidence_score"`
+	Estimated  float32 `json:"estimated_age"`
+	Deviation  float32 `json:"age_deviation,omitempty"`
+}
+
+// MaxDetailedFaces is how many faces of one image carry their scores and face_landmarks; where it shows more, none does,
+// so that the result of a crowd remains one that a topic takes.
+const MaxDetailedFaces = 64
+
+// MaxCompareFaces is how many faces the images of one comparison may show together.
+const MaxCompareFaces = 64
+
+// CompareResult is the similarity of the selected faces of images. The seed's fields are about the first two images, of
+// which the most similar pair of faces decides; distances are 1 - cosine, 0..2, equal with one face a side. Pairs are all
+// pairs of faces of different images. FaceThresholds are min, med, max as cosines.
 type CompareResult struct {
-	FaceDetectedA  bool      `json:"face_detected_a"`
-	FaceDetectedB  bool      `json:"face_detected_b"`
-	Similarity     float32   `json:"similarity_score"`
-	IsMatch        bool      `json:"is_match"`
-	Confidence     float32   `json:"confidence"`
-	DistanceMax    float32   `json:"distance_max"`
-	DistanceMean   float32   `json:"distance_mean"`
-	DistanceMin    float32   `json:"distance_min"`
-	FaceThresholds []float32 `json:"face_thresholds"`
+	FaceDetectedA  bool       `json:"face_detected_a"`
+	FaceDetectedB  bool       `json:"face_detected_b"`
+	Similarity     float32    `json:"similarity_score"`
+	IsMatch        bool       `json:"is_match"`
+	Confidence     float32    `json:"confidence"`
+	DistanceMax    float32    `json:"distance_max"`
+	DistanceMean   float32    `json:"distance_mean"`
+	DistanceMin    float32    `json:"distance_min"`
+	FaceThresholds []float32  `json:"face_thresholds"`
+	Pairs          []FacePair `json:"pairs,omitempty"`
+}
+
+// FacePair is the similarity of two faces of a comparison. ImageA and ImageB are indices into the request's images, FaceA
+// and FaceB into the result's faces; pairs come in the order of the faces. Similarity is the cosine, -1..1.
+type FacePair struct {
+	ImageA     int     `json:"image_a"`
+	FaceA      int     `json:"face_a"`
+	ImageB     int     `json:"image_b"`
+	FaceB      int     `json:"face_b"`
+	Similarity float32 `json:"similarity_score"`
+	IsMatch    bool    `json:"is_match"`
+	Confidence float32 `json:"confidence"`
+}
+
+// VerifyResult says whether a face is that of the person whom the request names. Similarity is the cosine, -1..1, to the
+// most similar image of that person, which GUID names.
+type VerifyResult struct {
+	VerifyPerformed bool      `json:"verify_performed"`
+	Message         string    `json:"message"`
+	IsMatch         bool      `json:"is_match"`
+	Similarity      float32   `json:"similarity_score"`
+	Confidence      float32   `json:"confidence"`
+	PUID            PUID      `json:"puid,omitempty"`
+	GUID            string    `json:"guid,omitempty"`
+	FaceThresholds  []float32 `json:"face_thresholds,omitempty"`
 }
 
 // EnrollData says whether the face was enrolled; when EnrollPerformed is true, the vector is searchable (invariant 4).

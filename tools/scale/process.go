@@ -17,8 +17,8 @@ import (
 	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/telemetry"
+	"facestream/internal/worker"
 	"facestream/pkg/engine"
-	"facestream/pkg/schema"
 )
 
 // process is a program that writes to a log.
@@ -141,7 +141,7 @@ func runSleeper(ctx context.Context) error {
 		return err
 	}
 	e := sleeper{pause: pause, slots: make(chan struct{}, cfg.Worker.Concurrency)}
-	return app.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), app.WorkWith(e, schema.Thresholds{}, 0))
+	return app.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), app.WorkWith(e, worker.Pack{}))
 }
 
 // addSleeper starts a worker with a simulated network for one image at a time.

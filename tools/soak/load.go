@@ -35,7 +35,7 @@ func (e expected) holds(r schema.Result) error {
 	case e.reason != "":
 	case e.operation == schema.OpEnroll && (r.Enroll == nil || !r.Enroll.EnrollPerformed):
 		return errors.New("nobody was enrolled")
-	case e.operation == schema.OpPredict && (r.Predict == nil || r.Predict.Response.List[0].ExternalID != e.person):
+	case e.operation == schema.OpPredict && (r.Predict == nil || r.Predict.Response == nil || r.Predict.Response.List[0].ExternalID != e.person):
 		return errors.New("another person was found than the one in the picture")
 	case e.operation == schema.OpUserDelete && (r.UserDelete == nil || r.UserDelete.Count != e.count):
 		return fmt.Errorf("%v images were deleted, expected %d", r.UserDelete, e.count)
@@ -192,7 +192,7 @@ func (a *actor) step(ctx context.Context) error {
 func (a *actor) enroll(ctx context.Context, shot schema.ObjectRef) error {
 	consent := &schema.Consent{Given: true, At: new(time.Time)}
 	*consent.At = time.Now().Add(a.skew())
-	r, err := a.request(ctx, schema.Request{Operation: schema.OpEnroll, Collection: a.collection, ExternalID: a.name, Images: []schema.ObjectRef{shot}, Consent: consent}, expected{})
+	r, err := a.request(ctx, schema.Request{Operation: schema.OpEnroll, Collection: a.collection, ExternalID: a.name, Images: []schema.ObjectRef{shot}, Consent: consent, Config: json.RawMessage(portraits.Config)}, expected{})
 	a.add(r)
 	return err
 }
@@ -249,7 +249,7 @@ func (a *actor) predict(ctx context.Context, shot schema.ObjectRef) error {
 	if len(a.enrolled) == 0 {
 		e.reason = schema.ReasonNoMatch
 	}
-	return a.ask(ctx, schema.Request{Operation: schema.OpPredict, Collection: a.collection, Images: []schema.ObjectRef{shot}, ResultObject: a.random.IntN(4) == 0}, e)
+	return a.ask(ctx, schema.Request{Operation: schema.OpPredict, Collection: a.collection, Images: []schema.ObjectRef{shot}, ResultObject: a.random.IntN(4) == 0, Config: json.RawMessage(portraits.Config)}, e)
 }
 
 // nonsense sends what nobody can be answered about; its outcome is a dead letter.

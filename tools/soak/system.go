@@ -18,6 +18,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/embedded"
 	"facestream/internal/objects"
+	"facestream/internal/portraits"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
 )
@@ -105,7 +106,12 @@ func startSystem(dir string, o options) (_ *system, err error) {
 		s.proxies = append(s.proxies, p)
 		return p.addr()
 	}
+	settings := filepath.Join(dir, "settings.yaml")
+	if werr := os.WriteFile(settings, []byte("ingest:\n  routes:\n  - config: "+portraits.Config+"\n"), 0o600); werr != nil {
+		return nil, werr
+	}
 	env := []string{
+		"FACESTREAM_CONFIG=" + settings,
 		"FACESTREAM_KAFKA=" + behind(kafkaAddr, true), "FACESTREAM_S3_ENDPOINT=" + behind(s3Addr, false),
 		"FACESTREAM_INDEXER_GALLERY_DIR=" + s.cfg.Indexer.Gallery.Dir,
 		"FACESTREAM_KAFKA_SESSION_TIMEOUT=" + sessionTimeout.String(), "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_TELEMETRY_LOG_FORMAT=json",

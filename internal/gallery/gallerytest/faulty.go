@@ -46,8 +46,8 @@ func (f Faulty) Upsert(ctx context.Context, c schema.Collection, rows []gallery.
 }
 
 // Search implements [gallery.Gallery].
-func (f Faulty) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []gallery.Outcome[[]gallery.Match] {
-	return outcomes(f, "gallery.search", len(probes), func() []gallery.Outcome[[]gallery.Match] { return f.Inner.Search(ctx, c, probes, k) })
+func (f Faulty) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []gallery.Outcome[[]gallery.Match] {
+	return outcomes(f, "gallery.search", len(probes), func() []gallery.Outcome[[]gallery.Match] { return f.Inner.Search(ctx, c, probes, k, among...) })
 }
 
 // Delete implements [gallery.Gallery].

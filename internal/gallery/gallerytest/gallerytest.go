@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 		{"UnknownCollection", "", (*suite).unknownCollection},
 		{"SearchAnswersPerItem", "", (*suite).searchAnswersPerItem},
 		{"SearchGroupsByPerson", "", (*suite).searchGroupsByPerson},
+		{"SearchAmongPersons", "", (*suite).searchAmong},
 		{"SearchAgreesWithBruteForce", "", (*suite).searchAgreesWithBruteForce},
 		{"TiesAreOrderedByID", "", (*suite).tiesAreOrdered},
 		{"TiesAtTheCut", caps.TiesAtCut, (*suite).tiesAtCut},
@@ -100,6 +101,38 @@ func at(degrees float64) schema.Embedding {
 
 func row(id string, person schema.PUID, e schema.Embedding) gallery.Row {
 	return gallery.Row{ID: id, PUID: person, Embedding: e, Created: time.Unix(1700000000, 123456000).UTC()}
+}
+
+// searchAmong: who is not named is not found, however similar; who is not there is not an error.
+func (s *suite) searchAmong() {
+	s.upsert(main, row("a1", "anna", at(40)), row("a2", "anna", at(20)), row("b1", "bert", at(0)), row("c1", "carl", at(30)))
+	for _, tt := range []struct {
+		among []schema.PUID
+		k     int
+		want  []string
+	}{
+		{[]schema.PUID{"anna"}, 5, []string{"a2"}},
+		{[]schema.PUID{"carl", "anna"}, 5, []string{"a2", "c1"}},
+		{[]schema.PUID{"carl", "anna"}, 1, []string{"a2"}},
+		{[]schema.PUID{"dora"}, 5, nil},
+		{[]schema.PUID{"dora", "bert"}, 5, []string{"b1"}},
+		{[]schema.PUID{`an"na`}, 5, nil},
+		{nil, 1, []string{"b1"}},
+	} {
+		for i, o := range s.g.Search(s.t.Context(), main, []schema.Embedding{at(0), at(0)}, tt.k, tt.among...) {
+			var got []string
+			for _, m := range o.Value {
+				got = append(got, m.Row.ID)
+			}
+			if o.Err != nil || !slices.Equal(got, tt.want) {
+				s.t.Errorf("probe %d among %d persons, k %d: %v (%v), want %v", i, len(tt.among), tt.k, got, o.Err, tt.want)
+			}
+		}
+	}
+	foreign := at(0)
+	foreign.Model = other
+	s.wantPermanent("among", s.g.Search(s.t.Context(), main, []schema.Embedding{foreign}, 1, "anna")[0].Err, schema.ReasonModelMismatch)
+	s.wantPermanent("among", s.g.Search(s.t.Context(), "nobody", []schema.Embedding{at(0)}, 1, "anna")[0].Err, schema.ReasonUnknownCollection)
 }
 
 // Random is a row of person whose embedding, of 32 components, is particular to seed: for tests of a driver alone.

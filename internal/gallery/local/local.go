@@ -393,7 +393,7 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 }
 
 // Search implements [gallery.Gallery]. Each probe sees one moment of the collection.
-func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []gallery.Outcome[[]gallery.Match] {
+func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []gallery.Outcome[[]gallery.Match] {
 	const op = "gallery.search"
 	col, err := g.lookup(ctx, op, c)
 	if err == nil {
@@ -410,7 +410,7 @@ func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []sche
 			err = col.tie.Admit(op, c, tie)
 		}
 		if err == nil {
-			if out[i].Value, err = col.nearest(ctx, vector, k); err != nil {
+			if out[i].Value, err = col.nearest(ctx, vector, k, among); err != nil {
 				err = schema.Transient(op, err)
 			}
 		}

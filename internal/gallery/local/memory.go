@@ -76,14 +76,18 @@ func (c *collection) remove(id string) {
 // checkEvery is how many rows are compared between two looks at the context: about a millisecond of work.
 const checkEvery = 8192
 
-// nearest returns the k persons most similar to probe, a vector of unit length and of the collection's dimension.
-func (c *collection) nearest(ctx context.Context, probe []float32, k int) ([]gallery.Match, error) {
+// nearest returns the k persons, of those whom among names or else of all, most similar to probe, a vector of unit length
+// and of the collection's dimension.
+func (c *collection) nearest(ctx context.Context, probe []float32, k int, among []schema.PUID) ([]gallery.Match, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	best := persons{c: c, at: map[schema.PUID]int{}}
 	for i := range c.faces {
 		if i%checkEvery == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if len(among) > 0 && !slices.Contains(among, c.faces[i].puid) {
+			continue
 		}
 		best.offer(candidate{i, dot(probe, c.vector(i))}, k)
 	}

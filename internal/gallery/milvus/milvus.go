@@ -177,7 +177,7 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 }
 
 // Search implements [gallery.Gallery].
-func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int) []gallery.Outcome[[]gallery.Match] {
+func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []gallery.Outcome[[]gallery.Match] {
 	const op = "gallery.search"
 	out := make([]gallery.Outcome[[]gallery.Match], len(probes))
 	if len(probes) == 0 {
@@ -201,7 +201,13 @@ func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []sche
 		}
 	}
 	for part := range slices.Chunk(open, batchProbes) {
-		if err := g.nearest(ctx, col, part, k); err != nil {
+		search := g.nearest
+		if len(among) > 0 {
+			search = func(ctx context.Context, col collection, open []*probe, k int) error {
+				return g.nearestOf(ctx, col, open, k, among)
+			}
+		}
+		if err := search(ctx, col, part, k); err != nil {
 			for _, p := range part {
 				*p.out = gallery.Outcome[[]gallery.Match]{Err: transient(op, err)}
 			}

@@ -60,6 +60,27 @@ func (g *Gallery) nearest(ctx context.Context, col collection, open []*probe, k 
 	return nil
 }
 
+// nearestOf answers each probe with the k best of the persons whom among names, of whose rows it reads the first window.
+func (g *Gallery) nearestOf(ctx context.Context, col collection, open []*probe, k int, among []schema.PUID) error {
+	named := make([]string, len(among))
+	for i, p := range among {
+		named[i] = string(p)
+	}
+	ids, err := g.ids(ctx, col, oneOf(puidField, named))
+	if err != nil {
+		return err
+	}
+	rows, err := g.rows(ctx, col, slices.Clone(ids))
+	if err != nil {
+		return err
+	}
+	for _, p := range open {
+		best := persons(rescore(ids, rows, p.vector))
+		p.out.Value = best[:min(k, len(best))]
+	}
+	return nil
+}
+
 // candidates returns the ids of the limit rows that the index takes for the nearest to each probe. It does not ask for
 // their fields: for vectors, servers read the rows a second time, and fail where one has changed in between.
 func (g *Gallery) candidates(ctx context.Context, col collection, probes []*probe, limit int) ([][]string, error) {
@@ -100,7 +121,7 @@ type stored struct {
 	vector []float32
 }
 
-// rows reads rows as they are now; those that are deleted by now are not among them.
+// rows reads rows as they are now; those that are deleted by now are not among them. It uses ids up.
 func (g *Gallery) rows(ctx context.Context, col collection, ids []string) (map[string]stored, error) {
 	rows := map[string]stored{}
 	slices.Sort(ids)

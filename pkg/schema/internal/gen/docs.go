@@ -19,8 +19,8 @@ func configPage() []byte {
 	b.WriteString(generated + `# Operation configuration
 
 A request's ` + "`config`" + ` object says how its operation is to be done. Every key is optional. Keys, types and defaults are those
-of the seed SDK, so that its configurations can be sent as they are; a key that **has no effect in this version** is
-checked like any other and then not used.
+of the seed SDK, so that its configurations can be sent as they are; only ` + added() + ` are additions.
+A key that has **no effect** in this version is checked like any other and then not used; its row says why.
 
 An unknown key, a repeated key, ` + "`null`" + `, a wrong type or a value outside the range is rejected with the reason
 ` + "`invalid_configuration`" + `. The message names every such key with the values that it takes. Integers may be written as
@@ -29,6 +29,14 @@ An unknown key, a repeated key, ` + "`null`" + `, a wrong type or a value outsid
 The matching thresholds (` + "`face_thresholds_*`" + `) are cosines, -1..1. They have no default of their own, because a threshold means
 something for one embedding model only: the default is that of the model pack, where the evaluation that measured it is
 named. All three are multiplied by ` + "`fudge_factor`" + `. Where a request sets several of them, min ≤ med ≤ max must hold.
+
+The limits of quality, pose and position are held against the [scores](#scores) of a face, which are on the scale of the
+seed's defaults. What the model pack does not measure has no score, and sets no trait. A face reaches as far as its box, and
+at least 0.3 of the distance of its eyes beyond its five points, so that a face which the picture cuts off is known as such.
+
+The seed's scale of ` + "`anti_spoofing_threshold`" + ` is laid onto the liveness networks' by two straight lines: 0 stays 0, the default
+0.9 is the pack's operating point for ` + "`liveness_calibration`" + `, 1 stays 1. The result carries the threshold that was used
+(` + "`faces[].liveness.threshold`" + `).
 `)
 	group := ""
 	for _, k := range schema.ConfigKeys() {
@@ -45,10 +53,12 @@ named. All three are multiplied by ` + "`fudge_factor`" + `. Where a request set
 	b.WriteString(`
 ## Traits
 
-` + "`face_traits_flags`, `allowed_face_traits_flags` and `document_traits`" + ` are unions of these bits.
+` + "`face_traits_flags`, `allowed_face_traits_flags` and `document_traits`" + ` are unions of these bits; ` + "`face_traits`" + ` names them. A face
+that has a trait which fails the operation is answered ` + "`face_rejected`" + `, unless ` + "`allowed_face_traits_flags`" + ` has its bit.
+Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is never set: no network of this version judges backgrounds.
 
-| bit | face trait | document trait |
-|---|---|---|
+| bit | face trait | fails | document trait |
+|---|---|---|---|
 `)
 	documents := schema.TraitNames(^schema.DocumentTraits(0))
 	for i, name := range schema.TraitNames(schema.AllFaceTraits) {
@@ -56,9 +66,30 @@ named. All three are multiplied by ` + "`fudge_factor`" + `. Where a request set
 		if i < len(documents) {
 			document = "`" + documents[i] + "`"
 		}
-		fmt.Fprintf(&b, "| %d | `%s` | %s |\n", 1<<i, name, document)
+		var fails []string
+		for _, op := range schema.Operations() {
+			if schema.InvalidFaceTraits(op)&(1<<i) != 0 {
+				fails = append(fails, string(op))
+			}
+		}
+		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", 1<<i, name, strings.Join(fails, ", "), document)
+	}
+	b.WriteString("\n## Scores\n\nWhat is measured of a face (`faces[].scores`), in this order.\n\n| score | meaning |\n|---|---|\n")
+	for _, m := range schema.Metrics() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Name, cell(m.Meaning))
 	}
 	return b.Bytes()
+}
+
+// added lists the keys that the seed SDK does not have.
+func added() string {
+	var names []string
+	for _, k := range schema.ConfigKeys() {
+		if k.Added {
+			names = append(names, "`"+k.Name+"`")
+		}
+	}
+	return strings.Join(names, " and ")
 }
 
 func takes(k schema.ConfigKey) string {
@@ -90,7 +121,7 @@ func defaultOf(k schema.ConfigKey) string {
 
 func effectOf(k schema.ConfigKey) string {
 	if k.Effect == "" {
-		return "no effect in this version"
+		return "no effect: " + k.Idle
 	}
 	return k.Effect
 }
@@ -124,35 +155,65 @@ type operation struct {
 
 var reference = map[schema.Operation]operation{
 	schema.OpValidate: {
-		summary: "Finds the faces of an image and says where they are. Nothing is stored and nobody is identified.",
+		summary: "Finds the faces of an image and says where they are, which traits they have and whether they are live. Nothing is stored and nobody is identified.",
 		fields:  "`images` (1)",
-		answer:  "`faces[]`: those that `face_detection_strategy` selects. An image without a face is answered `no_face`.",
+		answer: "`faces[]`: those that `face_detection_strategy` selects, each with its `face_traits_flags` and `face_traits`, [`scores`](operation-config.md#scores), `pose`, `spoof_status` and, in " +
+			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`, what the person should do about the traits. Where an image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
+			" faces, they come without `scores` and `face_landmarks`. An image without a face is answered `no_face`.",
 		reasons: []schema.Reason{schema.ReasonNoFace},
-		request: "request_validate", results: []string{"result_validate"},
+		request: "request_validate", results: []string{"result_validate_traits"},
 	},
 	schema.OpEnroll: {
 		summary: "Stores the face of an image in a collection. The person is the one whom `external_id` or `puid` names, else a new one. " +
-			"A second enrolment under the same name adds a further image of the same person. When the result says `enroll_performed`, predict finds the person.",
+			"A second enrolment under the same name adds a further image of the same person. When the result says `enroll_performed`, predict finds the person. " +
+			"A spoof, and a face with a trait that [fails enroll](operation-config.md#traits), is not enrolled.",
 		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, optional, is kept with the enrolment",
 		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; `faces[]`, the face with its `ids`",
-		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected, schema.ReasonModelMismatch},
-		request: "request_enroll", results: []string{"result_enroll", "result_enroll_no_face"},
+		reasons: append([]schema.Reason{schema.ReasonModelMismatch}, oneFaceReasons...),
+		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
 	},
 	schema.OpPredict: {
-		summary: "Searches a collection for the person on an image (1:N). A person is a candidate from `face_thresholds_min` on and a match from `face_thresholds_med` on.",
-		fields:  "`images` (1); `collection` (default `default`); `config.neighbors`, the number of candidates",
+		summary: "Searches a collection for the person on an image (1:N). A person is a candidate from `face_thresholds_min` on and identified from `face_thresholds_max` on. " +
+			"A spoof, and a face with a trait that [fails predict](operation-config.md#traits), is not searched for.",
+		fields: "`images` (1); `collection` (default `default`); `config.neighbors`, the number of candidates",
 		answer: "`predict.api_response`: `status` 0 and the best candidate's `puid`, `guid` and `score` (cosine) where there is a match, else `status` 1; " +
 			"`PI_list[]`, the candidates, best first, each with its `enroll_level`, the number of thresholds that it reaches; `faces[]`",
-		reasons: []schema.Reason{schema.ReasonNoMatch, schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonUnknownCollection, schema.ReasonModelMismatch},
+		reasons: append([]schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownCollection, schema.ReasonModelMismatch}, oneFaceReasons...),
 		request: "request_predict", results: []string{"result_predict_match", "result_predict_no_match"},
 	},
 	schema.OpCompare: {
-		summary: "Compares the faces of two images (1:1). Nothing is stored. Where a side has several faces, the most similar pair decides.",
-		fields:  "`images` (2)",
-		answer: "`compare`: `is_match`, `similarity_score` (cosine, -1..1), `confidence` (0..1: 0 at the lowest threshold, 0.5 at the middle one, 1 at the highest), " +
-			"the distances (1 - cosine) and the three `face_thresholds`; `faces[]`, each with the index of its `image`",
+		summary: "Compares the faces of images. Nothing is stored. Of each image the face that `face_detection_strategy` selects is compared, with strategy 0 every face. " +
+			"Liveness is not assessed, and no trait fails the comparison.",
+		fields: fmt.Sprintf("`images` (%d to %d), which show %d faces at most together", schema.OpCompare.Images(), schema.OpCompare.MaxImages(), schema.MaxCompareFaces),
+		answer: "`compare`: about the first two images, of which the most similar pair of faces decides, `is_match`, `similarity_score` (cosine, -1..1), `confidence` (0..1: 0 at the " +
+			"lowest threshold, 0.5 at the middle one, 1 at the highest), the distances (1 - cosine) and the three `face_thresholds`; `pairs[]`, every pair of faces of different images, " +
+			"with the indices of their images and of their faces in `faces[]`; `faces[]`, each with the index of its `image`. Where an image shows no face, the reason is `no_face`, and the others are compared.",
+		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces},
+		request: "request_compare", results: []string{"result_compare", "result_compare_several", "result_compare_no_face"},
+	},
+	schema.OpVerify: {
+		summary: "Says whether the face of an image is that of one enrolled person (1:1). A spoof is not compared; no trait fails the comparison.",
+		fields:  "`images` (1); `external_id` or `puid`, whose images the face is compared with; `collection` (default `default`)",
+		answer: "`verify`: `is_match`, from `face_thresholds_med` on; `similarity_score`, the cosine to the most similar image of the person, and `confidence`, that similarity normalised by the three " +
+			"`face_thresholds` to 0..1; `puid`; `guid`, the image's; `faces[]`",
+		reasons: []schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch, schema.ReasonNoFace,
+			schema.ReasonSeveralFaces, schema.ReasonSpoofDetected, schema.ReasonLivenessUnknown},
+		request: "request_verify", results: []string{"result_verify", "result_verify_no_match"},
+	},
+	schema.OpEstimateAge: {
+		summary: "Estimates the age of the faces of an image. It needs a model pack with the role `age`.",
+		fields:  "`images` (1)",
+		answer:  "`faces[].age_data`: `estimated_age` and `age_deviation` in years, `age_confidence_score` 0..1. With `use_age_stddev` the estimate is lowered by its deviation.",
 		reasons: []schema.Reason{schema.ReasonNoFace},
-		request: "request_compare", results: []string{"result_compare", "result_compare_no_face"},
+		request: "request_estimate_age", results: []string{"result_estimate_age"},
+	},
+	schema.OpAntiSpoofing: {
+		summary: "Says whether the face of an image is live, or a print, a screen or a mask. It needs a model pack with the role `liveness`.",
+		fields:  "`images` (1)",
+		answer: "`faces[].spoof_status`: 0 live, 4 a spoof, 3 not assessable (too small, too near the border, one of several faces), 1 the networks gave no number, 2 with `anti_spoofing_mode` 0; " +
+			"`faces[].liveness`: the networks' `score` and the `threshold` that it is held against, or the `message` that says why there are none",
+		reasons: []schema.Reason{schema.ReasonNoFace},
+		request: "request_anti_spoofing", results: []string{"result_anti_spoofing"},
 	},
 	schema.OpUserDelete: {
 		summary: "Deletes every image of a person from a collection. When the result is published, predict no longer finds the person.",
@@ -164,7 +225,8 @@ var reference = map[schema.Operation]operation{
 }
 
 var (
-	anyReasons = []schema.Reason{schema.ReasonInvalidRequest, schema.ReasonUnknownOperation, schema.ReasonInvalidConfiguration,
+	oneFaceReasons = []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected, schema.ReasonSpoofDetected, schema.ReasonLivenessUnknown}
+	anyReasons     = []schema.Reason{schema.ReasonInvalidRequest, schema.ReasonUnknownOperation, schema.ReasonInvalidConfiguration,
 		schema.ReasonOperationUnavailable, schema.ReasonExpired, schema.ReasonInternal}
 	imageReasons = []schema.Reason{schema.ReasonBucketNotAllowed, schema.ReasonImageNotFound, schema.ReasonImageUnreadable,
 		schema.ReasonImageTooLarge, schema.ReasonImageChanged, schema.ReasonRoleAbsent}
@@ -206,7 +268,11 @@ Records that end as dead letters: ` + list(deadReasons) + `. All are described i
 		if o.Performed() {
 			performed = fmt.Sprintf("[performed](#%s)", o)
 		}
-		fmt.Fprintf(&b, "| `%s` | %d | %d | %s | %s |\n", o, o.TypeID(), o.Images(), collection, performed)
+		images := fmt.Sprint(o.Images())
+		if o.MaxImages() > o.Images() {
+			images += fmt.Sprintf(" to %d", o.MaxImages())
+		}
+		fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", o, o.TypeID(), images, collection, performed)
 	}
 	for _, o := range schema.Operations() {
 		if !o.Performed() {

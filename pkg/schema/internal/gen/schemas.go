@@ -99,7 +99,7 @@ func mapped(t reflect.Type, root string) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "object", Properties: p, Required: []string{"model", "vector"}}
 	case reflect.TypeFor[json.RawMessage]():
 		return &jsonschema.Schema{Ref: "#/$defs/OperationConfig"}
-	case reflect.TypeFor[uint32]():
+	case reflect.TypeFor[uint32](), reflect.TypeFor[schema.FaceTraits]():
 		return &jsonschema.Schema{Type: "integer", Minimum: json.Number("0"), Maximum: decimal(math.MaxUint32)}
 	}
 	return nil
@@ -110,7 +110,7 @@ func configSchema() *jsonschema.Schema {
 	for _, k := range schema.ConfigKeys() {
 		s := &jsonschema.Schema{Type: k.Type, Default: k.Default, Description: k.Doc, Pattern: k.Pattern}
 		if k.Effect == "" {
-			s.Description += " No effect in this version."
+			s.Description += " No effect in this version: " + k.Idle + "."
 		}
 		for _, v := range k.Enum {
 			s.Enum = append(s.Enum, v.Value)

@@ -1,0 +1,449 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/gif"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	xdraw "golang.org/x/image/draw"
+
+	"facestream/internal/portraits"
+	"facestream/pkg/engine/imaging/imagingtest"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// has reports whether the model pack under test has a network for role.
+func (s *stream) has(t *testing.T, role models.Role) bool {
+	t.Helper()
+	pack, err := models.Locate(s.cfg.Worker.Models)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ok := pack.Models[role]
+	return ok
+}
+
+// drawn is a picture of member i of the cast, 400 pixels wide and high.
+func drawn(i, shot int, change func(*portraits.Shot)) *image.RGBA {
+	p := portraits.Cast()[i]
+	s := p.Shot(shot)
+	if change != nil {
+		change(&s)
+	}
+	return portraits.Render(p, s, 400)
+}
+
+// wall is a grey picture with m laid onto it, its upper left corner at x, y.
+func wall(width, height int, m image.Image, x, y int) *image.RGBA {
+	out := image.NewRGBA(image.Rect(0, 0, width, height))
+	draw.Draw(out, out.Bounds(), image.NewUniform(color.RGBA{150, 152, 155, 255}), image.Point{}, draw.Src)
+	if m != nil {
+		draw.Draw(out, m.Bounds().Sub(m.Bounds().Min).Add(image.Pt(x, y)), m, m.Bounds().Min, draw.Src)
+	}
+	return out
+}
+
+// scaled is m at side x side pixels.
+func scaled(m image.Image, side int) *image.RGBA {
+	out := image.NewRGBA(image.Rect(0, 0, side, side))
+	xdraw.CatmullRom.Scale(out, out.Bounds(), m, m.Bounds(), draw.Src, nil)
+	return out
+}
+
+// crowd is a picture of n people side by side.
+func crowd(n int) *image.RGBA {
+	const side = 250
+	out := wall(side*n, side, nil, 0, 0)
+	for i := range n {
+		p := portraits.Cast()[10+i]
+		draw.Draw(out, image.Rect(side*i, 0, side*(i+1), side), portraits.Render(p, p.Shot(0), side), image.Point{}, draw.Src)
+	}
+	return out
+}
+
+// validate sends m through the stream.
+func (s *stream) validate(t *testing.T, data []byte, config string) schema.Result {
+	t.Helper()
+	return s.ask(t, schema.OpValidate, config, data)
+}
+
+// ask uploads pictures and sends a request that names them.
+func (s *stream) ask(t *testing.T, op schema.Operation, config string, pictures ...[]byte) schema.Result {
+	t.Helper()
+	r := schema.Request{Operation: op, Config: json.RawMessage(config), Collection: "faces", ExternalID: "somebody"}
+	for i, data := range pictures {
+		r.Images = append(r.Images, s.put(t, fmt.Sprintf("%s/%d.png", unique("test"), i), data, nil))
+	}
+	return s.send(t, r)
+}
+
+// TestTraitsOfAPicture: what follows from the place of a face is known in every pack, fails an enrolment by name, and says
+// what to do.
+func TestTraitsOfAPicture(t *testing.T) {
+	s := useStream(t)
+	portrait := drawn(0, 0, nil)
+	for _, c := range []struct {
+		name    string
+		picture image.Image
+		want    schema.FaceTraits
+		advice  string
+	}{
+		{"far away", wall(1600, 1600, scaled(portrait, 400), 600, 600), schema.FTFaceTooFar, "Come closer"},
+		{"filling the picture", portrait.SubImage(image.Rect(76, 101, 302, 327)), schema.FTFaceTooClose, "Move away"},
+		{"cut off at the picture's left", portrait.SubImage(image.Rect(135, 0, 400, 400)), schema.FTFaceRight, "to your left"},
+		{"cut off at the picture's right", portrait.SubImage(image.Rect(0, 0, 240, 400)), schema.FTFaceLeft, "to your right"},
+		{"leaning to the picture's right", drawn(0, 0, func(s *portraits.Shot) { s.Roll = 30 * math.Pi / 180 }), schema.FTFaceRotatedLeft, "Tilt your head to your right"},
+		{"leaning to the picture's left", drawn(0, 0, func(s *portraits.Shot) { s.Roll = -30 * math.Pi / 180 }), schema.FTFaceRotatedRight, "Tilt your head to your left"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			data := imagingtest.PNG(c.picture)
+			const limits = `"angle_rotation_left_threshold":12,"angle_rotation_right_threshold":12`
+			r := s.validate(t, data, "{"+limits+"}")
+			if r.CallStatus.Reason != "" || len(r.Faces) != 1 || r.Faces[0].Traits&c.want == 0 {
+				t.Fatalf("validate: %+v, %d faces: %v", r.CallStatus, len(r.Faces), names(r))
+			}
+			name := schema.TraitNames(c.want)[0]
+			if !slices.Contains(r.Faces[0].TraitNames, name) || !strings.Contains(r.Feedback, c.advice) {
+				t.Errorf("%v, feedback %q", r.Faces[0].TraitNames, r.Feedback)
+			}
+			enrolled := s.ask(t, schema.OpEnroll, `{"anti_spoofing_mode":0,`+limits+"}", data)
+			if enrolled.CallStatus.Reason != schema.ReasonFaceRejected || !strings.Contains(enrolled.CallStatus.ReturnMessage, name) || enrolled.Enroll.EnrollPerformed {
+				t.Errorf("enroll: %+v", enrolled.CallStatus)
+			}
+			if r := s.validate(t, data, `{"face_validations_off":true}`); r.Faces[0].Traits != 0 {
+				t.Errorf("with face_validations_off: %v", names(r))
+			}
+		})
+	}
+}
+
+func names(r schema.Result) (all []string) {
+	for _, f := range r.Faces {
+		all = append(all, strings.Join(f.TraitNames, " "))
+	}
+	return all
+}
+
+func TestCompareSeveralImages(t *testing.T) {
+	s := useStream(t)
+	anna, again, both := imagingtest.PNG(drawn(10, 1, nil)), imagingtest.PNG(drawn(10, 2, nil)), imagingtest.PNG(crowd(2))
+	r := s.ask(t, schema.OpCompare, `{"face_detection_strategy":0}`, anna, both, again)
+	if r.CallStatus.Reason != "" || len(r.Faces) != 4 || len(r.Compare.Pairs) != 5 {
+		t.Fatalf("%+v, %d faces: %+v", r.CallStatus, len(r.Faces), r.Compare)
+	}
+	for _, p := range r.Compare.Pairs {
+		same := true // but for the second person of the picture with two
+		for _, i := range []int{p.FaceA, p.FaceB} {
+			if f := r.Faces[i]; f.Image == 1 && f.Geometry.EyeLeft.X > 250 {
+				same = false
+			}
+		}
+		if p.IsMatch != same {
+			t.Errorf("%+v: expected %v", p, same)
+		}
+	}
+	if !r.Compare.IsMatch {
+		t.Errorf("the first two images show one person: %+v", r.Compare)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	s := useStream(t)
+	c := schema.Collection(unique("verify"))
+	send := func(op schema.Operation, external schema.ExternalID, person, shot int) schema.Result {
+		ref := s.put(t, unique("test")+"/a.jpg", portrait(t, person, shot), nil)
+		return s.send(t, schema.Request{Operation: op, Collection: c, ExternalID: external, Images: []schema.ObjectRef{ref}})
+	}
+	anna := send(schema.OpEnroll, "anna", 12, 0).Enroll
+	send(schema.OpEnroll, "bert", 13, 0)
+	r := send(schema.OpVerify, "anna", 12, 1)
+	if v := r.Verify; r.CallStatus.Reason != "" || v == nil || !v.IsMatch || v.PUID != anna.Response.PUID || v.GUID != anna.Response.GUID || v.Similarity <= v.FaceThresholds[1] {
+		t.Errorf("the person herself: %+v %v", r.CallStatus, v != nil && v.IsMatch)
+	}
+	if r := send(schema.OpVerify, "bert", 12, 1); r.CallStatus.Reason != schema.ReasonNoMatch || r.Verify.IsMatch {
+		t.Errorf("as somebody else: %+v", r.CallStatus)
+	}
+	if r := send(schema.OpVerify, "carl", 12, 1); r.CallStatus.Reason != schema.ReasonUnknownPUID {
+		t.Errorf("as nobody: %+v", r.CallStatus)
+	}
+	upload := s.put(t, fmt.Sprintf("verify/%s/anna/a.jpg", c), portrait(t, 12, 2), nil)
+	if r := s.outcome(t, schema.ObjectRequestID(upload)); r.Verify == nil || !r.Verify.IsMatch {
+		t.Errorf("by upload: %+v", r.CallStatus)
+	}
+}
+
+// TestAntiSpoofing and TestEstimateAge hold for a pack with the role and for one without.
+func TestAntiSpoofing(t *testing.T) {
+	s := useStream(t)
+	r := s.ask(t, schema.OpAntiSpoofing, ``, portrait(t, 14, 0))
+	if !s.has(t, models.RoleLiveness) {
+		if r.CallStatus.Reason != schema.ReasonRoleAbsent || !strings.Contains(r.CallStatus.ReturnMessage, "liveness") {
+			t.Errorf("without the role: %+v", r.CallStatus)
+		}
+		if r := s.validate(t, portrait(t, 14, 0), ``); r.CallStatus.Reason != "" || r.Faces[0].SpoofStatus != schema.SpoofNotPerformed {
+			t.Errorf("validate without the role: %+v", r.CallStatus)
+		}
+		return
+	}
+	if r.CallStatus.Reason != "" || len(r.Faces) != 1 || r.Faces[0].SpoofStatus == schema.SpoofNotPerformed || r.Faces[0].Liveness == nil {
+		t.Errorf("with the role: %+v", r.CallStatus)
+	}
+	if r := s.ask(t, schema.OpAntiSpoofing, `{"anti_spoofing_mode":0}`, portrait(t, 14, 0)); r.Faces[0].SpoofStatus != schema.SpoofNotPerformed {
+		t.Errorf("switched off: spoof_status %d", r.Faces[0].SpoofStatus)
+	}
+	for _, f := range s.ask(t, schema.OpAntiSpoofing, `{"face_detection_strategy":0}`, imagingtest.PNG(crowd(3))).Faces {
+		if f.SpoofStatus != schema.SpoofInvalidFace {
+			t.Errorf("one of several: spoof_status %d", f.SpoofStatus)
+		}
+	}
+	// A threshold of 1 is one that no network's score reaches: the gate of enroll, whatever the network thinks.
+	r = s.ask(t, schema.OpEnroll, `{"face_validations_off":true,"anti_spoofing_threshold":1}`, portrait(t, 14, 0))
+	if r.Enroll == nil || r.Enroll.EnrollPerformed || r.CallStatus.Reason != schema.ReasonSpoofDetected && r.CallStatus.Reason != schema.ReasonLivenessUnknown {
+		t.Errorf("enroll of what is not live: %+v", r.CallStatus)
+	}
+}
+
+func TestEstimateAge(t *testing.T) {
+	s := useStream(t)
+	r := s.ask(t, schema.OpEstimateAge, ``, portrait(t, 15, 0))
+	if !s.has(t, models.RoleAge) {
+		if r.CallStatus.Reason != schema.ReasonRoleAbsent || !strings.Contains(r.CallStatus.ReturnMessage, "age") {
+			t.Errorf("without the role: %+v", r.CallStatus)
+		}
+		return
+	}
+	if r.CallStatus.Reason != "" || len(r.Faces) != 1 || r.Faces[0].Age == nil {
+		t.Fatalf("with the role: %+v", r.CallStatus)
+	}
+	age := r.Faces[0].Age
+	if age.Estimated < 1 || age.Estimated > 100 || age.Confidence < 0 || age.Confidence > 1 {
+		t.Errorf("%+v", age)
+	}
+	if low := s.ask(t, schema.OpEstimateAge, `{"use_age_stddev":true}`, portrait(t, 15, 0)).Faces[0].Age; low.Estimated > age.Estimated {
+		t.Errorf("use_age_stddev made the person older: %+v, %+v", low, age)
+	}
+}
+
+// TestBadPictures: whatever a picture shows, the request has one defined outcome, and nobody is enrolled who is not there.
+func TestBadPictures(t *testing.T) {
+	s := useStream(t)
+	half := drawn(20, 0, nil)
+	noise := func(seed uint64, cell int) image.Image {
+		r := rand.New(rand.NewPCG(seed, 7))
+		m := image.NewRGBA(image.Rect(0, 0, 480/cell, 480/cell))
+		for i := range m.Pix {
+			m.Pix[i] = uint8(r.Uint32())
+			if i%4 == 3 {
+				m.Pix[i] = 255
+			}
+		}
+		out := image.NewRGBA(image.Rect(0, 0, 480, 480))
+		xdraw.NearestNeighbor.Scale(out, out.Bounds(), m, m.Bounds(), draw.Src, nil)
+		return out
+	}
+	flat := func(c color.Color) image.Image {
+		m := image.NewRGBA(image.Rect(0, 0, 400, 300))
+		draw.Draw(m, m.Bounds(), image.NewUniform(c), image.Point{}, draw.Src)
+		return m
+	}
+	see := func(m image.Image) []byte { return imagingtest.PNG(m) }
+	type expectation struct {
+		name    string
+		data    []byte
+		least   int               // faces that strategy 0 finds, at least
+		most    int               // and at most
+		traits  schema.FaceTraits // one of them is on every face
+		enrolls bool              // whether enroll may be performed
+	}
+	cases := []expectation{
+		{name: "black", data: see(flat(color.Black))},
+		{name: "white", data: see(flat(color.White))},
+		{name: "wide", data: see(imagingtest.Gradient(4000, 8))},
+		{name: "high", data: see(imagingtest.Gradient(8, 4000))},
+		{name: "cube", data: see(cube())},
+		{name: "cartoon", data: see(cartoon()), most: 1, enrolls: true}, // a face to a detector of faces, perhaps
+		{name: "transparent", data: see(image.NewNRGBA(image.Rect(0, 0, 400, 400)))},
+		{name: "person with a transparent background", data: see(vignette(drawn(21, 0, nil))), least: 1, most: 1, enrolls: true},
+		{name: "animated GIF of a person", data: animated(drawn(22, 0, nil)), least: 1, most: 1, enrolls: true},
+		{name: "half outside, left", data: see(half.SubImage(image.Rect(200, 0, 400, 400))), most: 1, traits: schema.FTFaceRight},
+		{name: "half outside, top", data: see(half.SubImage(image.Rect(0, 200, 400, 400))), most: 1, traits: schema.FTFaceUp | schema.FTFaceTooClose},
+		{name: "12 pixels", data: see(wall(800, 800, scaled(half, 30), 380, 380)), most: 1, traits: schema.FTFaceTooFar},
+		{name: "group", data: see(crowd(4)), least: 4, most: 4, enrolls: false},
+		{name: "person in a very wide picture", data: see(wall(3000, 400, half, 1300, 0)), least: 1, most: 1, enrolls: true},
+	}
+	for i := range 6 {
+		cases = append(cases, expectation{name: fmt.Sprintf("noise %d", i), data: see(noise(uint64(i), []int{1, 1, 2, 4, 16, 40}[i]))})
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := s.validate(t, c.data, `{"face_detection_strategy":0}`)
+			n := len(r.Faces)
+			if n < c.least || n > c.most {
+				t.Errorf("%d faces, want %d to %d: %+v", n, c.least, c.most, r.Faces)
+			}
+			want := schema.Reason("")
+			if n == 0 {
+				want = schema.ReasonNoFace
+			}
+			if r.CallStatus.Reason != want || want != "" && r.Feedback == "" {
+				t.Errorf("%d faces, reason %q, feedback %q", n, r.CallStatus.Reason, r.Feedback)
+			}
+			for _, f := range r.Faces {
+				if c.traits != 0 && f.Traits&c.traits == 0 {
+					t.Errorf("traits %v, want one of %v", f.TraitNames, schema.TraitNames(c.traits))
+				}
+			}
+			for _, op := range []schema.Operation{schema.OpEnroll, schema.OpCompare} {
+				pictures := [][]byte{c.data}
+				if op == schema.OpCompare {
+					pictures = append(pictures, c.data)
+				}
+				r := s.ask(t, op, `{"face_detection_strategy":0}`, pictures...)
+				if r.Enroll != nil && r.Enroll.EnrollPerformed && !c.enrolls {
+					t.Error("somebody was enrolled")
+				}
+				if r.CallStatus.ReturnCode != 0 {
+					t.Errorf("%s: %+v", op, r.CallStatus)
+				}
+			}
+		})
+	}
+}
+
+// cube is a drawing of an object.
+func cube() image.Image {
+	m := wall(400, 400, nil, 0, 0)
+	for y := range 400 {
+		for x := range 400 {
+			switch {
+			case x > 100 && x < 250 && y > 150 && y < 300:
+				m.Set(x, y, color.RGBA{180, 40, 40, 255})
+			case y > 90 && y <= 150 && x-100 > 150-y && x-250 < 150-y:
+				m.Set(x, y, color.RGBA{230, 90, 80, 255})
+			case x >= 250 && x < 310 && y > 150-(x-250) && y < 300-(x-250):
+				m.Set(x, y, color.RGBA{110, 20, 25, 255})
+			}
+		}
+	}
+	return m
+}
+
+// cartoon is a yellow disc with two dots and an arc.
+func cartoon() image.Image {
+	m := wall(400, 400, nil, 0, 0)
+	for y := range 400 {
+		for x := range 400 {
+			dx, dy := float64(x-200), float64(y-200)
+			r := math.Hypot(dx, dy)
+			eye := min(math.Hypot(dx+45, dy+40), math.Hypot(dx-45, dy+40))
+			switch {
+			case eye < 14, math.Abs(r-80) < 6 && dy > 30:
+				m.Set(x, y, color.Black)
+			case r < 130:
+				m.Set(x, y, color.RGBA{250, 210, 60, 255})
+			}
+		}
+	}
+	return m
+}
+
+// vignette makes all but a disc of m transparent.
+func vignette(m *image.RGBA) image.Image {
+	out := image.NewNRGBA(m.Bounds())
+	for y := range 400 {
+		for x := range 400 {
+			if math.Hypot(float64(x-200), float64(y-200)) < 170 {
+				out.Set(x, y, m.At(x, y))
+			}
+		}
+	}
+	return out
+}
+
+// animated is a GIF that begins with m and goes on with black frames.
+func animated(m image.Image) []byte {
+	grey := make(color.Palette, 256)
+	for i := range grey {
+		grey[i] = color.Gray{uint8(i)}
+	}
+	var g gif.GIF
+	for i := range 3 {
+		frame := image.NewPaletted(m.Bounds(), grey)
+		if i == 0 {
+			draw.Draw(frame, frame.Bounds(), m, image.Point{}, draw.Src)
+		}
+		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
+	}
+	var b bytes.Buffer
+	if err := gif.EncodeAll(&b, &g); err != nil {
+		panic(err) // it writes to memory
+	}
+	return b.Bytes()
+}
+
+// TestPhotographs looks at real photographs where they lie beside the repository (docs/evaluation.md).
+func TestPhotographs(t *testing.T) {
+	s := useStream(t)
+	dir := os.Getenv("FACESTREAM_DATA")
+	if dir == "" {
+		dir = filepath.Join(s.root, "..", "shared", "data")
+	}
+	read := func(t *testing.T, name string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, "faces", name))
+		if err != nil {
+			t.Skipf("SKIPPED: no photograph: %v", err)
+		}
+		return data
+	}
+	for _, c := range []struct {
+		name        string
+		least, most int               // faces that strategy 0 finds
+		has         schema.FaceTraits // on the one face of strategy 1
+		hasNot      schema.FaceTraits
+	}{
+		{"group_t1.jpg", 6, 6, schema.FTFaceTooFar, 0},
+		{"couple.jpg", 2, 2, 0, schema.FTFaceTooFar},
+		{"attributes/bulk/view.jpg", 0, 0, 0, 0},
+		{"attributes/crop/no_face.png", 0, 0, 0, 0},
+		{"attributes/crop/crop.png", 1, 1, schema.FTFaceTooClose, schema.FTFaceTooFar},
+		{"attributes/reaction/open_eyes.png", 1, 1, 0, schema.FTFaceTooFar | schema.FTFaceTooClose | schema.FTFaceRotatedLeft | schema.FTFaceRotatedRight | schema.FTFaceUp | schema.FTFaceDown},
+		{"pairs/img19.jpg", 1, 1, 0, schema.FTFaceTooFar | schema.FTFaceTooClose | schema.FTFaceRotatedLeft | schema.FTFaceRotatedRight | schema.FTFaceUp | schema.FTFaceDown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			data := read(t, c.name)
+			if n := len(s.validate(t, data, `{"face_detection_strategy":0}`).Faces); n < c.least || n > c.most {
+				t.Errorf("%d faces, want %d to %d", n, c.least, c.most)
+			}
+			if c.least == 0 {
+				return
+			}
+			r := s.validate(t, data, ``)
+			if len(r.Faces) != 1 {
+				t.Fatalf("%+v", r.CallStatus)
+			}
+			if got := r.Faces[0].Traits; c.has != 0 && got&c.has == 0 || got&c.hasNot != 0 {
+				t.Errorf("traits %v, scores %v", r.Faces[0].TraitNames, r.Faces[0].Scores)
+			}
+		})
+	}
+	const tilted = `{"angle_rotation_left_threshold":10,"angle_rotation_right_threshold":10}`
+	left, right := s.validate(t, read(t, "attributes/pose/left_wryneck.png"), tilted), s.validate(t, read(t, "attributes/pose/right_wryneck.png"), tilted)
+	const both = schema.FTFaceRotatedLeft | schema.FTFaceRotatedRight
+	if l, r := left.Faces[0].Traits&both, right.Faces[0].Traits&both; l == r || l == 0 || r == 0 {
+		t.Errorf("two heads that lean to two sides: %v, %v", schema.TraitNames(l), schema.TraitNames(r))
+	}
+}

@@ -1,0 +1,305 @@
+// Package traits decides which traits a face has: the seed SDK's FT_* flags, from where the face is in its picture, from
+// what the networks and the pixels say of it, and from the limits of the operation's configuration.
+//
+// Each trait is one small decision on one score ([Scores]), both on the scale of the configuration key that sets the
+// limit. What the model pack does not answer has no score, and a trait without a score is not set.
+package traits
+
+import (
+	"math"
+	"strings"
+
+	"facestream/pkg/engine/face"
+	"facestream/pkg/schema"
+)
+
+// Subject is one face and the picture that it was found in.
+type Subject struct {
+	Face face.Face
+	// Width and Height of the upright picture in pixels.
+	Width, Height int
+	// Attributes may be nil: then only what follows from the face's place is known.
+	Attributes  *face.Attributes
+	Calibration Calibration
+}
+
+// Calibration are the operating points of a model pack, on the scale of its own answers ([face.Attributes]): what the seed
+// SDK's defaults, which belong to networks of its own, stand for here. A score is the pack's answer on two straight lines
+// through 0, through this point at the seed's default, and through 1.
+type Calibration struct {
+	Sharpness float32 // a face that is less sharp is blurred; blur_threshold_enroll_pred 10
+	EyeOpen   float32 // an eye is open from here on; eyes_blinking_threshold 0.6 for 1 less this
+	MouthOpen float32 // a mouth is open from here on; mouth_opened_threshold 0.8
+	Glasses   float32 // glasses are worn from here on; the seed has no key for it, nor for masks
+	Mask      float32
+}
+
+// Uncalibrated is for packs that name no operating points.
+var Uncalibrated = Calibration{Sharpness: 20, EyeOpen: 0.5, MouthOpen: 0.125, Glasses: 0.5, Mask: 0.5}
+
+// The seed SDK's defaults.
+const (
+	seedBlur        = 10
+	seedEyesClosed  = 0.6
+	seedMouthOpened = 0.8
+)
+
+// bend is x, 0..1, on the lines through (0, 0), (point, seed) and (1, 1).
+func bend(x, point, seed float32) float32 {
+	if x <= point {
+		return x * seed / point
+	}
+	return seed + (1-seed)*(x-point)/(1-point)
+}
+
+// How the engine's measures become scores on the scale of the seed SDK's keys. The seed says what each key is about and
+// which way it is stricter, not how its own measures are made.
+// noseDepth is how far the tip of the nose stands before the plane of eyes and mouth corners, as a share of the distance of
+// these two lines: 130 of 320 units in the head model that OpenCV's example of pose estimation uses.
+const noseDepth = 130.0 / 320
+
+// Scores are what is measured of s, in the order of [schema.Metrics]; smile only where it is asked for.
+func Scores(s Subject, smile bool) []schema.FaceMetric {
+	var out []schema.FaceMetric
+	add := func(name string, value *float32) {
+		if value != nil && Finite(*value) {
+			out = append(out, schema.FaceMetric{Name: name, Value: *value})
+		}
+	}
+	size, rotation := s.size(), s.rotation()
+	add(schema.MetricFaceSize, &size)
+	add(schema.MetricRotation, &rotation)
+	a := s.Attributes
+	if a == nil {
+		return out
+	}
+	if a.Pose != nil {
+		frontality, gaze := Frontality(*a.Pose), VerticalGaze(*a.Pose)
+		add(schema.MetricFrontality, &frontality)
+		add(schema.MetricVerticalGaze, &gaze)
+	}
+	add(schema.MetricLandmarkConfidence, a.LandmarkConfidence)
+	sharpness := a.Sharpness * seedBlur / s.Calibration.Sharpness
+	add(schema.MetricSharpness, &sharpness)
+	add(schema.MetricBrightness, &a.Light.Mean)
+	add(schema.MetricBrightnessLow, &a.Light.Low)
+	add(schema.MetricBrightnessHigh, &a.Light.High)
+	add(schema.MetricEyeLeftOpen, a.LeftEyeOpen)
+	add(schema.MetricEyeRightOpen, a.RightEyeOpen)
+	if open := lessOpenEye(a); open != nil {
+		closed := bend(1-*open, 1-s.Calibration.EyeOpen, seedEyesClosed)
+		add(schema.MetricEyesClosed, &closed)
+	}
+	if a.MouthOpen != nil {
+		open := bend(*a.MouthOpen, s.Calibration.MouthOpen, seedMouthOpened)
+		add(schema.MetricMouthOpen, &open)
+	}
+	if smile {
+		add(schema.MetricSmile, a.Smile)
+	}
+	add(schema.MetricGlasses, a.Glasses)
+	add(schema.MetricMask, a.Mask)
+	for _, region := range []string{"left_eye", "right_eye", "nose", "mouth"} {
+		if p, ok := a.Occlusion[region]; ok {
+			add("occlusion_"+region, &p)
+		}
+	}
+	return out
+}
+
+// Frontality is the cosine of the yaw: 1 for a frontal face, 0 for a full profile. threshold_profile_enroll 0.7 lets a
+// person look 45 degrees to the side, threshold_profile_predict 0.85 lets them look 32.
+func Frontality(p face.Pose) float32 { return float32(math.Cos(radians(p.Yaw))) }
+
+// VerticalGaze is how far the tip of the nose moves from its place in a frontal face, as a share of the distance between
+// the line of the eyes and that of the mouth: negative, up, where the person looks up. The threshold_high_vertical_*
+// (-0.1) let a person look 14 degrees up, threshold_down_vertical_enroll (0.15) 20 degrees down.
+func VerticalGaze(p face.Pose) float32 {
+	return float32(-noseDepth * math.Tan(max(min(radians(p.Pitch), 1.5), -1.5)))
+}
+
+// Finite reports whether x is a number that JSON can carry: networks can answer hostile pixels with anything.
+func Finite(x float32) bool { return x-x == 0 }
+
+func radians(degrees float32) float64 { return float64(degrees) * math.Pi / 180 }
+
+// size is the square root of the box's area as a share of the picture's shorter side. A share of the area, as the seed
+// calls its keys, would make one limit mean another distance in a portrait and in a landscape picture; and with boxes that
+// end at forehead and chin, its default 0.2 would refuse two portraits of three.
+func (s Subject) size() float32 {
+	return float32(math.Sqrt(float64(s.Face.Area()))) / float32(max(min(s.Width, s.Height), 1))
+}
+
+// beyond is how far a face reaches at least beyond the outermost of its five points on every side, as a share of the
+// distance of the eyes. Boxes of frontal faces hold more than this.
+const beyond = 0.3
+
+// extent is the face's box, wider where its points say so: where a face is cut off, detectors fit the box into the picture.
+func (s Subject) extent() schema.BoxF {
+	box, p := s.Face.Box, s.Face.Points
+	margin := beyond * float32(math.Hypot(float64(p[1].X-p[0].X), float64(p[1].Y-p[0].Y)))
+	for _, q := range p {
+		box.TopLeft.X, box.BottomRight.X = min(box.TopLeft.X, q.X-margin), max(box.BottomRight.X, q.X+margin)
+		box.TopLeft.Y, box.BottomRight.Y = min(box.TopLeft.Y, q.Y-margin), max(box.BottomRight.Y, q.Y+margin)
+	}
+	return box
+}
+
+// rotation is by how many degrees the head leans to the picture's right, by its pose, else by the line of the eyes.
+func (s Subject) rotation() float32 {
+	if s.Attributes != nil && s.Attributes.Pose != nil {
+		return s.Attributes.Pose.Roll
+	}
+	left, right := s.Face.Points[0], s.Face.Points[1]
+	return float32(math.Atan2(float64(right.Y-left.Y), float64(right.X-left.X)) * 180 / math.Pi)
+}
+
+func lessOpenEye(a *face.Attributes) *float32 {
+	if a.LeftEyeOpen == nil || a.RightEyeOpen != nil && *a.RightEyeOpen < *a.LeftEyeOpen {
+		return a.RightEyeOpen
+	}
+	return a.LeftEyeOpen
+}
+
+// view is what the decisions look at.
+type view struct {
+	Subject
+	scores map[string]float32
+	config schema.OperationConfig
+	op     schema.Operation
+}
+
+// below and above compare a score with a limit; what was not measured is neither.
+func (v *view) below(name string, limit float32) bool {
+	x, ok := v.scores[name]
+	return ok && x < limit
+}
+
+func (v *view) above(name string, limit float32) bool {
+	x, ok := v.scores[name]
+	return ok && x > limit
+}
+
+func (v *view) reaches(name string, limit float32) bool {
+	x, ok := v.scores[name]
+	return ok && x >= limit
+}
+
+// decisions are all traits but FT_INVALID_FACE_BACKGROUND, which nothing here can judge.
+var decisions = []struct {
+	trait schema.FaceTraits
+	holds func(*view) bool
+}{
+	{schema.FTFaceTooClose, func(v *view) bool { return v.above(schema.MetricFaceSize, v.config.ThresholdUserTooClose) }},
+	{schema.FTFaceTooFar, func(v *view) bool { return v.below(schema.MetricFaceSize, v.config.ThresholdUserTooFar) }},
+	{schema.FTFaceRight, func(v *view) bool { return v.extent().TopLeft.X < v.config.ThresholdUserRight*float32(v.Width) }},
+	{schema.FTFaceLeft, func(v *view) bool { return v.extent().BottomRight.X > v.config.ThresholdUserLeft*float32(v.Width) }},
+	{schema.FTFaceUp, func(v *view) bool { return v.extent().TopLeft.Y < v.config.ThresholdUserUp*float32(v.Height) }},
+	{schema.FTFaceDown, func(v *view) bool { return v.extent().BottomRight.Y > v.config.ThresholdUserDown*float32(v.Height) }},
+	{schema.FTImageBlurr, func(v *view) bool { return v.below(schema.MetricSharpness, v.config.BlurThresholdEnrollPred) }},
+	{schema.FTFaceWithGlass, func(v *view) bool { return v.reaches(schema.MetricGlasses, v.Calibration.Glasses) }},
+	{schema.FTFaceWithMask, func(v *view) bool { return v.reaches(schema.MetricMask, v.Calibration.Mask) }},
+	{schema.FTLookingLeft, func(v *view) bool { return v.sideways() && v.Attributes.Pose.Yaw > 0 }},
+	{schema.FTLookingRight, func(v *view) bool { return v.sideways() && v.Attributes.Pose.Yaw < 0 }},
+	{schema.FTLookingHigh, func(v *view) bool {
+		high, _ := v.config.VerticalGaze(v.op)
+		return v.below(schema.MetricVerticalGaze, high)
+	}},
+	{schema.FTLookingDown, func(v *view) bool {
+		_, down := v.config.VerticalGaze(v.op)
+		return v.above(schema.MetricVerticalGaze, down)
+	}},
+	{schema.FTFaceTooDark, func(v *view) bool { return v.below(schema.MetricBrightness, v.config.FaceTooDark) }},
+	{schema.FTFaceTooBright, func(v *view) bool { return v.above(schema.MetricBrightness, v.config.FaceTooBright) }},
+	{schema.FTFaceLowValConf, func(v *view) bool {
+		return v.below(schema.MetricLandmarkConfidence, v.config.LandmarkConfidenceScoreThreshold)
+	}},
+	{schema.FTEyeBlink, func(v *view) bool { return v.reaches(schema.MetricEyesClosed, v.config.EyesBlinkingThreshold) }},
+	{schema.FTMouthOpened, func(v *view) bool { return v.reaches(schema.MetricMouthOpen, v.config.MouthOpenedThreshold) }},
+	{schema.FTFaceRotatedRight, func(v *view) bool { return v.below(schema.MetricRotation, -v.config.AngleRotationRightThreshold) }},
+	{schema.FTFaceRotatedLeft, func(v *view) bool { return v.above(schema.MetricRotation, v.config.AngleRotationLeftThreshold) }},
+	{schema.FTFaceNotInOval, func(v *view) bool { return v.config.ValidateFacePositionOval && !v.inOval() }},
+}
+
+func (v *view) sideways() bool {
+	return v.below(schema.MetricFrontality, v.config.LeastFrontality(v.op))
+}
+
+// inOval reports whether the ellipse in the face's box lies inside the oval where a person is asked to hold their face:
+// upright in the middle of the picture, 3:4 wide, 90 % of the height high or as wide as the picture, whichever is less.
+func (v *view) inOval() bool {
+	height := min(0.9*float32(v.Height), float32(v.Width)*4/3)
+	a, b := height*3/8, height/2
+	box := v.Face.Box
+	x, y := (box.TopLeft.X+box.BottomRight.X)/2, (box.TopLeft.Y+box.BottomRight.Y)/2
+	for _, p := range []schema.PointF{{X: box.TopLeft.X, Y: y}, {X: box.BottomRight.X, Y: y}, {X: x, Y: box.TopLeft.Y}, {X: x, Y: box.BottomRight.Y}} {
+		dx, dy := (p.X-float32(v.Width)/2)/a, (p.Y-float32(v.Height)/2)/b
+		if dx*dx+dy*dy > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// Of decides the traits of s in op. face_validations_off leaves none.
+func Of(s Subject, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
+	if config.FaceValidationsOff {
+		return 0
+	}
+	v := &view{Subject: s, scores: map[string]float32{}, config: config, op: op}
+	for _, m := range Scores(s, false) {
+		v.scores[m.Name] = m.Value
+	}
+	var traits schema.FaceTraits
+	for _, d := range decisions {
+		if d.holds(v) {
+			traits |= d.trait
+		}
+	}
+	return traits
+}
+
+// Rejecting are those of traits that fail op under config.
+func Rejecting(traits schema.FaceTraits, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
+	return traits & schema.InvalidFaceTraits(op) &^ schema.FaceTraits(config.AllowedFaceTraitsFlags)
+}
+
+// advice is what a person can do about each trait, what spoils recognition most first.
+var advice = []struct {
+	trait schema.FaceTraits
+	text  string
+}{
+	{schema.FTFaceWithMask, "Take off the mask."},
+	{schema.FTFaceTooFar, "Come closer to the camera."},
+	{schema.FTFaceTooClose, "Move away from the camera."},
+	{schema.FTFaceRight, "Move to your left, until your whole face is in the picture."},
+	{schema.FTFaceLeft, "Move to your right, until your whole face is in the picture."},
+	{schema.FTFaceUp, "Lower your head or raise the camera, until your whole face is in the picture."},
+	{schema.FTFaceDown, "Raise your head or lower the camera, until your whole face is in the picture."},
+	{schema.FTFaceNotInOval, "Hold your face inside the oval."},
+	{schema.FTLookingLeft, "Turn your head to your right, until you look straight into the camera."},
+	{schema.FTLookingRight, "Turn your head to your left, until you look straight into the camera."},
+	{schema.FTLookingHigh, "Look down a little, straight into the camera."},
+	{schema.FTLookingDown, "Look up a little, straight into the camera."},
+	{schema.FTFaceRotatedLeft, "Tilt your head to your right, until it is upright."},
+	{schema.FTFaceRotatedRight, "Tilt your head to your left, until it is upright."},
+	{schema.FTImageBlurr, "Hold still and clean the lens: the picture is blurred."},
+	{schema.FTFaceTooDark, "Turn on a light or face the window: your face is too dark."},
+	{schema.FTFaceTooBright, "Step out of the bright light: your face is too bright."},
+	{schema.FTFaceWithGlass, "Take off your glasses."},
+	{schema.FTMouthOpened, "Close your mouth."},
+	{schema.FTEyeBlink, "Open your eyes."},
+	{schema.FTFaceLowValConf, "Show your whole face, with nothing in front of it."},
+	{schema.FTInvalidFaceBackground, "Stand in front of a plain wall."},
+}
+
+// Advice says what the person should do about traits, most important first; "" without traits.
+func Advice(traits schema.FaceTraits) string {
+	var out []string
+	for _, a := range advice {
+		if traits&a.trait != 0 {
+			out = append(out, a.text)
+		}
+	}
+	return strings.Join(out, " ")
+}

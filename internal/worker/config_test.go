@@ -1,0 +1,202 @@
+package worker_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/schema"
+)
+
+// TestEveryConfigKey walks every key of the operation configuration through request, worker and indexer: setting a key
+// changes the outcome as its row of docs/operation-config.md says, and a key whose row says that it has no effect
+// changes nothing.
+func TestEveryConfigKey(t *testing.T) {
+	type effect struct {
+		op     schema.Operation
+		config string      // beside the key; "" for none
+		see    engine.Face // on the image
+		turned int         // of the image
+		value  string      // of the key
+		show   func(d *desk, r schema.Result) string
+		before string // without the key
+		after  string // with it
+	}
+	look := func(change func(*engine.Face)) engine.Face {
+		f := someone(0)
+		change(&f)
+		return f
+	}
+	traits := func(_ *desk, r schema.Result) string { return traitsOf(r) }
+	reason := func(_ *desk, r schema.Result) string { return string(r.CallStatus.Reason) }
+	faces := func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Faces)) }
+	spoof := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].SpoofStatus) }
+	yaw := look(func(f *engine.Face) { f.Attributes.Pose.Yaw = 50 })
+	up := look(func(f *engine.Face) { f.Attributes.Pose.Pitch = 20 })
+	down := look(func(f *engine.Face) { f.Attributes.Pose.Pitch = -30 })
+	unsure := look(func(f *engine.Face) { f.Confidence = 0.3 })
+	// All images are the face that is looked at; the gallery holds anna at 0 degrees, bert at 40, carl at 80.
+	effects := map[string]effect{
+		"context_string":                      {op: schema.OpValidate, see: unsure, value: `"predict"`, show: faces, before: "0", after: "1"},
+		"collection_name":                     {op: schema.OpPredict, see: someone(0), value: `"elsewhere"`, show: reason, before: "", after: "unknown_collection"},
+		"face_detection_strategy":             {op: schema.OpValidate, see: someone(0), value: `0`, show: faces, before: "1", after: "2"},
+		"conf_score_thr_enroll":               {op: schema.OpEnroll, see: someone(0), value: `0.95`, show: reason, before: "", after: "no_face"},
+		"conf_score_thr_predict":              {op: schema.OpPredict, see: someone(0), value: `0.95`, show: reason, before: "", after: "no_face"},
+		"landmark_confidence_score_threshold": {op: schema.OpValidate, see: someone(0), value: `0.95`, show: traits, before: "", after: "FT_FACE_LOW_VAL_CONF"},
+		"automatic_turning":                   {op: schema.OpValidate, see: someone(0), turned: 90, value: `false`, show: faces, before: "2", after: "0", config: `"face_detection_strategy":0`},
+		"face_thresholds_min": {op: schema.OpPredict, config: `"neighbors":3`, see: someone(0), value: `0.05`,
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Predict.Response.List)) }, before: "2", after: "3"},
+		"face_thresholds_med": {op: schema.OpCompare, see: someone(0), value: `0.9`,
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Compare.IsMatch) }, before: "true", after: "false"},
+		"face_thresholds_max": {op: schema.OpPredict, see: someone(20), value: `0.95`, show: reason, before: "", after: "no_match"},
+		"neighbors": {op: schema.OpPredict, see: someone(0), value: `2`,
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Predict.Response.List)) }, before: "1", after: "2"},
+		"fudge_factor": {op: schema.OpCompare, see: someone(0), value: `1.5`,
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Compare.FaceThresholds) }, before: "[0.25 0.5 0.75]", after: "[0.375 0.75 1.125]"},
+		"blur_threshold_enroll_pred": {op: schema.OpValidate, see: someone(0), value: `101`, show: traits, before: "", after: "FT_IMAGE_BLURR"},
+		"face_too_bright":            {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_TOO_BRIGHT"},
+		"face_too_dark":              {op: schema.OpValidate, see: someone(0), value: `0.6`, show: traits, before: "", after: "FT_FACE_TOO_DARK"},
+		"face_validations_off":       {op: schema.OpEnroll, see: yaw, value: `true`, show: reason, before: "face_rejected", after: ""},
+		"eyes_blinking_threshold":    {op: schema.OpValidate, see: someone(0), value: `0.05`, show: traits, before: "", after: "FT_EYE_BLINK"},
+		"mouth_opened_threshold":     {op: schema.OpValidate, see: someone(0), value: `0.05`, show: traits, before: "", after: "FT_MOUTH_OPENED"},
+		"get_smile_intensity": {op: schema.OpValidate, see: someone(0), value: `true`, before: "absent", after: "0.25",
+			show: func(_ *desk, r schema.Result) string {
+				for _, m := range r.Faces[0].Scores {
+					if m.Name == schema.MetricSmile {
+						return fmt.Sprint(m.Value)
+					}
+				}
+				return "absent"
+			}},
+		"allowed_face_traits_flags": {op: schema.OpEnroll, see: yaw, value: fmt.Sprint(uint32(schema.FTLookingLeft)), show: reason, before: "face_rejected", after: ""},
+		"use_age_stddev": {op: schema.OpEstimateAge, see: someone(0), value: `true`,
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].Age.Estimated) }, before: "34", after: "31.5"},
+		"threshold_profile_enroll":        {op: schema.OpEnroll, see: yaw, value: `0.6`, show: reason, before: "face_rejected", after: ""},
+		"threshold_profile_predict":       {op: schema.OpPredict, see: yaw, value: `0.6`, show: reason, before: "face_rejected", after: ""},
+		"threshold_high_vertical_enroll":  {op: schema.OpEnroll, see: up, value: `-0.2`, show: reason, before: "face_rejected", after: ""},
+		"threshold_high_vertical_predict": {op: schema.OpPredict, see: up, value: `-0.2`, show: reason, before: "face_rejected", after: ""},
+		"threshold_down_vertical_enroll":  {op: schema.OpEnroll, see: down, value: `0.3`, show: reason, before: "face_rejected", after: ""},
+		"threshold_down_vertical_predict": {op: schema.OpPredict, see: down, value: `0.3`, show: reason, before: "face_rejected", after: ""},
+		"angle_rotation_left_threshold": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Attributes.Pose.Roll = 10 }), value: `5`, show: traits,
+			before: "", after: "FT_FACE_ROTATED_LEFT"},
+		"angle_rotation_right_threshold": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Attributes.Pose.Roll = -10 }), value: `5`, show: traits,
+			before: "", after: "FT_FACE_ROTATED_RIGHT"},
+		"threshold_user_right":        {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_RIGHT"},
+		"threshold_user_left":         {op: schema.OpValidate, see: someone(0), value: `0.6`, show: traits, before: "", after: "FT_FACE_LEFT"},
+		"threshold_user_up":           {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_UP"},
+		"threshold_user_down":         {op: schema.OpValidate, see: someone(0), value: `0.6`, show: traits, before: "", after: "FT_FACE_DOWN"},
+		"threshold_user_too_far":      {op: schema.OpValidate, see: someone(0), value: `0.5`, show: traits, before: "", after: "FT_FACE_TOO_FAR"},
+		"threshold_user_too_close":    {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_TOO_CLOSE"},
+		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Box.TopLeft.Y -= 150; f.Box.BottomRight.Y -= 150 }), value: `true`, show: traits, before: "", after: "FT_FACE_NOT_IN_OVAL"},
+		"anti_spoofing_mode":          {op: schema.OpValidate, see: someone(0), value: `0`, show: spoof, before: "0", after: "2"},
+		"anti_spoofing_threshold":     {op: schema.OpValidate, see: someone(0), value: `0.99`, show: spoof, before: "0", after: "4"},
+		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
+			before: "4", after: "0"},
+	}
+	run := func(e effect, setting string) (*desk, schema.Result) {
+		d := newDesk(t)
+		for name, angle := range map[string]float64{"anna": 0, "bert": 40, "carl": 80} {
+			d.pictures[name] = picture{faces: []engine.Face{someone(angle)}}
+			if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images(name), ExternalID: schema.ExternalID(name)}); r.CallStatus.Reason != "" {
+				t.Fatalf("%+v", r.CallStatus)
+			}
+		}
+		second := someone(90) // for the strategy; less sure than any other
+		second.Confidence = 0.2
+		if e.op == schema.OpValidate {
+			second.Confidence = min(0.85, e.see.Confidence-0.05)
+		}
+		d.pictures["seen"] = picture{faces: []engine.Face{e.see, second}, turned: e.turned}
+		d.pictures["other"] = picture{faces: []engine.Face{someone(40)}}
+		r := schema.Request{Operation: e.op, Images: images("seen")}
+		if e.op == schema.OpCompare {
+			r.Images = images("seen", "other")
+		}
+		var settings []string
+		for _, s := range []string{e.config, setting} {
+			if s != "" {
+				settings = append(settings, s)
+			}
+		}
+		r.Config = json.RawMessage("{" + strings.Join(settings, ",") + "}")
+		return d, d.ask(r)
+	}
+	idle := map[schema.Operation]schema.Result{} // the outcomes without any key
+	for _, k := range schema.ConfigKeys() {
+		t.Run(k.Name, func(t *testing.T) {
+			e, ok := effects[k.Name]
+			if ok != (k.Effect != "") {
+				t.Fatalf("the key's row says %q %q, but the test has an effect: %v", k.Effect, k.Idle, ok)
+			}
+			if !ok {
+				for _, op := range []schema.Operation{schema.OpValidate, schema.OpEnroll, schema.OpCompare, schema.OpEstimateAge} {
+					without, ok := idle[op]
+					if !ok {
+						_, without = run(effect{op: op, see: someone(0)}, "")
+						idle[op] = without
+					}
+					_, with := run(effect{op: op, see: someone(0)}, fmt.Sprintf("%q:%s", k.Name, another(k)))
+					if diff := cmp.Diff(without, with, sameOutcome); diff != "" {
+						t.Errorf("%s: a key without an effect changes the outcome (-without +with):\n%s", op, diff)
+					}
+				}
+				return
+			}
+			if got := e.show(run(e, "")); got != e.before {
+				t.Errorf("without the key: %q, want %q", got, e.before)
+			}
+			if got := e.show(run(e, fmt.Sprintf("%q:%s", k.Name, e.value))); got != e.after {
+				t.Errorf("with %s: %q, want %q", e.value, got, e.after)
+			}
+		})
+	}
+}
+
+// sameOutcome leaves out what differs between any two requests.
+var sameOutcome = cmp.Options{
+	cmpopts.IgnoreFields(schema.Result{}, "RequestID", "Timings"), cmpopts.IgnoreFields(schema.CallStatus{}, "OperationID"),
+	cmpopts.IgnoreTypes(schema.FaceID{}, schema.EnrollResponse{}),
+}
+
+// another is a value of k other than its default.
+func another(k schema.ConfigKey) string {
+	switch {
+	case k.Enum != nil:
+		for _, v := range k.Enum {
+			if v.Value != k.Default {
+				data, _ := json.Marshal(v.Value)
+				return string(data)
+			}
+		}
+	case k.Type == "boolean":
+		return fmt.Sprint(k.Default != true)
+	case k.Type == "string":
+		return `"something"`
+	case k.Default == k.Range.Max:
+		return fmt.Sprint(int64(k.Range.Min))
+	}
+	return fmt.Sprint(int64(k.Range.Max))
+}
+
+// TestAttributesAreAskedFor: without the validations and the smile, the networks behind them need not run.
+func TestAttributesAreAskedFor(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{}`: true, `{"face_validations_off":true}`: false, `{"face_validations_off":true,"get_smile_intensity":true}`: true,
+	} {
+		d := newDesk(t)
+		d.pictures["a"] = with(func(f *engine.Face) { f.Attributes.Pose = &face.Pose{Yaw: 80} })
+		r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("a"), Config: json.RawMessage(raw)})
+		if got := d.asked[0].Attributes; got != want {
+			t.Errorf("%s: attributes asked for: %v", raw, got)
+		}
+		if off := strings.Contains(raw, "validations_off"); off != (r.Faces[0].Traits == 0) {
+			t.Errorf("%s: traits %v", raw, r.Faces[0].TraitNames)
+		}
+	}
+}

@@ -1,0 +1,578 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"facestream/internal/gallery"
+	"facestream/internal/gallery/local"
+	"facestream/internal/indexer"
+	"facestream/internal/outcome"
+	"facestream/internal/traits"
+	"facestream/internal/worker"
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+	"facestream/pkg/schema/schematest"
+)
+
+// picture is what the fake engine finds in an image: the engine of these tests answers findings, so that the decisions
+// on them can be tested one by one. The image's key names it.
+type picture struct {
+	faces  []engine.Face
+	turned int
+}
+
+// desk is the worker and the indexer on a gallery of the test's own, without anything between them.
+type desk struct {
+	t        *testing.T
+	pictures map[string]picture
+	worker   *worker.Service
+	indexer  *indexer.Service
+	gallery  gallery.Gallery
+	asked    []engine.Params // of the engine, in order
+	result   []byte          // the last that was published
+	analysis []byte
+}
+
+var everyRole = []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}}
+
+func newDesk(t *testing.T) *desk {
+	g, err := local.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	d := &desk{t: t, pictures: map[string]picture{}, gallery: g}
+	sink := &outcome.Sink{Service: "test", Publisher: d}
+	d.worker = &worker.Service{
+		Objects: d, Engine: d, Publisher: d, Results: sink,
+		Pack: worker.Pack{
+			Name: "fake", Models: everyRole, Thresholds: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, MinConfidence: 0.1,
+			Liveness: worker.OperatingPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: traits.Uncalibrated,
+		},
+	}
+	d.indexer = &indexer.Service{Gallery: g, Results: sink}
+	return d
+}
+
+// Get implements worker.Objects: the bytes of an image are its key.
+func (d *desk) Get(_ context.Context, ref schema.ObjectRef, _ int64) ([]byte, schema.ObjectRef, error) {
+	return []byte(ref.Key), ref, nil
+}
+
+// Analyze implements worker.Engine as the real one does: by confidence, by strategy, and with no more than was asked for.
+func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engine.Analysis, error) {
+	d.asked = append(d.asked, p)
+	found := &engine.Analysis{Width: 400, Height: 500, Models: everyRole[:1]}
+	pic := d.pictures[string(image)]
+	if pic.turned != 0 && !p.Turn {
+		return found, nil
+	}
+	found.Turned = pic.turned
+	var seen []face.Face
+	for _, f := range pic.faces {
+		if f.Confidence >= p.MinConfidence {
+			seen = append(seen, f.Face)
+		}
+	}
+	for _, f := range p.Strategy.Select(seen) {
+		full := pic.faces[slices.IndexFunc(pic.faces, func(g engine.Face) bool { return g.Face == f })]
+		if !p.Embed {
+			full.Embedding = nil
+		}
+		if !p.Attributes {
+			full.Attributes = nil
+		}
+		if p.Liveness == 0 {
+			full.Liveness = nil
+		}
+		if !p.Age {
+			full.Age = nil
+		}
+		found.Faces = append(found.Faces, full)
+	}
+	return found, nil
+}
+
+// Publish implements outcome.Publisher.
+func (d *desk) Publish(_ context.Context, topic events.Topic, published ...events.Event) error {
+	switch topic {
+	case events.Results:
+		d.result = published[0].Data
+	case events.Analyses:
+		d.analysis = published[0].Data
+	}
+	return nil
+}
+
+var requests int
+
+// ask sends a request through validation, worker and, where it goes there, indexer.
+func (d *desk) ask(r schema.Request) schema.Result {
+	d.t.Helper()
+	requests++
+	r.ID = schema.RequestID(fmt.Sprintf("r-%d", requests))
+	job := schema.Job{Request: r, AcceptedAt: time.Unix(1700000000, 0)}
+	if problems := job.Normalize(); len(problems) > 0 {
+		return *schema.NewResult(&job, problems.Reason(), problems.Error())
+	}
+	data, err := json.Marshal(&job)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.result, d.analysis = nil, nil
+	if err := d.worker.Handle(d.t.Context(), events.Record{Event: events.Event{Data: data}}); err != nil {
+		d.t.Fatal(err)
+	}
+	if d.analysis != nil {
+		schematest.Validate(d.t, "analysis", d.analysis)
+		if err := d.indexer.Handle(d.t.Context(), events.Record{Event: events.Event{Data: d.analysis}}); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	schematest.ValidateResult(d.t, d.result)
+	var result schema.Result
+	if err := json.Unmarshal(d.result, &result); err != nil {
+		d.t.Fatal(err)
+	}
+	return result
+}
+
+func images(keys ...string) []schema.ObjectRef {
+	var refs []schema.ObjectRef
+	for _, k := range keys {
+		refs = append(refs, schema.ObjectRef{Bucket: "b", Key: k})
+	}
+	return refs
+}
+
+func p(x float32) *float32 { return &x }
+
+// someone is a live face without a trait, 150 pixels wide in the middle of a picture of 400 x 500, whose embedding is at
+// angle degrees: the cosine of two of them is that of the difference.
+func someone(angle float64) engine.Face {
+	sin, cos := math.Sincos(angle * math.Pi / 180)
+	return engine.Face{
+		Face: face.Face{
+			Box:        schema.BoxF{TopLeft: schema.PointF{X: 125, Y: 160}, BottomRight: schema.PointF{X: 275, Y: 340}},
+			Points:     [5]schema.PointF{{X: 165, Y: 220}, {X: 235, Y: 220}, {X: 200, Y: 260}, {X: 170, Y: 300}, {X: 230, Y: 300}},
+			Confidence: 0.9,
+		},
+		Embedding: &schema.Embedding{Model: "e@1", Vector: []float32{float32(cos), float32(sin)}},
+		Attributes: &face.Attributes{
+			Landmarks: []schema.PointF{{X: 1, Y: 2}}, LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.9), RightEyeOpen: p(0.9),
+			MouthOpen: p(0.1), Smile: p(0.25), Mask: p(0.05), Glasses: p(0.05), Light: face.Light{Mean: 0.5, Low: 0.2, High: 0.8}, Sharpness: 200,
+		},
+		Liveness: &face.Liveness{Assessable: true, Score: 0.8, Scores: []float32{0.7, 0.9}},
+		Age:      &face.Age{Years: 34, Deviation: 2.5, Confidence: 0.75},
+	}
+}
+
+// with is someone(0) after change.
+func with(change func(*engine.Face)) picture {
+	f := someone(0)
+	change(&f)
+	return picture{faces: []engine.Face{f}}
+}
+
+func traitsOf(r schema.Result) string {
+	if len(r.Faces) == 0 {
+		return "no face"
+	}
+	return strings.Join(r.Faces[0].TraitNames, " ")
+}
+
+func TestFaceCarriesWhatWasFound(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["a"] = with(func(f *engine.Face) {
+		f.Attributes.Pose = &face.Pose{Yaw: 50, Pitch: 3, Roll: -4}
+		f.Attributes.Occlusion = map[string]float32{"nose": 0.5}
+	})
+	r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("a")})
+	if len(r.Faces) != 1 || r.CallStatus.Reason != "" {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	f := r.Faces[0]
+	if f.Traits != schema.FTLookingLeft || traitsOf(r) != "FT_LOOKING_LEFT" || !strings.Contains(r.Feedback, "to your right") {
+		t.Errorf("traits %v %v, feedback %q", f.Traits, f.TraitNames, r.Feedback)
+	}
+	if f.Pose == nil || *f.Pose != (schema.PoseAngles{Yaw: 50, Pitch: 3, Roll: -4}) {
+		t.Errorf("pose %+v", f.Pose)
+	}
+	if len(f.Geometry.Landmarks) != 5 || len(f.Geometry.Outline) != 1 || f.Geometry.Turned != 0 || f.Geometry.OriginalBox != nil {
+		t.Errorf("geometry %+v", f.Geometry)
+	}
+	if f.SpoofStatus != schema.SpoofNone || f.Liveness == nil || *f.Liveness.Score != 0.8 || *f.Liveness.Threshold != 0.5 || f.Age != nil {
+		t.Errorf("spoof_status %d, liveness %+v, age %+v", f.SpoofStatus, f.Liveness, f.Age)
+	}
+	scores := map[string]float32{}
+	for _, m := range f.Scores {
+		scores[m.Name] = m.Value
+	}
+	if scores["occlusion_nose"] != 0.5 || scores["sharpness"] != 100 || scores["rotation"] != -4 {
+		t.Errorf("scores %v", scores)
+	}
+	if p := d.asked[0]; !p.Turn || !p.Attributes || p.Liveness != 1 || p.Embed || p.Age {
+		t.Errorf("the engine was asked for %+v", p)
+	}
+}
+
+// TestHostileNumbers: what networks answer to hostile pixels must not keep the result from being written.
+func TestHostileNumbers(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	d := newDesk(t)
+	d.pictures["a"] = with(func(f *engine.Face) {
+		f.Attributes.Landmarks[0].X = inf
+		f.Attributes.Pose.Yaw = nan
+		f.Attributes.Sharpness = inf
+		f.Attributes.Mask = &nan
+		f.Liveness.Score = nan
+		f.Age.Years = nan
+	})
+	r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("a")})
+	if f := r.Faces[0]; f.SpoofStatus != schema.SpoofGenericError || f.Pose != nil || f.Geometry.Outline != nil || f.Traits != 0 {
+		t.Errorf("%+v", f.SpoofStatus)
+	}
+	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("a")}); r.CallStatus.Reason != schema.ReasonLivenessUnknown {
+		t.Errorf("enroll: %+v", r.CallStatus)
+	}
+	if r := d.ask(schema.Request{Operation: schema.OpEstimateAge, Images: images("a")}); len(r.Faces) != 1 || r.Faces[0].Age != nil {
+		t.Errorf("estimate_age: %+v", r.CallStatus)
+	}
+}
+
+func TestTurnedPicture(t *testing.T) {
+	for turned, want := range map[int]schema.BoxF{
+		90:  {TopLeft: schema.PointF{X: 20, Y: 300}, BottomRight: schema.PointF{X: 60, Y: 390}},
+		180: {TopLeft: schema.PointF{X: 300, Y: 440}, BottomRight: schema.PointF{X: 390, Y: 480}},
+		270: {TopLeft: schema.PointF{X: 440, Y: 10}, BottomRight: schema.PointF{X: 480, Y: 100}},
+	} {
+		d := newDesk(t)
+		pic := with(func(f *engine.Face) {
+			f.Box = schema.BoxF{TopLeft: schema.PointF{X: 10, Y: 20}, BottomRight: schema.PointF{X: 100, Y: 60}}
+		})
+		pic.turned = turned
+		d.pictures["a"] = pic
+		r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("a")})
+		if len(r.Faces) != 1 || r.Faces[0].Geometry.Turned != turned {
+			t.Fatalf("turned by %d: %+v", turned, r.Faces)
+		}
+		if diff := cmp.Diff(&want, r.Faces[0].Geometry.OriginalBox); diff != "" {
+			t.Errorf("turned by %d (-want +got):\n%s", turned, diff)
+		}
+	}
+}
+
+// TestCrowd: the result of a picture of very many people is one that a topic takes.
+func TestCrowd(t *testing.T) {
+	d := newDesk(t)
+	var crowd picture
+	for i := range 500 {
+		f := someone(0)
+		f.Points[0].X += float32(i) / 8
+		f.Attributes.Landmarks = slices.Repeat([]schema.PointF{{X: 1234.5678, Y: 1234.5678}}, 68)
+		crowd.faces = append(crowd.faces, f)
+	}
+	d.pictures["crowd"] = crowd
+	r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("crowd"), Config: json.RawMessage(`{"face_detection_strategy":0}`)})
+	if n := len(d.result); len(r.Faces) != 500 || n > 900_000 {
+		t.Errorf("%d faces in %d bytes", len(r.Faces), n)
+	}
+	d.pictures["crowd"] = picture{faces: crowd.faces[:schema.MaxDetailedFaces]}
+	r = d.ask(schema.Request{Operation: schema.OpValidate, Images: images("crowd"), Config: json.RawMessage(`{"face_detection_strategy":0}`)})
+	if n := len(d.result); len(r.Faces[0].Scores) == 0 || len(r.Faces[0].Geometry.Outline) != 68 || n > 900_000 {
+		t.Errorf("%d faces in %d bytes", len(r.Faces), n)
+	}
+}
+
+func TestTraitsRejectEnrolAndPredict(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["good"] = picture{faces: []engine.Face{someone(0)}}
+	d.pictures["glasses"] = with(func(f *engine.Face) { f.Attributes.Glasses = p(0.9) })
+	d.pictures["blurred"] = with(func(f *engine.Face) { f.Attributes.Sharpness = 3; f.Attributes.Light.Mean = 0.1 })
+	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("good"), ExternalID: "anna"}); r.Enroll == nil || !r.Enroll.EnrollPerformed {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	for _, tt := range []struct {
+		op         schema.Operation
+		image, raw string
+		want       schema.Reason
+		names      string
+		feedback   string
+	}{
+		{schema.OpEnroll, "glasses", `{}`, schema.ReasonFaceRejected, "FT_FACE_WITH_GLASS", "Take off your glasses."},
+		{schema.OpEnroll, "glasses", `{"allowed_face_traits_flags":128}`, "", "", ""},
+		{schema.OpPredict, "glasses", `{}`, "", "", ""},
+		{schema.OpEnroll, "blurred", `{}`, schema.ReasonFaceRejected, "FT_IMAGE_BLURR", "Hold still and clean the lens: the picture is blurred."},
+		{schema.OpPredict, "blurred", `{}`, schema.ReasonFaceRejected, "FT_IMAGE_BLURR", "Hold still and clean the lens: the picture is blurred."},
+		{schema.OpPredict, "blurred", `{"face_validations_off":true}`, "", "", ""},
+		{schema.OpValidate, "blurred", `{}`, "", "", "Hold still and clean the lens: the picture is blurred. Turn on a light or face the window: your face is too dark."},
+	} {
+		r := d.ask(schema.Request{Operation: tt.op, Images: images(tt.image), Config: json.RawMessage(tt.raw)})
+		if s := r.CallStatus; s.Reason != tt.want || s.ReturnCode != 0 || !strings.Contains(s.ReturnMessage, tt.names) || r.Feedback != tt.feedback {
+			t.Errorf("%s %s %s: reason %q, %q, feedback %q", tt.op, tt.image, tt.raw, s.Reason, s.ReturnMessage, r.Feedback)
+		}
+		if performed := r.Enroll != nil && r.Enroll.EnrollPerformed || r.Predict != nil && r.Predict.PredictPerformed; performed == (tt.want != "") && tt.op != schema.OpValidate {
+			t.Errorf("%s %s %s: performed %v", tt.op, tt.image, tt.raw, performed)
+		}
+	}
+}
+
+func TestLiveness(t *testing.T) {
+	live := someone(0)
+	d := newDesk(t)
+	d.pictures["live"] = picture{faces: []engine.Face{live}}
+	d.pictures["spoof"] = with(func(f *engine.Face) { f.Liveness.Score = 0.1 })
+	d.pictures["edge"] = with(func(f *engine.Face) { f.Liveness = &face.Liveness{Why: "too near the border"} })
+	other := someone(90)
+	other.Box.TopLeft.X++
+	d.pictures["two"] = picture{faces: []engine.Face{live, other}}
+	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("live"), ExternalID: "anna"}); !r.Enroll.EnrollPerformed {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	for _, tt := range []struct {
+		op         schema.Operation
+		image, raw string
+		status     schema.SpoofStatus
+		reason     schema.Reason
+	}{
+		{schema.OpAntiSpoofing, "live", `{}`, schema.SpoofNone, ""},
+		{schema.OpAntiSpoofing, "spoof", `{}`, schema.SpoofDetected, ""},
+		{schema.OpAntiSpoofing, "edge", `{}`, schema.SpoofInvalidFace, ""},
+		{schema.OpAntiSpoofing, "two", `{"face_detection_strategy":0}`, schema.SpoofInvalidFace, ""},
+		{schema.OpAntiSpoofing, "live", `{"anti_spoofing_mode":0}`, schema.SpoofNotPerformed, ""},
+		{schema.OpAntiSpoofing, "none", `{}`, -1, schema.ReasonNoFace},
+		{schema.OpValidate, "spoof", `{}`, schema.SpoofDetected, ""},
+		{schema.OpValidate, "two", `{"face_detection_strategy":0}`, schema.SpoofInvalidFace, ""},
+		{schema.OpEnroll, "spoof", `{}`, schema.SpoofDetected, schema.ReasonSpoofDetected},
+		{schema.OpEnroll, "edge", `{}`, schema.SpoofInvalidFace, schema.ReasonLivenessUnknown},
+		{schema.OpEnroll, "spoof", `{"anti_spoofing_mode":0}`, schema.SpoofNotPerformed, ""},
+		{schema.OpPredict, "live", `{}`, schema.SpoofNone, ""},
+		{schema.OpPredict, "spoof", `{}`, schema.SpoofDetected, schema.ReasonSpoofDetected},
+		{schema.OpPredict, "edge", `{}`, schema.SpoofInvalidFace, schema.ReasonLivenessUnknown},
+		{schema.OpVerify, "live", `{}`, schema.SpoofNone, ""},
+		{schema.OpVerify, "spoof", `{}`, schema.SpoofDetected, schema.ReasonSpoofDetected},
+		{schema.OpEstimateAge, "spoof", `{}`, schema.SpoofNotPerformed, ""},
+	} {
+		r := schema.Request{Operation: tt.op, Images: images(tt.image), Config: json.RawMessage(tt.raw)}
+		if tt.op == schema.OpVerify {
+			r.ExternalID = "anna"
+		}
+		got := d.ask(r)
+		status := schema.SpoofStatus(-1)
+		for _, f := range got.Faces {
+			if status = f.SpoofStatus; status != tt.status {
+				break
+			}
+		}
+		if status != tt.status || got.CallStatus.Reason != tt.reason {
+			t.Errorf("%s %s %s: spoof_status %d, reason %q; want %d, %q", tt.op, tt.image, tt.raw, status, got.CallStatus.Reason, tt.status, tt.reason)
+		}
+		if refused := tt.reason != ""; refused && got.Feedback == "" {
+			t.Errorf("%s %s: nobody says what to do", tt.op, tt.image)
+		}
+		if got.Enroll != nil && got.Enroll.EnrollPerformed == (tt.reason != "") {
+			t.Errorf("%s %s: enroll_performed %v", tt.op, tt.image, got.Enroll.EnrollPerformed)
+		}
+	}
+}
+
+// TestLivenessThreshold: the mapping of anti_spoofing_threshold is monotone, and its default is the level's point.
+func TestLivenessThreshold(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["a"] = picture{faces: []engine.Face{someone(0)}}
+	threshold := func(raw string) float32 {
+		r := d.ask(schema.Request{Operation: schema.OpAntiSpoofing, Images: images("a"), Config: json.RawMessage(raw)})
+		return *r.Faces[0].Liveness.Threshold
+	}
+	for raw, want := range map[string]float32{
+		`{}`: 0.5, `{"liveness_calibration":"SOFT"}`: 0.25, `{"liveness_calibration":"REGULAR"}`: 0.5, `{"liveness_calibration":"HARDENED"}`: 0.75,
+		`{"anti_spoofing_threshold":0}`: 0, `{"anti_spoofing_threshold":1}`: 1, `{"anti_spoofing_threshold":0.45}`: 0.25,
+		`{"anti_spoofing_threshold":0.95,"liveness_calibration":"SOFT"}`: 0.625,
+	} {
+		if got := threshold(raw); math.Abs(float64(got-want)) > 1e-6 {
+			t.Errorf("%s: %v, want %v", raw, got, want)
+		}
+	}
+	last := float32(-1)
+	for i := range 101 {
+		got := threshold(fmt.Sprintf(`{"anti_spoofing_threshold":%v}`, float64(i)/100))
+		if got < last {
+			t.Errorf("the threshold falls at %d/100: %v after %v", i, got, last)
+		}
+		last = got
+	}
+}
+
+func TestRoleAbsent(t *testing.T) {
+	d := newDesk(t)
+	d.worker.Pack.Models = everyRole[:2]
+	d.pictures["a"] = picture{faces: []engine.Face{someone(0)}}
+	for op, role := range map[schema.Operation]models.Role{schema.OpAntiSpoofing: models.RoleLiveness, schema.OpEstimateAge: models.RoleAge} {
+		r := d.ask(schema.Request{Operation: op, Images: images("a")})
+		if s := r.CallStatus; s.Reason != schema.ReasonRoleAbsent || !strings.Contains(s.ReturnMessage, string(role)) {
+			t.Errorf("%s: %+v", op, s)
+		}
+	}
+	for _, op := range []schema.Operation{schema.OpValidate, schema.OpEnroll} {
+		r := d.ask(schema.Request{Operation: op, Images: images("a")})
+		if r.CallStatus.Reason != "" || r.Faces[0].SpoofStatus != schema.SpoofNotPerformed {
+			t.Errorf("%s without a liveness network: %+v, spoof_status %d", op, r.CallStatus, r.Faces[0].SpoofStatus)
+		}
+	}
+	if p := d.asked[len(d.asked)-1]; p.Liveness != 0 {
+		t.Error("the engine is asked for liveness that the pack does not have")
+	}
+}
+
+func TestEstimateAge(t *testing.T) {
+	d := newDesk(t)
+	young := someone(0)
+	young.Age = &face.Age{Years: 1, Deviation: 3, Confidence: 0.5}
+	young.Confidence = 0.8
+	d.pictures["two"] = picture{faces: []engine.Face{someone(0), young}}
+	ages := func(raw string) []float32 {
+		var out []float32
+		for _, f := range d.ask(schema.Request{Operation: schema.OpEstimateAge, Images: images("two"), Config: json.RawMessage(raw)}).Faces {
+			out = append(out, f.Age.Estimated)
+		}
+		return out
+	}
+	for raw, want := range map[string][]float32{
+		`{}`: {34}, `{"face_detection_strategy":0}`: {34, 1}, `{"face_detection_strategy":0,"use_age_stddev":true}`: {31.5, 0},
+	} {
+		if got := ages(raw); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", raw, got, want)
+		}
+	}
+	if r := d.ask(schema.Request{Operation: schema.OpEstimateAge, Images: images("nobody")}); r.CallStatus.Reason != schema.ReasonNoFace {
+		t.Errorf("%+v", r.CallStatus)
+	}
+}
+
+func TestCompareSeveral(t *testing.T) {
+	d := newDesk(t)
+	second := someone(60)
+	second.Confidence = 0.8
+	d.pictures["a"] = picture{faces: []engine.Face{someone(0), second}}
+	d.pictures["b"] = picture{faces: []engine.Face{someone(30)}}
+	d.pictures["c"] = picture{faces: []engine.Face{someone(150)}}
+	ask := func(raw string, keys ...string) schema.Result {
+		return d.ask(schema.Request{Operation: schema.OpCompare, Images: images(keys...), Config: json.RawMessage(raw)})
+	}
+	type pair struct{ ImageA, FaceA, ImageB, FaceB int }
+	check := func(name string, r schema.Result, want map[pair]float64) {
+		t.Helper()
+		if r.Compare == nil || len(r.Compare.Pairs) != len(want) {
+			t.Fatalf("%s: %+v", name, r.Compare)
+		}
+		for _, p := range r.Compare.Pairs {
+			angle, ok := want[pair{p.ImageA, p.FaceA, p.ImageB, p.FaceB}]
+			cosine := math.Cos(angle * math.Pi / 180)
+			if !ok || math.Abs(float64(p.Similarity)-cosine) > 1e-6 || p.IsMatch != (cosine >= 0.5-1e-6) {
+				t.Errorf("%s: %+v", name, p)
+			}
+			if r.Faces[p.FaceA].Image != p.ImageA || r.Faces[p.FaceB].Image != p.ImageB {
+				t.Errorf("%s: the faces of %+v are on other images", name, p)
+			}
+		}
+	}
+	r := ask(`{}`, "a", "b", "c")
+	check("one face each", r, map[pair]float64{{0, 0, 1, 1}: 30, {0, 0, 2, 2}: 150, {1, 1, 2, 2}: 120})
+	if c := r.Compare; !c.IsMatch || math.Abs(float64(c.Similarity)-math.Cos(math.Pi/6)) > 1e-6 || c.DistanceMin != c.DistanceMax || c.DistanceMin != c.DistanceMean {
+		t.Errorf("the first two images: %+v", c)
+	}
+	r = ask(`{"face_detection_strategy":0}`, "c", "a", "b")
+	check("every face", r, map[pair]float64{{0, 0, 1, 1}: 150, {0, 0, 1, 2}: 90, {0, 0, 2, 3}: 120, {1, 1, 2, 3}: 30, {1, 2, 2, 3}: 30})
+	if c := r.Compare; c.IsMatch || math.Abs(float64(c.DistanceMax)-(1-math.Cos(150*math.Pi/180))) > 1e-6 || math.Abs(float64(c.DistanceMin)-1) > 1e-6 ||
+		math.Abs(float64(c.DistanceMean)-(c64(c.DistanceMax)+c64(c.DistanceMin))/2) > 1e-6 {
+		t.Errorf("the first two images: %+v", c)
+	}
+	r = ask(`{}`, "a", "b", "nobody")
+	if r.CallStatus.Reason != schema.ReasonNoFace || !strings.Contains(r.CallStatus.ReturnMessage, "images[2]") || !r.Compare.IsMatch || !r.Compare.FaceDetectedB {
+		t.Errorf("a third image without a face: %+v %+v", r.CallStatus, r.Compare)
+	}
+	r = ask(`{}`, "nobody", "b")
+	if r.CallStatus.Reason != schema.ReasonNoFace || r.Compare.FaceDetectedA || !r.Compare.FaceDetectedB || len(r.Compare.Pairs) != 0 {
+		t.Errorf("a first image without a face: %+v %+v", r.CallStatus, r.Compare)
+	}
+	var crowd picture
+	for i := range schema.MaxCompareFaces {
+		f := someone(float64(i))
+		f.Points[0].X += float32(i)
+		crowd.faces = append(crowd.faces, f)
+	}
+	d.pictures["crowd"] = crowd
+	if r := ask(`{"face_detection_strategy":0}`, "crowd", "a", "b"); r.CallStatus.Reason != schema.ReasonSeveralFaces {
+		t.Errorf("too many faces: %+v", r.CallStatus)
+	}
+	for _, n := range []int{1, 9} {
+		if r := ask(`{}`, slices.Repeat([]string{"a"}, n)...); r.CallStatus.Reason != schema.ReasonInvalidRequest || !strings.Contains(r.CallStatus.ReturnMessage, "2 to 8") {
+			t.Errorf("%d images: %+v", n, r.CallStatus)
+		}
+	}
+}
+
+func c64(x float32) float64 { return float64(x) }
+
+func TestVerify(t *testing.T) {
+	d := newDesk(t)
+	for key, angle := range map[string]float64{"anna 1": 0, "anna 2": 40, "bert": 130, "anna again": 45, "stranger": 200} {
+		d.pictures[key] = picture{faces: []engine.Face{someone(angle)}}
+	}
+	d.pictures["two"] = picture{faces: []engine.Face{someone(0), someone(90)}}
+	d.pictures["side"] = with(func(f *engine.Face) { f.Attributes.Pose.Yaw = 80 })
+	enroll := func(external schema.ExternalID, key string) *schema.EnrollResponse {
+		return d.ask(schema.Request{Operation: schema.OpEnroll, Images: images(key), ExternalID: external}).Enroll.Response
+	}
+	enroll("anna", "anna 1")
+	anna := enroll("anna", "anna 2")
+	enroll("bert", "bert")
+	verify := func(r schema.Request, key string) schema.Result {
+		r.Operation, r.Images = schema.OpVerify, images(key)
+		return d.ask(r)
+	}
+	for name, r := range map[string]schema.Result{
+		"external id": verify(schema.Request{ExternalID: "anna"}, "anna again"),
+		"puid":        verify(schema.Request{PUID: anna.PUID}, "anna again"),
+	} {
+		v := r.Verify
+		if r.CallStatus.Reason != "" || v == nil || !v.VerifyPerformed || !v.IsMatch || v.GUID != anna.GUID || v.PUID != anna.PUID || r.Faces[0].IDs == nil ||
+			math.Abs(float64(v.Similarity)-math.Cos(5*math.Pi/180)) > 1e-6 || v.Confidence != 1 {
+			t.Errorf("by %s: %+v, similarity %v", name, r.CallStatus, v.Similarity)
+		}
+	}
+	if r := verify(schema.Request{ExternalID: "bert"}, "anna again"); r.Verify == nil || r.Verify.IsMatch || !r.Verify.VerifyPerformed || r.CallStatus.Reason != schema.ReasonNoMatch {
+		t.Errorf("another person: %+v", r.CallStatus)
+	}
+	if r := verify(schema.Request{ExternalID: "anna"}, "stranger"); r.CallStatus.Reason != schema.ReasonNoMatch || r.Verify.IsMatch || r.Faces[0].IDs != nil {
+		t.Errorf("a stranger: %+v", r.CallStatus)
+	}
+	for _, tt := range []struct {
+		r    schema.Request
+		key  string
+		want schema.Reason
+	}{
+		{schema.Request{ExternalID: "carl"}, "anna again", schema.ReasonUnknownPUID},
+		{schema.Request{ExternalID: "anna", Collection: "elsewhere"}, "anna again", schema.ReasonUnknownCollection},
+		{schema.Request{}, "anna again", schema.ReasonInvalidRequest},
+		{schema.Request{ExternalID: "anna"}, "nobody", schema.ReasonNoFace},
+		{schema.Request{ExternalID: "anna", Config: json.RawMessage(`{"face_detection_strategy":0}`)}, "two", schema.ReasonSeveralFaces},
+		{schema.Request{ExternalID: "anna"}, "side", ""}, // no trait fails it
+	} {
+		if r := verify(tt.r, tt.key); r.CallStatus.Reason != tt.want {
+			t.Errorf("%s: %+v, want %q", tt.key, r.CallStatus, tt.want)
+		}
+	}
+}

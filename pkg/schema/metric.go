@@ -1,0 +1,63 @@
+package schema
+
+// FaceMetric is one thing that is measured of a face, as the seed SDK's FaceMetric: its name and its value on the scale of
+// the configuration keys that it is held against.
+type FaceMetric struct {
+	Name  string  `json:"name"`
+	Value float32 `json:"value"`
+}
+
+// The names of the scores of a face. Left and right are the image's sides.
+const (
+	MetricFaceSize           = "face_size"
+	MetricRotation           = "rotation"
+	MetricFrontality         = "frontality"
+	MetricVerticalGaze       = "vertical_gaze"
+	MetricLandmarkConfidence = "landmark_confidence"
+	MetricSharpness          = "sharpness"
+	MetricBrightness         = "brightness"
+	MetricBrightnessLow      = "brightness_low"
+	MetricBrightnessHigh     = "brightness_high"
+	MetricEyeLeftOpen        = "eye_left_open"
+	MetricEyeRightOpen       = "eye_right_open"
+	MetricEyesClosed         = "eyes_closed"
+	MetricMouthOpen          = "mouth_open"
+	MetricSmile              = "smile"
+	MetricGlasses            = "glasses"
+	MetricMask               = "mask"
+	MetricOcclusionLeftEye   = "occlusion_left_eye"
+	MetricOcclusionRightEye  = "occlusion_right_eye"
+	MetricOcclusionNose      = "occlusion_nose"
+	MetricOcclusionMouth     = "occlusion_mouth"
+)
+
+// MetricInfo documents one score.
+type MetricInfo struct {
+	Name, Meaning string
+}
+
+// Metrics lists every score in the order in which a face carries them. A face has those that were measured.
+func Metrics() []MetricInfo {
+	return []MetricInfo{
+		{MetricFaceSize, "the square root of the box's area, as a share of the picture's shorter side"},
+		{MetricRotation, "degrees by which the head leans to the image's right (the person's left), -180..180: the pose's roll, else the angle of the line through the eyes"},
+		{MetricFrontality, "the cosine of the pose's yaw: 1 frontal, 0 a full profile"},
+		{MetricVerticalGaze, "-0.406 times the tangent of the pose's pitch: how far the tip of the nose moves between the line of the eyes (negative: the person looks up) and that of the mouth, as a share of their distance; ±0.1 are about 14 degrees, ±0.15 about 20"},
+		{MetricLandmarkConfidence, "how certain the landmarks are, 0..1"},
+		{MetricSharpness, "the variance of the Laplacian of the face's grey values 0..255 at a width of 112 pixels, scaled so that 10 is the model pack's limit of a blurred face"},
+		{MetricBrightness, "the mean luma of the face, 0 black .. 1 white"},
+		{MetricBrightnessLow, "the 5th percentile of the luma"},
+		{MetricBrightnessHigh, "the 95th percentile of the luma"},
+		{MetricEyeLeftOpen, "the probability that the eye on the image's left is open"},
+		{MetricEyeRightOpen, "the probability that the eye on the image's right is open"},
+		{MetricEyesClosed, "0 both open .. 1 an eye closed: 1 less the smaller of the two, bent so that 0.6 is the model pack's limit of an open eye"},
+		{MetricMouthOpen, "0 closed lips .. 1 a wide open mouth, bent so that 0.8 is the model pack's limit of an open mouth"},
+		{MetricSmile, "0 none .. 1 a broad smile; with get_smile_intensity"},
+		{MetricGlasses, "the probability of glasses; FT_FACE_WITH_GLASS from 0.5 on"},
+		{MetricMask, "the probability of a mask; FT_FACE_WITH_MASK from 0.5 on"},
+		{MetricOcclusionLeftEye, "the probability that something covers the eye on the image's left"},
+		{MetricOcclusionRightEye, "the probability that something covers the eye on the image's right"},
+		{MetricOcclusionNose, "the probability that something covers the nose"},
+		{MetricOcclusionMouth, "the probability that something covers the mouth"},
+	}
+}
