@@ -39,7 +39,7 @@ type OperationConfig struct {
 	BaseLandmarksModelID             int     `json:"base_landmarks_model_id" default:"0" enum:"0=head pose|22=YOLOv5" none:"the model pack names the landmark network" doc:"The landmark network by the seed's number; here the model pack names the networks."`
 	BaseFaceLandmarksModelID         int     `json:"base_face_landmarks_model_id" default:"-1" enum:"-1=default|0=head pose|22=YOLOv5" none:"the model pack names the landmark network" doc:"The face landmark network by the seed's number; here the model pack names the networks."`
 
-	AutomaticTurning bool `json:"automatic_turning" added:"true" default:"true" effect:"A picture without an upright face is searched turned by 90, 180 and 270 degrees as well; turned says by how much." doc:"Whether faces are found in pictures that lie on their side or head."`
+	AutomaticTurning bool `json:"automatic_turning" added:"true" default:"true" effect:"A picture without an upright face is searched turned by 90, 180 and 270 degrees as well; turned says by how much. A head that leans by more than 45 degrees counts as a turned picture." doc:"Whether faces are found in pictures that lie on their side or head."`
 
 	FaceThresholdsMin *float32 `json:"face_thresholds_min,omitempty" group:"Matching" range:"[-1,1]" unit:"cosine" effect:"A person of the gallery is a candidate from here on; the confidence of compare and verify is 0 up to here." doc:"Lower matching threshold. Default: the model pack's."`
 	FaceThresholdsMed *float32 `json:"face_thresholds_med,omitempty" range:"[-1,1]" unit:"cosine" effect:"compare and verify say that two faces are the same person from here on." doc:"The matching threshold. Default: the model pack's."`
