@@ -22,7 +22,7 @@ func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 	if err == nil {
 		var version int
 		if err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != formatVersion {
-			err = fmt.Errorf("it has format %d and this program reads format %d", version, formatVersion)
+			err = fmt.Errorf("it has format %d and this program reads format %d, to which the indexer of this version brings an older one when it starts", version, formatVersion)
 		}
 		if err != nil {
 			err = errors.Join(err, db.Close())

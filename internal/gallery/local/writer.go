@@ -66,10 +66,10 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 		text string
 	}{
 		{&w.addCollection, "INSERT INTO collections (name, model, dimension) VALUES (?, ?, ?)"},
-		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector)
-			SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key = ?)
+		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector, source)
+			SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))
 			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id,
-			consent = excluded.consent, created = excluded.created, vector = excluded.vector`},
+			consent = excluded.consent, created = excluded.created, vector = excluded.vector, source = excluded.source`},
 		{&w.removeFaces, "DELETE FROM faces WHERE collection = ? AND puid = ? RETURNING id"},
 		{&w.remember, "INSERT INTO deletions (key, count) VALUES (?, ?)"},
 		{&w.recall, "SELECT count FROM deletions WHERE key = ?"},
@@ -219,16 +219,17 @@ func (t *transaction) known(name schema.Collection) *collection {
 }
 
 // put writes a row, unless it was deleted: then this is a late repeat of its enrolment.
-func (t *transaction) put(ctx context.Context, c *collection, f face, vector []float32) error {
-	key := rowKey(c, f.id)
-	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created, schema.EncodeVector(vector), key[:])
+func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
+	key, former := rowKey(c, f.id), rowKey(c, f.formerID)
+	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created,
+		schema.EncodeVector(f.vector), f.source, key[:], former[:])
 	if err != nil {
 		return err
 	}
 	if n, err := res.RowsAffected(); n == 0 || err != nil {
 		return err
 	}
-	t.changes[c] = append(t.changes[c], change{f, vector})
+	t.changes[c] = append(t.changes[c], change{f.face, f.vector})
 	return nil
 }
 
