@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		writeUntilKilled(dir)
 	}
+	if dir := os.Getenv(switchDir); dir != "" {
+		switchUntilKilled(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 
