@@ -46,7 +46,12 @@ func Reindex(ctx context.Context, cfg config.Config, pack string, progress func(
 	defer func() { err = errors.Join(err, s.close()) }()
 	return do(&reindex.Reindexer{
 		Serving: s.serving, Staging: s.staging, Objects: store, Engine: e, Model: e.EmbeddingModel(),
-		Quiet:    func(ctx context.Context) error { return errors.Join(quiet(ctx, client), s.own()) },
+		Quiet: func(ctx context.Context) error {
+			if err := quiet(ctx, client); err != nil {
+				return fmt.Errorf("whether workers and indexers have stopped: %w", err)
+			}
+			return s.own()
+		},
 		MaxBytes: int64(cfg.Worker.MaxBytes), Concurrency: cfg.Worker.Concurrency, Progress: progress,
 	})
 }
@@ -133,14 +138,14 @@ func quiet(ctx context.Context, client *events.Client) error {
 	}
 	switch {
 	case members["worker"] > 0:
-		return schema.Fatal(op, fmt.Errorf("%d workers run, under the former model; stop them, then the indexers once `facestream topics` shows that %s has no lag in %s, and run this again",
+		return schema.Fatal(op, fmt.Errorf("workers run under the former model (%d in their group); stop them, then the indexers once `facestream topics` shows that %s has no lag in %s, and run this again",
 			members["worker"], group("indexer"), events.Analyses))
 	case lag > 0 && members["indexer"] > 0:
 		return schema.Fatal(op, fmt.Errorf("the indexers have %d analyses of the former model to do; wait until `facestream topics` shows no lag, stop them, and run this again", lag))
 	case lag > 0:
 		return schema.Fatal(op, fmt.Errorf("%d analyses of the former model are not in the gallery yet; start the indexers, not the workers, until `facestream topics` shows no lag, stop them, and run this again", lag))
 	case members["indexer"] > 0:
-		return schema.Fatal(op, fmt.Errorf("%d indexers run; stop them and run this again", members["indexer"]))
+		return schema.Fatal(op, fmt.Errorf("indexers run (%d in their group); stop them and run this again", members["indexer"]))
 	}
 	return nil
 }

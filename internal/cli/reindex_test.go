@@ -345,11 +345,11 @@ func TestReindex(t *testing.T) {
 
 	// It is not switched before everybody has stopped and everything is done.
 	_, err = f.reindex(other, "--switch", "--drop-lost", "2")
-	wantError(t, err, "1 workers run", "stop them")
+	wantError(t, err, "workers run", "stop them")
 	f.idle("worker", events.Jobs)
 	f.stop("worker")
 	_, err = f.reindex(other, "--switch", "--drop-lost", "2")
-	wantError(t, err, "1 indexers run", "stop them")
+	wantError(t, err, "indexers run", "stop them")
 	f.idle("indexer", events.Analyses)
 	f.stop("indexer")
 	undone := events.Event{ID: uuid.NewString(), Source: "test", Type: events.TypeAnalysis, Time: time.Now(), Key: "undone", Data: []byte("{}")}
