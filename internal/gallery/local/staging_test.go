@@ -223,7 +223,7 @@ func switchUntilKilled(dir string) {
 // TestSwitchKilled kills a process at random moments of a switch: the gallery is as before or as after, with each row
 // once, and the next switch ends in the same.
 func TestSwitchKilled(t *testing.T) {
-	const rows = 3000
+	const rows = 800
 	all := func(model schema.ModelID) (out []gallery.Row) {
 		for i := range rows {
 			out = append(out, gallerytest.Random(model, fmt.Sprintf("%05d", i), schema.PUID(fmt.Sprint(i)), uint64(i)))
@@ -231,18 +231,22 @@ func TestSwitchKilled(t *testing.T) {
 		return out
 	}
 	both := []schema.Collection{visited, "other"}
-	var before, after int
-	limit := 200 * time.Millisecond
-	for round := range 12 {
-		dir := t.TempDir()
-		g := open(t, dir)
-		s := NewStaging(dir, nextTie)
-		for _, c := range both {
-			if err := errors.Join(append(g.Upsert(t.Context(), c, all(model)), s.Upsert(t.Context(), c, all(nextModel))...)...); err != nil {
-				t.Fatal(err)
-			}
+	built := t.TempDir()
+	g := open(t, built)
+	s := NewStaging(built, nextTie)
+	for _, c := range both {
+		if err := errors.Join(append(g.Upsert(t.Context(), c, all(model)), s.Upsert(t.Context(), c, all(nextModel))...)...); err != nil {
+			t.Fatal(err)
 		}
-		if err := errors.Join(g.Close(), s.Close()); err != nil {
+	}
+	if err := errors.Join(g.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var before, after int
+	var took time.Duration // of a whole switch: the first is not killed
+	for round := range 10 {
+		dir := filepath.Join(t.TempDir(), "gallery")
+		if err := os.CopyFS(dir, os.DirFS(built)); err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(os.Args[0])
@@ -259,10 +263,13 @@ func TestSwitchKilled(t *testing.T) {
 		if _, err := out.Read(make([]byte, 1)); err != nil { // it is at work
 			t.Fatal(err)
 		}
-		start := time.Now()
-		kill := time.AfterFunc(time.Duration(rand.Int64N(int64(limit))), func() { cmd.Process.Kill() })
-		if err := cmd.Wait(); err == nil { // it was faster: kill earlier
-			limit = max(time.Since(start), time.Millisecond)
+		start, patience := time.Now(), time.Hour
+		if round > 0 {
+			patience = rand.N(took)
+		}
+		kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+		if err := cmd.Wait(); err == nil {
+			took = time.Since(start)
 		}
 		kill.Stop()
 		if stderr.Len() > 0 {
@@ -308,7 +315,7 @@ func TestSwitchKilled(t *testing.T) {
 				left = append(left, k.Name)
 			}
 		}
-		s = NewStaging(dir, nextTie)
+		s := NewStaging(dir, nextTie)
 		if err := errors.Join(s.Switch(t.Context(), left), s.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -319,5 +326,5 @@ func TestSwitchKilled(t *testing.T) {
 			t.Errorf("round %d: left behind: %v, %v", round, entries, err)
 		}
 	}
-	t.Logf("%d kills before the switch, %d after it", before, after)
+	t.Logf("a switch takes %v; %d times it was killed before the commit, %d times after it or not", took, before, after)
 }
