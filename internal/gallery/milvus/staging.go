@@ -52,8 +52,8 @@ func (g *Gallery) names(ctx context.Context) (map[schema.Collection][]string, er
 	names := map[schema.Collection][]string{}
 	for _, x := range all {
 		rest, ours := strings.CutPrefix(x.Name, g.cfg.Prefix+"_")
-		escaped, _, ours2 := strings.Cut(rest, modelMark)
-		if !ours || !ours2 || escaped == "" {
+		escaped, _, marked := strings.Cut(rest, modelMark)
+		if !ours || !marked || escaped == "" {
 			continue
 		}
 		if c, err := unescape(escaped); err == nil {
