@@ -96,14 +96,23 @@ func Worker(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	limits := imaging.Limits{Bytes: int(a.Config.Worker.MaxBytes), Pixels: a.Config.Worker.MaxPixels, Side: a.Config.Worker.MaxSide}
-	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: a.Config.Worker.ORTLib, Limits: limits, LongSide: a.Config.Worker.LongSide, Concurrency: a.Config.Worker.Concurrency, Calls: a.Config.Worker.Calls})
+	e, err := openEngine(ctx, a.Config.Worker, pack)
 	if err != nil {
-		return fmt.Errorf("loading model pack %q: %w", a.Config.Worker.Models, err)
+		return err
 	}
 	defer e.Close()
 	a.Log.Info().Interface("models", e.Models()).Msg("the models are loaded")
 	return WorkWith(e, about(pack, e.Models()))(ctx, a)
+}
+
+// openEngine loads the networks of pack under the worker's limits.
+func openEngine(ctx context.Context, cfg config.Worker, pack *models.Pack) (*engine.Engine, error) {
+	limits := imaging.Limits{Bytes: int(cfg.MaxBytes), Pixels: cfg.MaxPixels, Side: cfg.MaxSide}
+	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: cfg.ORTLib, Limits: limits, LongSide: cfg.LongSide, Concurrency: cfg.Concurrency, Calls: cfg.Calls})
+	if err != nil {
+		return nil, fmt.Errorf("loading model pack %q: %w", pack.Name, err)
+	}
+	return e, nil
 }
 
 // WorkWith is the worker service on an engine that is open already, with what is known of its model pack.
@@ -146,11 +155,7 @@ type Gallery interface {
 // OpenGallery opens the gallery that the settings name. A transient error is worth another try: its server is away.
 func OpenGallery(ctx context.Context, cfg config.Gallery) (Gallery, error) {
 	if cfg.Driver == config.DriverMilvus {
-		server, err := milvusConfig(cfg.Milvus)
-		if err != nil {
-			return nil, schema.Fatal("gallery.open", err)
-		}
-		g, err := milvus.Open(ctx, server)
+		g, err := openMilvus(ctx, cfg.Milvus)
 		if err != nil {
 			return nil, err
 		}
@@ -163,16 +168,28 @@ func OpenGallery(ctx context.Context, cfg config.Gallery) (Gallery, error) {
 	return g, nil
 }
 
-// GalleryReader lists a gallery beside the indexers that have it.
+func openMilvus(ctx context.Context, cfg config.Milvus) (*milvus.Gallery, error) {
+	server, err := milvusConfig(cfg)
+	if err != nil {
+		return nil, schema.Fatal("gallery.open", err)
+	}
+	return milvus.Open(ctx, server)
+}
+
+// GalleryReader reads a gallery beside the indexers that have it.
 type GalleryReader interface {
-	List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error)
+	gallery.Reader
 	Close() error
 }
 
 // OpenGalleryReader opens the gallery that the settings name for reading, whoever has it.
 func OpenGalleryReader(ctx context.Context, cfg config.Gallery) (GalleryReader, error) {
 	if cfg.Driver == config.DriverMilvus {
-		return OpenGallery(ctx, cfg)
+		g, err := openMilvus(ctx, cfg.Milvus)
+		if err != nil {
+			return nil, err
+		}
+		return g, nil
 	}
 	r, err := local.OpenReader(ctx, cfg.Dir)
 	if err != nil {
@@ -208,12 +225,15 @@ func (a *App) consume(ctx context.Context, service string, topics []events.Topic
 		a.Health.AddCheck("services", func(context.Context) error { return nil })
 	}
 	return a.Client.NewConsumer(events.ConsumerConfig{
-		Group: "facestream-" + service, Service: service, Topics: topics,
+		Group: group(service), Service: service, Topics: topics,
 		Concurrency: concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
 		DrainTimeout: a.Config.Consumer.DrainTimeout, SessionTimeout: a.Config.Kafka.SessionTimeout,
 		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(service),
 	}, h).Run(ctx)
 }
+
+// group is the consumer group of a service.
+func group(service string) string { return "facestream-" + service }
 
 // publisher writes events in the name of service.
 func (a *App) publisher(service string) *events.Publisher {

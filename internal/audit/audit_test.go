@@ -94,7 +94,7 @@ func (s *system) handle(op schema.Operation, c schema.Collection, person schema.
 
 // guid is the row of the request id.
 func guid(id string) string {
-	return schema.RowID(schema.RequestID(id), schema.ObjectRef{Bucket: "images", Key: id}, 0, model)
+	return schema.RowID(schema.RequestID(id), schema.ObjectRef{Bucket: "images", Key: id}, 0)
 }
 
 // put writes the row of the request id behind the indexer's back.

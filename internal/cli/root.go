@@ -92,7 +92,7 @@ func root() *cobra.Command {
 	}
 	configFlags(c)
 	c.AddCommand(upCommand(), serversCommand(), demoCommand(), submitCommand(), watchCommand(), uploadCommand(),
-		modelsCommand(), evalCommand(), topicsCommand(), deadLettersCommand(), galleryCommand(), doctorCommand(), versionCommand())
+		modelsCommand(), evalCommand(), topicsCommand(), deadLettersCommand(), galleryCommand(), reindexCommand(), doctorCommand(), versionCommand())
 	return c
 }
 

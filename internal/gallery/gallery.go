@@ -17,17 +17,27 @@ type Row struct {
 	Embedding  schema.Embedding
 	Consent    *schema.Consent
 	Created    time.Time
+	Source     *Source // nil where an earlier version enrolled it
+	// FormerID is the id that earlier versions gave the row, "" for none. It is not kept: Upsert looks whether the row was
+	// deleted under it.
+	FormerID string
+}
+
+// Source is what an embedding was made of, as far as it takes to make one under another model.
+type Source struct {
+	Image schema.ObjectRef `json:"image"`
+	Box   schema.BoxF      `json:"box"` // of the enrolled face, in pixels of the upright image, before automatic turning
 }
 
 // Match is a row with its cosine similarity to a probe, -1..1.
 type Match struct {
-	Row   Row // without its embedding
+	Row   Row // without its embedding and its source
 	Score float32
 }
 
 // Page is a part of a listing. Next is "" on the last page; Total counts the whole collection.
 type Page struct {
-	Rows  []Row // ordered by ID, without their embeddings
+	Rows  []Row // ordered by ID, without their embeddings, with their sources
 	Next  string
 	Total int
 }

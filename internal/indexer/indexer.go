@@ -67,9 +67,11 @@ func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Resul
 }
 
 func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
+	image := a.Images[0]
 	row := gallery.Row{
-		ID:   schema.RowID(a.ID, a.Images[0], 0, a.Probes[0].Model),
+		ID: schema.RowID(a.ID, image, 0), FormerID: schema.FormerRowID(a.ID, image, 0, a.Probes[0].Model),
 		PUID: a.Subject(), ExternalID: a.ExternalID, Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
+		Source: &gallery.Source{Image: image, Box: a.Faces[0].Geometry.InPicture()},
 	}
 	if err := s.Gallery.Upsert(ctx, a.Collection, []gallery.Row{row})[0]; err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/face", "pkg/engine/models", "internal/outcome", "internal/traits"},
 	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 	"internal/audit":   {"pkg/schema", "pkg/events", "internal/gallery"},
+	"internal/reindex": {"pkg/schema", "pkg/engine", "pkg/engine/face", "internal/gallery"},
 
 	"internal/eval":    {"internal/portraits", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models"},
 	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},

@@ -219,7 +219,7 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 		Image: image,
 	}
 	if found.Turned != 0 {
-		box := unturned(f.Box, found.Turned, float32(found.Width), float32(found.Height))
+		box := found.Original(f.Box)
 		r.Geometry.OriginalBox = &box
 	}
 	subject := traits.Subject{Face: f.Face, Width: found.Width, Height: found.Height, Attributes: f.Attributes, Calibration: s.Pack.Traits}
@@ -245,25 +245,4 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 		}
 	}
 	return r
-}
-
-// unturned is box, in a picture of width and height pixels that was turned clockwise by turned degrees, as it lies in the
-// picture before.
-func unturned(box schema.BoxF, turned int, width, height float32) schema.BoxF {
-	point := func(p schema.PointF) schema.PointF {
-		switch turned {
-		case 90:
-			return schema.PointF{X: p.Y, Y: width - p.X}
-		case 180:
-			return schema.PointF{X: width - p.X, Y: height - p.Y}
-		case 270:
-			return schema.PointF{X: height - p.Y, Y: p.X}
-		}
-		return p
-	}
-	a, b := point(box.TopLeft), point(box.BottomRight)
-	return schema.BoxF{
-		TopLeft:     schema.PointF{X: min(a.X, b.X), Y: min(a.Y, b.Y)},
-		BottomRight: schema.PointF{X: max(a.X, b.X), Y: max(a.Y, b.Y)},
-	}
 }

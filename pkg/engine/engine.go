@@ -217,6 +217,27 @@ type Analysis struct {
 	Timings map[string]time.Duration
 }
 
+// Original is box, in pixels of the picture as it was turned, as it lies in the picture before.
+func (a *Analysis) Original(box schema.BoxF) schema.BoxF {
+	width, height := float32(a.Width), float32(a.Height)
+	point := func(p schema.PointF) schema.PointF {
+		switch a.Turned {
+		case 90:
+			return schema.PointF{X: p.Y, Y: width - p.X}
+		case 180:
+			return schema.PointF{X: width - p.X, Y: height - p.Y}
+		case 270:
+			return schema.PointF{X: height - p.Y, Y: p.X}
+		}
+		return p
+	}
+	p, q := point(box.TopLeft), point(box.BottomRight)
+	return schema.BoxF{
+		TopLeft:     schema.PointF{X: min(p.X, q.X), Y: min(p.Y, q.Y)},
+		BottomRight: schema.PointF{X: max(p.X, q.X), Y: max(p.Y, q.Y)},
+	}
+}
+
 // Face is a detected face with what was asked for of it; the rest is nil. Attributes has nil where the pack lacks the
 // network; a liveness or an age that was asked for of a pack without their role is an error with the reason role_absent.
 type Face struct {

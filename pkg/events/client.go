@@ -275,6 +275,27 @@ func (c *Client) Describe(ctx context.Context, topics ...Topic) ([]TopicStatus, 
 	return out, nil
 }
 
+// Members returns how many consumers are members of a group now; one that was killed counts until its session ends. A
+// group that never was has none. Errors are transient.
+func (c *Client) Members(ctx context.Context, group string) (int, error) {
+	const op = "events.members"
+	members := 0
+	err := someTries(ctx, func() error {
+		res, err := c.kafka.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+		if err == nil && len(res.Groups) != 1 {
+			err = errors.New("the broker did not describe it")
+		}
+		if err == nil {
+			members, err = len(res.Groups[0].Members), res.Groups[0].Error
+		}
+		return err
+	})
+	if err != nil {
+		return 0, schema.Transient(op, fmt.Errorf("group %s: %w", group, naming(err, "Describe", "group "+group)))
+	}
+	return members, nil
+}
+
 // groupLag compares committed with the ranges; any is false when the group committed nothing in the topic.
 func groupLag(group string, ranges []PartitionStatus, committed []kafka.OffsetFetchPartition) (lag GroupLag, any bool) {
 	lag = GroupLag{Group: group, Committed: map[int]int64{}}
@@ -289,22 +310,35 @@ func groupLag(group string, ranges []PartitionStatus, committed []kafka.OffsetFe
 	return lag, len(lag.Committed) > 0
 }
 
-// committed fetches the offsets of a group. The request is known to fail with an unexpected EOF just after a broker came
-// back, and for want of a coordinator on a broker that had no group before, so it is tried for some seconds.
+// committed fetches the offsets of a group.
 func (c *Client) committed(ctx context.Context, group string, in map[string][]int) (map[string][]kafka.OffsetFetchPartition, error) {
+	var res *kafka.OffsetFetchResponse
+	err := someTries(ctx, func() error {
+		var err error
+		if res, err = c.kafka.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: in}); err == nil {
+			err = res.Error
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+	}
+	return res.Topics, nil
+}
+
+// someTries calls f, a request about a group, for some seconds. Such requests are known to fail with an unexpected EOF
+// just after a broker came back, and for want of a coordinator on a broker that had no group before.
+func someTries(ctx context.Context, f func() error) error {
 	var err error
 	for try := range 10 {
 		if try > 0 && !sleep(ctx, backoff(try, 100*time.Millisecond, time.Second)) {
 			break
 		}
-		var res *kafka.OffsetFetchResponse
-		if res, err = c.kafka.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: in}); err == nil {
-			if err = res.Error; err == nil {
-				return res.Topics, nil
-			}
+		if err = f(); err == nil {
+			break
 		}
 	}
-	return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+	return err
 }
 
 func (c *Client) describeConfigs(ctx context.Context, out []TopicStatus) error {

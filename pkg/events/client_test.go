@@ -58,11 +58,21 @@ func TestEnsureAndDescribe(t *testing.T) {
 	publish(t, ctx, c, topic, 30, 30)
 	got := newSeen()
 	group := uuid.NewString()
-	consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(_ context.Context, r Record) error {
+	wantMembers := func(want int) {
+		t.Helper()
+		if n, err := c.Members(ctx, group); err != nil || n != want {
+			t.Errorf("%d members of the group, %v; want %d", n, err, want)
+		}
+	}
+	wantMembers(0)
+	running := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(_ context.Context, r Record) error {
 		got.add(r)
 		return nil
 	})
 	wantCommitted(t, ctx, c, group, topic, 30)
+	wantMembers(1)
+	running.finish(t)
+	wantMembers(0)
 	publish(t, ctx, c, other, 10, 10)
 
 	missing := Topic("test.absent")

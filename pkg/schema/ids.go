@@ -62,8 +62,14 @@ func DerivePUID(c Collection, external ExternalID, request RequestID) PUID {
 	return PUID(derive(nsPUID, string(c), "request", string(request)))
 }
 
-// RowID is the gallery id of one enrolled face: the same request, object version, face and model always give the same row.
-func RowID(request RequestID, o ObjectRef, face int, model ModelID) string {
+// RowID is the gallery id of one enrolled face: the same request, object version and face always give the same row,
+// under whichever model it is embedded.
+func RowID(request RequestID, o ObjectRef, face int) string {
+	return derive(nsRow, string(request), o.Bucket, o.Key, o.Version, o.ETag, strconv.Itoa(face))
+}
+
+// FormerRowID is the id that earlier versions gave the same row: another one under each model.
+func FormerRowID(request RequestID, o ObjectRef, face int, model ModelID) string {
 	return derive(nsRow, string(request), o.Bucket, o.Key, o.Version, o.ETag, strconv.Itoa(face), string(model))
 }
 

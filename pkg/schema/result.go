@@ -73,6 +73,14 @@ type PoseAngles struct {
 	Roll  float32 `json:"roll"`
 }
 
+// InPicture is the face's box in the upright image, before it was turned.
+func (g FaceGeometry) InPicture() BoxF {
+	if g.OriginalBox != nil {
+		return *g.OriginalBox
+	}
+	return g.BoundingBox
+}
+
 // SpoofStatus is the outcome of the liveness check.
 type SpoofStatus int
 

@@ -224,11 +224,17 @@ func (s *suite) upsertIsFound() {
 	when := time.Date(2024, 2, 29, 1, 2, 3, 0, time.UTC)
 	a := row("a", "ann", at(0))
 	a.ExternalID, a.Consent = "staff-7", &schema.Consent{Given: true, Reference: "form 12", At: &when}
+	a.Source = &gallery.Source{
+		Image: schema.ObjectRef{Bucket: "images", Key: "enroll/é \"a\".jpg", Version: "3/L4kqtJ", ETag: "9b2cf5"},
+		Box:   schema.BoxF{TopLeft: schema.PointF{X: -1.5, Y: 20.1}, BottomRight: schema.PointF{X: 99.25, Y: 130}},
+	}
 	b := row("b", "bob", at(60))
 	s.upsert(main, a, b)
 
 	a.Embedding, b.Embedding = schema.Embedding{}, schema.Embedding{}
-	want := []gallery.Match{{Row: a, Score: 1}, {Row: b, Score: 0.5}}
+	found := a
+	found.Source = nil
+	want := []gallery.Match{{Row: found, Score: 1}, {Row: b, Score: 0.5}}
 	if diff := cmp.Diff(want, s.search(main, at(0), 5), cmpopts.EquateApprox(0, 1e-5)); diff != "" {
 		s.t.Errorf("search (-want +got):\n%s", diff)
 	}
@@ -559,6 +565,15 @@ func (s *suite) deletedStaysDeleted() {
 	s.wantIDs(main, "a2", "b")
 	s.upsert("other", row("a1", "ann", at(5)))
 	s.wantIDs("other", "a1") // was not deleted there
+
+	// A repeat by a version that gives the row another id is one, too; where the former id was not deleted, it says nothing.
+	known := func(id, former string) gallery.Row {
+		r := row(id, "ann", at(0))
+		r.FormerID = former
+		return r
+	}
+	s.upsert(main, known("new a1", "a1"), known("new a3", "a3"), known("new a2", "a2"))
+	s.wantIDs(main, "a2", "b", "new a2", "new a3")
 }
 
 func (s *suite) deleteRepeated() {

@@ -41,7 +41,7 @@ import (
 )
 
 // formatVersion is the PRAGMA user_version of the files that this package reads and writes.
-const formatVersion = 1
+const formatVersion = 2
 
 const tables = `
 CREATE TABLE collections (
@@ -58,6 +58,7 @@ CREATE TABLE faces (
 	consent     TEXT NOT NULL,    -- JSON, '' for none
 	created     INTEGER NOT NULL, -- microseconds since 1970
 	vector      BLOB NOT NULL,    -- unit length, little-endian float32
+	source      TEXT NOT NULL DEFAULT '', -- JSON, '' for none
 	UNIQUE (collection, id)
 ) STRICT;
 CREATE INDEX faces_by_person ON faces (collection, puid);
@@ -68,6 +69,9 @@ CREATE TABLE deletions (
 CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT; -- one row: 1 after a deletion, until the next Open
 INSERT INTO rewrite VALUES (0);
 `
+
+// addSource makes a file of format 1 one of format 2.
+const addSource = "ALTER TABLE faces ADD COLUMN source TEXT NOT NULL DEFAULT ''"
 
 var errClosed = errors.New("the gallery is closed")
 
@@ -105,16 +109,7 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 		collections: map[schema.Collection]*collection{},
 	}
 	var w *writer
-	if g.db, err = openDB(dir, url.Values{
-		"_txlock": {"immediate"},
-		"_pragma": {
-			"busy_timeout(5000)", // another program may read the file
-			"journal_mode(WAL)",
-			"synchronous(FULL)", // the log is synced at every commit
-			"secure_delete(ON)",
-			"temp_store(MEMORY)", // no template in a temporary file
-		},
-	}); err == nil {
+	if g.db, err = openOwned(ctx, dir); err == nil {
 		if err = g.load(ctx); err == nil {
 			w, err = newWriter(ctx, g)
 		}
@@ -178,26 +173,56 @@ func openDB(dir string, options url.Values) (*sql.DB, error) {
 	return db, nil
 }
 
-// load makes the tables in a new file, and reads those of an old one.
-func (g *Gallery) load(ctx context.Context) error {
+// openOwned opens the file in dir, which this process owns, for writing. It makes the tables in a new file, and brings
+// an old one to this format.
+func openOwned(ctx context.Context, dir string) (*sql.DB, error) {
+	db, err := openDB(dir, url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {
+			"busy_timeout(5000)", // another program may read the file
+			"journal_mode(WAL)",
+			"synchronous(FULL)", // the log is synced at every commit
+			"secure_delete(ON)",
+			"temp_store(MEMORY)", // no template in a temporary file
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func prepare(ctx context.Context, db *sql.DB) error {
 	var version int
-	if err := g.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
+	change := ""
 	switch version {
 	case formatVersion:
 	case 0:
-		if _, err := g.db.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", tables, formatVersion)); err != nil {
-			return fmt.Errorf("make the tables: %w", err)
-		}
+		change = tables
+	case 1:
+		change = addSource + ";"
 	default:
 		return fmt.Errorf("it has format %d and this program reads format %d; use the program that wrote it", version, formatVersion)
 	}
-
-	if err := rewrite(ctx, g.db); err != nil {
+	if change != "" {
+		if _, err := db.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", change, formatVersion)); err != nil {
+			return fmt.Errorf("make the tables: %w", err)
+		}
+	}
+	if err := rewrite(ctx, db); err != nil {
 		return fmt.Errorf("remove the last traces of deleted rows: %w", err)
 	}
+	return nil
+}
 
+// load reads the file into memory.
+func (g *Gallery) load(ctx context.Context) error {
 	byKey := map[int64]*collection{}
 	rows, err := g.db.QueryContext(ctx, "SELECT id, name, model, dimension FROM collections")
 	err = each(rows, err, func(scan func(...any) error) error {
@@ -296,9 +321,8 @@ func (g *Gallery) lookup(ctx context.Context, op string, c schema.Collection) (*
 func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
 	const op = "gallery.upsert"
 	type item struct {
-		face
-		tie    gallery.Tie
-		vector []float32
+		stored
+		tie gallery.Tie
 	}
 	// The transaction runs on copies: the caller may have its rows back, on a cancelled ctx, before the writer reads them.
 	items := make([]*item, len(rows))
@@ -310,7 +334,7 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 			it.vector, it.tie, refused[i] = gallery.Unit(op, r.Embedding)
 		}
 		if refused[i] == nil {
-			it.face, refused[i] = newFace(op, r)
+			it.stored, refused[i] = newStored(op, r, it.vector)
 		}
 		if refused[i] == nil {
 			items[i] = it
@@ -333,7 +357,7 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 			if errs[i] = col.tie.Admit(op, c, it.tie); errs[i] != nil {
 				continue
 			}
-			if err := t.put(ctx, col, it.face, it.vector); err != nil {
+			if err := t.put(ctx, col, it.stored); err != nil {
 				return err
 			}
 		}
@@ -438,7 +462,7 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 
 // readPage sets the rows of page, and what comes next.
 func readPage(ctx context.Context, db *sql.DB, collection int64, after string, limit int, page *gallery.Page) error {
-	rows, err := db.QueryContext(ctx, `SELECT id, puid, external_id, consent, created FROM faces
+	rows, err := db.QueryContext(ctx, `SELECT id, puid, external_id, consent, created, source FROM faces
 		WHERE collection = ? AND id > ? ORDER BY id LIMIT ?`, collection, after, int64(limit)+1)
 	return each(rows, err, func(scan func(...any) error) error {
 		if len(page.Rows) == limit { // the row beyond the page
@@ -446,16 +470,23 @@ func readPage(ctx context.Context, db *sql.DB, collection int64, after string, l
 			return nil
 		}
 		var f face
-		if err := scan(&f.id, &f.puid, &f.externalID, &f.consent, &f.created); err != nil {
+		var source string
+		if err := scan(&f.id, &f.puid, &f.externalID, &f.consent, &f.created, &source); err != nil {
 			return err
 		}
 		r, err := f.row()
+		if err == nil && source != "" {
+			r.Source = new(gallery.Source)
+			if err = json.Unmarshal([]byte(source), r.Source); err != nil {
+				err = fmt.Errorf("source: %w", err)
+			}
+		}
 		page.Rows = append(page.Rows, r)
 		return err
 	})
 }
 
-// face is a row as the file has it, without its vector.
+// face is a row as memory has it, without its vector.
 type face struct {
 	id         string
 	puid       schema.PUID
@@ -464,16 +495,34 @@ type face struct {
 	created    int64  // microseconds since 1970
 }
 
-func newFace(op string, r gallery.Row) (face, error) {
-	f := face{id: r.ID, puid: r.PUID, externalID: r.ExternalID, created: r.Created.UnixMicro()}
+// stored is a row as it is written.
+type stored struct {
+	face
+	vector   []float32 // unit length
+	source   string    // JSON, "" for none
+	formerID string
+}
+
+func newStored(op string, r gallery.Row, vector []float32) (stored, error) {
+	s := stored{
+		face:   face{id: r.ID, puid: r.PUID, externalID: r.ExternalID, created: r.Created.UnixMicro()},
+		vector: vector, formerID: r.FormerID,
+	}
 	if r.Consent != nil {
 		b, err := json.Marshal(r.Consent)
 		if err != nil { // a date beyond the year 9999
-			return face{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("consent: %w", err))
+			return stored{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("consent: %w", err))
 		}
-		f.consent = string(b)
+		s.consent = string(b)
 	}
-	return f, nil
+	if r.Source != nil {
+		b, err := json.Marshal(r.Source)
+		if err != nil { // a box that is not finite
+			return stored{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("source: %w", err))
+		}
+		s.source = string(b)
+	}
+	return s, nil
 }
 
 func (f face) row() (gallery.Row, error) {

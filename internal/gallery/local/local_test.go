@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		writeUntilKilled(dir)
 	}
+	if dir := os.Getenv(switchDir); dir != "" {
+		switchUntilKilled(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -218,11 +221,11 @@ func TestUnusableFile(t *testing.T) {
 	}{
 		"newer format": {func(t *testing.T, dir string) {
 			g := open(t, dir)
-			if _, err := g.db.Exec("PRAGMA user_version = 2"); err != nil {
+			if _, err := g.db.Exec("PRAGMA user_version = 3"); err != nil {
 				t.Fatal(err)
 			}
 			g.Close()
-		}, "format 2"},
+		}, "format 3"},
 		"no database": {func(t *testing.T, dir string) {
 			if err := os.WriteFile(filepath.Join(dir, "gallery.db"), bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
 				t.Fatal(err)
@@ -246,6 +249,75 @@ func TestUnusableFile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// format1 makes the tables as format 1 had them.
+const format1 = `
+CREATE TABLE collections (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model TEXT NOT NULL, dimension INTEGER NOT NULL) STRICT;
+CREATE TABLE faces (
+	collection INTEGER NOT NULL REFERENCES collections (id), id TEXT NOT NULL, puid TEXT NOT NULL, external_id TEXT NOT NULL,
+	consent TEXT NOT NULL, created INTEGER NOT NULL, vector BLOB NOT NULL, UNIQUE (collection, id)
+) STRICT;
+CREATE INDEX faces_by_person ON faces (collection, puid);
+CREATE TABLE deletions (key BLOB PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT;
+INSERT INTO rewrite VALUES (0);
+PRAGMA user_version = 1`
+
+// A file of format 1 is read, and becomes one of this format; its rows have no source.
+func TestFormerFormat(t *testing.T) {
+	dir := t.TempDir()
+	db, err := openDB(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	a := testRow("a", "ann", 1)
+	unit, _, err := gallery.Unit("test", a.Embedding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{format1, "INSERT INTO collections VALUES (7, 'visitors', 'net@12345678', 32)"} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Exec("INSERT INTO faces VALUES (7, 'a', 'ann', '', '', ?, ?)", a.Created.UnixMicro(), schema.EncodeVector(unit)); err != nil {
+		t.Fatal(err)
+	}
+	key := rowKey(&collection{key: 7}, "b as it was called")
+	if _, err := db.Exec("INSERT INTO deletions VALUES (?, 0)", key[:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	_, err = OpenReader(t.Context(), dir)
+	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "format 1") || !strings.Contains(err.Error(), "indexer") {
+		t.Errorf("a reader of format 1: %v; want a fatal error that says who brings it to this format", err)
+	}
+	b, c := testRow("b", "bob", 2), testRow("c", "cid", 3)
+	b.FormerID = "b as it was called"
+	c.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "c.jpg"}}
+	for range 2 {
+		g := open(t, dir)
+		upsert(t, g, b, c)
+		want := []gallery.Row{a, c}
+		for i := range want {
+			want[i].Embedding = schema.Embedding{}
+		}
+		page, err := g.List(t.Context(), visited, "", 10)
+		if diff := cmp.Diff(want, page.Rows); err != nil || diff != "" {
+			t.Fatalf("%v (-want +got):\n%s", err, diff)
+		}
+		if o := g.Search(t.Context(), visited, []schema.Embedding{direction(1)}, 1)[0]; o.Err != nil || o.Value[0].Row.ID != "a" || o.Value[0].Score < 0.9999 {
+			t.Errorf("search: %v", o)
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 // nothing in memory.
 type Reader struct{ db *sql.DB }
 
+var _ gallery.Reader = (*Reader)(nil)
+
 // OpenReader is fatal where dir holds no gallery of this version.
 func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 	// Each page is a transaction of its own, so that the owner never waits for long with emptying its log.
@@ -22,7 +24,7 @@ func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 	if err == nil {
 		var version int
 		if err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != formatVersion {
-			err = fmt.Errorf("it has format %d and this program reads format %d", version, formatVersion)
+			err = fmt.Errorf("it has format %d and this program reads format %d, to which the indexer of this version brings an older one when it starts", version, formatVersion)
 		}
 		if err != nil {
 			err = errors.Join(err, db.Close())
@@ -36,6 +38,22 @@ func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 
 // Close ends the reading.
 func (r *Reader) Close() error { return r.db.Close() }
+
+// Collections implements [gallery.Reader].
+func (r *Reader) Collections(ctx context.Context) ([]gallery.Kept, error) {
+	var kept []gallery.Kept
+	rows, err := r.db.QueryContext(ctx, "SELECT name, model, dimension FROM collections ORDER BY name")
+	err = each(rows, err, func(scan func(...any) error) error {
+		var k gallery.Kept
+		err := scan(&k.Name, &k.Tie.Model, &k.Tie.Dimension)
+		kept = append(kept, k)
+		return err
+	})
+	if err != nil {
+		return nil, schema.Transient("gallery.collections", err)
+	}
+	return kept, nil
+}
 
 // List is that of [gallery.Gallery].
 func (r *Reader) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {

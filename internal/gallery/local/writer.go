@@ -57,7 +57,7 @@ type writer struct {
 	unerased bool
 }
 
-type statements struct{ addCollection, putFace, removeFaces, remember, recall, rewriteDue *sql.Stmt }
+type statements struct{ addCollection, putFace, removeFaces, dropFace, remember, recall, rewriteDue *sql.Stmt }
 
 func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 	w := &writer{g: g}
@@ -66,11 +66,12 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 		text string
 	}{
 		{&w.addCollection, "INSERT INTO collections (name, model, dimension) VALUES (?, ?, ?)"},
-		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector)
-			SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key = ?)
+		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector, source)
+			SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))
 			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id,
-			consent = excluded.consent, created = excluded.created, vector = excluded.vector`},
+			consent = excluded.consent, created = excluded.created, vector = excluded.vector, source = excluded.source`},
 		{&w.removeFaces, "DELETE FROM faces WHERE collection = ? AND puid = ? RETURNING id"},
+		{&w.dropFace, "DELETE FROM faces WHERE collection = ? AND id = ?"},
 		{&w.remember, "INSERT INTO deletions (key, count) VALUES (?, ?)"},
 		{&w.recall, "SELECT count FROM deletions WHERE key = ?"},
 		{&w.rewriteDue, "UPDATE rewrite SET due = 1 WHERE due = 0"},
@@ -131,6 +132,7 @@ func (w *writer) commit(group []*write) error {
 			addCollection: tx.StmtContext(ctx, w.addCollection),
 			putFace:       tx.StmtContext(ctx, w.putFace),
 			removeFaces:   tx.StmtContext(ctx, w.removeFaces),
+			dropFace:      tx.StmtContext(ctx, w.dropFace),
 			remember:      tx.StmtContext(ctx, w.remember),
 			recall:        tx.StmtContext(ctx, w.recall),
 			rewriteDue:    tx.StmtContext(ctx, w.rewriteDue),
@@ -219,16 +221,17 @@ func (t *transaction) known(name schema.Collection) *collection {
 }
 
 // put writes a row, unless it was deleted: then this is a late repeat of its enrolment.
-func (t *transaction) put(ctx context.Context, c *collection, f face, vector []float32) error {
-	key := rowKey(c, f.id)
-	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created, schema.EncodeVector(vector), key[:])
+func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
+	key, former := rowKey(c, f.id), rowKey(c, f.formerID)
+	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created,
+		schema.EncodeVector(f.vector), f.source, key[:], former[:])
 	if err != nil {
 		return err
 	}
 	if n, err := res.RowsAffected(); n == 0 || err != nil {
 		return err
 	}
-	t.changes[c] = append(t.changes[c], change{f, vector})
+	t.changes[c] = append(t.changes[c], change{f.face, f.vector})
 	return nil
 }
 
@@ -259,14 +262,36 @@ func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Delet
 		}
 	}
 	t.changes[c] = append(t.changes[c], removed...)
-	if len(removed) > 0 && !t.deleted {
-		t.deleted = true
-		if _, err := t.rewriteDue.ExecContext(ctx); err != nil {
+	if len(removed) > 0 {
+		if err := t.freed(ctx); err != nil {
 			return 0, err
 		}
 	}
 	_, err = t.remember.ExecContext(ctx, key[:], len(removed))
 	return len(removed), err
+}
+
+// forget deletes a row and remembers nothing of it. A row that is not there is no error.
+func (t *transaction) forget(ctx context.Context, c *collection, id string) error {
+	res, err := t.dropFace.ExecContext(ctx, c.key, id)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
+	t.changes[c] = append(t.changes[c], change{face: face{id: id}})
+	return t.freed(ctx)
+}
+
+// freed notes that rows were deleted, whose traces are to be removed.
+func (t *transaction) freed(ctx context.Context) error {
+	if t.deleted {
+		return nil
+	}
+	t.deleted = true
+	_, err := t.rewriteDue.ExecContext(ctx)
+	return err
 }
 
 // rowKey is what the deletion of a row is remembered under: a hash, so that no name outlives it.

@@ -119,19 +119,28 @@ func (g *Gallery) resolve(ctx context.Context, op string, c schema.Collection) (
 	if err != nil {
 		return collection{}, transient(op, err)
 	}
-	col := collection{name: found.Name}
-	model, err := unescape(strings.TrimPrefix(col.name, g.alias(c)+modelMark))
-	col.tie.Model = schema.ModelID(model)
+	col, err := g.tied(c, found)
+	if err != nil {
+		return collection{}, schema.Fatal(op, fmt.Errorf("the alias %s in Milvus stands for %s, which is no collection of this program; choose another prefix or remove the alias",
+			g.alias(c), found.Name))
+	}
+	return col, nil
+}
+
+// tied says which collection of c the server describes.
+func (g *Gallery) tied(c schema.Collection, found *entity.Collection) (collection, error) {
+	escaped, ours := strings.CutPrefix(found.Name, g.alias(c)+modelMark)
+	model, err := unescape(escaped)
+	col := collection{name: found.Name, tie: gallery.Tie{Model: schema.ModelID(model)}}
 	for _, f := range found.Schema.Fields {
 		if f.Name == vectorField && err == nil {
 			col.tie.Dimension, err = strconv.Atoi(f.TypeParams[entity.TypeParamDim])
 		}
 	}
-	if err != nil || col.tie.Dimension == 0 || !strings.HasPrefix(col.name, g.alias(c)+modelMark) {
-		return collection{}, schema.Fatal(op, fmt.Errorf("the alias %s in Milvus stands for %s, which is no collection of this program; choose another prefix or remove the alias",
-			g.alias(c), col.name))
+	if err == nil && (!ours || col.tie.Dimension == 0) {
+		err = errors.New("it is no collection of this program")
 	}
-	return col, nil
+	return col, err
 }
 
 // create makes the collection c for the model and dimension of tie, unless somebody else was first. The alias decides:
@@ -143,10 +152,9 @@ func (g *Gallery) create(ctx context.Context, op string, c schema.Collection, ti
 	if col, err := g.resolve(ctx, op, c); schema.ReasonOf(err) != schema.ReasonUnknownCollection {
 		return col, err
 	}
-	name := g.alias(c) + modelMark + escape(string(tie.Model))
-	if len(name) > maxName {
-		return collection{}, schema.Permanent(op, schema.ReasonInvalidRequest,
-			fmt.Errorf("the names of collection %q and model %q are too long together for Milvus; use a shorter collection name", c, tie.Model))
+	name, err := g.name(op, c, tie.Model)
+	if err != nil {
+		return collection{}, err
 	}
 	if err := g.make(ctx, faces(name, tie.Dimension), g.cfg.Index); err != nil {
 		return collection{}, transient(op, err)
@@ -160,6 +168,16 @@ func (g *Gallery) create(ctx context.Context, op string, c schema.Collection, ti
 		return collection{}, err
 	}
 	return col, transient(op, g.load(ctx, col.name))
+}
+
+// name is that of the Milvus collection with the rows of c under model; the error is permanent where it is too long.
+func (g *Gallery) name(op string, c schema.Collection, model schema.ModelID) (string, error) {
+	name := g.alias(c) + modelMark + escape(string(model))
+	if len(name) > maxName {
+		return "", schema.Permanent(op, schema.ReasonInvalidRequest,
+			fmt.Errorf("the names of collection %q and model %q are too long together for Milvus; use a shorter collection name", c, model))
+	}
+	return name, nil
 }
 
 // makeDeletions makes what remembers deletions.

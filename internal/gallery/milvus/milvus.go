@@ -97,6 +97,18 @@ func (g *Gallery) Ping(ctx context.Context) error {
 // of earlier ones are written.
 func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
 	const op = "gallery.upsert"
+	return g.put(ctx, op, c, rows, func(first gallery.Tie) (collection, error) {
+		col, err := g.resolve(ctx, op, c)
+		if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
+			col, err = g.create(ctx, op, c, first)
+		}
+		return col, err
+	})
+}
+
+// put writes rows of c into the Milvus collection that find answers; it is asked with what the first good row would tie
+// a new one to, where there is one.
+func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows []gallery.Row, find func(gallery.Tie) (collection, error)) []error {
 	errs := make([]error, len(rows))
 	entries := make([]*entry, len(rows))
 	ties := make([]gallery.Tie, len(rows))
@@ -109,10 +121,7 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 	if first < 0 {
 		return errs
 	}
-	col, err := g.resolve(ctx, op, c)
-	if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
-		col, err = g.create(ctx, op, c, ties[first])
-	}
+	col, err := find(ties[first])
 	last := map[string]int{} // the row that stands, of those with one id
 	for i := range rows {
 		if errs[i] == nil {
@@ -226,6 +235,10 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 	if err != nil {
 		return gallery.Page{}, err
 	}
+	return g.list(ctx, op, col, after, limit)
+}
+
+func (g *Gallery) list(ctx context.Context, op string, col collection, after string, limit int) (gallery.Page, error) {
 	limit = min(limit, maxPage)
 	var page gallery.Page
 	both, within := errgroup.WithContext(ctx)

@@ -109,7 +109,7 @@ func open(t testing.TB, cfg Config) *Gallery {
 }
 
 // suiteCollections are all that gallerytest writes to.
-var suiteCollections = []schema.Collection{"visitors", "other", "fresh", "wide", "c", "C", "c.1", "c-1", "c_1", "0c", people}
+var suiteCollections = []schema.Collection{"visitors", "other", "first", "fresh", "wide", "c", "C", "c.1", "c-1", "c_1", "0c", people}
 
 func drop(g *Gallery) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -196,5 +196,80 @@ func upsert(t *testing.T, g *Gallery, rows ...gallery.Row) {
 	t.Helper()
 	if err := errors.Join(g.Upsert(t.Context(), people, rows)...); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestStagingConformance(t *testing.T) {
+	gallerytest.RunStaging(t, func(t *testing.T) gallerytest.Stage {
+		g := open(t, config(t, FLAT))
+		return gallerytest.Stage{
+			Open:    func() gallery.Gallery { return g },
+			Close:   func() {},
+			Reader:  func() gallery.Reader { return g },
+			Staging: func(tie gallery.Tie) gallery.Staging { return g.Staging(tie) },
+			Discard: func(_ gallery.Tie, s gallery.Staging) {
+				if err := s.(*Staging).Discard(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	})
+}
+
+// A switch that was killed after any of its steps is completed by the next.
+func TestSwitchGoesOn(t *testing.T) {
+	ctx := t.Context()
+	for name, before := range map[string]func(t *testing.T, g *Gallery, staged string){
+		"half made": func(t *testing.T, g *Gallery, staged string) {
+			if err := errors.Join(g.client.DropCollection(ctx, staged), g.client.CreateCollection(ctx, faces(staged, 32), shards)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"staged": func(*testing.T, *Gallery, string) {},
+		"alias set": func(t *testing.T, g *Gallery, staged string) {
+			if err := g.client.AlterAlias(ctx, staged, g.alias(people)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := open(t, config(t, FLAT))
+			upsert(t, g, testRow("a", "ann", 1))
+			former, err := g.resolve(ctx, "test", people)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tie := gallery.Tie{Model: foreign, Dimension: 32}
+			row := gallerytest.Random(foreign, "a", "ann", 2)
+			if err := g.Staging(tie).Upsert(ctx, people, []gallery.Row{row})[0]; err != nil {
+				t.Fatal(err)
+			}
+			staged, err := g.name("test", people, foreign)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before(t, g, staged)
+
+			if name == "half made" {
+				if page, err := g.Staging(tie).List(ctx, people, "", 1); err != nil || page.Total != 0 {
+					t.Errorf("what was half made lists %d rows, %v", page.Total, err)
+				}
+				if err := g.Staging(tie).Upsert(ctx, people, []gallery.Row{row})[0]; err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				if err := g.Staging(tie).Switch(ctx, []schema.Collection{people}); err != nil {
+					t.Fatal(err)
+				}
+				o := g.Search(ctx, people, []schema.Embedding{row.Embedding}, 5)[0]
+				if o.Err != nil || len(o.Value) != 1 || o.Value[0].Score < 0.9999 {
+					t.Errorf("search: %v", o)
+				}
+				if has, err := g.client.HasCollection(ctx, former.name); err != nil || has {
+					t.Errorf("the former collection is there: %v, %v", has, err)
+				}
+			}
+		})
 	}
 }

@@ -92,6 +92,7 @@ func oneOf(field string, values []string) string {
 // entry is a row as it is stored.
 type entry struct {
 	id, puid, external string
+	formerID           string // not stored
 	created            int64
 	metadata           []byte
 	vector             []float32
@@ -100,6 +101,7 @@ type entry struct {
 // metadata is what a row carries beside what is searched for.
 type metadata struct {
 	Consent *schema.Consent `json:"consent,omitempty"`
+	Source  *gallery.Source `json:"source,omitempty"`
 }
 
 // newEntry checks r and copies what is stored of it; the error is permanent with reason invalid_request.
@@ -119,11 +121,11 @@ func newEntry(op string, r gallery.Row) (*entry, gallery.Tie, error) {
 	if err != nil {
 		return nil, gallery.Tie{}, err
 	}
-	m, err := json.Marshal(metadata{r.Consent})
+	m, err := json.Marshal(metadata{r.Consent, r.Source})
 	if err != nil {
-		return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the consent cannot be written as JSON: %w", err))
+		return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("consent or source cannot be written as JSON: %w", err))
 	}
-	return &entry{r.ID, string(r.PUID), string(r.ExternalID), r.Created.UnixMicro(), m, vector}, tie, nil
+	return &entry{r.ID, string(r.PUID), string(r.ExternalID), r.FormerID, r.Created.UnixMicro(), m, vector}, tie, nil
 }
 
 // write upserts entries, no two with one id.
@@ -234,7 +236,7 @@ func decode(columns client.ResultSet) ([]gallery.Row, error) {
 			return nil, errors.New("the metadata of a row in the server's answer is no JSON of this program")
 		}
 		rows[i] = gallery.Row{
-			ID: id, PUID: schema.PUID(puid), ExternalID: schema.ExternalID(external), Consent: m.Consent, Created: time.UnixMicro(created).UTC(),
+			ID: id, PUID: schema.PUID(puid), ExternalID: schema.ExternalID(external), Consent: m.Consent, Source: m.Source, Created: time.UnixMicro(created).UTC(),
 		}
 	}
 	return rows, nil
@@ -310,9 +312,12 @@ func (g *Gallery) erase(ctx context.Context, col collection, ids []string) error
 // wrote them. It looks after the write, and a deletion remembers a row before it erases it: so one of the two erases what
 // is written at the same time.
 func (g *Gallery) eraseDeleted(ctx context.Context, c schema.Collection, col collection, entries []*entry) error {
-	ids := make([]string, len(entries))
-	for i, e := range entries {
-		ids[i] = e.id
+	var ids, owners []string // an id under which a row may have been deleted, and the id of that row
+	for _, e := range entries {
+		ids, owners = append(ids, e.id), append(owners, e.id)
+		if e.formerID != "" {
+			ids, owners = append(ids, e.formerID), append(owners, e.id)
+		}
 	}
 	keys := rowKeys(c, ids)
 	deleted, err := g.recall(ctx, keys)
@@ -320,7 +325,7 @@ func (g *Gallery) eraseDeleted(ctx context.Context, c schema.Collection, col col
 		return err
 	}
 	var again []string
-	for i, id := range ids {
+	for i, id := range owners {
 		if _, ok := deleted[keys[i]]; ok {
 			again = append(again, id)
 		}

@@ -80,6 +80,7 @@ func strict(ctx context.Context, method string, request, reply any, conn *grpc.C
 	}
 	s := statusOf(reply)
 	if s == nil || s.GetCode() == 0 {
+		addIDs(reply)
 		return nil
 	}
 	reason := s.GetReason()
@@ -90,6 +91,20 @@ func strict(ctx context.Context, method string, request, reply any, conn *grpc.C
 		}
 	}
 	return &refusal{s.GetCode(), reason}
+}
+
+// addIDs gives zero ids to collections that a server (Milvus Lite) lists by their names alone: the SDK counts the ids.
+func addIDs(reply any) {
+	list, ok := reply.(interface {
+		GetCollectionNames() []string
+		GetCollectionIds() []int64
+	})
+	if !ok || len(list.GetCollectionIds()) > 0 {
+		return
+	}
+	if ids := reflect.ValueOf(reply).Elem().FieldByName("CollectionIds"); ids.IsValid() {
+		ids.Set(reflect.ValueOf(make([]int64, len(list.GetCollectionNames()))))
+	}
 }
 
 type answerStatus interface {

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"facestream/internal/app"
+	"facestream/internal/reindex"
+	"facestream/pkg/schema"
+)
+
+func reindexCommand() *cobra.Command {
+	var pack string
+	var switches, dryRun, discard, asJSON bool
+	var dropLost int
+	c := &cobra.Command{
+		Use:   "reindex --model PACK",
+		Short: "Build the gallery anew under another embedding model, from the enrolled images, and switch to it",
+		Long: "reindex embeds every enrolled image with the networks of PACK, beside the gallery, which serves meanwhile. Run it again\n" +
+			"at any time: it does what is missing. Rows that cannot be made anew are named by their guid; their people must enrol\n" +
+			"again. Then stop workers and indexers, run it with --switch, and start them with the new pack (docs/operations.md,\n" +
+			"Another embedding model). Exit status 3 says that rows are left, or stand in the way of the switch.",
+		Example: "  facestream reindex --model open\n  facestream reindex --model open --switch --drop-lost 2",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			switch {
+			case dropLost != 0 && !switches:
+				return &exitError{exitUsage, errors.New("--drop-lost belongs to --switch")}
+			case dropLost < 0:
+				return &exitError{exitUsage, fmt.Errorf("--drop-lost is %d, and must be 0 or more", dropLost)}
+			case discard:
+				return app.DiscardStaged(c.Context(), cfg, pack)
+			}
+			bar := &stepBar{out: c.ErrOrStderr()}
+			progress := func(name schema.Collection, done, total int) { bar.show(string(name), done, total) }
+			var report reindex.Report
+			err = app.Reindex(c.Context(), cfg, pack, progress, func(r *reindex.Reindexer) error {
+				var err error
+				switch {
+				case dryRun:
+					report, err = r.Plan(c.Context())
+				case switches:
+					report, err = r.Switch(c.Context(), dropLost)
+				default:
+					report, err = r.Build(c.Context())
+				}
+				return err
+			})
+			bar.finish()
+			if report.Model != "" {
+				err = errors.Join(err, printReindex(c, report, asJSON))
+			}
+			if errors.Is(err, context.Canceled) {
+				return fmt.Errorf("stopped; the same command goes on: %w", err)
+			}
+			if err != nil {
+				return err
+			}
+			return reindexOutcome(report, switches, dropLost)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&pack, "model", "", "model pack whose embedding the gallery gets: its name, or a folder with its pack.yaml")
+	f.BoolVar(&switches, "switch", false, "when workers and indexers have stopped: build what is missing, then switch")
+	f.IntVar(&dropLost, "drop-lost", 0, "with --switch: so many rows, at most, may be dropped because they cannot be made anew")
+	f.BoolVar(&dryRun, "dry-run", false, "count what is missing, and do nothing")
+	f.BoolVar(&discard, "discard", false, "erase what was built and is not switched to")
+	f.BoolVar(&asJSON, "json", false, "as one JSON document")
+	c.MarkFlagRequired("model")
+	c.MarkFlagsMutuallyExclusive("switch", "dry-run", "discard")
+	return c
+}
+
+// reindexOutcome is what stands in the way.
+func reindexOutcome(r reindex.Report, switches bool, dropLost int) error {
+	lost, unread := len(r.Lost), len(r.Unread)
+	switch {
+	case r.Switched:
+		return nil
+	case unread > 0:
+		return &exitError{exitOutcome, fmt.Errorf("%d images could not be read this time; run the same command again", unread)}
+	case lost > 0 && switches:
+		return &exitError{exitOutcome, fmt.Errorf("not switched: %d rows cannot be made anew and --drop-lost allows %d; their people must enrol again: before the switch, or after it with --drop-lost %d", lost, dropLost, lost)}
+	case lost > 0:
+		return &exitError{exitOutcome, fmt.Errorf("%d rows cannot be made anew: their people must enrol again, now or, after --switch --drop-lost %d, under the new model", lost, lost)}
+	}
+	return nil
+}
+
+func printReindex(c *cobra.Command, r reindex.Report, asJSON bool) error {
+	if asJSON {
+		return printJSON(c.OutOrStdout(), r)
+	}
+	out := c.OutOrStdout()
+	switch {
+	case r.Switched:
+		fmt.Fprintf(out, "The gallery serves under %s.\n", r.Model)
+	case len(r.Collections) == 0:
+		fmt.Fprintf(out, "Every collection serves under %s already.\n", r.Model)
+	}
+	if len(r.Collections) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "COLLECTION\tROWS\tBUILT\tOF THEM NOW\tREMOVED\tFROM\tTO\n")
+	for _, t := range r.Collections {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\n", t.Collection, t.Rows, t.Staged, t.Embedded, t.Removed, t.From, r.Model)
+	}
+	if len(r.Lost)+len(r.Unread) > 0 {
+		fmt.Fprintln(w, "\nLEFT\tCOLLECTION\tGUID\tWHY")
+	}
+	for _, l := range r.Lost {
+		fmt.Fprintf(w, "lost\t%s\t%s\t%s\n", l.Collection, l.GUID, l.Why)
+	}
+	for _, l := range r.Unread {
+		fmt.Fprintf(w, "unread\t%s\t%s\t%s\n", l.Collection, l.GUID, l.Why)
+	}
+	return w.Flush()
+}

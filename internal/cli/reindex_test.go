@@ -1,0 +1,498 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/rs/zerolog"
+
+	"facestream/internal/app"
+	"facestream/internal/audit"
+	"facestream/internal/config"
+	"facestream/internal/embedded"
+	"facestream/internal/gallery"
+	"facestream/internal/objects"
+	"facestream/internal/portraits"
+	"facestream/internal/reindex"
+	"facestream/packs"
+	"facestream/pkg/engine/onnx"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// otherPack is a folder with the starter pack's networks under other names, the embedding fed with other colours, so that
+// its vectors are others, too.
+func otherPack(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "other")
+	if err := os.CopyFS(dir, packs.Files(packs.Starter)); err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := packs.Manifest(packs.Starter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(manifest)
+	for _, change := range [][2]string{
+		{"name: starter\n", "name: other\n"}, {"starter_embedding", "other_embedding"},
+		{"    file:", "    source: https://example.org/none\n    file:"}, {"mean: [0.5, 0.5, 0.5]", "mean: [0.4, 0.5, 0.6]"},
+	} {
+		if !strings.Contains(text, change[0]) {
+			t.Fatalf("the manifest has no %q", change[0])
+		}
+		text = strings.ReplaceAll(text, change[0], change[1])
+	}
+	file := filepath.Join(dir, "pack.yaml")
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// flow is the services in this process, each with an end of its own, and the servers that they need.
+type flow struct {
+	t         *testing.T
+	cfg       config.Config
+	client    *events.Client
+	store     *objects.Store
+	publisher *events.Publisher
+	gallery   app.Gallery // while the indexer runs
+	stops     map[string]func()
+}
+
+func startFlow(t *testing.T) *flow {
+	if _, _, err := onnx.FindLibrary(t.Context()); err != nil {
+		t.Skipf("SKIPPED, nothing was reindexed: %v", err)
+	}
+	t.Chdir(".") // to come back: the embedded store changes the folder
+	cfg, err := config.Load("", nil, nil)
+	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same test on the other gallery
+		cfg, err = config.Load("", os.Environ(), nil)
+		cfg.Indexer.Gallery.Driver = config.DriverMilvus
+		cfg.Indexer.Gallery.Milvus.Prefix = "test" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cfg.DataDir, cfg.Indexer.Gallery.Dir, cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), packs.Starter
+	cfg.Telemetry.Listen, cfg.Kafka.SessionTimeout = "127.0.0.1:0", 2*time.Second
+	servers, err := embedded.Open(t.Context(), embedded.Options{
+		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: cfg.S3.Bucket, AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey),
+		ObjectsTopic: string(events.Objects), ObjectsPartitions: cfg.Kafka.Partitions.Objects, Log: zerolog.Nop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{servers.KafkaAddr()}, servers.S3Addr()
+	client, store, err := app.Clients(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flow{t: t, cfg: cfg, client: client, store: store, publisher: client.NewPublisher(events.PublisherConfig{Source: "test"}), stops: map[string]func(){}}
+	t.Cleanup(func() {
+		for name := range f.stops {
+			f.stop(name)
+		}
+		f.publisher.Close()
+		client.Close()
+		if err := servers.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+func (f *flow) start(name, pack string) {
+	f.t.Helper()
+	cfg := f.cfg
+	cfg.Worker.Models = pack
+	run := map[string]func(context.Context, *app.App) error{"ingest": app.Ingest, "worker": app.Worker}[name]
+	if name == "indexer" {
+		g, err := app.OpenGallery(f.t.Context(), cfg.Indexer.Gallery)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.gallery, run = g, app.IndexWith(g, g.Ping)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- app.Serve(ctx, cfg, zerolog.Nop(), run) }()
+	f.stops[name] = func() {
+		cancel()
+		err := <-ended
+		if name == "indexer" {
+			err = errors.Join(err, f.gallery.Close())
+		}
+		if err != nil {
+			f.t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func (f *flow) stop(name string) {
+	f.stops[name]()
+	delete(f.stops, name)
+}
+
+// run runs facestream with args on the flow's servers.
+func (f *flow) run(ctx context.Context, args ...string) (stdout string, err error) {
+	f.t.Helper()
+	c := root()
+	c.SilenceUsage, c.SilenceErrors = true, true
+	var out bytes.Buffer
+	c.SetOut(&out)
+	c.SetErr(&bytes.Buffer{})
+	g := f.cfg.Indexer.Gallery
+	c.SetArgs(append(args, "--data-dir", f.cfg.DataDir, "--kafka-brokers", f.cfg.Kafka.Brokers[0], "--s3-endpoint", f.cfg.S3.Endpoint,
+		"--indexer-gallery-driver", g.Driver, "--indexer-gallery-milvus-prefix", g.Milvus.Prefix))
+	err = c.ExecuteContext(ctx)
+	return out.String(), err
+}
+
+// reindex is `facestream reindex --json`.
+func (f *flow) reindex(pack string, args ...string) (reindex.Report, error) {
+	f.t.Helper()
+	out, err := f.run(f.t.Context(), append([]string{"reindex", "--json", "--model", pack}, args...)...)
+	var report reindex.Report
+	if out != "" {
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			f.t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	return report, err
+}
+
+func (f *flow) picture(person, shot int) schema.ObjectRef {
+	f.t.Helper()
+	data, err := portraits.JPEG(portraits.Cast()[person], shot, 400, 92)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	ref, err := f.store.Put(f.t.Context(), schema.ObjectRef{Bucket: f.cfg.S3.Bucket, Key: "test/" + uuid.NewString() + ".jpg"}, data, "image/jpeg", nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return ref
+}
+
+// send submits a request and returns its first result.
+func (f *flow) send(r schema.Request) schema.Result {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	defer cancel()
+	r.ID = cmp.Or(r.ID, schema.RequestID(uuid.NewString()))
+	stream := f.client.Results(ctx, events.ResultsOptions{})
+	defer stream.Close()
+	if err := stream.Ready(ctx); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := f.client.Submit(ctx, f.publisher, r); err != nil {
+		f.t.Fatal(err)
+	}
+	result, _, err := stream.Await(ctx, r.ID)
+	if err != nil {
+		f.t.Fatalf("%s: %v", r.Operation, err)
+	}
+	return result
+}
+
+func (f *flow) enroll(name schema.ExternalID, person int) (schema.Result, schema.ObjectRef) {
+	f.t.Helper()
+	image := f.picture(person, 0)
+	r := f.send(schema.Request{Operation: schema.OpEnroll, Collection: "staff", ExternalID: name, Images: []schema.ObjectRef{image}})
+	if r.Enroll == nil || !r.Enroll.EnrollPerformed {
+		f.t.Fatalf("enroll: %+v", r.CallStatus)
+	}
+	return r, image
+}
+
+// predict is who is found in another picture of a person; "" for nobody.
+func (f *flow) predict(person int) (guid string) {
+	f.t.Helper()
+	r := f.send(schema.Request{Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{f.picture(person, 1)}})
+	if r.CallStatus.Reason == schema.ReasonNoMatch {
+		return ""
+	}
+	if r.Predict == nil || r.Predict.Response == nil {
+		f.t.Fatalf("predict: %+v", r.CallStatus)
+	}
+	return r.Predict.Response.GUID
+}
+
+// idle waits until the group of the service has done what is on the topic.
+func (f *flow) idle(service string, topic events.Topic) {
+	f.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		status, err := f.client.Describe(f.t.Context(), topic)
+		if err == nil {
+			i := slices.IndexFunc(status[0].Groups, func(g events.GroupLag) bool { return g.Group == "facestream-"+service })
+			if i >= 0 && status[0].Groups[i].Lag == 0 {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			f.t.Fatalf("%s is not idle: %+v, %v", service, status, err)
+		}
+	}
+}
+
+func (f *flow) rows() (ids []string) {
+	f.t.Helper()
+	page, err := f.gallery.List(f.t.Context(), "staff", "", 1000)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, r := range page.Rows {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func wantError(t *testing.T, err error, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("error %v; want one that says %q", err, text)
+		}
+	}
+}
+
+// TestReindex takes a gallery that people are enrolled in, searched for and deleted from to another model.
+func TestReindex(t *testing.T) {
+	other := otherPack(t)
+	f := startFlow(t)
+	f.start("ingest", "")
+	f.start("worker", packs.Starter)
+	f.start("indexer", packs.Starter)
+
+	guids := map[schema.ExternalID]string{}
+	images := map[schema.ExternalID]schema.ObjectRef{}
+	for i, name := range []schema.ExternalID{"ann", "bob", "cid"} {
+		r, image := f.enroll(name, i)
+		guids[name], images[name] = r.Enroll.Response.GUID, image
+	}
+	// One image is gone, and one row is by an earlier version.
+	if err := eraseObject(t, f, images["cid"]); err != nil {
+		t.Fatal(err)
+	}
+	page, err := f.gallery.List(t.Context(), "staff", "", 1000)
+	if err != nil || len(page.Rows) != 3 || page.Rows[0].Source == nil || page.Rows[0].Source.Image.ETag == "" {
+		t.Fatalf("rows of the gallery: %d, %v", len(page.Rows), err)
+	}
+	probe := schema.Embedding{Model: "", Vector: make([]float32, 128)}
+	kept, err := readCollections(t, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe.Model, probe.Vector = kept[0].Tie.Model, make([]float32, kept[0].Tie.Dimension)
+	probe.Vector[0] = 1
+	if err := f.gallery.Upsert(t.Context(), "staff", []gallery.Row{{ID: "by an earlier version", PUID: "planted-puid", ExternalID: "planted-name", Embedding: probe, Created: time.Now()}})[0]; err != nil {
+		t.Fatal(err)
+	}
+
+	planned, err := f.reindex(other, "--dry-run")
+	wantCode(t, err, exitOutcome)
+	if len(planned.Collections) != 1 || planned.Collections[0].Rows != 4 || planned.Collections[0].Staged != 0 || len(planned.Lost) != 1 {
+		t.Errorf("dry run: %+v", planned)
+	}
+	report, err := f.reindex(other)
+	wantCode(t, err, exitOutcome)
+	want := []reindex.Left{{Collection: "staff", GUID: "by an earlier version", Why: reindex.Unsourced}, {Collection: "staff", GUID: guids["cid"], Why: string(schema.ReasonImageNotFound)}}
+	wantLost := func(r reindex.Report) {
+		t.Helper()
+		slices.SortFunc(r.Lost, func(a, b reindex.Left) int { return -cmp.Compare(a.Why, b.Why) })
+		if diff := gocmp.Diff(want, r.Lost); diff != "" {
+			t.Errorf("lost (-want +got):\n%s", diff)
+		}
+	}
+	wantLost(report)
+	if c := report.Collections[0]; c.Staged != 2 || c.Embedded != 2 || report.Switched {
+		t.Errorf("built: %+v", report)
+	}
+	text, err := f.run(t.Context(), "reindex", "--model", other)
+	wantCode(t, err, exitOutcome)
+	if strings.Contains(text, "planted") || !strings.Contains(text, guids["cid"]) || !strings.Contains(text, "by an earlier version") || !strings.Contains(text, string(report.Model)) {
+		t.Errorf("what is printed:\n%s", text)
+	}
+
+	// It serves and changes meanwhile.
+	if got := f.predict(0); got != guids["ann"] {
+		t.Errorf("ann is found as %q while the gallery is built, want %q", got, guids["ann"])
+	}
+	if r := f.send(schema.Request{Operation: schema.OpUserDelete, Collection: "staff", ExternalID: "bob"}); r.UserDelete == nil || r.UserDelete.Count != 1 {
+		t.Fatalf("user_delete: %+v", r.CallStatus)
+	}
+	r, _ := f.enroll("dee", 3)
+	guids["dee"] = r.Enroll.Response.GUID
+
+	// It is not switched before everybody has stopped and everything is done.
+	_, err = f.reindex(other, "--switch", "--drop-lost", "2")
+	wantError(t, err, "workers run", "stop them")
+	f.idle("worker", events.Jobs)
+	f.stop("worker")
+	_, err = f.reindex(other, "--switch", "--drop-lost", "2")
+	wantError(t, err, "indexers run", "stop them")
+	f.idle("indexer", events.Analyses)
+	f.stop("indexer")
+	undone := events.Event{ID: uuid.NewString(), Source: "test", Type: events.TypeAnalysis, Time: time.Now(), Key: "undone", Data: []byte("{}")}
+	if err := f.publisher.Publish(t.Context(), events.Analyses, undone); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.reindex(other, "--switch", "--drop-lost", "2")
+	wantError(t, err, "1 analyses", "start the indexers")
+	f.start("indexer", packs.Starter)
+	f.idle("indexer", events.Analyses)
+	f.stop("indexer")
+
+	// A request that comes now is answered under the new model.
+	waiting := schema.RequestID(uuid.NewString())
+	if err := f.client.Submit(t.Context(), f.publisher, schema.Request{ID: waiting, Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{f.picture(0, 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	report, err = f.reindex(other, "--switch", "--drop-lost", "1")
+	wantCode(t, err, exitOutcome)
+	wantError(t, err, "2 rows cannot be made anew", "--drop-lost 2")
+	wantLost(report)
+	report, err = f.reindex(other, "--switch", "--drop-lost", "2")
+	if err != nil || !report.Switched {
+		t.Fatalf("switch: %+v, %v", report, err)
+	}
+	text, err = f.run(t.Context(), "reindex", "--model", other, "--switch")
+	if err != nil || !strings.Contains(text, "serves under "+string(report.Model)) {
+		t.Errorf("the switch repeated: %v\n%s", err, text)
+	}
+
+	f.start("worker", other)
+	f.start("indexer", other)
+	stream := f.client.Results(t.Context(), events.ResultsOptions{From: events.Earliest()})
+	defer stream.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if r, _, err := stream.Await(ctx, waiting); err != nil || r.Predict == nil || r.Predict.Response.GUID != guids["ann"] {
+		t.Errorf("the request that waited: %+v, %v", r, err)
+	}
+	for name, person := range map[schema.ExternalID]int{"ann": 0, "dee": 3} {
+		if got := f.predict(person); got != guids[name] {
+			t.Errorf("%q is found as %q under the new model, want %q", string(name), got, guids[name])
+		}
+	}
+	if got := f.predict(1); got != "" {
+		t.Errorf("who was deleted is found as %q", got)
+	}
+
+	text, err = f.run(t.Context(), "gallery", "verify", "--json")
+	wantCode(t, err, exitOutcome)
+	var verified audit.Report
+	if err := json.Unmarshal([]byte(text), &verified); err != nil || len(verified.Differences) != 1 || verified.Differences[0].Kind != audit.Missing || verified.Differences[0].GUID != guids["cid"] {
+		t.Errorf("the gallery after the switch: %v\n%s", err, text)
+	}
+
+	// Every job once more: nothing is doubled, who was deleted stays so, and cid's image is not there to be enrolled again.
+	rows := []string{guids["ann"], guids["dee"]}
+	slices.Sort(rows)
+	f.repeatJobs()
+	if diff := gocmp.Diff(rows, f.rows()); diff != "" {
+		t.Errorf("rows after repeats (-want +got):\n%s", diff)
+	}
+
+	// And back, with a new enrolment: the row of the new model has a source, too.
+	f.enroll("eve", 4)
+	if r, err := f.reindex(packs.Starter); err != nil || r.Collections[0].Staged != 3 {
+		t.Errorf("back: %+v, %v", r, err)
+	}
+	if _, err := f.run(t.Context(), "reindex", "--model", packs.Starter, "--discard"); err != nil {
+		t.Error(err)
+	}
+	if r, err := f.reindex(packs.Starter, "--dry-run"); err != nil || r.Collections[0].Staged != 0 {
+		t.Errorf("after what was built is discarded: %+v, %v", r, err)
+	}
+	if got := f.predict(4); got == "" {
+		t.Error("who was enrolled under the new model is not found")
+	}
+}
+
+func readCollections(t *testing.T, f *flow) ([]gallery.Kept, error) {
+	r, err := app.OpenGalleryReader(t.Context(), f.cfg.Indexer.Gallery)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Collections(t.Context())
+}
+
+// eraseObject deletes a version of an object, as its owner may.
+func eraseObject(t *testing.T, f *flow, ref schema.ObjectRef) error {
+	c, err := minio.New(f.cfg.S3.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(string(f.cfg.S3.AccessKey), string(f.cfg.S3.SecretKey), ""), Region: f.cfg.S3.Region})
+	if err != nil {
+		return err
+	}
+	return c.RemoveObject(t.Context(), ref.Bucket, ref.Key, minio.RemoveObjectOptions{VersionID: ref.Version})
+}
+
+// repeatJobs has the worker do every job again, and waits until the indexer has done what comes of it.
+func (f *flow) repeatJobs() {
+	f.t.Helper()
+	ctx, cancel := context.WithCancel(f.t.Context())
+	defer cancel()
+	var jobs []events.Event
+	err := f.client.ReadAll(ctx, events.Jobs, nil, func(r events.Record) error {
+		jobs = append(jobs, r.Event)
+		return nil
+	}, cancel)
+	if err != nil && ctx.Err() == nil {
+		f.t.Fatal(err)
+	}
+	if len(jobs) < 8 {
+		f.t.Fatalf("%d jobs to repeat", len(jobs))
+	}
+	if err := f.publisher.Publish(f.t.Context(), events.Jobs, jobs...); err != nil {
+		f.t.Fatal(err)
+	}
+	f.idle("worker", events.Jobs)
+	f.idle("indexer", events.Analyses)
+}
+
+func TestReindexUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"--model", "starter", "--drop-lost", "1"},
+		{"--model", "starter", "--switch", "--drop-lost", "-1"},
+	} {
+		c := root()
+		c.SilenceUsage, c.SilenceErrors = true, true
+		c.SetArgs(append([]string{"reindex"}, args...))
+		wantCode(t, c.ExecuteContext(t.Context()), exitUsage)
+	}
+	for _, args := range [][]string{{}, {"--model", "starter", "--switch", "--dry-run"}, {"--model", "no-such-pack"}} {
+		c := root()
+		c.SilenceUsage, c.SilenceErrors = true, true
+		c.SetArgs(append(append([]string{"reindex"}, args...), "--data-dir", t.TempDir()))
+		if err := c.ExecuteContext(t.Context()); err == nil {
+			t.Errorf("%v is accepted", args)
+		}
+	}
+	c := root()
+	c.SilenceUsage, c.SilenceErrors = true, true
+	dir := t.TempDir()
+	c.SetArgs([]string{"reindex", "--model", packs.Starter, "--discard", "--data-dir", dir})
+	if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("without a gallery: %v; want an error that names its folder", err)
+	}
+}
