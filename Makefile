@@ -23,7 +23,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real test-s3 lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real test-s3 lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ train-smoke: .venv toolchain ## Every training end to end on tiny settings, in m
 	python3 -m venv .venv
 	.venv/bin/pip install --disable-pip-version-check --no-cache-dir -r training/requirements.txt
 	touch .venv
+
+sheet: models ## Lay the ISO portraits of five photographs into .cache/sheet.png, to be looked at (needs ../shared)
+	FACESTREAM_SHEET=$(CURDIR)/.cache/sheet.png $(GO) test -count=1 -v -run 'TestPortraits$$' ./pkg/engine
 
 generate: toolchain ## Make the generated files anew: schemas, reference pages
 	$(GO) generate ./...

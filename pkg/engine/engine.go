@@ -48,6 +48,7 @@ type Engine struct {
 	attributes *face.AttributeClassifier // never nil: what needs no network is always measured
 	liveness   *face.LivenessDetector
 	age        *face.AgeEstimator
+	segmenter  *face.Segmenter
 	slots      chan struct{} // one for each image in work; nil: any number
 }
 
@@ -112,6 +113,7 @@ func (e *Engine) load(o Options) error {
 		perform(models.RolePose, func(s []face.Stage) (err error) { e.pose, err = face.NewPoseEstimator(s); return err }),
 		perform(models.RoleLiveness, func(s []face.Stage) (err error) { e.liveness, err = face.NewLivenessDetector(s); return err }),
 		perform(models.RoleAge, func(s []face.Stage) (err error) { e.age, err = face.NewAgeEstimator(s[0]); return err }),
+		perform(models.RoleSegmentation, func(s []face.Stage) (err error) { e.segmenter, err = face.NewSegmenter(s[0]); return err }),
 		func() (err error) {
 			e.attributes, err = face.NewAttributeClassifier(stages[models.RoleAttributes])
 			return err
@@ -132,7 +134,7 @@ func (e *Engine) Close() error { return e.runtime.Close() }
 
 // performed are the roles whose networks e has loaded, in the order of models.Roles.
 var performed = []models.Role{models.RoleDetector, models.RoleEmbedding, models.RoleLandmarks, models.RolePose,
-	models.RoleLiveness, models.RoleAge, models.RoleAttributes}
+	models.RoleLiveness, models.RoleAge, models.RoleAttributes, models.RoleSegmentation}
 
 // Models names the networks that e has loaded.
 func (e *Engine) Models() []schema.ModelRun {
@@ -200,6 +202,8 @@ type Params struct {
 	Liveness int
 	// Age asks for an estimate of the age.
 	Age bool
+	// Portraits asks for pictures of each selected face.
+	Portraits []face.PortraitOptions
 }
 
 // Analysis is what an image shows. Width and Height are those of the upright picture in pixels.
@@ -213,7 +217,7 @@ type Analysis struct {
 	// Models are the networks that ran.
 	Models []schema.ModelRun
 	// Timings are the durations of the stages that ran: "decode", "detect" (turning included), "pose", "landmarks",
-	// "attributes", "liveness", "age", "align", "embed".
+	// "attributes", "liveness", "age", "align", "embed", "portraits".
 	Timings map[string]time.Duration
 }
 
@@ -239,13 +243,15 @@ func (a *Analysis) Original(box schema.BoxF) schema.BoxF {
 }
 
 // Face is a detected face with what was asked for of it; the rest is nil. Attributes has nil where the pack lacks the
-// network; a liveness or an age that was asked for of a pack without their role is an error with the reason role_absent.
+// network; a liveness, an age or a background that was asked for of a pack without their role is an error with the reason
+// role_absent.
 type Face struct {
 	face.Face
 	Embedding  *schema.Embedding
 	Attributes *face.Attributes
 	Liveness   *face.Liveness
 	Age        *face.Age
+	Portraits  []*face.Portrait // in the order of Params.Portraits
 }
 
 // Analyze decodes an image file, finds and selects its faces, and says of each what p asks for.
@@ -336,6 +342,19 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 		}
 		lap("embed")
 	}
+	if len(p.Portraits) > 0 {
+		for i := range a.Faces {
+			for _, o := range p.Portraits {
+				portrait, used, err := e.portrait(ctx, img, a.Faces[i], o)
+				if err != nil {
+					return nil, err
+				}
+				a.Faces[i].Portraits = append(a.Faces[i].Portraits, portrait)
+				ran = append(ran, used...)
+			}
+		}
+		lap("portraits")
+	}
 	return a, nil
 }
 
@@ -354,6 +373,11 @@ func (e *Engine) able(op string, p Params) error {
 		return e.absent(op, models.RoleLiveness)
 	case p.Age && e.age == nil:
 		return e.absent(op, models.RoleAge)
+	}
+	for _, o := range p.Portraits {
+		if err := e.ablePortrait(op, o); err != nil {
+			return err
+		}
 	}
 	if p.Liveness != 0 {
 		if _, err := e.liveness.Mode(p.Liveness); err != nil {

@@ -55,7 +55,7 @@ func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	const width = 112
 	w := f.window(1)
 	height := min(max(int(math.Round(width*w.Height/max(w.Width, 1))), 3), 4*width)
-	luma := grey(img.Cut(w, width, height))
+	luma := img.Cut(w, width, height).Luma()
 	var sum float64
 	for _, v := range luma {
 		sum += float64(v)
@@ -65,16 +65,6 @@ func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	n := len(luma)
 	light := Light{Mean: float32(sum / float64(n) / 255), Low: sorted[n*5/100] / 255, High: sorted[n*95/100] / 255}
 	return light, laplacianVariance(luma, width, height)
-}
-
-// grey is the luma of ITU-R BT.601, 0..255.
-func grey(m *imaging.Image) []float32 {
-	luma := make([]float32, m.Width*m.Height)
-	for i := range luma {
-		p := m.Pix[3*i : 3*i+3]
-		luma[i] = 0.299*float32(p[0]) + 0.587*float32(p[1]) + 0.114*float32(p[2])
-	}
-	return luma
 }
 
 // laplacianVariance is the variance of the four-neighbour Laplacian over the pixels that have four neighbours.
@@ -113,7 +103,7 @@ func newEyesPatch(img *imaging.Image, p []schema.PointF) eyesPatch {
 	middle := (down - up) / 2 * unit
 	w := imaging.Window{X: float64(c.X) - middle*sin, Y: float64(c.Y) + middle*cos, Width: 2 * side * unit, Height: (up + down) * unit, Turn: turn}
 	e := eyesPatch{width: int(2 * side * patchUnit), height: int((up + down) * patchUnit), x0: side * patchUnit, y0: up * patchUnit}
-	e.luma = grey(img.Cut(w, e.width, e.height))
+	e.luma = img.Cut(w, e.width, e.height).Luma()
 	return e
 }
 

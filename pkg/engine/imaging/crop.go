@@ -104,9 +104,12 @@ func (w Window) Place(u, v float64) (x, y float64) {
 	return w.X + dx*cos - dy*sin, w.Y + dx*sin + dy*cos
 }
 
-// Cut returns the window scaled to width × height, black beyond m. Where it shrinks, it averages first, so that fine detail
-// makes no false patterns.
-func (m *Image) Cut(w Window, width, height int) *Image {
+// Cut is CutOver with black beyond m.
+func (m *Image) Cut(w Window, width, height int) *Image { return m.CutOver(w, width, height, RGB{}) }
+
+// CutOver returns the window scaled to width × height, of the colour beyond where it reaches beyond m. Where it shrinks, it
+// averages first, so that fine detail makes no false patterns.
+func (m *Image) CutOver(w Window, width, height int, beyond RGB) *Image {
 	// The part of m that the window touches, shrunk by a whole factor to at least the resolution of the result.
 	factor := max(int(min(w.Width/float64(width), w.Height/float64(height))), 1)
 	left, top, right, bottom := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
@@ -115,6 +118,9 @@ func (m *Image) Cut(w Window, width, height int) *Image {
 		left, top, right, bottom = min(left, x), min(top, y), max(right, x), max(bottom, y)
 	}
 	out := New(width, height)
+	if beyond != (RGB{}) {
+		out.Fill(beyond)
+	}
 	margin := float64(factor)
 	x0, y0 := max(int(math.Floor(left-margin)), 0), max(int(math.Floor(top-margin)), 0)
 	x1, y1 := min(int(math.Ceil(right+margin)), m.Width), min(int(math.Ceil(bottom+margin)), m.Height)
@@ -137,7 +143,7 @@ func (m *Image) Cut(w Window, width, height int) *Image {
 		for x := range width {
 			if sx > -1 && sy > -1 && sx < insideW && sy < insideH {
 				fx, fy := math.Floor(sx), math.Floor(sy)
-				src.interpolate(out.Pix[3*(y*width+x):][:3], int(fx), int(fy), float32(sx-fx), float32(sy-fy))
+				src.interpolate(out.Pix[3*(y*width+x):][:3], int(fx), int(fy), float32(sx-fx), float32(sy-fy), beyond)
 			}
 			sx, sy = sx+step*cos, sy+step*sin
 		}

@@ -25,6 +25,26 @@ func (m *Image) String() string { return fmt.Sprintf("image %d×%d", m.Width, m.
 // GoString hides the pixels from %#v.
 func (m *Image) GoString() string { return m.String() }
 
+// RGB is a colour: red, green, blue.
+type RGB [3]byte
+
+// Fill makes every pixel c.
+func (m *Image) Fill(c RGB) {
+	for i := 0; i < len(m.Pix); i += 3 {
+		copy(m.Pix[i:i+3], c[:])
+	}
+}
+
+// Luma is the luma of each pixel, 0..255, by ITU-R BT.601, row after row.
+func (m *Image) Luma() []float32 {
+	luma := make([]float32, m.Width*m.Height)
+	for i := range luma {
+		p := m.Pix[3*i : 3*i+3]
+		luma[i] = 0.299*float32(p[0]) + 0.587*float32(p[1]) + 0.114*float32(p[2])
+	}
+	return luma
+}
+
 // Normalisation is how a pixel's channel, 0..255, becomes a network's input: (pixel·Scale − Mean) / Std, one plane a
 // channel. Mean and Std are in the order of the planes: red, green, blue, or blue, green, red where BGR is set.
 type Normalisation struct {

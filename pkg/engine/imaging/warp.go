@@ -30,14 +30,14 @@ func (m *Image) WarpSimilarity(s Similarity, width, height int) *Image {
 				continue
 			}
 			fx, fy := math.Floor(sx), math.Floor(sy)
-			m.interpolate(out.Pix[3*(y*width+x):][:3], int(fx), int(fy), float32(sx-fx), float32(sy-fy))
+			m.interpolate(out.Pix[3*(y*width+x):][:3], int(fx), int(fy), float32(sx-fx), float32(sy-fy), RGB{})
 		}
 	}
 	return out
 }
 
-// interpolate writes the pixel at (x+u, y+v), 0 ≤ u, v < 1.
-func (m *Image) interpolate(dst []byte, x, y int, u, v float32) {
+// interpolate writes the pixel at (x+u, y+v), 0 ≤ u, v < 1, where pixels outside m have the colour beyond.
+func (m *Image) interpolate(dst []byte, x, y int, u, v float32, beyond RGB) {
 	if x >= 0 && y >= 0 && x+1 < m.Width && y+1 < m.Height {
 		upper := m.Pix[3*(y*m.Width+x):][:6]
 		lower := m.Pix[3*((y+1)*m.Width+x):][:6]
@@ -50,14 +50,11 @@ func (m *Image) interpolate(dst []byte, x, y int, u, v float32) {
 	}
 	var sum [3]float32
 	for dy, wy := range [2]float32{1 - v, v} {
-		if y+dy < 0 || y+dy >= m.Height {
-			continue
-		}
 		for dx, wx := range [2]float32{1 - u, u} {
-			if x+dx < 0 || x+dx >= m.Width {
-				continue
+			p := beyond[:]
+			if x+dx >= 0 && x+dx < m.Width && y+dy >= 0 && y+dy < m.Height {
+				p = m.Pix[3*((y+dy)*m.Width+x+dx):][:3]
 			}
-			p := m.Pix[3*((y+dy)*m.Width+x+dx):][:3]
 			w := wy * wx
 			sum[0] += w * float32(p[0])
 			sum[1] += w * float32(p[1])

@@ -1,0 +1,123 @@
+package face
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
+	"facestream/pkg/schema"
+)
+
+// Segmenter tells people from their background with MediaPipe's network for selfies. It is safe for concurrent use.
+type Segmenter struct{ stage Stage }
+
+// NewSegmenter drives the stage as its manifest describes it. Another architecture than "selfie_segmentation", or another layout
+// than triples, is a Fatal error.
+func NewSegmenter(s Stage) (*Segmenter, error) {
+	const op = "face.segmenter"
+	m := s.Model
+	switch {
+	case m.Architecture != "selfie_segmentation":
+		return nil, schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there is \"selfie_segmentation\"", m.Name, m.Architecture, m.Role))
+	case m.Input.Width == 0 || m.Input.Height == 0 || m.Input.Layout != models.NHWC:
+		return nil, schema.Fatal(op, fmt.Errorf("%s: networks of this architecture take triples (nhwc) of a fixed width and height", m.Name))
+	case len(s.Net.Outputs()) != 1:
+		return nil, schema.Fatal(op, fmt.Errorf("%s has %d outputs; a network of this architecture has one", m.Name, len(s.Net.Outputs())))
+	}
+	return &Segmenter{s}, nil
+}
+
+// Mask says of a part of a picture where people are.
+type Mask struct {
+	// Part is the part of the picture, in its pixels, that the mask covers; it is upright.
+	Part          imaging.Window
+	Width, Height int
+	// Values are 0 for background to 1 for a person, row after row.
+	Values []float32
+}
+
+// Segment answers for a part of img that lies inside it. The network's answer is stretched to 0..1, as obs-backgroundremoval, which
+// publishes this network, does: its least and greatest value depend on the picture.
+func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imaging.Window) (*Mask, error) {
+	const op = "face.segment"
+	in := s.stage.Model.Input
+	crop := img.Cut(part, in.Width, in.Height)
+	size := in.Width * in.Height
+	planes, row := make([]float32, 3*size), make([]float32, 3*size)
+	crop.Planes(planes, in.Width, in.Height, normalisation(in))
+	for i := range size {
+		row[3*i], row[3*i+1], row[3*i+2] = planes[i], planes[size+i], planes[2*size+i]
+	}
+	r := s.stage.Net.Run(ctx, []onnx.Tensor{{Shape: []int64{int64(in.Height), int64(in.Width), 3}, Data: row}})[0]
+	if r.Err != nil {
+		return nil, fmt.Errorf("%s: %w", op, r.Err)
+	}
+	values := r.Outputs[0].Data
+	if len(values) != size {
+		return nil, fmt.Errorf("%s: %s answered %d values, want %d", op, s.stage.Model.Name, len(values), size)
+	}
+	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
+	for _, v := range values {
+		if v-v != 0 { // NaN and the infinities
+			return nil, fmt.Errorf("%s: %w", op, errors.New(s.stage.Model.Name+" answered a value that is not finite"))
+		}
+		low, high = min(low, v), max(high, v)
+	}
+	span := max(high-low, 1e-6)
+	for i, v := range values {
+		values[i] = (v - low) / span
+	}
+	return &Mask{Part: part, Width: in.Width, Height: in.Height, Values: values}, nil
+}
+
+// At is the mask at a point of the picture, linearly between the nearest four values; beyond the part that of its edge.
+func (m *Mask) At(x, y float64) float32 {
+	u := min(max(((x-m.Part.X)/m.Part.Width+0.5)*float64(m.Width)-0.5, 0), float64(m.Width-1))
+	v := min(max(((y-m.Part.Y)/m.Part.Height+0.5)*float64(m.Height)-0.5, 0), float64(m.Height-1))
+	c, r := min(int(u), m.Width-2), min(int(v), m.Height-2)
+	fu, fv := float32(u)-float32(c), float32(v)-float32(r)
+	upper, lower := m.Values[r*m.Width+c:], m.Values[(r+1)*m.Width+c:]
+	return (1-fv)*((1-fu)*upper[0]+fu*upper[1]) + fv*((1-fu)*lower[0]+fu*lower[1])
+}
+
+// only clears what is not connected with the face: other people, and things that were taken for some.
+func (m *Mask) only(f Face) {
+	const connected = 0.15
+	reached := make([]bool, len(m.Values))
+	var queue []int
+	w := f.window(0.6)
+	for v := 0.05; v < 1; v += 0.1 {
+		for u := 0.05; u < 1; u += 0.1 {
+			x, y := w.Place(u, v)
+			c := int(((x-m.Part.X)/m.Part.Width + 0.5) * float64(m.Width))
+			r := int(((y-m.Part.Y)/m.Part.Height + 0.5) * float64(m.Height))
+			if i := r*m.Width + c; c >= 0 && c < m.Width && r >= 0 && r < m.Height && !reached[i] && m.Values[i] >= connected {
+				reached[i] = true
+				queue = append(queue, i)
+			}
+		}
+	}
+	for len(queue) > 0 {
+		i := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		c := i % m.Width
+		for _, n := range [4]struct {
+			at int
+			ok bool
+		}{{i - 1, c > 0}, {i + 1, c+1 < m.Width}, {i - m.Width, i >= m.Width}, {i + m.Width, i+m.Width < len(m.Values)}} {
+			if n.ok && !reached[n.at] && m.Values[n.at] >= connected {
+				reached[n.at] = true
+				queue = append(queue, n.at)
+			}
+		}
+	}
+	for i, ok := range reached {
+		if !ok {
+			m.Values[i] = 0
+		}
+	}
+}
