@@ -448,3 +448,41 @@ func TestPhotographs(t *testing.T) {
 		t.Errorf("two heads that lean to two sides: %v, %v", schema.TraitNames(l), schema.TraitNames(r))
 	}
 }
+
+// TestFaceISO holds for a pack with the role segmentation and for one without.
+func TestFaceISO(t *testing.T) {
+	s := useStream(t)
+	made := func(config string) (schema.Result, image.Image) {
+		t.Helper()
+		r := s.ask(t, schema.OpFaceISO, config, portrait(t, 16, 0))
+		if r.CallStatus.Reason != "" || r.ISOImage == nil || r.ISOImage.Image == nil {
+			return r, nil
+		}
+		file, _, err := s.objects.Get(t.Context(), r.ISOImage.Image.Object, 1<<24)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, _, err := image.Decode(bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, m
+	}
+	r, m := made(`{"portrait_background":"keep","portrait_format":"jpeg","portrait_preset":"crop_1x1","portrait_width":300}`)
+	if m == nil || m.Bounds().Dx() != 300 || m.Bounds().Dy() != 300 || r.ISOImage.Image.Info.Width != 300 {
+		t.Fatalf("%+v, %+v", r.CallStatus, r.ISOImage)
+	}
+	r, m = made(`{"background_color_rgb":65280}`)
+	if !s.has(t, models.RoleSegmentation) {
+		if r.CallStatus.Reason != schema.ReasonRoleAbsent || !strings.Contains(r.CallStatus.ReturnMessage, "segmentation") {
+			t.Errorf("without the role: %+v", r.CallStatus)
+		}
+		return
+	}
+	if m == nil || m.Bounds().Dx() != 480 || m.Bounds().Dy() != 640 {
+		t.Fatalf("with the role: %+v", r.CallStatus)
+	}
+	if c := color.RGBAModel.Convert(m.At(0, 0)); c != (color.RGBA{G: 255, A: 255}) {
+		t.Errorf("the background is %v", c)
+	}
+}

@@ -123,7 +123,7 @@ func unwatchable(key string) string {
 	switch {
 	case strings.HasSuffix(key, "/"):
 		return "folder_marker"
-	case strings.HasSuffix(key, outcome.Suffix):
+	case outcome.Written(key):
 		return "own_output"
 	}
 	return ""

@@ -4,6 +4,7 @@ package outcome
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,8 +13,22 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Suffix ends the key of a result object: the key of the image + Suffix. Ingest never takes such an object for an image.
+// Suffix ends the key of a result object: the key of the image + Suffix.
 const Suffix = ".result.json"
+
+// portraitMark stands in the key of a portrait before the ending of its format.
+const portraitMark = ".portrait."
+
+// PortraitKey is the key of the portrait that job makes of its image: beside the image, and the same for a repeat of the job
+// (invariant 3), another for another job. ending is that of the file's format, "png".
+func PortraitKey(job *schema.Job, ending string) string {
+	return job.Images[0].Key + "." + schema.EventID("portrait", job.ID) + portraitMark + ending
+}
+
+// Written reports whether key is one that facestream writes to: ingest never takes such an object for an image.
+func Written(key string) bool {
+	return strings.HasSuffix(key, Suffix) || strings.HasSuffix(key, portraitMark+"png") || strings.HasSuffix(key, portraitMark+"jpeg")
+}
 
 // Publisher writes events durably.
 type Publisher interface {

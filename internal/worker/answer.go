@@ -21,12 +21,15 @@ func (s *Service) answer(a *analysis) *schema.Result {
 		return a.result("", "")
 	case schema.OpCompare:
 		return a.compare()
-	case schema.OpEnroll, schema.OpPredict, schema.OpVerify:
+	case schema.OpEnroll, schema.OpPredict, schema.OpVerify, schema.OpFaceISO:
 		switch n := len(a.Faces); {
 		case n == 0:
 			return a.result(schema.ReasonNoFace, "no face was found")
 		case n > 1:
 			return a.result(schema.ReasonSeveralFaces, fmt.Sprintf("%d faces were found; %s takes one", n, a.Operation))
+		}
+		if a.Operation == schema.OpFaceISO {
+			return a.result("", "")
 		}
 		if reason, message := a.refusal(); reason != "" {
 			return a.result(reason, message)
@@ -61,6 +64,8 @@ func (a *analysis) result(reason schema.Reason, message string) *schema.Result {
 		r.Predict = &schema.PredictData{Message: message}
 	case schema.OpVerify:
 		r.Verify = &schema.VerifyResult{Message: message}
+	case schema.OpFaceISO:
+		r.ISOImage = &schema.ISOImageResult{Success: a.kept != nil, Image: a.kept}
 	}
 	r.Feedback = a.feedback(reason)
 	return r

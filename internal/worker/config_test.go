@@ -3,6 +3,7 @@ package worker_test
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 
@@ -37,6 +38,9 @@ func TestEveryConfigKey(t *testing.T) {
 	reason := func(_ *desk, r schema.Result) string { return string(r.CallStatus.Reason) }
 	faces := func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Faces)) }
 	spoof := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].SpoofStatus) }
+	portrait := func(of func(face.PortraitOptions) any) func(*desk, schema.Result) string {
+		return func(d *desk, _ schema.Result) string { return fmt.Sprint(of(d.asked[len(d.asked)-1].Portraits[0])) }
+	}
 	yaw := look(func(f *engine.Face) { f.Attributes.Pose.Yaw = 50 })
 	up := look(func(f *engine.Face) { f.Attributes.Pose.Pitch = 20 })
 	down := look(func(f *engine.Face) { f.Attributes.Pose.Pitch = -30 })
@@ -96,6 +100,16 @@ func TestEveryConfigKey(t *testing.T) {
 		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Box.TopLeft.Y -= 150; f.Box.BottomRight.Y -= 150 }), value: `true`, show: traits, before: "", after: "FT_FACE_NOT_IN_OVAL"},
 		"anti_spoofing_mode":          {op: schema.OpValidate, see: someone(0), value: `0`, show: spoof, before: "0", after: "2"},
 		"anti_spoofing_threshold":     {op: schema.OpValidate, see: someone(0), value: `0.99`, show: spoof, before: "0", after: "4"},
+		"background_color_rgb": {op: schema.OpFaceISO, see: someone(0), value: `255`, before: "[240 240 240] [240 240 240]", after: "[0 0 255] [0 0 255]",
+			show: portrait(func(o face.PortraitOptions) any { return fmt.Sprint(*o.Background, *o.Pad) })},
+		"portrait_preset": {op: schema.OpFaceISO, see: someone(0), value: `"crop_1x1"`, before: "face_iso", after: "crop_1x1",
+			show: portrait(func(o face.PortraitOptions) any { return o.Preset })},
+		"portrait_width": {op: schema.OpFaceISO, see: someone(0), value: `300`, before: "0", after: "300",
+			show: portrait(func(o face.PortraitOptions) any { return o.Width })},
+		"portrait_format": {op: schema.OpFaceISO, see: someone(0), value: `"jpeg"`, before: ".png", after: ".jpeg",
+			show: func(_ *desk, r schema.Result) string { return path.Ext(r.ISOImage.Image.Object.Key) }},
+		"portrait_background": {op: schema.OpFaceISO, see: someone(0), value: `"keep"`, before: "true", after: "false",
+			show: portrait(func(o face.PortraitOptions) any { return o.Background != nil })},
 		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
 			before: "4", after: "0"},
 	}

@@ -14,14 +14,17 @@ import (
 	"facestream/internal/outcome"
 	"facestream/internal/traits"
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
 
-// Objects fetches images. Get answers exactly the version that ref names, or a permanent error.
+// Objects fetches images and keeps those that are made of them. Get answers exactly the version that ref names, or a
+// permanent error.
 type Objects interface {
 	Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error)
+	outcome.Objects
 }
 
 // Engine analyses one image. It is safe for concurrent use.
@@ -71,6 +74,9 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 		return s.Results.Publish(ctx, &job, schema.NewResult(&job, schema.ReasonExpired, "the deadline passed before the work began"), trace)
 	}
 	a, err := s.analyze(ctx, &job)
+	if err == nil {
+		err = s.keepPortrait(ctx, a)
+	}
 	if reason := schema.ReasonOf(err); reason != "" {
 		return s.Results.Publish(ctx, &job, schema.NewResult(&job, reason, schema.MessageOf(err)), trace)
 	} else if err != nil {
@@ -92,6 +98,8 @@ type analysis struct {
 	schema.Analysis
 	perImage [][]int // indices into Faces
 	config   schema.OperationConfig
+	portrait *face.Portrait      // of the one face of face_iso
+	kept     *schema.OutputImage // where the portrait lies in the store
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
@@ -129,6 +137,9 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 			a.Faces = append(a.Faces, s.faceResult(f, found, i, job.Operation, config))
 			if params.Embed {
 				a.Probes = append(a.Probes, *f.Embedding)
+			}
+			if len(f.Portraits) > 0 && len(found.Faces) == 1 {
+				a.portrait = f.Portraits[0]
 			}
 		}
 		a.perImage = append(a.perImage, indices)
@@ -170,6 +181,9 @@ func (s *Service) params(op schema.Operation, config schema.OperationConfig) eng
 	switch op {
 	case schema.OpEnroll, schema.OpPredict, schema.OpCompare, schema.OpVerify:
 		p.Embed = true
+	}
+	if op == schema.OpFaceISO {
+		p.Portraits = []face.PortraitOptions{portraitOptions(config)}
 	}
 	switch op {
 	case schema.OpValidate, schema.OpEnroll, schema.OpPredict, schema.OpVerify, schema.OpAntiSpoofing:

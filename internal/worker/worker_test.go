@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -40,8 +42,10 @@ type desk struct {
 	worker   *worker.Service
 	indexer  *indexer.Service
 	gallery  gallery.Gallery
-	asked    []engine.Params // of the engine, in order
-	result   []byte          // the last that was published
+	asked    []engine.Params   // of the engine, in order
+	written  map[string]string // into the store: content type and content, by key
+	full     bool              // the store takes nothing
+	result   []byte            // the last that was published
 	analysis []byte
 }
 
@@ -53,7 +57,7 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.Close() })
-	d := &desk{t: t, pictures: map[string]picture{}, gallery: g}
+	d := &desk{t: t, pictures: map[string]picture{}, written: map[string]string{}, gallery: g}
 	sink := &outcome.Sink{Service: "test", Publisher: d}
 	d.worker = &worker.Service{
 		Objects: d, Engine: d, Publisher: d, Results: sink,
@@ -69,6 +73,15 @@ func newDesk(t *testing.T) *desk {
 // Get implements worker.Objects: the bytes of an image are its key.
 func (d *desk) Get(_ context.Context, ref schema.ObjectRef, _ int64) ([]byte, schema.ObjectRef, error) {
 	return []byte(ref.Key), ref, nil
+}
+
+// Put implements worker.Objects.
+func (d *desk) Put(_ context.Context, ref schema.ObjectRef, data []byte, contentType string, _ map[string]string) (schema.ObjectRef, error) {
+	if d.full {
+		return ref, schema.Transient("desk.put", errors.New("full"))
+	}
+	d.written[ref.Key] = contentType + " " + string(data)
+	return ref, nil
 }
 
 // Analyze implements worker.Engine as the real one does: by confidence, by strategy, and with no more than was asked for.
@@ -100,6 +113,9 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 		if !p.Age {
 			full.Age = nil
 		}
+		for _, o := range p.Portraits {
+			full.Portraits = append(full.Portraits, &face.Portrait{Image: imaging.New(48, 64), File: []byte("portrait of " + string(image)), Format: o.Format})
+		}
 		found.Faces = append(found.Faces, full)
 	}
 	return found, nil
@@ -117,6 +133,48 @@ func (d *desk) Publish(_ context.Context, topic events.Topic, published ...event
 }
 
 var requests int
+
+// TestFaceISO: the portrait lies in the store, under a name of the request's own, before the result names it.
+func TestFaceISO(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["a"] = picture{faces: []engine.Face{someone(0)}}
+	d.pictures["two"] = picture{faces: []engine.Face{someone(0), someone(40)}}
+	ask := func(image, config string) schema.Result {
+		t.Helper()
+		return d.ask(schema.Request{Operation: schema.OpFaceISO, Images: images(image), Config: json.RawMessage(config)})
+	}
+	r := ask("a", `{"portrait_format":"jpeg"}`)
+	if r.CallStatus.Reason != "" || r.ISOImage == nil || !r.ISOImage.Success || len(r.Faces) != 1 {
+		t.Fatalf("%+v, %+v", r.CallStatus, r.ISOImage)
+	}
+	image := r.ISOImage.Image
+	if image.Info != (schema.ImageInfo{Width: 48, Height: 64, Channels: 3, Color: schema.ColorRGB}) {
+		t.Errorf("%+v", image.Info)
+	}
+	key := image.Object.Key
+	if got := d.written[key]; got != "image/jpeg portrait of a" || !strings.HasPrefix(key, "a.") || !outcome.Written(key) || image.Object.Bucket != "b" {
+		t.Errorf("%s/%s has %q", image.Object.Bucket, key, got)
+	}
+	if again := ask("a", ``).ISOImage.Image.Object.Key; again == key {
+		t.Errorf("two requests write to %s", key)
+	}
+	for image, reason := range map[string]schema.Reason{"nobody": schema.ReasonNoFace, "two": schema.ReasonSeveralFaces} {
+		if r := ask(image, `{"face_detection_strategy":0}`); r.CallStatus.Reason != reason || r.ISOImage == nil || r.ISOImage.Success || r.ISOImage.Image != nil {
+			t.Errorf("%s: %+v, %+v", image, r.CallStatus, r.ISOImage)
+		}
+	}
+	if len(d.written) != 2 {
+		t.Errorf("%d portraits of 2: %v", len(d.written), d.written)
+	}
+	d.full, d.result = true, nil
+	job, err := json.Marshal(schema.Job{Request: schema.Request{ID: "r", Operation: schema.OpFaceISO, Images: images("a")}, AcceptedAt: time.Unix(1700000000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.worker.Handle(t.Context(), events.Record{Event: events.Event{Data: job}}); schema.ClassOf(err) != schema.ClassTransient || d.result != nil {
+		t.Errorf("without room for the portrait: %v, result %s", err, d.result)
+	}
+}
 
 // ask sends a request through validation, worker and, where it goes there, indexer.
 func (d *desk) ask(r schema.Request) schema.Result {

@@ -103,7 +103,11 @@ type OperationConfig struct {
 	CheckFingersOverDocument     bool    `json:"check_fingers_over_document" default:"false" none:"documents are not read by this version" doc:"Whether fingers over the document are looked for."`
 	FingersOverDocumentThreshold float32 `json:"fingers_over_document_threshold" default:"0.5" range:"[0,1]" none:"documents are not read by this version" doc:"Score at which fingers count as covering the document."`
 
-	BackgroundColorRGB uint32 `json:"background_color_rgb" group:"Output images" default:"15790320" range:"[0,16777215]" unit:"0xRRGGBB" none:"images are not made by this version" doc:"Background of the images that are made, for instance ISO portraits."`
+	BackgroundColorRGB uint32 `json:"background_color_rgb" group:"Output images" default:"15790320" range:"[0,16777215]" unit:"0xRRGGBB" effect:"The background of the portrait of face_iso, and its colour beyond the picture." doc:"Background of the images that are made, for instance ISO portraits."`
+	PortraitPreset     string `json:"portrait_preset" added:"true" default:"face_iso" enum:"face_iso|crop_3x4|crop_4x5|crop_2x3|crop_1x1|crop_7x9" effect:"Where the eyes lie in the portrait of face_iso, and its aspect ratio." doc:"Geometry of a portrait: the token frontal image of ISO/IEC 19794-5, or one of the usual sizes of passports and visas."`
+	PortraitWidth      int    `json:"portrait_width" added:"true" default:"0" range:"[0,4096]" unit:"pixels" effect:"Width of the portrait of face_iso; its height follows from the preset. 0: the preset's." doc:"Width of a portrait."`
+	PortraitFormat     string `json:"portrait_format" added:"true" default:"png" enum:"png|jpeg" effect:"The file that face_iso writes." doc:"File format of a portrait."`
+	PortraitBackground string `json:"portrait_background" added:"true" default:"replace" enum:"replace|keep" effect:"keep leaves what is behind the person, for which face_iso needs no network for segmentation." doc:"What becomes of what is behind the person."`
 }
 
 // Predicts reports whether the keys *_predict apply to op instead of the keys *_enroll: in a prediction, and in operations

@@ -41,7 +41,7 @@ var operations = []struct {
 	{OpCompare, operationTraits{images: 2, maxImages: 8, performed: true}},
 	{OpVerify, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
 	{OpEstimateAge, operationTraits{images: 1, performed: true}},
-	{OpFaceISO, operationTraits{images: 1}},
+	{OpFaceISO, operationTraits{images: 1, performed: true}},
 	{OpAntiSpoofing, operationTraits{images: 1, performed: true}},
 	{OpDocScanFace, operationTraits{images: 1}},
 	{OpUserDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true}},

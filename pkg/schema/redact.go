@@ -106,6 +106,12 @@ func (PredictResponse) Format(f fmt.State, _ rune) { hide(f) }
 func (VerifyResult) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
+func (ISOImageResult) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (OutputImage) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
 func (Candidate) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
@@ -135,6 +141,14 @@ func (d PredictData) MarshalZerologObject(z *zerolog.Event) {
 // MarshalZerologObject writes the status and the number of candidates.
 func (r PredictResponse) MarshalZerologObject(z *zerolog.Event) {
 	z.Int("status", r.Status).Int("candidates", len(r.List))
+}
+
+// MarshalZerologObject writes whether the portrait was made.
+func (r ISOImageResult) MarshalZerologObject(z *zerolog.Event) { z.Bool("success", r.Success) }
+
+// MarshalZerologObject writes the size.
+func (i OutputImage) MarshalZerologObject(z *zerolog.Event) {
+	z.Int("width", i.Info.Width).Int("height", i.Info.Height)
 }
 
 // MarshalZerologObject writes whether the comparison was done.

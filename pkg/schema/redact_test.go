@@ -33,11 +33,13 @@ func subjects() map[string]any {
 	predict := PredictResponse{PUID: puid, List: []Candidate{candidate}}
 	result := NewResult(&job, "", "")
 	result.Faces, result.Enroll, result.Predict = []FaceResult{face}, &EnrollData{Response: &enroll}, &PredictData{Response: &predict}
+	result.ISOImage = &ISOImageResult{Success: true, Image: &OutputImage{Object: ref}}
 	result.Verify = &VerifyResult{PUID: puid, GUID: "row"}
 	return map[string]any{
 		"PUID": puid, "ExternalID": external, "ObjectRef": ref, "Embedding": embedding,
 		"Request": request, "Job": job, "Analysis": Analysis{Job: job, Faces: []FaceResult{face}, Probes: []Embedding{embedding}}, "Result": *result,
 		"FaceID": *face.IDs, "FaceResult": face, "EnrollResponse": enroll, "EnrollData": *result.Enroll,
+		"ISOImageResult": *result.ISOImage, "OutputImage": *result.ISOImage.Image,
 		"VerifyResult": *result.Verify, "Candidate": candidate, "PredictResponse": predict, "PredictData": *result.Predict, "OperationConfig": OperationConfig{Identifier: external},
 	}
 }

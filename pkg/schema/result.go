@@ -15,6 +15,7 @@ type Result struct {
 	Verify     *VerifyResult       `json:"verify,omitempty"`
 	Enroll     *EnrollData         `json:"enroll,omitempty"`
 	Predict    *PredictData        `json:"predict,omitempty"`
+	ISOImage   *ISOImageResult     `json:"iso_image,omitempty"`
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
 	Feedback   string              `json:"user_feedback_message,omitempty"`
 
@@ -176,6 +177,34 @@ type VerifyResult struct {
 	GUID            string    `json:"guid,omitempty"`
 	FaceThresholds  []float32 `json:"face_thresholds,omitempty"`
 }
+
+// ISOImageResult says whether a portrait was made, and names it.
+type ISOImageResult struct {
+	Success bool         `json:"success"`
+	Image   *OutputImage `json:"image,omitempty"`
+}
+
+// OutputImage is an image that was made of an image of the request, and lies in the object store.
+type OutputImage struct {
+	Info ImageInfo `json:"info"`
+	// Object has neither version nor ETag: a repeat writes the same image again.
+	Object ObjectRef `json:"object"`
+	// Corners are where the corners of the image lie in the one that it was made of, in its pixels after turning: top left,
+	// top right, bottom right, bottom left. They may lie beyond it.
+	Corners [4]PointF `json:"corners"`
+}
+
+// ImageInfo describes an image's pixels; Depth and Color are the seed SDK's numbers.
+type ImageInfo struct {
+	Width    int `json:"width" jsonschema:"minimum=0"`
+	Height   int `json:"height" jsonschema:"minimum=0"`
+	Channels int `json:"channels" jsonschema:"minimum=0"`
+	Depth    int `json:"depth" jsonschema:"minimum=0,maximum=7"` // 0: 8 bits without sign
+	Color    int `json:"color" jsonschema:"minimum=0,maximum=4"` // 2: RGB
+}
+
+// ColorRGB is the seed SDK's number for red, green, blue.
+const ColorRGB = 2
 
 // EnrollData says whether the face was enrolled; when EnrollPerformed is true, the vector is searchable (invariant 4).
 type EnrollData struct {

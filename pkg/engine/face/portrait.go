@@ -53,7 +53,8 @@ const maxPortraitSide = 4096
 type PortraitOptions struct {
 	// Preset is its geometry; "" is FaceISO.
 	Preset Preset
-	// Width and Height in pixels, both or neither; they have the preset's aspect ratio within 1 %. 0: the preset's.
+	// Width and Height in pixels; they have the preset's aspect ratio within 1 %. A height of 0 follows from the width, and a
+	// width of 0 too is the preset's.
 	Width, Height int
 	// Background replaces what is behind the person; nil leaves it.
 	Background *imaging.RGB
@@ -82,6 +83,7 @@ func (o PortraitOptions) complete() (completed struct {
 	}
 	g, known := presets[o.Preset]
 	var problem error
+	derived := false
 	switch {
 	case !known:
 		problem = fmt.Errorf("the preset %q is none of %q", o.Preset, slices.Sorted(maps.Keys(presets)))
@@ -89,9 +91,15 @@ func (o PortraitOptions) complete() (completed struct {
 		problem = fmt.Errorf("the format %q is neither %q nor %q", o.Format, imaging.PNG, imaging.JPEG)
 	case o.Width == 0 && o.Height == 0:
 		o.Width, o.Height = g.width, g.height
+	case o.Height == 0:
+		derived = true
+		o.Height = (2*o.Width*g.height + g.width) / (2 * g.width)
+	}
+	switch {
+	case problem != nil:
 	case o.Width < 16 || o.Height < 16 || o.Width > maxPortraitSide || o.Height > maxPortraitSide:
 		problem = fmt.Errorf("%d × %d pixels, and both must be 16 to %d", o.Width, o.Height, maxPortraitSide)
-	case math.Abs(float64(o.Width*g.height)/float64(o.Height*g.width)-1) > 0.01:
+	case !derived && math.Abs(float64(o.Width*g.height)/float64(o.Height*g.width)-1) > 0.01:
 		problem = fmt.Errorf("%d × %d pixels have not the aspect ratio of %s, %d : %d", o.Width, o.Height, o.Preset, g.width, g.height)
 	}
 	if problem != nil {

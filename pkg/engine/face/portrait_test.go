@@ -167,7 +167,9 @@ func TestPortraitOptions(t *testing.T) {
 		{PortraitOptions{Preset: Crop7x9, Width: 350, Height: 450}, ""},
 		{PortraitOptions{Preset: "oval"}, "preset"},
 		{PortraitOptions{Format: imaging.GIF}, "format"},
-		{PortraitOptions{Width: 300}, "16"},
+		{PortraitOptions{Width: 300}, ""},
+		{PortraitOptions{Width: 17}, ""},
+		{PortraitOptions{Height: 300}, "16"},
 		{PortraitOptions{Width: 300, Height: 300}, "aspect ratio"},
 		{PortraitOptions{Width: 6000, Height: 8000}, "4096"},
 	} {

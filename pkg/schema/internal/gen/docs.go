@@ -215,6 +215,14 @@ var reference = map[schema.Operation]operation{
 		reasons: []schema.Reason{schema.ReasonNoFace},
 		request: "request_anti_spoofing", results: []string{"result_anti_spoofing"},
 	},
+	schema.OpFaceISO: {
+		summary: "Makes a portrait of the face of an image: eyes level, framed as the token frontal image of ISO/IEC 19794-5 or as `portrait_preset` says, before a background of one colour. Replacing the background needs a model pack with the role `segmentation`.",
+		fields:  "`images` (1)",
+		answer: "`iso_image.success`; `iso_image.image`: the `object` that the portrait was written to, beside the image, and where its `corners` lie in the image; `faces[]`. " +
+			"The key is the image's with the request's own ending, so that another request writes another portrait, and a repeat the same.",
+		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected},
+		request: "request_face_iso", results: []string{"result_face_iso"},
+	},
 	schema.OpUserDelete: {
 		summary: "Deletes every image of a person from a collection. When the result is published, predict no longer finds the person.",
 		fields:  "`external_id` or `puid`; `collection` (default `default`); no images",
