@@ -131,6 +131,7 @@ func TestUploadsThatAreNoRequests(t *testing.T) {
 	folder := unique("folder")
 	s.notify(t, "enroll/default/"+folder+"/", 0)                                                      // a folder marker
 	own := s.put(t, "enroll/default/"+folder+"/a.jpg.result.json", []byte(`{}`), nil)                 // our own output
+	made := s.put(t, "enroll/default/"+folder+"/a.jpg.b.portrait.png", portrait(t, 8, 0), nil)        // the same
 	flat := s.put(t, folder+".jpg", portrait(t, 8, 0), nil)                                           // no route
 	asked := s.put(t, fmt.Sprintf("validate/default/%s/z.jpg", folder), portrait(t, 8, 0), nil)       // the one that is
 	deletion := s.put(t, fmt.Sprintf("user_delete/default/%s/a.jpg", folder), portrait(t, 8, 0), nil) // deletes nobody
@@ -142,7 +143,7 @@ func TestUploadsThatAreNoRequests(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, ref := range []schema.ObjectRef{own, flat} {
+	for _, ref := range []schema.ObjectRef{own, made, flat} {
 		if n := len(s.results[schema.ObjectRequestID(ref)]); n != 0 {
 			t.Errorf("an upload that is no request has %d outcomes", n)
 		}
