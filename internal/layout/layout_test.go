@@ -17,11 +17,12 @@ var mayImport = map[string][]string{
 	"pkg/schema":            {},
 	"pkg/schema/schematest": {"pkg/schema"},
 	"pkg/events":            {"pkg/schema"},
-	"pkg/engine":            {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face"},
+	"pkg/engine":            {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face", "pkg/engine/quality"},
 	"pkg/engine/imaging":    {"pkg/schema"},
 	"pkg/engine/onnx":       {"pkg/schema", "internal/share"},
 	"pkg/engine/models":     {"pkg/schema", "packs"},
 	"pkg/engine/face":       {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models"},
+	"pkg/engine/quality":    {"pkg/schema", "pkg/engine/imaging", "pkg/engine/face"},
 	"packs":                 {},
 
 	"internal/objects":        {"pkg/schema"},

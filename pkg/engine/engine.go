@@ -12,6 +12,7 @@ import (
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
+	"facestream/pkg/engine/quality"
 	"facestream/pkg/schema"
 )
 
@@ -202,6 +203,9 @@ type Params struct {
 	Liveness int
 	// Age asks for an estimate of the age.
 	Age bool
+	// Quality asks for the quality of each selected face, and whether it is what these groups allow (quality.Groups). It asks for
+	// Attributes too.
+	Quality []string
 	// Portraits asks for pictures of each selected face.
 	Portraits []face.PortraitOptions
 }
@@ -217,7 +221,8 @@ type Analysis struct {
 	// Models are the networks that ran.
 	Models []schema.ModelRun
 	// Timings are the durations of the stages that ran: "decode", "detect" (turning included), "pose", "landmarks",
-	// "attributes", "liveness", "age", "align", "embed", "portraits".
+	// "attributes", "liveness", "age", "quality", "align", "embed",
+	// "portraits".
 	Timings map[string]time.Duration
 }
 
@@ -251,6 +256,7 @@ type Face struct {
 	Attributes *face.Attributes
 	Liveness   *face.Liveness
 	Age        *face.Age
+	Quality    *quality.Report
 	Portraits  []*face.Portrait // in the order of Params.Portraits
 }
 
@@ -296,7 +302,7 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 		return a, nil
 	}
 	use := func(role models.Role) { ran = append(ran, e.pack.Models[role]...) }
-	if p.Attributes {
+	if p.Attributes || len(p.Quality) > 0 {
 		if err := e.attribute(ctx, img, a, use, lap); err != nil {
 			return nil, err
 		}
@@ -313,6 +319,12 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 			a.Faces[i].Liveness = &r.Liveness
 		}
 		lap("liveness")
+	}
+	if len(p.Quality) > 0 {
+		if err := e.assess(ctx, img, a, found.faces, p.Quality, use); err != nil {
+			return nil, err
+		}
+		lap("quality")
 	}
 	if p.Age {
 		use(models.RoleAge)
@@ -373,6 +385,9 @@ func (e *Engine) able(op string, p Params) error {
 		return e.absent(op, models.RoleLiveness)
 	case p.Age && e.age == nil:
 		return e.absent(op, models.RoleAge)
+	}
+	if err := quality.CheckGroups(p.Quality); err != nil {
+		return err
 	}
 	for _, o := range p.Portraits {
 		if err := e.ablePortrait(op, o); err != nil {
@@ -438,6 +453,36 @@ func (e *Engine) attribute(ctx context.Context, img *imaging.Image, a *Analysis,
 	}
 	lap("attributes")
 	return nil
+}
+
+// assess adds the quality to the faces of a, which are some of all that were found.
+func (e *Engine) assess(ctx context.Context, img *imaging.Image, a *Analysis, all []face.Face, groups []string, use func(models.Role)) error {
+	subjects := make([]quality.Subject, len(a.Faces))
+	for i, f := range a.Faces {
+		subjects[i] = quality.Subject{Face: f.Face, Attributes: *f.Attributes}
+		if e.segmenter == nil {
+			continue
+		}
+		mask, err := e.segmenter.Person(ctx, img, f.Face, f.Attributes.Landmarks)
+		switch {
+		case err == nil:
+			subjects[i].Mask = mask
+		case schema.ReasonOf(err) != schema.ReasonFaceRejected: // a face without two eyes has no place for a portrait
+			return err
+		}
+	}
+	use(models.RoleSegmentation)
+	limits := map[string]float32{}
+	for _, m := range e.pack.All() {
+		for name, t := range m.Thresholds {
+			limits[name] = t.Value
+		}
+	}
+	reports, err := quality.Assess(img, subjects, all, groups, limits)
+	for i, r := range reports {
+		a.Faces[i].Quality = r
+	}
+	return err
 }
 
 // Decode is imaging.Decode under the engine's limits.

@@ -4,10 +4,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/quality"
+	"facestream/pkg/schema"
 )
 
 // sheetPhotos are five photographs of different hair, light and background.
@@ -39,6 +43,9 @@ func TestPortraits(t *testing.T) {
 				t.Errorf("%s: no face in portrait %d: %v", name, row, err)
 				continue
 			}
+			if row == 0 {
+				checkGeometry(t, e, name, p, quality.ICAO)
+			}
 			if roll := found[0].Roll(); math.Abs(float64(roll)) > 4 {
 				t.Errorf("%s: the eyes of portrait %d lean by %.1f degrees", name, row, roll)
 			}
@@ -61,6 +68,45 @@ func TestPortraits(t *testing.T) {
 	}
 }
 
+// TestVisaPortraits makes the crops for visas, which pass the geometry of their groups.
+func TestVisaPortraits(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	groups := map[face.Preset]string{face.Crop7x9: quality.VisaSchengen, face.Crop1x1: quality.VisaUSA}
+	for preset, group := range groups {
+		for _, name := range sheetPhotos {
+			options := []face.PortraitOptions{{Preset: preset}}
+			a, err := e.Analyze(t.Context(), read(t, data, "faces", "pairs", name), Params{Strategy: BestConfidence, Portraits: options})
+			if err != nil || len(a.Faces) != 1 {
+				t.Fatalf("%s: %v", name, err)
+			}
+			checkGeometry(t, e, name, a.Faces[0].Portraits[0], group)
+		}
+	}
+}
+
+// checkGeometry wants the head where the group does. Heads differ: a crop by the eyes alone does not have all of them of the size that
+// is allowed, and a tenth more or less is let pass.
+func checkGeometry(t *testing.T, e *Engine, name string, p *face.Portrait, group string) {
+	t.Helper()
+	a, err := e.Analyze(t.Context(), p.File, Params{Strategy: BestConfidence, Quality: []string{group}})
+	if err != nil || len(a.Faces) != 1 {
+		t.Fatalf("%s: the portrait has no face: %v", name, err)
+	}
+	for _, r := range a.Faces[0].Quality.Groups[0].Rows {
+		slack := float32(0)
+		switch r.Check {
+		case quality.HeadSize:
+			slack = 0.1
+		case quality.HeadX, quality.HeadY, quality.HeadWidth, quality.ImageAspect, quality.ImageWidth, quality.ImageHeight, quality.Roll:
+		default:
+			continue
+		}
+		if r.Native < *r.Allowed.Min*(1-slack) || r.Allowed.Max != nil && r.Native > *r.Allowed.Max*(1+slack) {
+			t.Errorf("%s: %s is %.3f in the portrait, and %s allows %v to %v", name, r.Check, r.Native, group, *r.Allowed.Min, r.Allowed.Max)
+		}
+	}
+}
+
 // checkBorder wants the exact colour at the upper half of the portrait's border: above the shoulders.
 func checkBorder(t *testing.T, name string, m *imaging.Image, want imaging.RGB) {
 	t.Helper()
@@ -79,5 +125,71 @@ func checkBorder(t *testing.T, name string, m *imaging.Image, want imaging.RGB) 
 	}
 	if other > 0 {
 		t.Errorf("%s: %d of %d pixels of the upper border have not exactly the background's colour", name, other, m.Width+m.Height)
+	}
+}
+
+// TestQuality asks for the quality of a good photograph and of one with several people.
+func TestQuality(t *testing.T) {
+	data, pack := dataDir(t), openPack(t)
+	segmented := func(e *Engine) bool {
+		a, err := e.Analyze(t.Context(), read(t, data, "faces", "pairs", "img13.jpg"), Params{Strategy: BestConfidence, Quality: quality.Groups()})
+		if err != nil || len(a.Faces) != 1 {
+			t.Fatalf("%d faces, %v", len(a.Faces), err)
+		}
+		if _, ok := a.Timings["quality"]; !ok {
+			t.Errorf("no timing: %v", a.Timings)
+		}
+		r := a.Faces[0].Quality
+		if len(r.Groups) != 4 || a.Faces[0].Attributes == nil {
+			t.Fatalf("%d groups", len(r.Groups))
+		}
+		for _, g := range r.Groups {
+			if g.Group == quality.Default && g.Status != quality.Pass {
+				t.Errorf("%+v", g)
+			}
+		}
+		background := r.Measure(quality.BackgroundUniformity).Assessed
+		ran := slices.ContainsFunc(a.Models, func(m schema.ModelRun) bool { return m.Role == string(models.RoleSegmentation) })
+		if ran != background {
+			t.Errorf("segmentation ran: %v; the background is assessed: %v", ran, background)
+		}
+		return background
+	}
+	e := openEngine(t)
+	if !segmented(e) {
+		t.Error("the background was not assessed")
+	}
+	a, err := e.Analyze(t.Context(), read(t, data, "faces", "couple.jpg"), Params{Quality: []string{quality.Default}})
+	if err != nil || len(a.Faces) < 2 {
+		t.Fatalf("%v", err)
+	}
+	for i, f := range a.Faces {
+		for _, row := range f.Quality.Groups[0].Rows {
+			if row.Check == quality.SingleFace && row.Status != quality.Fail {
+				t.Errorf("face %d of %d is alone: %+v", i, len(a.Faces), row)
+			}
+		}
+	}
+
+	// A pack without segmentation says so.
+	delete(pack.Models, models.RoleSegmentation)
+	pack.Absent[models.RoleSegmentation] = "left out"
+	without, err := Open(t.Context(), Options{Pack: pack, Library: library(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer without.Close()
+	if segmented(without) {
+		t.Error("the background was assessed without a network")
+	}
+	grey := imaging.RGB{128, 128, 128}
+	_, err = without.Analyze(t.Context(), nil, Params{Portraits: []face.PortraitOptions{{Background: &grey}}})
+	if schema.ReasonOf(err) != schema.ReasonRoleAbsent {
+		t.Errorf("another background without segmentation: %v", err)
+	}
+	for _, p := range []Params{{Quality: []string{"passport"}}, {Portraits: []face.PortraitOptions{{Preset: "oval"}}}} {
+		if _, err := without.Analyze(t.Context(), nil, p); schema.ReasonOf(err) != schema.ReasonInvalidConfiguration {
+			t.Errorf("%+v: %v", p, err)
+		}
 	}
 }

@@ -1,8 +1,8 @@
 // Package face finds the faces in a picture, says what is seen of them, brings them into the pose that embedding networks were
-// trained on, and embeds them.
+// trained on, embeds them, and makes portraits of them.
 //
 // The stages are separate values over the port onnx.Network: [Detector], [PoseEstimator], [Landmarker], [AttributeClassifier],
-// [LivenessDetector], [AgeEstimator], [Align], [Embedder]. All are safe for concurrent use, and answer each face by itself: one
+// [LivenessDetector], [AgeEstimator], [Segmenter], [Align], [Embedder], [NewPortrait]. All are safe for concurrent use, and answer each face by itself: one
 // that fails does not fail its neighbours. A network that fails is an error; a picture without a face is an empty list, and a
 // face that cannot be judged an answer.
 package face

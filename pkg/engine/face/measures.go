@@ -24,6 +24,18 @@ func mouthOpen(p []schema.PointF) float32 {
 	return unitInterval(gap / width)
 }
 
+// LipGap is the greatest distance between the inner lips in pixels; ok is false without landmarks.
+func LipGap(landmarks []schema.PointF) (gap float32, ok bool) {
+	if len(landmarks) < 66 {
+		return 0, false
+	}
+	upper, lower := innerLip(landmarks)
+	for i := range upper {
+		gap = max(gap, distance(upper[i], lower[i]))
+	}
+	return gap, true
+}
+
 // smile grows with the two movements of a smile (P. Ekman and W. Friesen's action unit 12, the lip corner puller): the mouth
 // gets wider, against the distance of the outer corners of the eyes, and its corners rise, against the middle of the lips.
 // Each is 0 at the value of a face at rest and 1 at that of a broad smile; the answer is their mean.
@@ -64,11 +76,12 @@ func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	slices.Sort(sorted)
 	n := len(luma)
 	light := Light{Mean: float32(sum / float64(n) / 255), Low: sorted[n*5/100] / 255, High: sorted[n*95/100] / 255}
-	return light, laplacianVariance(luma, width, height)
+	return light, LaplacianVariance(luma, width, height)
 }
 
-// laplacianVariance is the variance of the four-neighbour Laplacian over the pixels that have four neighbours.
-func laplacianVariance(luma []float32, width, height int) float32 {
+// LaplacianVariance is the variance of the four-neighbour Laplacian of a picture of at least 3 × 3 lumas, over the pixels that have
+// four neighbours.
+func LaplacianVariance(luma []float32, width, height int) float32 {
 	var sum, square float64
 	n := float64((width - 2) * (height - 2))
 	for y := 1; y < height-1; y++ {

@@ -33,8 +33,8 @@ type framing struct {
 }
 
 var presets = map[Preset]framing{
-	// ISO/IEC 19794-5:2005, 9.2.4, token frontal: for a width W the height is W/0.75, the eyes are at 0.375 W and 0.625 W,
-	// and at 0.6 W from the top, which is 0.45 of the height. ISO/IEC 39794-5:2019, D.1, asks for 90 pixels between the eyes.
+	// ISO/IEC 19794-5:2005, clause 9, token frontal: for a width W the height is W/0.75, the eyes are at 0.375 W and 0.625 W,
+	// and at 0.6 W from the top, which is 0.45 of the height. ISO/IEC 39794-5:2019, annex D.1, asks for 90 pixels between the eyes.
 	FaceISO: {480, 640, 0.25, 0.45},
 	Crop3x4: {480, 640, 0.25, 0.45},
 	Crop4x5: {480, 600, 0.25, 0.46},
@@ -42,7 +42,7 @@ var presets = map[Preset]framing{
 	// Visa of the USA (travel.state.gov, photo composition template): a square, the head 50 to 69 % of it high, the eyes 56 to
 	// 69 % of it above its lower border.
 	Crop1x1: {600, 600, 0.165, 0.39},
-	// 35 × 45 mm as at 300 dpi, the head 32 to 36 mm high (ICAO Doc 9303-3, 8th edition: 70 to 80 % of the height).
+	// 35 × 45 mm as at 300 dpi, the head 32 to 36 mm high (photograph guidelines of ICAO Doc 9303: 70 to 80 % of the height).
 	Crop7x9: {413, 531, 0.26, 0.46},
 }
 
@@ -147,18 +147,17 @@ func NewPortrait(ctx context.Context, img *imaging.Image, f Face, landmarks []sc
 		return nil, err
 	}
 	p := &Portrait{Format: c.Format}
-	for i, corner := range [4][2]float64{{0, 0}, {1, 0}, {1, 1}, {0, 1}} {
+	for i, corner := range corners {
 		x, y := w.Place(corner[0], corner[1])
 		p.Corners[i] = schema.PointF{X: float32(x), Y: float32(y)}
 	}
 	if c.Background == nil {
 		p.Image = img.CutOver(w, c.Width, c.Height, *c.Pad)
 	} else {
-		mask, err := segmenter.Segment(ctx, img, around(img, p.Corners))
+		mask, err := segmenter.person(ctx, img, f, w)
 		if err != nil {
 			return nil, err
 		}
-		mask.only(f)
 		p.Image = replaceBackground(img, w, mask, c.PortraitOptions)
 	}
 	p.File, err = p.Image.Encode(c.Format)
@@ -180,21 +179,24 @@ func (g framing) window(left, right schema.PointF) (imaging.Window, error) {
 	return imaging.Window{X: float64(c.X) - below*sin, Y: float64(c.Y) + below*cos, Width: width, Height: height, Turn: turn}, nil
 }
 
-// around is the upright part of img that has these corners, and a tenth of its size on each side, so far as it lies inside img.
-// Networks for segmentation are trained on whole pictures, and what is beyond img would be an object to them.
-func around(img *imaging.Image, corners [4]schema.PointF) imaging.Window {
+// corners are those of a window, clockwise from the top left one.
+var corners = [4][2]float64{{0, 0}, {1, 0}, {1, 1}, {0, 1}}
+
+// around is the upright part of img about w, and a tenth of its size on each side, so far as it lies inside img. Networks for
+// segmentation are trained on whole pictures, and what is beyond img would be an object to them.
+func around(img *imaging.Image, w imaging.Window) imaging.Window {
 	left, top, right, bottom := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
-	for _, c := range corners {
-		left, right = min(left, float64(c.X)), max(right, float64(c.X))
-		top, bottom = min(top, float64(c.Y)), max(bottom, float64(c.Y))
+	for _, corner := range corners {
+		x, y := w.Place(corner[0], corner[1])
+		left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
 	}
 	dx, dy := (right-left)/10, (bottom-top)/10
 	inside := func(from, to, size float64) (middle, length float64) {
 		from, to = min(max(from, 0), size-1), max(min(to, size), 1)
 		return (from + to) / 2, max(to-from, 1)
 	}
-	var w imaging.Window
-	w.X, w.Width = inside(left-dx, right+dx, float64(img.Width))
-	w.Y, w.Height = inside(top-dy, bottom+dy, float64(img.Height))
-	return w
+	var part imaging.Window
+	part.X, part.Width = inside(left-dx, right+dx, float64(img.Width))
+	part.Y, part.Height = inside(top-dy, bottom+dy, float64(img.Height))
+	return part
 }

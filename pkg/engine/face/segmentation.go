@@ -74,6 +74,26 @@ func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imagin
 	return &Mask{Part: part, Width: in.Width, Height: in.Height, Values: values}, nil
 }
 
+// Person is the mask of one face's person, without others, in the part of img that an ISO portrait would show and a tenth around it.
+// landmarks may be nil. Eyes that coincide are a permanent error (face_rejected).
+func (s *Segmenter) Person(ctx context.Context, img *imaging.Image, f Face, landmarks []schema.PointF) (*Mask, error) {
+	w, err := presets[FaceISO].window(EyeCentres(f, landmarks))
+	if err != nil {
+		return nil, err
+	}
+	return s.person(ctx, img, f, w)
+}
+
+// person is the mask of f's person in the part of img around w.
+func (s *Segmenter) person(ctx context.Context, img *imaging.Image, f Face, w imaging.Window) (*Mask, error) {
+	m, err := s.Segment(ctx, img, around(img, w))
+	if err != nil {
+		return nil, err
+	}
+	m.only(f)
+	return m, nil
+}
+
 // At is the mask at a point of the picture, linearly between the nearest four values; beyond the part that of its edge.
 func (m *Mask) At(x, y float64) float32 {
 	u := min(max(((x-m.Part.X)/m.Part.Width+0.5)*float64(m.Width)-0.5, 0), float64(m.Width-1))
