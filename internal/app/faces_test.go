@@ -449,6 +449,43 @@ func TestPhotographs(t *testing.T) {
 	}
 }
 
+// TestQuality: a face is held against the groups that are asked for; what the pack has no network for is not passed.
+func TestQuality(t *testing.T) {
+	s := useStream(t)
+	r := s.validate(t, portrait(t, 17, 0), `{"quality_groups":"default,visa-usa"}`)
+	if len(r.Faces) != 1 || r.Faces[0].Quality == nil || r.Timings["quality"] <= 0 {
+		t.Fatalf("%+v, %v", r.CallStatus, r.Timings)
+	}
+	q := r.Faces[0].Quality
+	measured := map[string]schema.QualityMeasure{}
+	for _, m := range q.Measures {
+		if measured[m.Check] = m; (m.Native == nil) != (m.Message != "") || (m.Native == nil) != (m.Scalar == nil) {
+			t.Errorf("%+v", m)
+		}
+	}
+	if m := measured["image_width"]; m.Native == nil || *m.Native != 400 {
+		t.Errorf("%+v", m)
+	}
+	if len(q.Groups) != 2 || q.Groups[0].Group != "default" || q.Groups[1].Group != "visa-usa" || len(q.Groups[1].Requirements) < 10 {
+		t.Fatalf("%+v", q.Groups)
+	}
+	for _, g := range q.Groups {
+		for _, requirement := range g.Requirements {
+			m := measured[requirement.Check]
+			inside := m.Native != nil && (requirement.Min == nil || *m.Native >= *requirement.Min) && (requirement.Max == nil || *m.Native <= *requirement.Max)
+			if want := map[bool]schema.QualityStatus{true: "pass", false: "fail"}[inside]; m.Native != nil && requirement.Status != want || m.Native == nil && requirement.Status != "not_assessed" {
+				t.Errorf("%s: %+v of %+v", g.Group, requirement, m)
+			}
+		}
+	}
+	if !s.has(t, models.RoleAttributes) && measured["eyes_open"].Native != nil {
+		t.Error("eyes_open without a network for it")
+	}
+	if r := s.validate(t, portrait(t, 17, 0), `{"quality_groups":"passport"}`); r.CallStatus.Reason != schema.ReasonInvalidConfiguration {
+		t.Errorf("an unknown group: %+v", r.CallStatus)
+	}
+}
+
 // TestFaceISO holds for a pack with the role segmentation and for one without.
 func TestFaceISO(t *testing.T) {
 	s := useStream(t)

@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 
 	"internal/ingest":  {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome"},
 	"internal/traits":  {"pkg/schema", "pkg/engine/face"},
-	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/face", "pkg/engine/models", "internal/outcome", "internal/traits"},
+	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/face", "pkg/engine/models", "pkg/engine/quality", "internal/outcome", "internal/traits"},
 	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 	"internal/audit":   {"pkg/schema", "pkg/events", "internal/gallery"},
 	"internal/reindex": {"pkg/schema", "pkg/engine", "pkg/engine/face", "internal/gallery"},

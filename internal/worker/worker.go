@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -178,6 +179,9 @@ func (s *Service) params(op schema.Operation, config schema.OperationConfig) eng
 		Attributes:    !config.FaceValidationsOff || config.GetSmileIntensity,
 		Age:           op == schema.OpEstimateAge,
 	}
+	if config.QualityGroups != "" {
+		p.Quality = strings.Split(config.QualityGroups, ",")
+	}
 	switch op {
 	case schema.OpEnroll, schema.OpPredict, schema.OpCompare, schema.OpVerify:
 		p.Embed = true
@@ -241,6 +245,7 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 	r.TraitNames = schema.TraitNames(r.Traits)
 	detailed := len(found.Faces) <= schema.MaxDetailedFaces
 	if detailed {
+		r.Quality = qualityOf(f.Quality)
 		r.Scores = traits.Scores(subject, config.GetSmileIntensity)
 	}
 	if a := f.Attributes; a != nil {

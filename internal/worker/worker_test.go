@@ -23,6 +23,7 @@ import (
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/quality"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 	"facestream/pkg/schema/schematest"
@@ -112,6 +113,12 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 		}
 		if !p.Age {
 			full.Age = nil
+		}
+		if len(p.Quality) > 0 {
+			full.Quality = &quality.Report{Measures: []quality.Measure{{Check: quality.Noise, Why: "too small"}}}
+			for _, g := range p.Quality {
+				full.Quality.Groups = append(full.Quality.Groups, quality.Result{Group: g, Status: quality.NotAssessed})
+			}
 		}
 		for _, o := range p.Portraits {
 			full.Portraits = append(full.Portraits, &face.Portrait{Image: imaging.New(48, 64), File: []byte("portrait of " + string(image)), Format: o.Format})

@@ -111,8 +111,43 @@ type FaceResult struct {
 	SpoofStatus SpoofStatus  `json:"spoof_status"`          // 0 no spoof, 1 error, 2 not performed, 3 invalid face, 4 spoof
 	Liveness    *Liveness    `json:"liveness,omitempty"`    // absent where spoof_status is 2
 	Age         *AgeData     `json:"age_data,omitempty"`
+	Quality     *FaceQuality `json:"quality,omitempty"` // where quality_groups asks for it
 	Image       int          `json:"image,omitempty"`
 }
+
+// FaceQuality is how well the image shows a face: what was measured, and whether groups of requirements allow it.
+type FaceQuality struct {
+	Measures []QualityMeasure `json:"measures"`
+	Groups   []QualityGroup   `json:"groups"`
+}
+
+// QualityMeasure is one check of a face, or of the whole image where its name begins with "image_". Native is in the unit of
+// the check (go doc facestream/pkg/engine/quality.Check), Scalar 0..100, 100 best; both are absent where Message says why the
+// check could not be made.
+type QualityMeasure struct {
+	Check   string   `json:"check"`
+	Native  *float32 `json:"native,omitempty"`
+	Scalar  *float32 `json:"scalar,omitempty"`
+	Message string   `json:"message,omitempty"`
+}
+
+// QualityGroup says whether a group of requirements allows a face: it fails where a requirement does, and passes where all do.
+type QualityGroup struct {
+	Group        string        `json:"group"`
+	Status       QualityStatus `json:"status"`
+	Requirements []Requirement `json:"requirements"`
+}
+
+// Requirement is what a group allows of the native value of a check, ends included; an absent bound is none.
+type Requirement struct {
+	Check  string        `json:"check"`
+	Status QualityStatus `json:"status"`
+	Min    *float32      `json:"min,omitempty"`
+	Max    *float32      `json:"max,omitempty"`
+}
+
+// QualityStatus is "pass", "fail" or "not_assessed".
+type QualityStatus string
 
 // Liveness is what SpoofStatus was decided by: the face is live where Score reaches Threshold. Both are probabilities on
 // the scale of the model pack's networks, absent where the face could not be assessed; Message then says why.

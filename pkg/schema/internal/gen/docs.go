@@ -159,7 +159,7 @@ var reference = map[schema.Operation]operation{
 		fields:  "`images` (1)",
 		answer: "`faces[]`: those that `face_detection_strategy` selects, each with its `face_traits_flags` and `face_traits`, [`scores`](operation-config.md#scores), `pose`, `spoof_status` and, in " +
 			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`, what the person should do about the traits. Where an image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
-			" faces, they come without `scores` and `face_landmarks`. An image without a face is answered `no_face`.",
+			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups` each face has its `quality`: what was measured, and what each group allows. An image without a face is answered `no_face`.",
 		reasons: []schema.Reason{schema.ReasonNoFace},
 		request: "request_validate", results: []string{"result_validate_traits"},
 	},
