@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +36,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("liveness", "APCER, BPCER and EER of living faces and pictures of faces", eval.Liveness),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
+		evalPlainCommand("quality", "Whether the quality falls with each step of blur, darkness, brightness, compression, noise and turning", eval.Quality),
 		evalThresholdsCommand(),
 		evalAllCommand())
 	return c
@@ -200,12 +203,17 @@ func evalThresholdsCommand() *cobra.Command {
 func evalAllCommand() *cobra.Command {
 	var e evaluator
 	var reference string
+	var least, most []string
 	c := &cobra.Command{
 		Use:   "all",
 		Short: "Every evaluation that the data and the pack have what it needs for",
 		Long: "Runs every evaluation of photographs and aligned faces. What lacks its data or a role of the pack is skipped and\n" +
 			"named; exit code 1 when nothing could be measured. --markdown writes the whole page docs/accuracy.md.",
 		RunE: func(c *cobra.Command, _ []string) error {
+			bounds, err := parseBounds(least, most)
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
 			var against *eval.Subject
 			if reference != "" {
 				var err error
@@ -215,19 +223,80 @@ func evalAllCommand() *cobra.Command {
 				defer against.Close()
 			}
 			var outcomes []eval.Outcome
-			err := e.with(c, func(o eval.Options) (err error) {
+			err = e.with(c, func(o eval.Options) (err error) {
 				outcomes, err = eval.RunAll(c.Context(), o, eval.Everything(against))
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return e.printAll(c.OutOrStdout(), outcomes)
+			if err := e.printAll(c.OutOrStdout(), outcomes); err != nil {
+				return err
+			}
+			if err := bounds.check(outcomes); err != nil {
+				return &exitError{exitOutcome, err}
+			}
+			return nil
 		},
 	}
 	e.flags(c)
+	c.Flags().StringArrayVar(&least, "min", nil, "exit 3 when a figure, as \"lfw/accuracy=0.99\", is lower or was not measured")
+	c.Flags().StringArrayVar(&most, "max", nil, "the same when it is higher")
 	c.Flags().StringVar(&reference, "reference", "", "model pack whose faces are taken for the truth of detect; without one detect is left out")
 	return c
+}
+
+// bound is what a figure of an evaluation must be at least, or at most.
+type bound struct {
+	evaluation, figure string
+	value              float64
+	most               bool
+}
+
+type bounds []bound
+
+// parseBounds reads "evaluation/figure=value".
+func parseBounds(least, most []string) (all bounds, err error) {
+	for i, text := range slices.Concat(least, most) {
+		b := bound{most: i >= len(least)}
+		name, value, ok := cutLast(text, "=")
+		b.evaluation, b.figure, _ = strings.Cut(name, "/")
+		b.value, err = strconv.ParseFloat(value, 64)
+		if !ok || err != nil || b.evaluation == "" || b.figure == "" {
+			return nil, fmt.Errorf("%q is no bound: it must be like \"lfw/accuracy=0.99\"", text)
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// check names every bound that does not hold.
+func (all bounds) check(outcomes []eval.Outcome) error {
+	var broken []error
+	for _, b := range all {
+		var figure eval.Figure
+		for _, o := range outcomes {
+			if o.Evaluation == b.evaluation && o.Report != nil {
+				figure = o.Report.Figure(b.figure)
+			}
+		}
+		switch {
+		case figure.Name == "":
+			broken = append(broken, fmt.Errorf("%s/%s was not measured", b.evaluation, b.figure))
+		case b.most && figure.Value > b.value:
+			broken = append(broken, fmt.Errorf("%s/%s is %.4f, and --max asks for %v", b.evaluation, b.figure, figure.Value, b.value))
+		case !b.most && figure.Value < b.value:
+			broken = append(broken, fmt.Errorf("%s/%s is %.4f, and --min asks for %v", b.evaluation, b.figure, figure.Value, b.value))
+		}
+	}
+	return errors.Join(broken...)
 }
 
 // printAll prints the reports, then what was skipped.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -330,11 +331,13 @@ func TestEvalFaces(t *testing.T) {
 		{"traits", map[string][2]float64{"mask: hits": {1, 1}, "mask: false alarms": {0, 0}, "left eye closed: hits": {1, 1}, "right eye closed: false alarms": {0, 0}},
 			map[string]int{"mask: hits": 1, "mask: false alarms": 2, "left eye closed: hits": 1, "right eye closed: false alarms": 2}},
 		{"pose", map[string][2]float64{"yaw: sign": {1, 1}, "yaw: bin": {1, 1}}, map[string]int{"yaw: sign": 1, "yaw: bin": 2}},
-		{"liveness", map[string][2]float64{"mode 1: APCER, print": {0, 0}, "mode 3: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
-			map[string]int{"mode 1: APCER, print": 1, "mode 3: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
+		{"liveness", map[string][2]float64{"mode 1: regular: APCER, print": {0, 0}, "mode 3: regular: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
+			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
 		{"age", map[string][2]float64{"mean absolute error": {0, 60}}, nil},
 		{"rotate", map[string][2]float64{"the same face found": {1, 1}, "embedding alike": {1, 1}, "upright ones left as they are": {1, 1}},
 			map[string]int{"the same face found": 16, "upright ones left as they are": 3}},
+		{"quality", map[string][2]float64{"blur: sharpness": {0.95, 1}, "darkening: image_under_exposure_prevention": {0.8, 1}, "JPEG: compression_artefacts": {0.8, 1},
+			"noise: noise": {0.95, 1}, "turning: head_pose_roll": {0.8, 1}}, nil},
 	} {
 		r, _, err := runEval(t, test.evaluation, "--data", data, "--json")
 		if err != nil {
@@ -351,11 +354,19 @@ func TestEvalAll(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(data, "faces", "age")); err != nil {
 		t.Fatal(err)
 	}
-	_, page, err := runEval(t, "all", "--data", data, "--markdown")
-	if err != nil {
-		t.Fatal(err)
+	_, page, err := runEval(t, "all", "--data", data, "--markdown", "--min", "traits/mask: hits=1", "--max", "liveness/mode 2: regular: APCER, print=0",
+		"--min", "age/mean absolute error=0", "--max", "pose/yaw: bin=0.5")
+	var exit *exitError
+	if !errors.As(err, &exit) || exit.code != exitOutcome {
+		t.Fatalf("bounds that do not hold: %v", err)
 	}
-	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## rotate", "| mask: hits |", "## Not measured\n\n- age: "} {
+	if want := "age/mean absolute error was not measured\npose/yaw: bin is 1.0000, and --max asks for 0.5"; err.Error() != want {
+		t.Errorf("the error is %q, want %q", err, want)
+	}
+	if _, _, err := runEval(t, "all", "--min", "lfw=0.9"); !errors.As(err, &exit) || exit.code != exitUsage {
+		t.Errorf("no bound: %v", err)
+	}
+	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- age: "} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q:\n%s", part, page)
 		}

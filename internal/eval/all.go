@@ -19,7 +19,7 @@ func Everything(reference *Subject) []Named {
 		all = append(all, Named{"detect", func(ctx context.Context, o Options) (*Report, error) { return Detect(ctx, o, reference) }})
 	}
 	return append(all, Named{"traits", Traits}, Named{"pose", HeadPose}, Named{"liveness", Liveness}, Named{"age", Age},
-		Named{"rotate", Rotate})
+		Named{"rotate", Rotate}, Named{"quality", Quality})
 }
 
 // Outcome is what became of one evaluation of several: its report, or why there is none.

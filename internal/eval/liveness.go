@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -17,7 +18,8 @@ const live = "live"
 
 // Liveness judges photographs of living people and of pictures of people, by each mode of anti_spoofing_mode, in the terms of
 // ISO/IEC 30107-3: APCER is the share of the attacks of one type that pass for living faces, BPCER that of living faces that pass
-// for attacks. Those that cannot be assessed are counted apart.
+// for attacks, at each operating point of the manifest: soft, regular, hardened. Those that cannot be assessed are counted apart, and
+// failures are those of the regular one.
 func Liveness(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleLiveness); err != nil {
 		return nil, err
@@ -26,6 +28,13 @@ func Liveness(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	points := []operatingPoint{{"regular", threshold}}
+	for _, p := range []struct{ name, threshold string }{{"soft", face.ThresholdLiveSoft}, {"hardened", face.ThresholdLiveHardened}} {
+		if t, err := o.Subject.threshold(models.RoleLiveness, p.threshold); err == nil {
+			points = append(points, operatingPoint{p.name, t})
+		}
+	}
+	slices.SortStableFunc(points, func(a, b operatingPoint) int { return cmp.Compare(a.threshold, b.threshold) })
 	labels, err := readLabels(o.Data)
 	if err != nil {
 		return nil, err
@@ -45,14 +54,20 @@ func Liveness(ctx context.Context, o Options) (*Report, error) {
 		Data: Data{Folder: filepath.Join(o.Data, "faces"), Images: len(all)},
 	}
 	for mode := 1; mode <= 3; mode++ {
-		if err := o.addLiveness(ctx, r, all, mode, threshold); err != nil {
+		if err := o.addLiveness(ctx, r, all, mode, threshold, points); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
 }
 
-func (o Options) addLiveness(ctx context.Context, r *Report, all []labelled, mode int, threshold float32) error {
+// operatingPoint is a threshold of the manifest for living faces.
+type operatingPoint struct {
+	name      string
+	threshold float32
+}
+
+func (o Options) addLiveness(ctx context.Context, r *Report, all []labelled, mode int, threshold float32, points []operatingPoint) error {
 	found, err := o.analyze(ctx, r, fileNames(all), engine.Params{Liveness: mode})
 	if err != nil {
 		return err
@@ -83,12 +98,16 @@ func (o Options) addLiveness(ctx context.Context, r *Report, all []labelled, mod
 	r.addRate(name("not assessed"), unassessed)
 	var every []float32
 	for _, kind := range slices.Sorted(maps.Keys(attacks)) {
-		scores := attacks[kind]
-		every = append(every, scores...)
-		r.addRateAt(name("APCER, "+kind), Rate{accepted(scores, threshold), len(scores)}, threshold)
+		every = append(every, attacks[kind]...)
 	}
-	if len(bonaFide) > 0 {
-		r.addRateAt(name("BPCER"), Rate{len(bonaFide) - accepted(bonaFide, threshold), len(bonaFide)}, threshold)
+	for _, p := range points {
+		for _, kind := range slices.Sorted(maps.Keys(attacks)) {
+			scores := attacks[kind]
+			r.addRateAt(name(p.name+": APCER, "+kind), Rate{accepted(scores, p.threshold), len(scores)}, p.threshold)
+		}
+		if len(bonaFide) > 0 {
+			r.addRateAt(name(p.name+": BPCER"), Rate{len(bonaFide) - accepted(bonaFide, p.threshold), len(bonaFide)}, p.threshold)
+		}
 	}
 	if len(bonaFide) > 0 && len(every) > 0 {
 		eer, at := Scores{Mates: bonaFide, NonMates: every}.EER()

@@ -64,6 +64,7 @@ const (
 	Times        Unit = "times"
 	Years        Unit = "years"
 	Cosine       Unit = "cosine"
+	Spearman     Unit = "Spearman's rank correlation"
 )
 
 // Figure is one number that was measured.

@@ -1,11 +1,8 @@
 package eval
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image"
-	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,15 +133,9 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 
 // encoded is m as a file that loses nothing.
 func encoded(m *imaging.Image) []byte {
-	out := image.NewNRGBA(image.Rect(0, 0, m.Width, m.Height))
-	for i := range m.Width * m.Height {
-		copy(out.Pix[4*i:], m.Pix[3*i:3*i+3])
-		out.Pix[4*i+3] = 0xff
+	file, err := m.Encode(imaging.PNG)
+	if err != nil {
+		panic(err) // the picture has a size
 	}
-	var b bytes.Buffer
-	e := png.Encoder{CompressionLevel: png.BestSpeed}
-	if err := e.Encode(&b, out); err != nil {
-		panic(err) // a buffer takes everything, and the picture has a size
-	}
-	return b.Bytes()
+	return file
 }

@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/audit":   {"pkg/schema", "pkg/events", "internal/gallery"},
 	"internal/reindex": {"pkg/schema", "pkg/engine", "pkg/engine/face", "internal/gallery"},
 
-	"internal/eval":    {"internal/portraits", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models"},
+	"internal/eval":    {"internal/portraits", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
 	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},
 	"internal/app":     {"*"},
 	"internal/sandbox": {"*"},

@@ -72,5 +72,7 @@ const (
 	ThresholdSharpness = "sharpness" // below it a face is blurred
 	ThresholdLight     = "light"     // below it, Light.Mean of a face is too dark
 	// Liveness.
-	ThresholdLive = "live" // from it on a face is live
+	ThresholdLiveSoft     = "live_soft"     // from it on a face is live, where few living ones may be turned away
+	ThresholdLive         = "live"          // from it on a face is live
+	ThresholdLiveHardened = "live_hardened" // from it on a face is live, where few attacks may pass
 )

@@ -10,7 +10,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// encodeQuality is the quality of JPEG files, 1..100: that at which ISO/IEC 19794-5's compression limits are kept to by far.
+// encodeQuality is the quality of JPEG files, 1..100: blocks cannot be seen at it.
 const encodeQuality = 95
 
 // Encode returns m as a file: PNG, which loses nothing, or JPEG. Another format is a permanent error, as is an image without

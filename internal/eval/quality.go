@@ -1,0 +1,266 @@
+package eval
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/quality"
+)
+
+// spoiling makes a picture worse by steps, and has the checks whose scalars must fall with them. Those of LuminanceMean need not: a
+// picture may be too bright to begin with.
+type spoiling struct {
+	name   string
+	steps  []float64
+	spoil  func(m *imaging.Image, by float64) *imaging.Image
+	checks []quality.Check
+	toSide bool // steps are to the side that the head leans to
+}
+
+var spoilings = []spoiling{
+	{"blur", []float64{1, 2, 4, 8}, blurred, []quality.Check{quality.Sharpness, quality.ImageSharpness}, false},
+	{"darkening", []float64{0.6, 0.35, 0.2, 0.1}, lit,
+		[]quality.Check{quality.UnderExposure, quality.ImageUnderExposure, quality.DynamicRange}, false},
+	{"brightening", []float64{1.3, 1.7, 2.3, 3}, lit, []quality.Check{quality.OverExposure, quality.ImageOverExposure}, false},
+	{"JPEG", []float64{70, 40, 20, 8}, compressed, []quality.Check{quality.Compression}, false},
+	{"noise", []float64{4, 8, 16, 32}, noisy, []quality.Check{quality.Noise}, false},
+	{"turning", []float64{5, 10, 20, 30}, leaning, []quality.Check{quality.Roll}, true},
+}
+
+// spoiledSide is the longer side in pixels that photographs are scaled down to before they are spoiled, so that a step is the same for all.
+const spoiledSide = 640
+
+// level is by how much, of 100, a scalar may rise and still count as unchanged.
+const level = 0.5
+
+// Quality spoils the photographs of pairs step by step, and compares the order of the steps with that of the scalars: Spearman's rank
+// correlation of the step and what the scalar lost, for each photograph; 1 where it falls with every step, 0 where it never changes. The
+// count is of photographs whose scalar ends lower and rises at no step: it may stay where it is, because scalars end at 0 and 100.
+func Quality(ctx context.Context, o Options) (*Report, error) {
+	pairs, err := readPairs(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	files := images(pairs)
+	r := &Report{
+		Evaluation: "quality", What: "photographs spoiled step by step: Spearman's correlation of the steps and the loss of the scalar, mean over the photographs",
+		Pack: o.Subject.describe(models.RoleDetector, models.RolePose, models.RoleLandmarks, models.RoleAttributes, models.RoleSegmentation),
+		Data: Data{Folder: filepath.Join(o.Data, "faces", "pairs"), Images: len(files)},
+	}
+	fallings := make([][][]falling, len(files)) // by photograph, spoiling, check
+	err = o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
+		data, err := os.ReadFile(files[i])
+		if err != nil {
+			return dataError(err)
+		}
+		img, err := o.Subject.engine.Decode(ctx, data)
+		if err != nil {
+			return dataError(fmt.Errorf("%s: %w", files[i], err))
+		}
+		if long := max(img.Width, img.Height); long > spoiledSide {
+			img = img.Resize(max(img.Width*spoiledSide/long, 1), max(img.Height*spoiledSide/long, 1))
+		}
+		fallings[i], err = o.spoilAll(ctx, img)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for k, s := range spoilings {
+		for c, check := range s.checks {
+			var all []float64
+			var fell Rate
+			for i := range files {
+				f := fallings[i][k][c]
+				if !f.assessed {
+					r.fail(filepath.Base(files[i]), "%s: %s: not assessed in every step", s.name, check)
+					continue
+				}
+				all = append(all, f.rho)
+				fell.Of++
+				if f.monotone {
+					fell.Count++
+				} else {
+					r.fail(filepath.Base(files[i]), "%s: %s: not monotone, correlation %.2f", s.name, check, f.rho)
+				}
+			}
+			if len(all) == 0 {
+				continue
+			}
+			rho, standardError := mean(all)
+			interval := Interval{max(rho-1.96*standardError, -1), min(rho+1.96*standardError, 1)}
+			r.add(Figure{Name: s.name + ": " + string(check), Value: rho, Unit: Spearman, Interval: &interval, Count: fell.Count, Of: fell.Of})
+		}
+	}
+	return r, nil
+}
+
+// falling is how the scalar of a check follows the steps of a spoiling.
+type falling struct {
+	assessed bool // in every step
+	rho      float64
+	monotone bool
+}
+
+// spoilAll are the outcomes of one picture for each check of each spoiling.
+func (o Options) spoilAll(ctx context.Context, img *imaging.Image) ([][]falling, error) {
+	first, err := o.assess(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]falling, len(spoilings))
+	for k, s := range spoilings {
+		reports := []*quality.Report{first}
+		for _, by := range s.steps {
+			if s.toSide && first != nil && first.Measure(quality.Roll).Native < 0 {
+				by = -by
+			}
+			report, err := o.assess(ctx, s.spoil(img, by))
+			if err != nil {
+				return nil, fmt.Errorf("%s by %v: %w", s.name, by, err)
+			}
+			reports = append(reports, report)
+		}
+		for _, check := range s.checks {
+			all[k] = append(all[k], follow(reports, check))
+		}
+	}
+	return all, nil
+}
+
+func follow(reports []*quality.Report, check quality.Check) falling {
+	var steps, losses []float64
+	for step, r := range reports {
+		if r == nil || !r.Measure(check).Assessed {
+			return falling{}
+		}
+		steps, losses = append(steps, float64(step)), append(losses, -float64(r.Measure(check).Scalar))
+	}
+	f := falling{assessed: true, rho: spearman(steps, losses), monotone: losses[len(losses)-1] > losses[0]}
+	for i := 1; i < len(losses); i++ {
+		f.monotone = f.monotone && losses[i] >= losses[i-1]-level
+	}
+	return f
+}
+
+// assess is the quality of the best face of a picture; nil where no face is found.
+func (o Options) assess(ctx context.Context, img *imaging.Image) (*quality.Report, error) {
+	a, err := o.Subject.engine.Analyze(ctx, encoded(img), engine.Params{Strategy: engine.BestConfidence, MinConfidence: o.Subject.minConfidence(), Quality: []string{quality.Default}})
+	if err != nil || len(a.Faces) == 0 {
+		return nil, err
+	}
+	return a.Faces[0].Quality, nil
+}
+
+// spearman is the correlation of the ranks, those of equal values their mean; 0 where all values of one are equal.
+func spearman(a, b []float64) float64 {
+	ra, rb := ranks(a), ranks(b)
+	mean := float64(len(a)+1) / 2
+	var ab, aa, bb float64
+	for i := range ra {
+		ab += (ra[i] - mean) * (rb[i] - mean)
+		aa += (ra[i] - mean) * (ra[i] - mean)
+		bb += (rb[i] - mean) * (rb[i] - mean)
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+func ranks(values []float64) []float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	out := make([]float64, len(values))
+	for i, v := range values {
+		first := slices.Index(sorted, v)
+		last := first
+		for last+1 < len(sorted) && sorted[last+1] == v {
+			last++
+		}
+		out[i] = float64(first+last)/2 + 1
+	}
+	return out
+}
+
+// blurred is m under a Gaussian blur of that deviation in pixels.
+func blurred(m *imaging.Image, deviation float64) *imaging.Image {
+	reach := int(math.Ceil(3 * deviation))
+	kernel := make([]float64, 2*reach+1)
+	var sum float64
+	for i := range kernel {
+		d := float64(i-reach) / deviation
+		kernel[i] = math.Exp(-d * d / 2)
+		sum += kernel[i]
+	}
+	pass := func(src *imaging.Image, n, step, lines, lineStep int) *imaging.Image {
+		out := imaging.New(src.Width, src.Height)
+		for line := range lines {
+			for i := range n {
+				for c := range 3 {
+					var v float64
+					for k, w := range kernel {
+						at := min(max(i+k-reach, 0), n-1)
+						v += w * float64(src.Pix[3*(line*lineStep+at*step)+c])
+					}
+					out.Pix[3*(line*lineStep+i*step)+c] = byte(v/sum + 0.5)
+				}
+			}
+		}
+		return out
+	}
+	return pass(pass(m, m.Width, 1, m.Height, m.Width), m.Height, m.Width, m.Width, 1)
+}
+
+// lit is m with its values times that factor.
+func lit(m *imaging.Image, factor float64) *imaging.Image {
+	out := imaging.New(m.Width, m.Height)
+	for i, v := range m.Pix {
+		out.Pix[i] = byte(min(float64(v)*factor+0.5, 255))
+	}
+	return out
+}
+
+// compressed is m as a JPEG of that quality, 1..100, shows it.
+func compressed(m *imaging.Image, level float64) *imaging.Image {
+	in := image.NewNRGBA(image.Rect(0, 0, m.Width, m.Height))
+	for i := range m.Width * m.Height {
+		copy(in.Pix[4*i:], m.Pix[3*i:3*i+3])
+		in.Pix[4*i+3] = 0xff
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, in, &jpeg.Options{Quality: int(level)}); err != nil {
+		panic(err) // a buffer takes everything, and the picture has a size
+	}
+	out, _, err := imaging.Decode(context.Background(), b.Bytes(), imaging.Limits{})
+	if err != nil {
+		panic(err) // it was written a moment ago
+	}
+	return out
+}
+
+// noisy is m with normal noise of that deviation, the same each time.
+func noisy(m *imaging.Image, deviation float64) *imaging.Image {
+	random := rand.New(rand.NewPCG(1, 2))
+	out := imaging.New(m.Width, m.Height)
+	for i, v := range m.Pix {
+		out.Pix[i] = byte(min(max(float64(v)+deviation*random.NormFloat64(), 0), 255))
+	}
+	return out
+}
+
+// leaning is m turned clockwise by degrees about its middle, black where nothing is left of it.
+func leaning(m *imaging.Image, degrees float64) *imaging.Image {
+	w, h := float64(m.Width), float64(m.Height)
+	return m.Cut(imaging.Window{X: w / 2, Y: h / 2, Width: w, Height: h, Turn: -degrees * math.Pi / 180}, m.Width, m.Height)
+}
