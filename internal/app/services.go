@@ -264,9 +264,9 @@ func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
 		},
 		MinConfidence: value(models.RoleDetector, face.ThresholdConfidence, 0),
 		Liveness: worker.OperatingPoints{
-			Soft:     value(models.RoleLiveness, "soft", points.Soft),
-			Regular:  value(models.RoleLiveness, "regular", points.Regular),
-			Hardened: value(models.RoleLiveness, "hardened", points.Hardened),
+			Soft:     value(models.RoleLiveness, face.ThresholdLiveSoft, points.Soft),
+			Regular:  value(models.RoleLiveness, face.ThresholdLive, points.Regular),
+			Hardened: value(models.RoleLiveness, face.ThresholdLiveHardened, points.Hardened),
 		},
 		Traits: traits.Calibration{
 			Sharpness: value(models.RoleDetector, face.ThresholdSharpness, plain.Sharpness),
