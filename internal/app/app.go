@@ -34,10 +34,12 @@ type App struct {
 
 // Clients returns the connections that cfg names, for tools that need no more than them. It does no I/O.
 func Clients(cfg config.Config) (*events.Client, *objects.Store, error) {
-	return clients(cfg, zerolog.Nop())
+	return ClientsLogging(cfg, zerolog.Nop())
 }
 
-func clients(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.Store, error) {
+// ClientsLogging is Clients with a log, where what keeps being tried says why: a tool that waits for a right would
+// otherwise wait in silence.
+func ClientsLogging(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.Store, error) {
 	kafka, err := kafkaConfig(cfg.Kafka)
 	if err != nil {
 		return nil, nil, err
@@ -55,7 +57,7 @@ func clients(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.St
 }
 
 func newApp(cfg config.Config, log zerolog.Logger) (*App, error) {
-	client, store, err := clients(cfg, log)
+	client, store, err := ClientsLogging(cfg, log)
 	if err != nil {
 		return nil, err
 	}

@@ -232,6 +232,9 @@ func (a *App) consume(ctx context.Context, service string, topics []events.Topic
 	}, h).Run(ctx)
 }
 
+// Groups are the consumer groups of the services.
+func Groups() []string { return []string{group("ingest"), group("worker"), group("indexer")} }
+
 // group is the consumer group of a service.
 func group(service string) string { return "facestream-" + service }
 

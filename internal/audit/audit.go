@@ -118,7 +118,7 @@ func (b *book) read(ctx context.Context, client *events.Client) error {
 		return err
 	}
 	if !status[0].Exists {
-		return schema.Permanent("audit.read", schema.ReasonInvalidRequest, fmt.Errorf("the topic %s does not exist: no service has run with this broker yet", events.Results))
+		return schema.Permanent("audit.read", schema.ReasonInvalidRequest, fmt.Errorf("the topic %s does not exist: no service has run with this broker yet, or this user lacks Describe on it", events.Results))
 	}
 	for _, p := range status[0].Partitions {
 		if _, known := b.began[p.ID]; !known && p.First > 0 {

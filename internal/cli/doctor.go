@@ -76,14 +76,14 @@ func doctorCommand() *cobra.Command {
 				look("broker", "start `facestream servers`, or set kafka.brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {
 					return fmt.Sprint(cfg.Kafka.Brokers), client.Ping(ctx)
 				}),
-				look("topics", "start a service once: it creates them", func(ctx context.Context) (string, error) {
+				look("topics", "start a service once: it creates them; on a broker with ACLs, grant Describe on topics that begin with facestream. to this user", func(ctx context.Context) (string, error) {
 					topics, err := client.Describe(ctx)
 					if err != nil {
 						return "", err
 					}
 					for _, t := range topics {
 						if !t.Exists {
-							return "", fmt.Errorf("%s does not exist", t.Topic)
+							return "", fmt.Errorf("%s does not exist, or this user may not see it", t.Topic)
 						}
 					}
 					return fmt.Sprintf("%d exist", len(topics)), nil

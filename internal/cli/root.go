@@ -131,7 +131,9 @@ func connect(c *cobra.Command) (config.Config, *events.Client, *objects.Store, e
 	if err != nil {
 		return cfg, nil, nil, err
 	}
-	client, store, err := app.Clients(cfg)
+	// Warnings alone: what a command waits for, such as a right that its user lacks.
+	log := newLogger(cfg, "facestream")
+	client, store, err := app.ClientsLogging(cfg, log.Level(max(log.GetLevel(), zerolog.WarnLevel)))
 	return cfg, client, store, err
 }
 

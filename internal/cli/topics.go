@@ -3,8 +3,11 @@ package cli
 import (
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"facestream/internal/app"
 )
 
 func topicsCommand() *cobra.Command {
@@ -22,6 +25,12 @@ func topicsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// A broker does not list the groups that a user may not describe: their lag would look like none.
+			for _, group := range app.Groups() {
+				if _, err := client.Members(c.Context(), group); err != nil {
+					fmt.Fprintf(c.ErrOrStderr(), "the lag of %s is not shown: %v\n", group, err)
+				}
+			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), topics)
 			}
@@ -29,7 +38,7 @@ func topicsCommand() *cobra.Command {
 			fmt.Fprintln(w, "TOPIC\tPARTITIONS\tRETENTION\tRECORDS\tGROUPS AND THEIR LAG")
 			for _, t := range topics {
 				if !t.Exists {
-					fmt.Fprintf(w, "%s\tdoes not exist; a service creates it when it starts\n", t.Topic)
+					fmt.Fprintf(w, "%s\tis not there: a service creates it when it starts, or this user lacks Describe on it\n", t.Topic)
 					continue
 				}
 				var records int64
@@ -40,11 +49,22 @@ func topicsCommand() *cobra.Command {
 				for _, g := range t.Groups {
 					groups += fmt.Sprintf("%s %d  ", g.Group, g.Lag)
 				}
-				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", t.Topic, len(t.Partitions), t.Retention, records, groups)
+				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", t.Topic, len(t.Partitions), retention(t.Retention), records, groups)
 			}
 			return w.Flush()
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
 	return c
+}
+
+// retention is negative for ever, and 0 where the user may not know.
+func retention(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "for ever"
+	case d == 0:
+		return "unknown"
+	}
+	return d.String()
 }

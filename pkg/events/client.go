@@ -327,14 +327,14 @@ func (c *Client) committed(ctx context.Context, group string, in map[string][]in
 }
 
 // someTries calls f, a request about a group, for some seconds. Such requests are known to fail with an unexpected EOF
-// just after a broker came back, and for want of a coordinator on a broker that had no group before.
+// just after a broker came back, and for want of a coordinator on a broker that had no group before. A refusal stays one.
 func someTries(ctx context.Context, f func() error) error {
 	var err error
 	for try := range 10 {
 		if try > 0 && !sleep(ctx, backoff(try, 100*time.Millisecond, time.Second)) {
 			break
 		}
-		if err = f(); err == nil {
+		if err = f(); err == nil || refused(err) {
 			break
 		}
 	}
@@ -402,7 +402,7 @@ func (c *Client) partitions(ctx context.Context, topic Topic) ([]int, error) {
 	}
 	t, ok := meta[topic]
 	if !ok || len(t.Partitions) == 0 {
-		return nil, fmt.Errorf("topic %s: %w; the services create their topics when they start", topic, kafka.UnknownTopicOrPartition)
+		return nil, fmt.Errorf("topic %s: %w; the services create their topics when they start, and a user without Describe on a topic does not see it", topic, kafka.UnknownTopicOrPartition)
 	}
 	return partitionIDs(t), nil
 }
