@@ -17,9 +17,9 @@ import (
 const live = "live"
 
 // Liveness judges photographs of living people and of pictures of people, by each mode of anti_spoofing_mode, in the terms of
-// ISO/IEC 30107-3: APCER is the share of the attacks of one type that pass for living faces, BPCER that of living faces that pass
-// for attacks, at each operating point of the manifest: soft, regular, hardened. Those that cannot be assessed are counted apart, and
-// failures are those of the regular one.
+// ISO/IEC 30107-3: APCER is the share of the attacks of one type that pass for living faces, BPCER that of living faces that
+// pass for attacks, at each operating point of the manifest: soft, regular, hardened. Those that cannot be assessed are counted
+// apart, and failures are those of the regular one.
 func Liveness(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleLiveness); err != nil {
 		return nil, err

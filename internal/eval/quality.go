@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/quality"
@@ -25,7 +26,7 @@ type spoiling struct {
 	steps  []float64
 	spoil  func(m *imaging.Image, by float64) *imaging.Image
 	checks []quality.Check
-	toSide bool // steps are to the side that the head leans to
+	turns  bool // by the step in degrees, to the side that the head leans to
 }
 
 var spoilings = []spoiling{
@@ -38,15 +39,17 @@ var spoilings = []spoiling{
 	{"turning", []float64{5, 10, 20, 30}, leaning, []quality.Check{quality.Roll}, true},
 }
 
-// spoiledSide is the longer side in pixels that photographs are scaled down to before they are spoiled, so that a step is the same for all.
+// spoiledSide is the longer side in pixels that photographs are scaled down to before they are spoiled, so that a step is the
+// same for all.
 const spoiledSide = 640
 
 // level is by how much, of 100, a scalar may rise and still count as unchanged.
 const level = 0.5
 
-// Quality spoils the photographs of pairs step by step, and compares the order of the steps with that of the scalars: Spearman's rank
-// correlation of the step and what the scalar lost, for each photograph; 1 where it falls with every step, 0 where it never changes. The
-// count is of photographs whose scalar ends lower and rises at no step: it may stay where it is, because scalars end at 0 and 100.
+// Quality spoils the photographs of pairs step by step, and compares the order of the steps with that of the scalars:
+// Spearman's rank correlation of the step and what the scalar lost, for each photograph; 1 where it falls with every step, 0
+// where it never changes. The count is of photographs whose scalar ends lower and rises at no step: it may stay where it is,
+// because scalars end at 0 and 100.
 func Quality(ctx context.Context, o Options) (*Report, error) {
 	pairs, err := readPairs(o.Data)
 	if err != nil {
@@ -55,7 +58,7 @@ func Quality(ctx context.Context, o Options) (*Report, error) {
 	files := images(pairs)
 	r := &Report{
 		Evaluation: "quality", What: "photographs spoiled step by step: Spearman's correlation of the steps and the loss of the scalar, mean over the photographs",
-		Pack: o.Subject.describe(models.RoleDetector, models.RolePose, models.RoleLandmarks, models.RoleAttributes, models.RoleSegmentation),
+		Pack: o.Subject.describe(models.RoleDetector),
 		Data: Data{Folder: filepath.Join(o.Data, "faces", "pairs"), Images: len(files)},
 	}
 	fallings := make([][][]falling, len(files)) // by photograph, spoiling, check
@@ -113,9 +116,18 @@ type falling struct {
 	monotone bool
 }
 
-// spoilAll are the outcomes of one picture for each check of each spoiling.
+// spoilAll are the outcomes of one picture for each check of each spoiling. Its best face is looked for once, so that what is
+// compared is the same part of the picture; for turning, in each step.
 func (o Options) spoilAll(ctx context.Context, img *imaging.Image) ([][]falling, error) {
-	first, err := o.assess(ctx, img)
+	best := func(m *imaging.Image) ([]face.Face, error) {
+		found, err := o.Subject.engine.Detect(ctx, m, o.Subject.minConfidence())
+		return engine.BestConfidence.Select(found), err
+	}
+	faces, err := best(img)
+	if err != nil {
+		return nil, err
+	}
+	first, err := assess(ctx, img, faces)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +135,18 @@ func (o Options) spoilAll(ctx context.Context, img *imaging.Image) ([][]falling,
 	for k, s := range spoilings {
 		reports := []*quality.Report{first}
 		for _, by := range s.steps {
-			if s.toSide && first != nil && first.Measure(quality.Roll).Native < 0 {
+			if s.turns && first != nil && first.Measure(quality.Roll).Native < 0 {
 				by = -by
 			}
-			report, err := o.assess(ctx, s.spoil(img, by))
+			spoilt, there := s.spoil(img, by), faces
+			if s.turns {
+				if there, err = best(spoilt); err != nil {
+					return nil, err
+				}
+			}
+			report, err := assess(ctx, spoilt, there)
 			if err != nil {
-				return nil, fmt.Errorf("%s by %v: %w", s.name, by, err)
+				return nil, err
 			}
 			reports = append(reports, report)
 		}
@@ -154,13 +172,24 @@ func follow(reports []*quality.Report, check quality.Check) falling {
 	return f
 }
 
-// assess is the quality of the best face of a picture; nil where no face is found.
-func (o Options) assess(ctx context.Context, img *imaging.Image) (*quality.Report, error) {
-	a, err := o.Subject.engine.Analyze(ctx, encoded(img), engine.Params{Strategy: engine.BestConfidence, MinConfidence: o.Subject.minConfidence(), Quality: []string{quality.Default}})
-	if err != nil || len(a.Faces) == 0 {
+// assess is the quality of the first of the faces as the pixels show it; nil where there is none.
+func assess(ctx context.Context, img *imaging.Image, faces []face.Face) (*quality.Report, error) {
+	if len(faces) == 0 {
+		return nil, nil
+	}
+	pixels, err := face.NewAttributeClassifier(nil)
+	if err != nil {
 		return nil, err
 	}
-	return a.Faces[0].Quality, nil
+	seen := pixels.Classify(ctx, img, []face.Seen{{Face: faces[0]}})[0]
+	if seen.Err != nil {
+		return nil, seen.Err
+	}
+	reports, err := quality.Assess(img, []quality.Subject{{Face: faces[0], Attributes: seen.Attributes}}, faces, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return reports[0], nil
 }
 
 // spearman is the correlation of the ranks, those of equal values their mean; 0 where all values of one are equal.

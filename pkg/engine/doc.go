@@ -3,8 +3,8 @@
 // object store.
 //
 // [Open] loads the pack's networks; [Engine.Analyze] does the whole chain: decode, detect, turn upright, select, then what
-// [Params] ask for of each face: pose, landmarks and attributes, liveness, quality, age, alignment and embedding, portraits. The main
-// stages are methods of their own for those who have pixels already or want to measure one:
+// [Params] ask for of each face: pose, landmarks and attributes, liveness, quality, age, alignment and embedding, portraits.
+// The main stages are methods of their own for those who have pixels already or want to measure one:
 //
 //	image bytes ──Decode──► imaging.Image ──Detect──► []face.Face ──Embed──► []schema.Embedding
 //

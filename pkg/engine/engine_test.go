@@ -29,6 +29,7 @@ import (
 	"facestream/pkg/engine/imaging/imagingtest"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
+	"facestream/pkg/engine/quality"
 	"facestream/pkg/schema"
 )
 
@@ -410,7 +411,8 @@ func TestAnalyzeTurned(t *testing.T) {
 }
 
 // everything asks for all that can be said of a face.
-var everything = Params{Strategy: BestConfidence, Embed: true, Turn: true, Attributes: true, Liveness: 3, Age: true}
+var everything = Params{Strategy: BestConfidence, Embed: true, Turn: true, Attributes: true, Liveness: 3, Age: true,
+	Quality: []string{quality.Default}, Portraits: []face.PortraitOptions{{Background: &imaging.RGB{200, 200, 200}}}}
 
 func TestAnalyzeEverything(t *testing.T) {
 	data, e := dataDir(t), openEngine(t)
@@ -418,7 +420,7 @@ func TestAnalyzeEverything(t *testing.T) {
 	if err != nil || len(a.Faces) != 1 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	want := []string{"age", "align", "attributes", "decode", "detect", "embed", "landmarks", "liveness", "pose"}
+	want := []string{"age", "align", "attributes", "decode", "detect", "embed", "landmarks", "liveness", "portraits", "pose", "quality"}
 	if diff := cmp.Diff(want, stages(a)); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}
@@ -426,7 +428,7 @@ func TestAnalyzeEverything(t *testing.T) {
 		t.Errorf("networks that ran (-all +got):\n%s", diff)
 	}
 	f := a.Faces[0]
-	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Attributes == nil || a.Turned != 0 {
+	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Attributes == nil || f.Quality == nil || len(f.Portraits) != 1 || a.Turned != 0 {
 		t.Fatalf("%+v", f)
 	}
 	at := f.Attributes

@@ -84,8 +84,8 @@ func TestVisaPortraits(t *testing.T) {
 	}
 }
 
-// checkGeometry wants the head where the group does. Heads differ: a crop by the eyes alone does not have all of them of the size that
-// is allowed, and a tenth more or less is let pass.
+// checkGeometry wants the head where the group does. Heads differ: a crop by the eyes alone does not have all of them of the
+// size that is allowed, and a tenth more or less is let pass.
 func checkGeometry(t *testing.T, e *Engine, name string, p *face.Portrait, group string) {
 	t.Helper()
 	a, err := e.Analyze(t.Context(), p.File, Params{Strategy: BestConfidence, Quality: []string{group}})

@@ -2,9 +2,9 @@
 // trained on, embeds them, and makes portraits of them.
 //
 // The stages are separate values over the port onnx.Network: [Detector], [PoseEstimator], [Landmarker], [AttributeClassifier],
-// [LivenessDetector], [AgeEstimator], [Segmenter], [Align], [Embedder], [NewPortrait]. All are safe for concurrent use, and answer each face by itself: one
-// that fails does not fail its neighbours. A network that fails is an error; a picture without a face is an empty list, and a
-// face that cannot be judged an answer.
+// [LivenessDetector], [AgeEstimator], [Segmenter], [Align], [Embedder], [NewPortrait]. All are safe for concurrent use, and
+// answer each face by itself: one that fails does not fail its neighbours. A network that fails is an error; a picture without
+// a face is an empty list, and a face that cannot be judged an answer.
 package face
 
 import (

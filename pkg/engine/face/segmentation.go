@@ -74,8 +74,8 @@ func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imagin
 	return &Mask{Part: part, Width: in.Width, Height: in.Height, Values: values}, nil
 }
 
-// Person is the mask of one face's person, without others, in the part of img that an ISO portrait would show and a tenth around it.
-// landmarks may be nil. Eyes that coincide are a permanent error (face_rejected).
+// Person is the mask of one face's person, without others, in the part of img that an ISO portrait would show and a tenth
+// around it. landmarks may be nil. Eyes that coincide are a permanent error (face_rejected).
 func (s *Segmenter) Person(ctx context.Context, img *imaging.Image, f Face, landmarks []schema.PointF) (*Mask, error) {
 	w, err := presets[FaceISO].window(EyeCentres(f, landmarks))
 	if err != nil {

@@ -40,10 +40,10 @@ var tables = map[string][]rule{
 	VisaUSA:      slices.Concat(portrait, usaFrame, []rule{fromPack(NoGlasses, face.ThresholdGlasses)}), // no glasses since 1 November 2016, travel.state.gov
 }
 
-// defaults are what the capture requirements of face recognition systems ask for: 60 pixels between the eyes, yaw and pitch of at most
-// 30 degrees, roll of at most 45, a padding of 3 pixels, one face, none of it covered. The
-// bounds of light and colour are this project's own: a face is spoilt where a quarter of it has no detail, and no error rate is
-// claimed for them. What names a threshold of the pack has its evaluation in the manifest.
+// defaults are what the capture requirements of face recognition systems ask for: 60 pixels between the eyes, yaw and pitch of
+// at most 30 degrees, roll of at most 45, a padding of 3 pixels, one face, none of it covered. The bounds of light and colour
+// are this project's own: a face is spoilt where a quarter of it has no detail, and no error rate is claimed for them. What
+// names a threshold of the pack has its evaluation in the manifest.
 var defaults = []rule{
 	fromPack(Sharpness, face.ThresholdSharpness),
 	fromPack(LuminanceMean, face.ThresholdLight),
@@ -68,10 +68,10 @@ var defaults = []rule{
 // because the network cannot tell less.
 const poseErrorYaw, poseErrorPitch = 4.64, 6.10
 
-// portrait is what ISO/IEC 39794-5:2019, annex D.1, and ICAO's technical report "Portrait Quality" (2018) ask of every portrait for a
-// travel document. They forbid blur, loss of detail, uneven light, unnatural colours, artefacts of compression, an open mouth, a smile
-// and covered eyes without giving numbers that could be measured here; where none is named below, the bound is this project's own: a
-// scalar of a half by OFIQ's formula where there is one.
+// portrait is what ISO/IEC 39794-5:2019, annex D.1, and ICAO's technical report "Portrait Quality" (2018) ask of every portrait
+// for a travel document. They forbid blur, loss of detail, uneven light, unnatural colours, artefacts of compression, an open
+// mouth, a smile and covered eyes without giving numbers that could be measured here; where none is named below, the bound is
+// this project's own: a scalar of a half by OFIQ's formula where there is one.
 var portrait = []rule{
 	fromPack(Sharpness, face.ThresholdSharpness),
 	atMost(UnderExposure, 0.1), // own
@@ -97,9 +97,9 @@ var portrait = []rule{
 	atMost(SingleFace, 0.01), // one person; less is no face that anybody would see
 }
 
-// icaoFrame is the geometry of ISO/IEC 19794-5:2005, 8.3, which ICAO Doc 9303 refers to: the head's middle between 45 and 55 % of the
-// width, the eyes 50 to 70 % of the height above the lower border, the head 60 to 90 % of the height, which is twice T, and 50 to 75 % of
-// the width; a ratio of width to height from 0.74 to 0.80.
+// icaoFrame is the geometry of ISO/IEC 19794-5:2005, 8.3, which ICAO Doc 9303 refers to: the head's middle between 45 and 55 %
+// of the width, the eyes 50 to 70 % of the height above the lower border, the head 60 to 90 % of the height, which is twice T,
+// and 50 to 75 % of the width; a ratio of width to height from 0.74 to 0.80.
 var icaoFrame = []rule{
 	between(HeadX, 0.45, 0.55),
 	between(HeadY, 0.3, 0.5),

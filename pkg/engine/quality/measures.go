@@ -268,9 +268,9 @@ func sobel(luma []float32, width, i int) (gx, gy float64) {
 	return gx, gy
 }
 
-// measureNative are the checks of the picture's own pixels, in the face's box and at most nativeSide of them.
+// measureNative are the checks of the picture's own pixels, in the middle nativeSide of the face's box at most.
 func measureNative(img *imaging.Image, f face.Face) []Measure {
-	const nativeSide = 512
+	const nativeSide = 256
 	span := func(low, high float32, size int) (from, to int) {
 		from, to = max(int(low), 0), min(int(high), size)
 		if cut := (to - from - nativeSide) / 2; cut > 0 {
@@ -320,31 +320,29 @@ func blockiness(luma []float32, width, height, step int) float64 {
 	return max(means[7]-(means[3]+means[4])/2, 0)
 }
 
-// noise is Immerkær's estimate over the half of the pixels with the smallest gradient, in which there is least else.
+// noise is Immerkær's estimate over the half of the pixels with the smallest gradient, in which there is least else; to the
+// nearest quarter of a gradient.
 func noise(luma []float32, width, height int) float64 {
-	type pixel struct{ gradient, response float64 }
-	var pixels []pixel
+	const perUnit, greatest = 4, 4*255*2 + 1 // no Sobel gradient of lumas is longer
+	var sums [greatest * perUnit]float64     // of the responses, by gradient
+	var counts [greatest * perUnit]int
 	for y := 1; y < height-1; y++ {
 		for x := 1; x < width-1; x++ {
 			i := y*width + x
 			at := func(dx, dy int) float64 { return float64(luma[i+dy*width+dx]) }
 			r := at(-1, -1) + at(1, -1) + at(-1, 1) + at(1, 1) - 2*(at(0, -1)+at(-1, 0)+at(1, 0)+at(0, 1)) + 4*at(0, 0)
 			gx, gy := sobel(luma, width, i)
-			pixels = append(pixels, pixel{math.Hypot(gx, gy), math.Abs(r)})
+			bin := int(perUnit * math.Sqrt(gx*gx+gy*gy))
+			sums[bin] += math.Abs(r)
+			counts[bin]++
 		}
 	}
-	gradients := make([]float64, len(pixels))
-	for i, p := range pixels {
-		gradients[i] = p.gradient
-	}
-	slices.Sort(gradients)
-	limit := gradients[len(gradients)/2]
 	var sum float64
 	n := 0
-	for _, p := range pixels {
-		if p.gradient <= limit {
-			sum += p.response
-			n++
+	for bin, count := range counts {
+		sum, n = sum+sums[bin], n+count
+		if 2*n >= (width-2)*(height-2) {
+			break
 		}
 	}
 	return math.Sqrt(math.Pi/2) / 6 * sum / float64(n)

@@ -50,11 +50,11 @@ const (
 	// good; needs the role segmentation. Scalar 190·(1 − sigmoid(v; 10, 100)). OFIQ, BackgroundUniformity.
 	BackgroundUniformity Check = "background_uniformity"
 	// Compression: luma step at the borders of the 8 × 8 blocks of JPEG beyond that inside of them, 0..255, low is good. Own,
-	// after Z. Wang, H. R. Sheikh and A. C. Bovik, "No-Reference Perceptual Quality Assessment of JPEG Compressed Images", ICIP 2002; the
-	// standard asks a network. Scalar 100·exp(−v/3).
+	// after Z. Wang, H. R. Sheikh and A. C. Bovik, "No-Reference Perceptual Quality Assessment of JPEG Compressed Images", ICIP
+	// 2002; the standard asks a network. Scalar 100·exp(−v/3).
 	Compression Check = "compression_artefacts"
-	// Noise: standard deviation of the luma 0..255 as the smoothest half of the face's pixels shows it, low is good. J. Immerkær, "Fast
-	// Noise Variance Estimation", CVIU 64(2), 1996. Scalar 100·exp(−v/10): own.
+	// Noise: standard deviation of the luma 0..255 as the smoothest half of the face's pixels shows it, low is good. J.
+	// Immerkær, "Fast Noise Variance Estimation", CVIU 64(2), 1996. Scalar 100·exp(−v/10): own.
 	Noise Check = "noise"
 
 	// InterEyeDistance: D over the cosine of the yaw, pixels, high is good. Scalar 100·sigmoid(v; 70, 20). OFIQ.
@@ -87,13 +87,14 @@ const (
 	Pitch Check = "head_pose_pitch"
 	Roll  Check = "head_pose_roll"
 
-	// EyesOpen: probability that the less open eye is open, 0..1, high is good. Scalar 100·v: own; OFIQ measures the lids' distance.
+	// EyesOpen: probability that the less open eye is open, 0..1, high is good. Scalar 100·v: own; OFIQ measures the lids'
+	// distance.
 	EyesOpen Check = "eyes_open"
 	// MouthClosed: greatest gap between the inner lips over T, 0 for closed ones, low is good. Scalar
 	// 100·(1 − sigmoid(v; 0.2, 0.06)). OFIQ, MouthClosed.
 	MouthClosed Check = "mouth_closed"
-	// EyesVisible, NoseVisible, MouthVisible: probability that something covers one of the eyes, the nose, the mouth, 0..1, low is good.
-	// Scalar 100·(1 − v): own; OFIQ segments what covers them.
+	// EyesVisible, NoseVisible, MouthVisible: probability that something covers one of the eyes, the nose, the mouth, 0..1, low
+	// is good. Scalar 100·(1 − v): own; OFIQ segments what covers them.
 	EyesVisible  Check = "eyes_visible"
 	NoseVisible  Check = "nose_visible"
 	MouthVisible Check = "mouth_occlusion_prevention"
@@ -114,9 +115,9 @@ const (
 	ImageUnderExposure Check = "image_under_exposure_prevention"
 	ImageOverExposure  Check = "image_over_exposure_prevention"
 	ImageDynamicRange  Check = "image_dynamic_range"
-	// ImageColourBalance: difference of the greatest and the least of the mean red, green and blue over their mean, 0..3, low is
-	// good: none in a picture that is grey on average (G. Buchsbaum, "A Spatial Processor Model for Object Colour Perception", 1980).
-	// Scalar 100·(1 − v): own.
+	// ImageColourBalance: difference of the greatest and the least of the mean red, green and blue over their mean, 0..3, low
+	// is good: none in a picture that is grey on average (G. Buchsbaum, "A Spatial Processor Model for Object Colour
+	// Perception", 1980). Scalar 100·(1 − v): own.
 	ImageColourBalance Check = "image_colour_balance"
 	// ImageWidth and ImageHeight: pixels. Scalar 100·v/600: own.
 	ImageWidth  Check = "image_width"
@@ -189,9 +190,9 @@ type Subject struct {
 	Mask *face.Mask
 }
 
-// Assess measures each of the subjects in img, the upright picture, and judges it by the groups. all are the faces that were found in
-// it, the subjects among them. limits are the thresholds of the pack by name (face.Threshold…), which some groups refer to. Another
-// group than those of Groups is a permanent error (invalid_configuration).
+// Assess measures each of the subjects in img, the upright picture, and judges it by the groups. all are the faces that were
+// found in it, the subjects among them. limits are the thresholds of the pack by name (face.Threshold…), which some groups
+// refer to. Another group than those of Groups is a permanent error (invalid_configuration).
 func Assess(img *imaging.Image, subjects []Subject, all []face.Face, groups []string, limits map[string]float32) ([]*Report, error) {
 	if err := CheckGroups(groups); err != nil {
 		return nil, err
