@@ -18,7 +18,8 @@ import (
 var sheetPhotos = []string{"img2.jpg", "img5.jpg", "img8.jpg", "img13.jpg", "img21.jpg"}
 
 // TestPortraits makes ISO portraits of five photographs, and checks what can be checked without eyes. Where FACESTREAM_SHEET names
-// a file, it lays them into a contact sheet for people to look at (make sheet): as cut, on light grey, on green.
+// a file, it lays them into a contact sheet for people to look at (make sheet): as cut, on light grey, on green. FACESTREAM_SHEET_PHOTOS
+// takes other photographs of faces/pairs, as a list like PATH.
 func TestPortraits(t *testing.T) {
 	data, e := dataDir(t), openEngine(t)
 	light, green := imaging.RGB{0xf0, 0xf0, 0xf0}, imaging.RGB{0, 0x96, 0x40}
