@@ -425,11 +425,16 @@ func (s *stream) outcome(t *testing.T, id schema.RequestID) schema.Result {
 
 func (s *stream) put(t *testing.T, key string, data []byte, metadata map[string]string) schema.ObjectRef {
 	t.Helper()
-	ref, err := s.objects.Put(t.Context(), schema.ObjectRef{Bucket: s.cfg.S3.Bucket, Key: key}, data, "application/octet-stream", metadata)
-	if err != nil {
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		ref, err := s.objects.Put(t.Context(), schema.ObjectRef{Bucket: s.cfg.S3.Bucket, Key: key}, data, "application/octet-stream", metadata)
+		if err == nil {
+			return ref
+		}
+		// The Versity S3 Gateway closes idle connections with an answer to nobody, now and then just as one is used again.
+		if schema.ClassOf(err) != schema.ClassTransient || try == 3 {
+			t.Fatal(err)
+		}
 	}
-	return ref
 }
 
 // send submits r under a new id, unless it has one, and returns its outcome. What enrolls or looks for drawn people has a

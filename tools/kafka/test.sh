@@ -22,7 +22,7 @@ run_tests() {
 	shift
 	# One package after the other: internal/app stops the broker. Without -race, which `make test` has: it would take the
 	# processor from the services, and with that the outages would last longer than the tests wait.
-	if ! "$go" test -count=1 -p 1 -parallel 8 -timeout 15m -v "$@" >"$log" 2>&1; then
+	if ! "$go" test -count=1 -p 1 -timeout 15m -v "$@" >"$log" 2>&1; then
 		cat "$log"
 		return 1
 	fi
@@ -80,7 +80,7 @@ fi
 FACESTREAM_MILVUS=$(MILVUS_DATA=$own/milvus MILVUS_TICKS=short tools/milvus/up.sh standalone)
 export FACESTREAM_MILVUS
 store_tests
-run_tests milvus -run '^TestConformance$/HNSW' ./internal/gallery/milvus
+run_tests milvus -parallel 8 -run '^TestConformance$/HNSW' ./internal/gallery/milvus
 MILVUS_DATA=$own/milvus tools/milvus/down.sh standalone --wipe
 unset FACESTREAM_MILVUS
 run_tests plain ./pkg/events
