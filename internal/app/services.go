@@ -250,10 +250,8 @@ func (a *App) publisher(service string) *events.Publisher {
 // about is what the worker needs to know of a pack of which an engine has loaded networks.
 func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
 	value := func(role models.Role, name string, otherwise float32) float32 {
-		for _, m := range pack.Models[role] {
-			if t, ok := m.Thresholds[name]; ok {
-				return t.Value
-			}
+		if t, ok := pack.Threshold(role, name); ok {
+			return t.Value
 		}
 		return otherwise
 	}

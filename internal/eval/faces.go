@@ -16,10 +16,20 @@ import (
 // was found are failures of r, and nil in the answer.
 func (o Options) analyze(ctx context.Context, r *Report, files []string, params engine.Params) ([]*engine.Face, error) {
 	params.Strategy, params.MinConfidence = engine.BestConfidence, o.Subject.minConfidence()
-	found := make([]*engine.Face, len(files))
-	why := make([]string, len(files))
-	err := o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
-		data, err := os.ReadFile(filepath.Join(o.Data, "faces", filepath.FromSlash(files[i])))
+	read := func(file string) ([]byte, error) {
+		return os.ReadFile(filepath.Join(o.Data, "faces", filepath.FromSlash(file)))
+	}
+	return o.firstFaces(ctx, "photographs", files, read, params, func(file, why string) { r.fail(file, "%s", why) })
+}
+
+// firstFaces says of the first face that the engine selects in each picture what params ask for; nil where there is none, which
+// fail is told, in order, with the reason.
+func (o Options) firstFaces(ctx context.Context, what string, pictures []string, read func(picture string) ([]byte, error), params engine.Params,
+	fail func(picture, why string)) ([]*engine.Face, error) {
+	found := make([]*engine.Face, len(pictures))
+	why := make([]string, len(pictures))
+	err := o.forEach(ctx, what, len(pictures), func(ctx context.Context, i int) error {
+		data, err := read(pictures[i])
 		if err != nil {
 			return dataError(err)
 		}
@@ -30,7 +40,7 @@ func (o Options) analyze(ctx context.Context, r *Report, files []string, params 
 		case reason != "":
 			why[i] = string(reason) + ": " + schema.MessageOf(err)
 		case err != nil:
-			return fmt.Errorf("%s: %w", files[i], err)
+			return fmt.Errorf("%s: %w", pictures[i], err)
 		case len(a.Faces) == 0:
 			why[i] = "no face was found"
 		default:
@@ -40,7 +50,7 @@ func (o Options) analyze(ctx context.Context, r *Report, files []string, params 
 	})
 	for i, w := range why {
 		if w != "" {
-			r.fail(files[i], "%s", w)
+			fail(pictures[i], w)
 		}
 	}
 	return found, err

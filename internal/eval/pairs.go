@@ -69,36 +69,15 @@ func (o Options) acquire(ctx context.Context, r *Report, pictures []string, read
 		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
 		Embed:         true,
 	}
-	found := make([][]float32, len(pictures))
-	why := make([]string, len(pictures))
-	err := o.forEach(ctx, "pictures", len(pictures), func(ctx context.Context, i int) error {
-		data, err := read(pictures[i])
-		if err != nil {
-			return dataError(err)
-		}
-		a, err := o.Subject.engine.Analyze(ctx, data, params)
-		switch reason := schema.ReasonOf(err); {
-		case reason == schema.ReasonRoleAbsent:
-			return err
-		case reason != "":
-			why[i] = string(reason) + ": " + schema.MessageOf(err)
-		case err != nil:
-			return fmt.Errorf("%s: %w", pictures[i], err)
-		case len(a.Faces) == 0:
-			why[i] = "no face was found"
-		default:
-			found[i] = a.Faces[0].Embedding.Vector
-		}
-		return nil
-	})
+	found, err := o.firstFaces(ctx, "pictures", pictures, read, params, func(picture, why string) { r.fail(filepath.Base(picture), "%s", why) })
 	if err != nil {
 		return nil, err
 	}
 	v := vectors{}
 	for i, picture := range pictures {
-		v[picture] = found[i]
-		if found[i] == nil {
-			r.fail(filepath.Base(picture), "%s", why[i])
+		v[picture] = nil
+		if found[i] != nil {
+			v[picture] = found[i].Embedding.Vector
 		}
 	}
 	return v, nil

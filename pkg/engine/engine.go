@@ -171,12 +171,7 @@ func (e *Engine) Thresholds() map[string]models.Threshold {
 
 // Threshold is the threshold of that name (face.ThresholdMask, …) of the first network of the role that has it.
 func (e *Engine) Threshold(role models.Role, name string) (models.Threshold, bool) {
-	for _, m := range e.pack.Models[role] {
-		if t, ok := m.Thresholds[name]; ok {
-			return t, true
-		}
-	}
-	return models.Threshold{}, false
+	return e.pack.Threshold(role, name)
 }
 
 func (e *Engine) absent(op string, role models.Role) error {

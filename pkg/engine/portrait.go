@@ -6,18 +6,8 @@ import (
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
 )
-
-// Portrait makes a picture of f, a face of img: the upright picture, as Analyze turned it. The eyes are those of f's landmarks,
-// else those that the pack's network for landmarks finds, else the detector's. A background that is to be replaced by a pack
-// without segmentation is a permanent error with the reason role_absent.
-func (e *Engine) Portrait(ctx context.Context, img *imaging.Image, f Face, o face.PortraitOptions) (*face.Portrait, error) {
-	if err := e.ablePortrait("engine.portrait", o); err != nil {
-		return nil, err
-	}
-	p, _, err := e.portrait(ctx, img, f, o)
-	return p, err
-}
 
 // ablePortrait says why e cannot make the portrait, or nil.
 func (e *Engine) ablePortrait(op string, o face.PortraitOptions) error {
@@ -27,24 +17,25 @@ func (e *Engine) ablePortrait(op string, o face.PortraitOptions) error {
 	return o.Check()
 }
 
-// portrait makes it and says which networks ran.
+// portrait makes a picture of f, a face of img: the upright picture, as it was turned. The eyes are those of f's landmarks, else
+// those that the pack's network for landmarks finds, else the detector's. It says which networks ran.
 func (e *Engine) portrait(ctx context.Context, img *imaging.Image, f Face, o face.PortraitOptions) (*face.Portrait, []models.Model, error) {
 	var ran []models.Model
-	landmarks := &face.Landmarks{}
+	var landmarks []schema.PointF
 	switch {
 	case f.Attributes != nil && f.Attributes.Landmarks != nil:
-		landmarks.Points = f.Attributes.Landmarks
+		landmarks = f.Attributes.Landmarks
 	case e.landmarker != nil:
 		r := e.landmarker.Find(ctx, img, []face.Face{f.Face}, []float32{f.Roll()})[0]
 		if r.Err != nil {
 			return nil, nil, r.Err
 		}
-		landmarks = &r.Landmarks
+		landmarks = r.Landmarks.Points
 		ran = append(ran, e.pack.Models[models.RoleLandmarks]...)
 	}
 	if o.Background != nil {
 		ran = append(ran, e.pack.Models[models.RoleSegmentation]...)
 	}
-	p, err := face.NewPortrait(ctx, img, f.Face, landmarks.Points, e.segmenter, o)
+	p, err := face.NewPortrait(ctx, img, f.Face, landmarks, e.segmenter, o)
 	return p, ran, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -21,18 +22,19 @@ type Stage struct {
 // check says as a Fatal error why s cannot be driven: another architecture, a network without a fixed input size or in another
 // layout than planes, or one with more than one output.
 func (s Stage) check(op string, architectures ...string) error {
+	return s.checkLayout(op, models.NCHW, architectures...)
+}
+
+// checkLayout is check for networks of that layout.
+func (s Stage) checkLayout(op string, layout models.Layout, architectures ...string) error {
 	m := s.Model
-	known := false
-	for _, a := range architectures {
-		known = known || m.Architecture == a
-	}
 	switch {
-	case !known:
+	case !slices.Contains(architectures, m.Architecture):
 		return schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there are %q", m.Name, m.Architecture, m.Role, architectures))
 	case m.Input.Width == 0 || m.Input.Height == 0:
 		return schema.Fatal(op, fmt.Errorf("%s: its manifest names no width and height", m.Name))
-	case m.Input.Layout == models.NHWC:
-		return schema.Fatal(op, fmt.Errorf("%s: its manifest says nhwc; networks of this architecture take planes", m.Name))
+	case (m.Input.Layout == models.NHWC) != (layout == models.NHWC):
+		return schema.Fatal(op, fmt.Errorf("%s: its manifest says %s; networks of this architecture take %s", m.Name, m.Input.Layout, layout))
 	case len(s.Net.Outputs()) != 1:
 		return schema.Fatal(op, fmt.Errorf("%s has %d outputs; a network of the architecture %q has one", m.Name, len(s.Net.Outputs()), m.Architecture))
 	}
@@ -48,6 +50,9 @@ func (s Stage) run(ctx context.Context, op string, values int, pictures []*imagi
 		data := make([]float32, 3*in.Width*in.Height)
 		img.Planes(data, in.Width, in.Height, normalisation(in))
 		rows[i] = onnx.Tensor{Shape: []int64{3, int64(in.Height), int64(in.Width)}, Data: data}
+		if in.Layout == models.NHWC {
+			rows[i] = onnx.Tensor{Shape: []int64{int64(in.Height), int64(in.Width), 3}, Data: triples(data)}
+		}
 	}
 	answers, errs := make([][]float32, len(rows)), make([]error, len(rows))
 	for i, r := range s.Net.Run(ctx, rows) {
@@ -69,6 +74,16 @@ func (s Stage) run(ctx context.Context, op string, values int, pictures []*imagi
 		}
 	}
 	return answers, errs
+}
+
+// triples are three planes, pixel by pixel.
+func triples(planes []float32) []float32 {
+	size := len(planes) / 3
+	t := make([]float32, len(planes))
+	for i := range size {
+		t[3*i], t[3*i+1], t[3*i+2] = planes[i], planes[size+i], planes[2*size+i]
+	}
+	return t
 }
 
 // softmax turns logits into probabilities.

@@ -2,13 +2,10 @@ package face
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math"
 
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
-	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -18,15 +15,8 @@ type Segmenter struct{ stage Stage }
 // NewSegmenter drives the stage as its manifest describes it. Another architecture than "selfie_segmentation", or another layout
 // than triples, is a Fatal error.
 func NewSegmenter(s Stage) (*Segmenter, error) {
-	const op = "face.segmenter"
-	m := s.Model
-	switch {
-	case m.Architecture != "selfie_segmentation":
-		return nil, schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there is \"selfie_segmentation\"", m.Name, m.Architecture, m.Role))
-	case m.Input.Width == 0 || m.Input.Height == 0 || m.Input.Layout != models.NHWC:
-		return nil, schema.Fatal(op, fmt.Errorf("%s: networks of this architecture take triples (nhwc) of a fixed width and height", m.Name))
-	case len(s.Net.Outputs()) != 1:
-		return nil, schema.Fatal(op, fmt.Errorf("%s has %d outputs; a network of this architecture has one", m.Name, len(s.Net.Outputs())))
+	if err := s.checkLayout("face.segmenter", models.NHWC, "selfie_segmentation"); err != nil {
+		return nil, err
 	}
 	return &Segmenter{s}, nil
 }
@@ -43,28 +33,14 @@ type Mask struct {
 // Segment answers for a part of img that lies inside it. The network's answer is stretched to 0..1, as obs-backgroundremoval, which
 // publishes this network, does: its least and greatest value depend on the picture.
 func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imaging.Window) (*Mask, error) {
-	const op = "face.segment"
 	in := s.stage.Model.Input
-	crop := img.Cut(part, in.Width, in.Height)
-	size := in.Width * in.Height
-	planes, row := make([]float32, 3*size), make([]float32, 3*size)
-	crop.Planes(planes, in.Width, in.Height, normalisation(in))
-	for i := range size {
-		row[3*i], row[3*i+1], row[3*i+2] = planes[i], planes[size+i], planes[2*size+i]
+	answers, errs := s.stage.run(ctx, "face.segment", in.Width*in.Height, []*imaging.Image{img.Cut(part, in.Width, in.Height)})
+	if errs[0] != nil {
+		return nil, errs[0]
 	}
-	r := s.stage.Net.Run(ctx, []onnx.Tensor{{Shape: []int64{int64(in.Height), int64(in.Width), 3}, Data: row}})[0]
-	if r.Err != nil {
-		return nil, fmt.Errorf("%s: %w", op, r.Err)
-	}
-	values := r.Outputs[0].Data
-	if len(values) != size {
-		return nil, fmt.Errorf("%s: %s answered %d values, want %d", op, s.stage.Model.Name, len(values), size)
-	}
+	values := answers[0]
 	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
 	for _, v := range values {
-		if v-v != 0 { // NaN and the infinities
-			return nil, fmt.Errorf("%s: %w", op, errors.New(s.stage.Model.Name+" answered a value that is not finite"))
-		}
 		low, high = min(low, v), max(high, v)
 	}
 	span := max(high-low, 1e-6)

@@ -87,6 +87,16 @@ type Model struct {
 // ID is the name that results and collections carry: Name @ the first 8 hex digits of SHA256.
 func (m Model) ID() schema.ModelID { return schema.ModelID(m.Name + "@" + m.SHA256[:8]) }
 
+// Threshold is the threshold of that name of the first network of the role that has it.
+func (p *Pack) Threshold(role Role, name string) (Threshold, bool) {
+	for _, m := range p.Models[role] {
+		if t, ok := m.Thresholds[name]; ok {
+			return t, true
+		}
+	}
+	return Threshold{}, false
+}
+
 // Where says to people where the networks lie.
 func (p *Pack) Where() string {
 	if p.Dir == "" {
