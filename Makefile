@@ -3,6 +3,7 @@
 GO          ?= go
 BIN         := bin
 PROGRAMS    := ingest worker indexer facestream
+TRAINED     := detector embedding landmarks pose attributes segmentation liveness
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 OUTAGE      ?= 60s
@@ -90,12 +91,12 @@ image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMA
 check-deployments: ## Check Dockerfile, compose.yaml, Helm chart, dashboard and alerts with their own tools
 	deployments/check.sh
 
-train-%: .venv toolchain ## Train a role of the starter pack, embedding or detector: hours (training/README.md)
+train-%: .venv toolchain ## Train a role of the starter pack: minutes to hours (training/README.md)
 	.venv/bin/python -m training.$*.train --out .cache/train/$* $(TRAINFLAGS)
 
 train-smoke: .venv toolchain ## Every training end to end on tiny settings, in minutes
 	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
-		for role in embedding detector; do .venv/bin/python -m training.$$role.train --smoke --out "$$dir/$$role"; done
+		for role in $(TRAINED); do .venv/bin/python -m training.$$role.train --smoke --out "$$dir/$$role"; done
 
 .venv: training/requirements.txt
 	python3 -m venv .venv

@@ -48,16 +48,24 @@ class Detector:
 
     def best(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """Score 0..1 and five points [5, 2] in pixels (right eye, left eye, nose, mouth corners) of the surest face."""
+        score, _, points = self.face(image)
+        return score, points
+
+    def face(self, image: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Score, box [4] (left, top, right, bottom) and five points of the surest face."""
         out = self.raw(image)
-        best, points = 0.0, np.zeros((5, 2), np.float32)
+        best, box, points = 0.0, np.zeros(4, np.float32), np.zeros((5, 2), np.float32)
         for s in self.STRIDES:
             columns = int(out["size"][1]) // s
             score = np.sqrt(np.clip(out[f"cls_{s}"][0, :, 0], 0, 1) * np.clip(out[f"obj_{s}"][0, :, 0], 0, 1))
             i = int(score.argmax())
             if score[i] > best:
-                best = float(score[i])
-                points = (out[f"kps_{s}"][0, i].reshape(5, 2) + [i % columns, i // columns]) * s
-        return best, points.astype(np.float32)
+                best, cell = float(score[i]), np.array([i % columns, i // columns])
+                points = (out[f"kps_{s}"][0, i].reshape(5, 2) + cell) * s
+                b = out[f"bbox_{s}"][0, i]
+                centre, size = (cell + b[:2]) * s, np.exp(b[2:]) * s
+                box = np.concatenate([centre - size / 2, centre + size / 2])
+        return best, box.astype(np.float32), points.astype(np.float32)
 
 
 def backgrounds(data: Path, detector: Detector, sure: float = 0.3, limit: int | None = None) -> list[np.ndarray]:

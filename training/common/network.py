@@ -1,12 +1,27 @@
-"""Checks that every network of the pack must pass before it is one."""
+"""How networks of the pack are stored, and the checks that each must pass before it is one."""
 
 import time
 from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import helper, numpy_helper
 
 from .images import session
+
+
+def halve(model: onnx.ModelProto) -> None:
+    """Stores the large weights as float16 behind a Cast, which a runtime evaluates once, when it loads the file."""
+    casts = []
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size > 256:
+            stored = f"{weight.name}_half"
+            casts.append(helper.make_node("Cast", [stored], [weight.name], to=onnx.TensorProto.FLOAT))
+            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
+    nodes = casts + list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def check(file: Path, shape: tuple[int, ...], tolerance: float = 1e-4) -> dict:

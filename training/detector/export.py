@@ -3,11 +3,10 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
 
+from ..common.network import halve
 from .model import CELL, OUTPUTS, Detector, Exported
 
 OPSET = 17
@@ -28,17 +27,3 @@ def export(detector: Detector, file: Path) -> None:
     halve(model)
     onnx.save(model, partial)
     os.replace(partial, file)
-
-
-def halve(model: onnx.ModelProto) -> None:
-    """Stores the large weights as float16 behind a Cast, which a runtime evaluates once, when it loads the file."""
-    casts = []
-    for weight in model.graph.initializer:
-        values = numpy_helper.to_array(weight)
-        if values.dtype == np.float32 and values.size > 256:
-            stored = f"{weight.name}_half"
-            casts.append(helper.make_node("Cast", [stored], [weight.name], to=onnx.TensorProto.FLOAT))
-            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-    nodes = casts + list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)

@@ -6,7 +6,6 @@ images stand behind it, before it and on it, and light and camera vary widely. T
 comes out. Images are BGR uint8 [height, width, 3] until a shard is written; the networks see RGB.
 """
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +13,12 @@ import cv2
 import numpy as np
 
 from ..common import images
+from ..common.augment import Trouble
+from ..common.people import TEMPLATE, depth
 from .model import SIZE
 
 MARGIN = 16  # pixels kept around the aligned face, so that turning and shifting it shows picture and not border
 SOURCE = SIZE + 2 * MARGIN
-
-# Where ArcFace's alignment puts right eye, left eye, nose and mouth corners, pixels of a 112x112 picture.
-TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
-                    np.float32)
 
 
 @dataclass
@@ -61,14 +58,6 @@ def load_faces(data: Path, drawn: Path, detector: images.Detector, cache: Path, 
         return Faces(f["images"], f["weights"] / f["weights"].sum(), f["drawn"])
 
 
-def draw_people(folder: Path, people: int) -> None:
-    """Draws people with the project's own renderer, two pictures each."""
-    if not folder.is_dir():
-        partial = folder.with_suffix(".partial")
-        subprocess.run(["go", "run", "./training/drawn", "-out", str(partial), "-people", str(people), "-shots", "2"], check=True)
-        partial.rename(folder)
-
-
 def split(faces: Faces) -> tuple[Faces, Faces]:
     """Training and validation people: every twentieth is held out. A drawn person's two pictures stay together."""
     held = (np.arange(len(faces.images)) // 2) % 20 == 7
@@ -91,37 +80,19 @@ def _linear(coarse: int, fine: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(coarse))).astype(np.float32)
 
 
-def depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Height of a coarse head above the picture's plane. x, y, result: units of 56 pixels from the picture's centre."""
-    r2 = (x / .85) ** 2 + ((y + .05) / 1.2) ** 4
-    nose = .15 * np.exp(-(x / .15) ** 2 - ((y - .2) / .22) ** 2)
-    sockets = .06 * np.exp(-((np.abs(x) - .31) / .16) ** 2 - ((y + .08) / .12) ** 2)
-    return .72 * (1 - r2) / (1 + .6 * r2) + nose - sockets
-
-
-class Augmenter:
+class Augmenter(Trouble):
     """Makes pictures from faces and natural images. All randomness comes from the generator given to each call."""
 
     def __init__(self, faces: Faces, backgrounds: list[np.ndarray]):
-        self.faces, self.backgrounds = faces, backgrounds
+        super().__init__(backgrounds, SIZE, MARGIN)
+        self.faces = faces
         self.photographs = np.flatnonzero(~faces.drawn)
         ranks = np.cumsum(faces.weights[self.photographs])
         self.photograph_ranks = ranks / ranks[-1]  # for drawing one by its weight
         self.control_to_grid = _enlarge(5, GRID)
         self.grid_to_picture = _linear(GRID, SIZE)
-        bank = np.random.default_rng(0)  # noise and masks are drawn once and cut from at random
-        self.noise = bank.standard_normal((400, 400, 3), np.float32)
-        self.halves = [self._half(bank) for _ in range(128)]
-        self.parts = [self._part(bank) for _ in range(128)]
-        self.heads = [self._head(bank) for _ in range(128)]
-
-    @staticmethod
-    def _half(rng) -> np.ndarray:
-        """A soft half plane, [SOURCE, SOURCE, 1], 0..1."""
-        l = np.linspace(-1, 1, SOURCE, dtype=np.float32)
-        a = rng.uniform(0, 2 * np.pi)
-        m = np.cos(a) * l[None] + np.sin(a) * l[:, None] - rng.uniform(-.4, .4)
-        return (1 / (1 + np.exp(-m * rng.uniform(6, 20)))).astype(np.float32)[..., None]
+        self.parts = [self._part(self.bank) for _ in range(128)]
+        self.heads = [self._head(self.bank) for _ in range(128)]
 
     @staticmethod
     def _part(rng) -> np.ndarray:
@@ -141,14 +112,6 @@ class Augmenter:
         y = l[:, None] - rng.uniform(-.05, .15)
         r = np.hypot(l[None] / rng.uniform(.7, 1.05), y / np.where(y < 0, rng.uniform(.85, 1.25), rng.uniform(.9, 1.3)))
         return (1 / (1 + np.exp((r - 1) * rng.uniform(8, 30)))).astype(np.float32)[..., None]
-
-    def natural(self, rng, size: int = SIZE) -> np.ndarray:
-        """A random square of a random background."""
-        b = self.backgrounds[rng.integers(len(self.backgrounds))]
-        h, w = b.shape[:2]
-        s = int(rng.integers(48, min(h, w)))
-        y, x = rng.integers(h - s + 1), rng.integers(w - s + 1)
-        return cv2.resize(b[y:y + s, x:x + s], (size, size), interpolation=cv2.INTER_LINEAR)
 
     def mix(self, rng, i: int) -> np.ndarray:
         """Face i, or a new person: face i with another laid over it, beside it, or lending it features or texture."""
@@ -232,54 +195,6 @@ class Augmenter:
             y, x = rng.integers(0, SIZE - h), rng.integers(0, SIZE - w)
             image = image.copy()
             image[y:y + h, x:x + w] = self.natural(rng, 48)[:h, :w]
-        return image
-
-    def light(self, rng, image: np.ndarray) -> np.ndarray:
-        """Lamps and colours: a smooth light field or a shadow's edge, then one curve for each channel."""
-        if rng.random() < .35:
-            field = np.exp(rng.normal(0, rng.uniform(.1, .45), (3, 3, 1)) + rng.normal(0, .06, (3, 3, 3))).astype(np.float32)
-            image = (image * cv2.resize(field, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)).clip(0, 255).astype(np.uint8)
-        if rng.random() < .12:
-            m = self.halves[rng.integers(128)][MARGIN:-MARGIN, MARGIN:-MARGIN]
-            image = (image * (1 - m * rng.uniform(.2, .7))).astype(np.uint8)
-        if (k := rng.random()) < .35:  # less colour, or none; sometimes more
-            grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-            w = 1.0 if k < .12 else rng.uniform(-.4, .8)
-            image = cv2.addWeighted(image, 1 - w, grey, w, 0)
-        if rng.random() < .2:  # the mean and deviation of some natural image
-            n = self.natural(rng, 32)
-            (m0, s0), (m1, s1) = cv2.meanStdDev(image), cv2.meanStdDev(n)
-            gain = np.maximum(s1, 20) / (s0 + 1)
-            offset = m1 - m0 * gain
-        else:
-            gain = np.exp(rng.uniform(-.5, .6) * (rng.random() < .5)) * (1 + rng.uniform(-.15, .15, (3, 1)))
-            offset = (1 - gain) * image.mean() + rng.uniform(-22, 22)
-        v = np.arange(256, dtype=np.float32) / 255
-        table = 255 * v[None] ** np.exp(rng.uniform(-.45, .45)) * gain + offset
-        return cv2.LUT(image, table.clip(0, 255).astype(np.uint8).T.reshape(256, 1, 3))
-
-    def camera(self, rng, image: np.ndarray) -> np.ndarray:
-        """Blur, few pixels, noise, sharpening, JPEG."""
-        if (k := rng.random()) < .2:
-            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(.4, 1.6))
-        elif k < .28:
-            stroke = np.zeros((9, 9), np.float32)
-            a, l = rng.uniform(0, np.pi), rng.uniform(1, 4)
-            d = np.array([np.cos(a), np.sin(a)]) * l
-            cv2.line(stroke, tuple(int(round(v)) for v in 4 - d), tuple(int(round(v)) for v in 4 + d), 1.0)
-            image = cv2.filter2D(image, -1, stroke / stroke.sum())
-        if rng.random() < .5:
-            q = int(rng.integers(26, 96))
-            way = [cv2.INTER_LINEAR, cv2.INTER_CUBIC][rng.integers(2)]
-            image = cv2.resize(cv2.resize(image, (q, q), interpolation=cv2.INTER_AREA), (SIZE, SIZE), interpolation=way)
-        if rng.random() < .4:
-            y, x = rng.integers(0, 400 - SIZE, 2)
-            image = (image + self.noise[y:y + SIZE, x:x + SIZE] * rng.uniform(1, 10)).clip(0, 255).astype(np.uint8)
-        if rng.random() < .35:
-            w = rng.uniform(.2, 2.2)
-            image = cv2.addWeighted(image, 1 + w, cv2.GaussianBlur(image, (0, 0), rng.uniform(.8, 2)), -w, 0)
-        if rng.random() < .4:
-            image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 92))])[1], 1)
         return image
 
     def pictures(self, rng: np.random.Generator, people: np.ndarray, mixed: bool = True) -> np.ndarray:

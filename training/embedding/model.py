@@ -9,26 +9,13 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import nn
 
+from ..common.layers import Residual, conv
+
 DIMENSIONS = 128
 SIZE = 112
 
 # The pack's manifest states the same: value = (pixel / 255 - MEAN) / STD, RGB.
 MEAN = STD = 0.5
-
-
-def _conv(i: int, o: int, stride: int = 1, kernel: int = 3, act: bool = True) -> nn.Sequential:
-    layers = [nn.Conv2d(i, o, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(o)]
-    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if act else []))
-
-
-class _Residual(nn.Module):
-    def __init__(self, channels: int):
-        super().__init__()
-        self.a = _conv(channels, channels)
-        self.b = _conv(channels, channels, act=False)
-
-    def forward(self, x):
-        return torch.relu(x + self.b(self.a(x)))
 
 
 def shrink(side: int) -> torch.Tensor:
@@ -44,10 +31,10 @@ class Student(nn.Module):
     def __init__(self, side: int, channels=(16, 32, 96, 224), blocks=(1, 2, 1), head: int = 512):
         super().__init__()
         self.register_buffer("shrink", shrink(side), persistent=False)
-        self.stem = _conv(3, channels[0], stride=2)
-        self.stages = nn.ModuleList(nn.Sequential(_conv(i, o, stride=2), *[_Residual(o) for _ in range(n)])
+        self.stem = conv(3, channels[0], stride=2)
+        self.stages = nn.ModuleList(nn.Sequential(conv(i, o, stride=2), *[Residual(o) for _ in range(n)])
                                     for i, o, n in zip(channels, channels[1:], blocks))
-        self.head = _conv(channels[-1], head, kernel=1)
+        self.head = conv(channels[-1], head, kernel=1)
         # A learnt weight for each place of the face; 7x7 at every side, so that a run can go on at another one.
         self.pool = nn.Conv2d(head, head, 7, groups=head, bias=False)
         self.pool_norm = nn.BatchNorm2d(head)

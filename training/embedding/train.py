@@ -12,31 +12,18 @@ import torch
 import torch.nn.functional as F
 
 from ..common import images, network, options, run
+from ..common.distil import average, schedule
+from ..common.people import draw_people
+from ..common.pool import Pool, shard_of
 from . import export
-from .data import Augmenter, draw_people, load_faces, split
+from .data import Augmenter, load_faces, split
 from .model import MEAN, SIZE, STD, Adapters, Student, Teacher
-from .pool import HINT_STEPS, Pool
+from .shards import HINT_STEPS, SHARD, make_shard, statistics
 
 BATCH = 128
 RATE = 2e-3            # of AdamW, constant until the last --decay steps
-WARM_UP = 100          # steps
-AVERAGE = 0.995        # the validated and exported weights are the running average with this decay
 HINTS = {"early": 0.3, "middle": 0.5, "late": 1.0}  # weights of the losses on inner maps
 SAVE_SECONDS = 120
-
-
-def schedule(step: int, steps: int, decay: int) -> float:
-    """Factor of the learning rate: warm-up, constant, then linearly to zero. What a step does in the constant part does not
-    depend on steps, so a run can be ended early or made longer without losing what it has."""
-    return min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / max(1, decay)))
-
-
-def shard_of(tick: int, reuse: int, window: int, seed: int) -> int:
-    """Which shard tick uses: every reuse-th tick a new one, else one of the window newest."""
-    newest = tick // reuse
-    if tick % reuse == 0:
-        return newest
-    return int(np.random.default_rng([seed, 3, tick]).integers(max(0, newest - window + 1), newest + 1))
 
 
 def resize(x: torch.Tensor, side: int) -> torch.Tensor:
@@ -103,14 +90,6 @@ class Validation:
         return {"cosine": float(cosine.mean()), **self._verify(out)}
 
 
-def average(mean: Student, student: Student, step: int) -> None:
-    """Moves mean towards student; faster at first, when there is little to average."""
-    keep = min(AVERAGE, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for m, s in zip(mean.state_dict().values(), student.state_dict().values()):
-            m.lerp_(s, 1 - keep) if m.is_floating_point() else m.copy_(s)
-
-
 def main() -> None:
     parser = options.parser("Distils the starter pack's face embedding.")
     parser.add_argument("--steps", type=int, default=8000, help=f"batches of {BATCH} in all")
@@ -120,7 +99,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=64, help="shards kept for that; each takes 105 MB of disk")
     parser.add_argument("--makers", type=int, default=1, help="processes that make training pictures")
     o = parser.parse_args()
-    size, people, limit, every = 1024, 1500, None, 500
+    size, people, limit, every = SHARD, 1500, None, 500
     if o.smoke:
         o.steps, o.decay, o.window, size, people, limit, every = 12, 6, 2, 256, 8, 200, 6
     options.prepare(o)
@@ -139,8 +118,14 @@ def main() -> None:
 
     known, held = split(faces)
     del faces
-    pool = Pool(o.out / "pool", size)
-    pool.start(o.makers, known, backgrounds, o.models, o.seed)  # before the first use of torch's threads: they do not survive a fork
+
+    def prepare():
+        maker, teacher = Augmenter(known, backgrounds), Teacher(o.models)
+        scale = statistics(maker, teacher, o.seed)
+        return lambda number: make_shard(maker, teacher, scale, o.seed, number, size)
+
+    pool = Pool(o.out / "pool")
+    pool.start(o.makers, prepare)
     validation = Validation(held, backgrounds, Teacher(o.models), o.seed)
     log.write(event="teacher", pictures=len(validation.images), **validation.teacher)
 
@@ -168,7 +153,7 @@ def main() -> None:
     while step < o.steps and not stop:
         tick = step // per_tick
         newest = tick // o.reuse
-        pool.need(max(0, newest - o.window + 1), min(newest + 4, (o.steps // per_tick - 1) // o.reuse + 1))
+        pool.need(max(0, newest - o.window + 1), min(newest + 4, (o.steps - 1) // per_tick // o.reuse + 1))
         student.train()
         for x, vector, hints in batches(pool.read(shard_of(tick, o.reuse, o.window, o.seed)), o.seed, tick, o.side):
             for group in optimizer.param_groups:

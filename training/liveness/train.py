@@ -1,0 +1,90 @@
+"""Trains the tell of living faces from pictures of faces and writes liveness.onnx. From the repository's root:
+
+    python -m training.liveness.train --out DIR
+
+Nobody photographed an attack for it: prints and screens are simulated (simulate.py). A second teacher, the open pack's network
+of the same input, says what it thinks of each picture; the student learns the mean of both.
+"""
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..common import distil, teachers
+from ..common.layers import Trunk, conv
+from . import simulate
+
+SIDE, CROP = teachers.Spoof.SIZE, teachers.Spoof.CROP
+RECORD = np.dtype([("image", np.uint8, (SIDE, SIDE, 3)), ("kind", np.int8), ("live", np.float32)])  # kind: 0 live, else of ATTACKS
+
+
+def maker(material: distil.Material) -> distil.Make:
+    trouble, teacher = material.trouble(SIDE), teachers.Spoof(material.models)
+
+    def make(rng: np.random.Generator, chosen: np.ndarray) -> np.ndarray:
+        found = np.empty(len(chosen), RECORD)
+        for record, i in zip(found, chosen):
+            person = material.people[i]
+            image = person["image"]
+            if rng.random() < .6:  # people stand before other things than plain walls
+                behind = trouble.natural(rng, len(image)).astype(np.float32)
+                alpha = (person["person"].astype(np.float32) / 255)[..., None]
+                image = (behind + (image - behind) * alpha).astype(np.uint8)
+            centre, size = teachers.square(person["box"], CROP)
+            move = teachers.window(centre + size * rng.normal(0, .02, 2), size * np.exp(rng.normal(0, .05)), rng.normal(0, .06), SIDE, SIDE)
+            crop = teachers.cut(image, move, SIDE, SIDE, cv2.BORDER_REFLECT)
+            if rng.random() < .5:
+                crop = np.ascontiguousarray(crop[:, ::-1])
+            if rng.random() < .4:
+                crop = trouble.light(rng, crop)
+            kind = int(rng.integers(1, 3)) if rng.random() < .55 else 0
+            if kind:
+                crop = simulate.attack(rng, trouble, crop, simulate.ATTACKS[kind - 1])
+            for change, likely in ((trouble.light, .35), (trouble.camera, .6)):  # living or not, a camera took it
+                if rng.random() < likely:
+                    crop = change(rng, crop)
+            record["image"], record["kind"] = crop[..., ::-1], kind
+        live = np.concatenate([teacher.look(found["image"][at:at + 16, ..., ::-1]) for at in range(0, len(found), 16)])
+        truth = found["kind"] == 0
+        # Of a drawing the second teacher knows nothing.
+        found["live"] = np.where(material.people["drawn"][chosen], truth, (truth + live) / 2)
+        return found
+
+    return make
+
+
+class Liveness(torch.nn.Module):
+    """Two logits, the first for a living face. The mean and the greatest value of the last map over the places: what tells an attack
+    is a texture, and may be anywhere."""
+
+    def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96)):
+        super().__init__()
+        self.trunk, self.wide = Trunk(channels, (1, 1, 1)), conv(channels[-1], 128, kernel=1)
+        self.head = torch.nn.Linear(256, 2)
+
+    def forward(self, x):
+        x = self.wide(self.trunk(x)).flatten(2)
+        return self.head(torch.cat([x.mean(2), x.amax(2)], 1))
+
+
+def loss(answer: torch.Tensor, record: dict[str, torch.Tensor]) -> torch.Tensor:
+    live = record["live"]
+    return F.cross_entropy(answer, torch.stack([live, 1 - live], 1))
+
+
+def measure(answer: np.ndarray, held: np.ndarray) -> dict[str, float]:
+    """APCER of each attack and BPCER at 0.5, against the simulation's truth; the equal error rate."""
+    live = teachers.softmax(answer)[:, 0]
+    attack = held["kind"] > 0
+    at = np.linspace(0, 1, 1001)
+    accepted, rejected = ((live[attack, None] >= at).mean(0), (live[~attack, None] < at).mean(0))
+    k = int(np.abs(accepted - rejected).argmin())
+    return {**{f"apcer_{name}": float((live[held["kind"] == n + 1] >= .5).mean()) for n, name in enumerate(simulate.ATTACKS)},
+            "bpcer": float((live[~attack] < .5).mean()), "eer": float((accepted[k] + rejected[k]) / 2)}
+
+
+if __name__ == "__main__":
+    distil.train(distil.Task(
+        role="liveness", side=SIDE, teachers=("liveness/antispoof_9820.onnx",), make=maker, student=Liveness, loss=loss, measure=measure,
+        output="logits", mean=0.0, std=1.0, steps=5000))
