@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -169,6 +170,47 @@ func TestLiveness(t *testing.T) {
 	for _, mode := range []int{2, 3} {
 		if r := half.Assess(t.Context(), img, []Face{f}, mode)[0]; schema.ReasonOf(r.Err) != schema.ReasonRoleAbsent {
 			t.Errorf("mode %d without its network: %+v", mode, r)
+		}
+	}
+}
+
+// The manifest says in which modes a network runs; where it does not, the architecture does.
+func TestLivenessModes(t *testing.T) {
+	network := func(name, architecture string, modes ...int) Stage {
+		s := stage(architecture, 8, 8, fixed(0, 0, 0))
+		s.Model.Name, s.Model.Modes = name, modes
+		return s
+	}
+	for name, c := range map[string]struct {
+		stages []Stage
+		want   [3]string // of the modes 1 to 3; "" is an error
+	}{
+		"none says":               {[]Stage{network("a", miniFASNet), network("b", antispoof), network("c", miniFASNet)}, [3]string{"a c", "b", "a b c"}},
+		"one says every":          {[]Stage{network("a", antispoof, 1, 2, 3)}, [3]string{"a", "a", "a"}},
+		"one does not say":        {[]Stage{network("a", antispoof)}, [3]string{"", "a", ""}},
+		"a mini one that is not":  {[]Stage{network("a", miniFASNet, 2), network("b", miniFASNet)}, [3]string{"b", "a", "b"}},
+		"nobody's third":          {[]Stage{network("a", antispoof, 1), network("b", antispoof, 2)}, [3]string{"a", "b", ""}},
+		"a third one of its own":  {[]Stage{network("a", antispoof, 3), network("b", miniFASNet)}, [3]string{"b", "", "a"}},
+		"several of the same one": {[]Stage{network("b", antispoof, 2, 1), network("a", antispoof, 1)}, [3]string{"b a", "b", ""}},
+	} {
+		l, err := NewLivenessDetector(c.stages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range c.want {
+			var got []string
+			stages, err := l.Mode(i + 1)
+			for _, s := range stages {
+				got = append(got, s.Model.Name)
+			}
+			if strings.Join(got, " ") != want || (err == nil) != (want != "") {
+				t.Errorf("%s: mode %d runs %q, %v, want %q", name, i+1, got, err, want)
+			}
+		}
+		for _, mode := range []int{-1, 0, 4} {
+			if _, err := l.Mode(mode); err == nil {
+				t.Errorf("%s: there is a mode %d", name, mode)
+			}
 		}
 	}
 }
