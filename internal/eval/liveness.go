@@ -25,13 +25,13 @@ func Liveness(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleLiveness); err != nil {
 		return nil, err
 	}
-	threshold, err := o.Subject.threshold(models.RoleLiveness, face.ThresholdLive)
+	threshold, err := o.Subject.threshold(face.ThresholdLive)
 	if err != nil {
 		return nil, err
 	}
 	points := []operatingPoint{{"regular", threshold}}
 	for _, p := range []struct{ name, threshold string }{{"soft", face.ThresholdLiveSoft}, {"hardened", face.ThresholdLiveHardened}} {
-		if t, err := o.Subject.threshold(models.RoleLiveness, p.threshold); err == nil {
+		if t, err := o.Subject.threshold(p.threshold); err == nil {
 			points = append(points, operatingPoint{p.name, t})
 		}
 	}
