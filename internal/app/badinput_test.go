@@ -55,7 +55,7 @@ func TestInvariant2BadRequestsEndAsOneOutcomeEach(t *testing.T) {
 		{"missing key", `{"id":%q,"operation":"validate","images":[{"bucket":"` + ref.Bucket + `","key":"nobody/put/this.jpg"}]}`, schema.ReasonImageNotFound, ""},
 		{"no such version", `{"id":%q,"operation":"validate","images":[{"bucket":"` + ref.Bucket + `","key":"` + ref.Key + `","version":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}]}`, schema.ReasonImageNotFound, ""},
 		{"bad collection name", `{"id":%q,"operation":"predict","collection":"a b","images":[` + image + `]}`, schema.ReasonInvalidRequest, "collection"},
-		{"unknown collection", `{"id":%q,"operation":"predict","collection":"nobody-enrolled-here","images":[` + image + `]}`, schema.ReasonUnknownCollection, ""},
+		{"unknown collection", `{"id":%q,"operation":"predict","collection":"nobody-enrolled-here","images":[` + image + `],"config":` + string(forDrawn("")) + `}`, schema.ReasonUnknownCollection, ""},
 		{"delete without a person", `{"id":%q,"operation":"user_delete"}`, schema.ReasonInvalidRequest, "puid"},
 		{"two problems at once", `{"id":%q,"operation":"validate","config":{"x1":1,"x2":2}}`, schema.ReasonInvalidConfiguration, "x2"},
 	}

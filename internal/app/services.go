@@ -249,8 +249,11 @@ func (a *App) publisher(service string) *events.Publisher {
 
 // about is what the worker needs to know of a pack of which an engine has loaded networks.
 func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
-	value := func(role models.Role, name string, otherwise float32) float32 {
-		if t, ok := pack.Threshold(role, name); ok {
+	matching, _ := pack.Model(models.RoleEmbedding)
+	detection, _ := pack.Model(models.RoleDetector)
+	named := face.Thresholds(pack)
+	value := func(name string, otherwise float32) float32 {
+		if t, ok := named[name]; ok {
 			return t.Value
 		}
 		return otherwise
@@ -259,22 +262,22 @@ func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
 	return worker.Pack{
 		Name: pack.Name, Models: loaded,
 		Thresholds: schema.Thresholds{
-			Min: value(models.RoleEmbedding, "min", 0),
-			Med: value(models.RoleEmbedding, "med", 0),
-			Max: value(models.RoleEmbedding, "max", 0),
+			Min: matching.Thresholds["min"].Value,
+			Med: matching.Thresholds["med"].Value,
+			Max: matching.Thresholds["max"].Value,
 		},
-		MinConfidence: value(models.RoleDetector, face.ThresholdConfidence, 0),
+		MinConfidence: detection.Thresholds[face.ThresholdConfidence].Value,
 		Liveness: worker.OperatingPoints{
-			Soft:     value(models.RoleLiveness, face.ThresholdLiveSoft, points.Soft),
-			Regular:  value(models.RoleLiveness, face.ThresholdLive, points.Regular),
-			Hardened: value(models.RoleLiveness, face.ThresholdLiveHardened, points.Hardened),
+			Soft:     value(face.ThresholdLiveSoft, points.Soft),
+			Regular:  value(face.ThresholdLive, points.Regular),
+			Hardened: value(face.ThresholdLiveHardened, points.Hardened),
 		},
 		Traits: traits.Calibration{
-			Sharpness: value(models.RoleDetector, face.ThresholdSharpness, plain.Sharpness),
-			EyeOpen:   value(models.RoleAttributes, face.ThresholdEyeOpen, plain.EyeOpen),
-			MouthOpen: value(models.RoleLandmarks, face.ThresholdMouthOpen, plain.MouthOpen),
-			Glasses:   value(models.RoleLandmarks, face.ThresholdGlasses, plain.Glasses),
-			Mask:      value(models.RoleAttributes, face.ThresholdMask, plain.Mask),
+			Sharpness: value(face.ThresholdSharpness, plain.Sharpness),
+			EyeOpen:   value(face.ThresholdEyeOpen, plain.EyeOpen),
+			MouthOpen: value(face.ThresholdMouthOpen, plain.MouthOpen),
+			Glasses:   value(face.ThresholdGlasses, plain.Glasses),
+			Mask:      value(face.ThresholdMask, plain.Mask),
 		},
 	}
 }

@@ -29,6 +29,10 @@ func evalCommand() *cobra.Command {
 		evalDrawnCommand(),
 		evalAgainstCommand("detect", "Recall, false faces and point error of a detector against that of a reference pack",
 			"model pack whose faces are taken for the truth", eval.Detect),
+		evalAgainstCommand("landmarks", "Distance of the landmarks of faces from those of a reference pack",
+			"model pack whose landmarks are taken for the truth", eval.Landmarks),
+		evalAgainstCommand("segmentation", "Overlap of the person in ISO portraits with that of a reference pack",
+			"model pack whose masks are taken for the truth", eval.Segmentation),
 		evalAgainstCommand("speed", "Time of each network on one thread beside those of a reference pack",
 			"model pack to time beside", eval.Speed),
 		evalPlainCommand("traits", "Eyes, mouth, smile, mask, glasses, blur and darkness of labelled photographs", eval.Traits),
@@ -242,7 +246,7 @@ func evalAllCommand() *cobra.Command {
 	e.flags(c)
 	c.Flags().StringArrayVar(&least, "min", nil, "exit 3 when a figure, as \"lfw/accuracy=0.99\", is lower or was not measured")
 	c.Flags().StringArrayVar(&most, "max", nil, "the same when it is higher")
-	c.Flags().StringVar(&reference, "reference", "", "model pack whose faces are taken for the truth of detect; without one detect is left out")
+	c.Flags().StringVar(&reference, "reference", "", "model pack whose answers are taken for the truth of detect, landmarks and segmentation, which are skipped without one")
 	return c
 }
 

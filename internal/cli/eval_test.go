@@ -18,6 +18,7 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/eval"
+	"facestream/internal/portraits"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -246,6 +247,67 @@ func TestEvalDetect(t *testing.T) {
 	}
 }
 
+// drawnData is a folder with photographs of n drawn people, and a grey one of nobody.
+func drawnData(t *testing.T, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "faces", "pairs")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var grey bytes.Buffer
+	if err := png.Encode(&grey, image.NewGray(image.Rect(0, 0, 200, 200))); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{"grey.png": grey.Bytes()}
+	for i, p := range portraits.Cast()[:n] {
+		file, err := portraits.JPEG(p, 0, 400, 90)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[fmt.Sprintf("%d.jpg", i)] = file
+	}
+	for name, file := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Against itself a pack has the landmarks and the masks of itself.
+func TestEvalAgainstItself(t *testing.T) {
+	pack := packWith(t, models.RoleLandmarks, models.RoleSegmentation)
+	data := drawnData(t, 3)
+	r, _, err := runEval(t, "landmarks", "--reference", pack, "--data", data, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"faces found": {1, 1}, "NME, mean": {0, 0}, "NME, median": {0, 0}, "NME above 10 %": {0, 0}},
+		map[string]int{"faces found": 3, "NME above 10 %": 3})
+	if r.Reference == nil || r.Reference.Name != r.Pack.Name || len(r.Failures) > 0 || r.Data.Images != 4 {
+		t.Errorf("reference %+v, failures %v", r.Reference, r.Failures)
+	}
+	if r, _, err = runEval(t, "segmentation", "--reference", pack, "--data", data, "--json"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]float64{"photographs compared": 0.75, "IoU, mean": 1, "IoU, least": 1} {
+		if f := r.Figure(name); f.Name != name || f.Value != want {
+			t.Errorf("%s: %+v, want %v", name, f, want)
+		}
+	}
+	if len(r.Failures) != 1 || r.Failures[0] != (eval.Failure{Item: "pairs/grey.png", Why: "no face was found"}) || len(r.Reference.Models) != 3 {
+		t.Errorf("reference %+v, failures %v", r.Reference, r.Failures)
+	}
+	_, page, err := runEval(t, "segmentation", "--reference", pack, "--data", data, "--markdown")
+	if err != nil || !strings.Contains(page, "| IoU, least | 1.000 | - | - | - |") {
+		t.Errorf("%v\n%s", err, page)
+	}
+	if _, _, err := runEval(t, "segmentation", "--reference", pack, "--data", t.TempDir()); err == nil || !strings.Contains(err.Error(), eval.EnvData) {
+		t.Errorf("without data: %v", err)
+	}
+}
+
 // Against itself a pack is as fast.
 func TestEvalSpeed(t *testing.T) {
 	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
@@ -266,19 +328,12 @@ func TestEvalDrawn(t *testing.T) {
 		map[string]int{"rank-1 rate, no threshold": 6, "failure to acquire, images": 12})
 }
 
-// labelledData is a folder with labels of its own for a few photographs of the open pack's roles; the test is skipped where that
-// pack is not the one that runs.
+// labelledData is a folder with labels of its own for a few photographs of the open pack's roles, which is the pack that runs
+// where that of the services lacks them.
 func labelledData(t *testing.T) string {
 	t.Helper()
 	dir := fewData(t)
-	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
-	located, err := models.Locate(pack)
-	if err != nil {
-		t.Skipf("SKIPPED, nothing was evaluated: no model pack: %v", err)
-	}
-	if _, ok := located.Model(models.RoleLiveness); !ok {
-		mirrored(t)
-	}
+	packWith(t, models.RoleLiveness, models.RoleAge)
 	data, err := filepath.EvalSymlinks(filepath.Join(dir, "faces", "couple.jpg"))
 	if err != nil {
 		t.Fatal(err)
@@ -302,6 +357,23 @@ func labelledData(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// packWith is the name of the services' pack where it has the roles, and else of the open pack of the mirror, which then runs.
+func packWith(t *testing.T, roles ...models.Role) string {
+	t.Helper()
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	located, err := models.Locate(pack)
+	if err != nil {
+		t.Skipf("SKIPPED, nothing was evaluated: no model pack: %v", err)
+	}
+	for _, role := range roles {
+		if _, ok := located.Model(role); !ok {
+			mirrored(t)
+			return "open"
+		}
+	}
+	return pack
 }
 
 // mirrored makes the open pack of the mirror the one that runs.
@@ -366,7 +438,7 @@ func TestEvalAll(t *testing.T) {
 	if _, _, err := runEval(t, "all", "--min", "lfw=0.9"); !errors.As(err, &exit) || exit.code != exitUsage {
 		t.Errorf("no bound: %v", err)
 	}
-	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- age: "} {
+	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- detect: no other pack whose answers are taken for the truth: --reference names one\n- landmarks: no other pack", "\n- segmentation: ", "\n- age: "} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q:\n%s", part, page)
 		}
@@ -375,7 +447,11 @@ func TestEvalAll(t *testing.T) {
 		t.Errorf("without data: %v", err)
 	}
 	_, out, err := runEval(t, "all", "--data", t.TempDir(), "--models", "starter", "--reference", "", "--markdown")
-	if err == nil || !strings.Contains(out, "- liveness: ") {
+	if err == nil || !strings.Contains(out, "- age: ") {
 		t.Errorf("a pack without the role: %v\n%s", err, out)
+	}
+	_, out, err = runEval(t, "all", "--data", t.TempDir(), "--reference", packWith(t))
+	if err == nil || !strings.Contains(out, "skipped: detect: no other pack whose answers are taken for the truth than the one that is measured") {
+		t.Errorf("a pack beside itself: %v\n%s", err, out)
 	}
 }

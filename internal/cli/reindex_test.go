@@ -199,6 +199,9 @@ func (f *flow) send(r schema.Request) schema.Result {
 	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
 	r.ID = cmp.Or(r.ID, schema.RequestID(uuid.NewString()))
+	if len(r.Config) == 0 {
+		r.Config = json.RawMessage(portraits.Config)
+	}
 	stream := f.client.Results(ctx, events.ResultsOptions{})
 	defer stream.Close()
 	if err := stream.Ready(ctx); err != nil {
@@ -364,7 +367,7 @@ func TestReindex(t *testing.T) {
 
 	// A request that comes now is answered under the new model.
 	waiting := schema.RequestID(uuid.NewString())
-	if err := f.client.Submit(t.Context(), f.publisher, schema.Request{ID: waiting, Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{f.picture(0, 1)}}); err != nil {
+	if err := f.client.Submit(t.Context(), f.publisher, schema.Request{ID: waiting, Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{f.picture(0, 1)}, Config: json.RawMessage(portraits.Config)}); err != nil {
 		t.Fatal(err)
 	}
 	report, err = f.reindex(other, "--switch", "--drop-lost", "1")

@@ -31,10 +31,10 @@ func dataError(err error) error {
 	return fmt.Errorf("evaluation data: %w; --data or %s names the folder, docs/evaluation.md how it must look", err, EnvData)
 }
 
-// Lacking says whether err is about data that are not there or a role that the pack does not fill: nothing that is wrong with
-// what was measured.
+// Lacking says whether err is about data that are not there, a role that the pack does not fill, or a pack to compare with that
+// nobody named: nothing that is wrong with what was measured.
 func Lacking(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || schema.ReasonOf(err) == schema.ReasonRoleAbsent
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoReference) || schema.ReasonOf(err) == schema.ReasonRoleAbsent
 }
 
 // pair is two images and whether they show one person.

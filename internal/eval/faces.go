@@ -57,10 +57,10 @@ func (o Options) firstFaces(ctx context.Context, what string, pictures []string,
 }
 
 // threshold is the value of that name in the manifest.
-func (s *Subject) threshold(role models.Role, name string) (float32, error) {
-	t, ok := s.engine.Threshold(role, name)
+func (s *Subject) threshold(name string) (float32, error) {
+	t, ok := s.engine.Threshold(name)
 	if !ok {
-		return 0, fmt.Errorf("the manifest of the pack %q has no threshold %q under %s", s.pack.Name, name, role)
+		return 0, fmt.Errorf("the manifest of the pack %q has no threshold %q", s.pack.Name, name)
 	}
 	return t.Value, nil
 }

@@ -11,6 +11,7 @@ import (
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
 )
 
 // live is the label of a bona fide presentation.
@@ -24,13 +25,13 @@ func Liveness(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleLiveness); err != nil {
 		return nil, err
 	}
-	threshold, err := o.Subject.threshold(models.RoleLiveness, face.ThresholdLive)
+	threshold, err := o.Subject.threshold(face.ThresholdLive)
 	if err != nil {
 		return nil, err
 	}
 	points := []operatingPoint{{"regular", threshold}}
 	for _, p := range []struct{ name, threshold string }{{"soft", face.ThresholdLiveSoft}, {"hardened", face.ThresholdLiveHardened}} {
-		if t, err := o.Subject.threshold(models.RoleLiveness, p.threshold); err == nil {
+		if t, err := o.Subject.threshold(p.threshold); err == nil {
 			points = append(points, operatingPoint{p.name, t})
 		}
 	}
@@ -54,7 +55,10 @@ func Liveness(ctx context.Context, o Options) (*Report, error) {
 		Data: Data{Folder: filepath.Join(o.Data, "faces"), Images: len(all)},
 	}
 	for mode := 1; mode <= 3; mode++ {
-		if err := o.addLiveness(ctx, r, all, mode, threshold, points); err != nil {
+		err := o.addLiveness(ctx, r, all, mode, threshold, points)
+		if schema.ReasonOf(err) == schema.ReasonRoleAbsent { // the pack has no network for this mode
+			r.fail(fmt.Sprintf("mode %d", mode), "not measured: %s", schema.MessageOf(err))
+		} else if err != nil {
 			return nil, err
 		}
 	}

@@ -60,11 +60,14 @@ const (
 	Share        Unit = "share" // 0..1, printed as a percentage
 	PerImage     Unit = "per image"
 	EyeDistances Unit = "inter-eye distances" // printed as a percentage
-	Milliseconds Unit = "ms"
-	Times        Unit = "times"
-	Years        Unit = "years"
-	Cosine       Unit = "cosine"
-	Spearman     Unit = "Spearman's rank correlation"
+	// OuterEyeDistances are distances of the outer corners of the eyes, printed as a percentage.
+	OuterEyeDistances Unit = "outer eye corner distances"
+	IoU               Unit = "intersection over union"
+	Milliseconds      Unit = "ms"
+	Times             Unit = "times"
+	Years             Unit = "years"
+	Cosine            Unit = "cosine"
+	Spearman          Unit = "Spearman's rank correlation"
 )
 
 // Figure is one number that was measured.
@@ -233,7 +236,7 @@ func (u Unit) format(v float64) string {
 			return fmt.Sprintf("%.4f %%", 100*v)
 		}
 		return fmt.Sprintf("%.2f %%", 100*v)
-	case EyeDistances:
+	case EyeDistances, OuterEyeDistances:
 		return fmt.Sprintf("%.2f %%", 100*v)
 	case Milliseconds:
 		return fmt.Sprintf("%.2f ms", v)

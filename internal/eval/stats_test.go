@@ -7,7 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
 )
 
@@ -253,5 +255,107 @@ func TestFigures(t *testing.T) {
 	flat.Points[1] = flat.Points[0]
 	if _, ok := pointError(at(0, 0, 20), flat); ok {
 		t.Error("a point error in inter-eye distances of eyes that coincide")
+	}
+}
+
+// iBUG are 68 points on a diagonal, with the outer corners of the eyes 50 apart.
+func iBUG() []schema.PointF {
+	points := make([]schema.PointF, 68)
+	for i := range points {
+		points[i] = schema.PointF{X: float32(i), Y: float32(2 * i)}
+	}
+	points[outerLeft], points[outerRight] = schema.PointF{X: 100, Y: 100}, schema.PointF{X: 130, Y: 140}
+	return points
+}
+
+func TestNME(t *testing.T) {
+	moved := iBUG()
+	for i := range moved {
+		moved[i].X += 3
+		moved[i].Y -= 4
+	}
+	corners := iBUG() // far off at the points that networks of 66 lack
+	corners[60].X, corners[64].Y = 1000, 1000
+	off := iBUG()
+	off[67].X += 66 * 50
+	for name, c := range map[string]struct {
+		found, truth []schema.PointF
+		want         float64
+	}{
+		"the same":                 {iBUG(), iBUG(), 0},
+		"all by a tenth":           {moved, iBUG(), 0.1},
+		"68 and 66":                {corners, withoutCorners(iBUG()), 0},
+		"66 and 68":                {withoutCorners(moved), corners, 0.1},
+		"the last of 68 and of 66": {off, withoutCorners(iBUG()), 1},
+		"66 and 66":                {withoutCorners(moved), withoutCorners(iBUG()), 0.1},
+	} {
+		if got, ok := nme(c.found, c.truth); !ok || math.Abs(got-c.want) > 1e-6 {
+			t.Errorf("%s: %v %v, want %v", name, got, ok, c.want)
+		}
+	}
+	flat := iBUG()
+	flat[outerLeft] = flat[outerRight]
+	if _, ok := nme(iBUG(), flat); ok {
+		t.Error("an error in widths of eyes that have none")
+	}
+
+	someone := func(x float32, landmarks []schema.PointF) engine.Face {
+		return engine.Face{Face: at(x, 0, 20), Attributes: &face.Attributes{Landmarks: landmarks}}
+	}
+	far := iBUG()
+	for i := range far {
+		far[i].X += 10
+	}
+	var l landmarkErrors
+	r := &Report{}
+	l.add(r, "a.jpg", []engine.Face{someone(0, moved), someone(500, far), someone(100, far), someone(200, iBUG())},
+		[]engine.Face{someone(0, iBUG()), someone(100, iBUG()), someone(200, flat), someone(300, iBUG())})
+	l.report(r)
+	for name, want := range map[string]float64{"faces found": 0.75, "NME, mean": 0.15, "NME, median": 0.15, "NME above 10 %": 0.5} {
+		if f := r.Figure(name); f.Name != name || math.Abs(f.Value-want) > 1e-6 {
+			t.Errorf("%s: %+v, want %v", name, f, want)
+		}
+	}
+	want := []Failure{{"a.jpg", "the face at (100, 0): NME 20.0 %"}, {"a.jpg", "the face at (200, 0): the reference's eyes have no width"}, {"a.jpg", "1 of 4 faces missed"}}
+	if diff := cmp.Diff(want, r.Failures); diff != "" {
+		t.Errorf("failures (-want +got):\n%s", diff)
+	}
+}
+
+func TestMaskOverlap(t *testing.T) {
+	// A mask of a picture of 200 × 100 pixels, which is a person from column left to column right of 20.
+	mask := func(left, right int) *face.Mask {
+		m := &face.Mask{Part: imaging.Window{X: 100, Y: 50, Width: 200, Height: 100}, Width: 20, Height: 10, Values: make([]float32, 200)}
+		for i := range m.Values {
+			if c := i % 20; c >= left && c < right {
+				m.Values[i] = 1
+			}
+		}
+		return m
+	}
+	corner := func(x0, y0, x1, y1 float32) [4]schema.PointF {
+		return [4]schema.PointF{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}}
+	}
+	whole := corner(0, 0, 200, 100)
+	for name, c := range map[string]struct {
+		a, b    *face.Mask
+		corners [4]schema.PointF
+		want    float64
+	}{
+		"the same":             {mask(5, 10), mask(5, 10), whole, 1},
+		"half of it":           {mask(5, 10), mask(0, 10), whole, 0.5},
+		"a third":              {mask(0, 10), mask(5, 15), whole, 1. / 3},
+		"beside each other":    {mask(0, 5), mask(5, 10), whole, 0},
+		"one is empty":         {mask(0, 0), mask(5, 10), whole, 0},
+		"only in the portrait": {mask(0, 10), mask(5, 15), corner(50, 0, 100, 100), 1},
+		"only in the picture":  {mask(0, 10), mask(0, 5), corner(-100, -100, 100, 200), 0.5},
+		"lying":                {mask(0, 10), mask(5, 15), [4]schema.PointF{{X: 200, Y: 0}, {X: 200, Y: 100}, {X: 0, Y: 100}, {X: 0, Y: 0}}, 1. / 3},
+	} {
+		if got, ok := maskOverlap(c.a, c.b, c.corners, 200, 100); !ok || math.Abs(got-c.want) > 0.01 {
+			t.Errorf("%s: %v %v, want %v", name, got, ok, c.want)
+		}
+	}
+	if _, ok := maskOverlap(mask(0, 0), mask(0, 0), whole, 200, 100); ok {
+		t.Error("two empty masks overlap")
 	}
 }

@@ -12,21 +12,20 @@ import (
 // trait is what can be said of a face by a number and a threshold of the manifest.
 type trait struct {
 	name, column, value string // the label that means that a face has it
-	role                models.Role
 	threshold           string
 	below               bool // a face has it below the threshold, not from it on
 	score               func(*face.Attributes) *float32
 }
 
 var traits = []trait{
-	{"left eye closed", "left_eye", "closed", models.RoleAttributes, face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.LeftEyeOpen }},
-	{"right eye closed", "right_eye", "closed", models.RoleAttributes, face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.RightEyeOpen }},
-	{"mouth open", "mouth", "open", models.RoleLandmarks, face.ThresholdMouthOpen, false, func(a *face.Attributes) *float32 { return a.MouthOpen }},
-	{"smile", "smile", "yes", models.RoleLandmarks, face.ThresholdSmile, false, func(a *face.Attributes) *float32 { return a.Smile }},
-	{"mask", "mask", "yes", models.RoleAttributes, face.ThresholdMask, false, func(a *face.Attributes) *float32 { return a.Mask }},
-	{"glasses", "glasses", "yes", models.RoleLandmarks, face.ThresholdGlasses, false, func(a *face.Attributes) *float32 { return a.Glasses }},
-	{"blurred", "blurred", "yes", models.RoleDetector, face.ThresholdSharpness, true, func(a *face.Attributes) *float32 { return &a.Sharpness }},
-	{"dark", "dark", "yes", models.RoleDetector, face.ThresholdLight, true, func(a *face.Attributes) *float32 { return &a.Light.Mean }},
+	{"left eye closed", "left_eye", "closed", face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.LeftEyeOpen }},
+	{"right eye closed", "right_eye", "closed", face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.RightEyeOpen }},
+	{"mouth open", "mouth", "open", face.ThresholdMouthOpen, false, func(a *face.Attributes) *float32 { return a.MouthOpen }},
+	{"smile", "smile", "yes", face.ThresholdSmile, false, func(a *face.Attributes) *float32 { return a.Smile }},
+	{"mask", "mask", "yes", face.ThresholdMask, false, func(a *face.Attributes) *float32 { return a.Mask }},
+	{"glasses", "glasses", "yes", face.ThresholdGlasses, false, func(a *face.Attributes) *float32 { return a.Glasses }},
+	{"blurred", "blurred", "yes", face.ThresholdSharpness, true, func(a *face.Attributes) *float32 { return &a.Sharpness }},
+	{"dark", "dark", "yes", face.ThresholdLight, true, func(a *face.Attributes) *float32 { return &a.Light.Mean }},
 }
 
 // Traits compares what is said of labelled faces with their labels, at the thresholds of the manifest.
@@ -50,7 +49,7 @@ func Traits(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	for _, t := range traits {
-		threshold, err := o.Subject.threshold(t.role, t.threshold)
+		threshold, err := o.Subject.threshold(t.threshold)
 		if err != nil {
 			r.fail(t.name, "not measured: %v", err)
 			continue

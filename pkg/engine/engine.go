@@ -38,9 +38,10 @@ const sharedRows = 64
 
 // Engine analyses images. It is safe for concurrent use.
 type Engine struct {
-	pack    *models.Pack
-	limits  imaging.Limits
-	runtime *onnx.Runtime
+	pack       *models.Pack
+	limits     imaging.Limits
+	runtime    *onnx.Runtime
+	thresholds map[string]models.Threshold // face.Thresholds of pack
 	// What performs a role is nil where the pack lacks it.
 	detector   *face.Detector
 	embedder   *face.Embedder
@@ -70,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{pack: o.Pack, limits: o.Limits, runtime: runtime}
+	e := &Engine{pack: o.Pack, limits: o.Limits, runtime: runtime, thresholds: face.Thresholds(o.Pack)}
 	if o.Concurrency > 0 {
 		e.slots = make(chan struct{}, o.Concurrency)
 	}
@@ -169,9 +170,10 @@ func (e *Engine) Thresholds() map[string]models.Threshold {
 	return maps.Clone(m.Thresholds)
 }
 
-// Threshold is the threshold of that name (face.ThresholdMask, …) of the first network of the role that has it.
-func (e *Engine) Threshold(role models.Role, name string) (models.Threshold, bool) {
-	return e.pack.Threshold(role, name)
+// Threshold is the pack's threshold of that name (face.ThresholdMask, …), as face.Thresholds finds it.
+func (e *Engine) Threshold(name string) (models.Threshold, bool) {
+	t, ok := e.thresholds[name]
+	return t, ok
 }
 
 func (e *Engine) absent(op string, role models.Role) error {
@@ -458,7 +460,7 @@ func (e *Engine) assess(ctx context.Context, img *imaging.Image, a *Analysis, al
 		if e.segmenter == nil {
 			continue
 		}
-		mask, err := e.segmenter.Person(ctx, img, f.Face, f.Attributes.Landmarks)
+		mask, err := e.Person(ctx, img, f.Face, f.Attributes.Landmarks)
 		switch {
 		case err == nil:
 			subjects[i].Mask = mask
@@ -468,10 +470,8 @@ func (e *Engine) assess(ctx context.Context, img *imaging.Image, a *Analysis, al
 	}
 	use(models.RoleSegmentation)
 	limits := map[string]float32{}
-	for _, m := range e.pack.All() {
-		for name, t := range m.Thresholds {
-			limits[name] = t.Value
-		}
+	for name, t := range e.thresholds {
+		limits[name] = t.Value
 	}
 	reports, err := quality.Assess(img, subjects, all, groups, limits)
 	for i, r := range reports {
@@ -508,4 +508,12 @@ func (e *Engine) Embed(ctx context.Context, aligned []*imaging.Image) ([]schema.
 		embeddings[i] = r.Embedding
 	}
 	return embeddings, nil
+}
+
+// Person is face.Segmenter.Person with the pack's network for segmentation.
+func (e *Engine) Person(ctx context.Context, img *imaging.Image, f face.Face, landmarks []schema.PointF) (*face.Mask, error) {
+	if e.segmenter == nil {
+		return nil, e.absent("engine.person", models.RoleSegmentation)
+	}
+	return e.segmenter.Person(ctx, img, f, landmarks)
 }

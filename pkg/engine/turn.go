@@ -21,7 +21,7 @@ type found struct {
 // side or upside down too, and put an upright face's points on them, but are less sure of them; networks for landmarks find
 // few points there. Neither decides which way is up, only how much work is spared.
 const (
-	certain      = 0.75 // with landmarks
+	certain      = 0.75 // with landmarks whose network states how sure it is
 	certainAlone = 0.9  // without
 )
 
@@ -34,7 +34,7 @@ func (e *Engine) detect(ctx context.Context, img *imaging.Image, p Params) (foun
 		return best, err
 	}
 	enough := float32(certainAlone)
-	if e.landmarker != nil {
+	if e.confident() {
 		enough, ran = certain, slices.Concat(ran, e.pack.Models[models.RoleLandmarks])
 	}
 	most, err := e.uprightness(ctx, best)
@@ -60,8 +60,11 @@ func (e *Engine) detect(ctx context.Context, img *imaging.Image, p Params) (foun
 	return best, nil
 }
 
+// confident reports whether the pack has a network for landmarks that states how sure it is of them.
+func (e *Engine) confident() bool { return e.landmarker != nil && e.landmarker.Confident() }
+
 // uprightness is how sure it is, 0..1, that the surest face of f stands upright: the detector's confidence times that of the
-// landmarks, where the pack has a network for them; 0 without a face, or where its mouth is not below its eyes.
+// landmarks, where the pack has a network that states one; 0 without a face, or where its mouth is not below its eyes.
 func (e *Engine) uprightness(ctx context.Context, f found) (float32, error) {
 	if len(f.faces) == 0 {
 		return 0, nil
@@ -70,9 +73,12 @@ func (e *Engine) uprightness(ctx context.Context, f found) (float32, error) {
 	if p := best.Points; p[3].Y+p[4].Y <= p[0].Y+p[1].Y {
 		return 0, nil
 	}
-	if e.landmarker == nil {
+	if !e.confident() {
 		return best.Confidence, nil
 	}
 	r := e.landmarker.Find(ctx, f.img, f.faces[:1], []float32{best.Roll()})[0]
-	return best.Confidence * r.Landmarks.Confidence, r.Err
+	if r.Err != nil {
+		return 0, r.Err
+	}
+	return best.Confidence * *r.Landmarks.Confidence, nil
 }

@@ -43,7 +43,7 @@ func Metrics() []MetricInfo {
 		{MetricRotation, "degrees by which the head leans to the image's right (the person's left), -180..180: the pose's roll, else the angle of the line through the eyes"},
 		{MetricFrontality, "the cosine of the pose's yaw: 1 frontal, 0 a full profile"},
 		{MetricVerticalGaze, "-0.406 times the tangent of the pose's pitch: how far the tip of the nose moves between the line of the eyes (negative: the person looks up) and that of the mouth, as a share of their distance; ±0.1 are about 14 degrees, ±0.15 about 20"},
-		{MetricLandmarkConfidence, "how certain the landmarks are, 0..1"},
+		{MetricLandmarkConfidence, "how certain the landmarks are, 0..1; where the model pack's network for them says"},
 		{MetricSharpness, "the variance of the Laplacian of the face's grey values 0..255 at a width of 112 pixels, scaled so that 10 is the model pack's limit of a blurred face"},
 		{MetricBrightness, "the mean luma of the face, 0 black .. 1 white"},
 		{MetricBrightnessLow, "the 5th percentile of the luma"},

@@ -35,8 +35,7 @@ func (e *AgeEstimator) Estimate(ctx context.Context, img *imaging.Image, faces [
 	in := e.stage.Model.Input
 	var crops []*imaging.Image
 	for _, f := range faces {
-		w := square(f.window(float64(in.Crop)))
-		w.Turn = float64(f.Roll()) * math.Pi / 180
+		w := turnedBy(square(f.window(float64(in.Crop))), f.Roll())
 		for _, shift := range ageShifts {
 			shifted := w
 			shifted.X, shifted.Y = w.X+shift[0]*w.Width, w.Y+shift[1]*w.Height

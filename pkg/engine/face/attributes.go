@@ -2,39 +2,80 @@ package face
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
+	"slices"
 
 	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
 
 // AttributeClassifier says what is seen of a face: by networks where a pack has them, by measures on the landmarks and the
 // pixels otherwise. It is safe for concurrent use.
-type AttributeClassifier struct{ eyes, mask, occlusion *Stage }
+type AttributeClassifier struct{ eyes, mask, occlusion, all *Stage }
 
 // The architectures of the role attributes.
 const (
 	ocec           = "ocec"            // OCEC, K. Hyodo: the probability that the eye of a crop is open
 	seetaMask      = "seeta_mask"      // SeetaFace 6, MaskDetector: the probabilities of a mask and of none
 	seetaOcclusion = "seeta_occlusion" // SeetaFace 6, FaceLandmarker with occlusion: x, y, visible, covered of five points
+	faceAttributes = "face_attributes" // all of it from one crop: allAttributes probabilities
 )
 
-// NewAttributeClassifier drives the stages as their manifest describes them; none of them is needed. An unknown architecture,
-// or one that comes twice, is a Fatal error.
+// allAttributes is how many probabilities a network of face_attributes answers: the picture's left eye open, the right one, the
+// mouth open, a mask, glasses, and left eye, right eye, nose and mouth covered.
+const allAttributes = 9
+
+// allThresholds are those by which the answers of a network of face_attributes become traits. Its manifest has them all: those
+// that stand under other roles, and the defaults, belong to other measures.
+var allThresholds = []string{ThresholdEyeOpen, ThresholdMouthOpen, ThresholdMask, ThresholdGlasses, ThresholdOccluded}
+
+// NewAttributeClassifier drives the stages as their manifest describes them; none of them is needed. Fatal errors are an unknown
+// architecture, one that comes twice, and face_attributes without one of its thresholds or beside another network, which would
+// answer what it answers.
 func NewAttributeClassifier(stages []Stage) (*AttributeClassifier, error) {
 	const op = "face.attributes"
 	a := &AttributeClassifier{}
 	for _, s := range stages {
-		if err := s.check(op, ocec, seetaMask, seetaOcclusion); err != nil {
+		if err := s.check(op, ocec, seetaMask, seetaOcclusion, faceAttributes); err != nil {
 			return nil, err
 		}
-		place := map[string]**Stage{ocec: &a.eyes, seetaMask: &a.mask, seetaOcclusion: &a.occlusion}[s.Model.Architecture]
+		place := map[string]**Stage{ocec: &a.eyes, seetaMask: &a.mask, seetaOcclusion: &a.occlusion, faceAttributes: &a.all}[s.Model.Architecture]
 		if *place != nil {
 			return nil, schema.Fatal(op, errTwice(s.Model.Architecture))
 		}
 		*place = &s
 	}
+	if a.all == nil {
+		return a, nil
+	}
+	if len(stages) > 1 {
+		return nil, schema.Fatal(op, errors.New("a network of the architecture face_attributes answers what the others of the role answer: it stands alone"))
+	}
+	for _, name := range allThresholds {
+		if _, ok := a.all.Model.Thresholds[name]; !ok {
+			return nil, schema.Fatal(op, fmt.Errorf("%s: its manifest lacks the threshold %q", a.all.Model.Name, name))
+		}
+	}
 	return a, nil
+}
+
+// Thresholds are those of p's manifest by which findings become traits, by name: each that of the first network that has it, of
+// the role under which it stands. What a network of face_attributes answers is held against its own.
+func Thresholds(p *models.Pack) map[string]models.Threshold {
+	m, _ := p.Model(models.RoleAttributes)
+	thresholds := map[string]models.Threshold{}
+	for name, role := range thresholdRoles {
+		if m.Architecture == faceAttributes && slices.Contains(allThresholds, name) {
+			role = models.RoleAttributes
+		}
+		if t, ok := p.Threshold(role, name); ok {
+			thresholds[name] = t
+		}
+	}
+	return thresholds
 }
 
 type errTwice string
@@ -64,11 +105,13 @@ func (a *AttributeClassifier) Classify(ctx context.Context, img *imaging.Image, 
 		if f.Landmarks == nil {
 			continue
 		}
-		r.Landmarks, r.LandmarkConfidence = f.Landmarks.Points, &f.Landmarks.Confidence
-		r.MouthOpen, r.Smile = ptr(mouthOpen(r.Landmarks)), ptr(smile(r.Landmarks))
-		r.Glasses = ptr(glasses(img, r.Landmarks))
+		r.Landmarks, r.LandmarkConfidence = f.Landmarks.Points, f.Landmarks.Confidence
+		r.Smile = ptr(smile(r.Landmarks))
+		if a.all == nil {
+			r.MouthOpen, r.Glasses = ptr(mouthOpen(r.Landmarks)), ptr(glasses(img, r.Landmarks))
+		}
 	}
-	for _, classify := range []func(context.Context, *imaging.Image, []Seen, []AttributesResult){a.classifyEyes, a.classifyOcclusion, a.classifyMask} {
+	for _, classify := range []func(context.Context, *imaging.Image, []Seen, []AttributesResult){a.classifyEyes, a.classifyOcclusion, a.classifyMask, a.classifyAll} {
 		classify(ctx, img, faces, results)
 	}
 	for i := range results {
@@ -160,9 +203,7 @@ func (a *AttributeClassifier) classifyMask(ctx context.Context, img *imaging.Ima
 	in := a.mask.Model.Input
 	crops := make([]*imaging.Image, len(faces))
 	for i, f := range faces {
-		w := f.Face.window(float64(in.Crop))
-		w.Turn = float64(f.Face.Roll()) * math.Pi / 180
-		crops[i] = img.Cut(w, in.Width, in.Height)
+		crops[i] = img.Cut(turnedBy(f.Face.window(float64(in.Crop)), f.Face.Roll()), in.Width, in.Height)
 	}
 	answers, errs := a.mask.run(ctx, "face.mask", 2, crops)
 	for i, answer := range answers {
@@ -175,5 +216,32 @@ func (a *AttributeClassifier) classifyMask(ctx context.Context, img *imaging.Ima
 			p *= (o["nose"] + o["mouth"]) / 2
 		}
 		results[i].Attributes.Mask = ptr(p)
+	}
+}
+
+// classifyAll asks the network that answers everything at once about a square around the face, turned upright. It needs no
+// landmarks.
+func (a *AttributeClassifier) classifyAll(ctx context.Context, img *imaging.Image, faces []Seen, results []AttributesResult) {
+	if a.all == nil {
+		return
+	}
+	in := a.all.Model.Input
+	crops := make([]*imaging.Image, len(faces))
+	for i, f := range faces {
+		crops[i] = img.Cut(turnedBy(square(f.Face.window(float64(in.Crop))), f.Face.Roll()), in.Width, in.Height)
+	}
+	answers, errs := a.all.run(ctx, "face.attributes", allAttributes, crops)
+	for i, answer := range answers {
+		if errs[i] != nil {
+			results[i].Err = errs[i]
+			continue
+		}
+		var p [allAttributes]float32
+		for k, v := range answer {
+			p[k] = unitInterval(v)
+		}
+		r := &results[i].Attributes
+		r.LeftEyeOpen, r.RightEyeOpen, r.MouthOpen, r.Mask, r.Glasses = &p[0], &p[1], &p[2], &p[3], &p[4]
+		r.Occlusion = map[string]float32{"left_eye": p[5], "right_eye": p[6], "nose": p[7], "mouth": p[8]}
 	}
 }

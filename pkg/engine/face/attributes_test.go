@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,8 +57,8 @@ func TestLandmarks(t *testing.T) {
 	}
 	f := boxed(100, 100, 200, 260)
 	r := l.Find(t.Context(), imaging.New(400, 400), []Face{f}, []float32{0})[0]
-	if r.Err != nil || len(r.Landmarks.Points) != 66 || math.Abs(float64(r.Landmarks.Confidence)-0.8) > 1e-4 {
-		t.Fatalf("%d points, confidence %v, %v", len(r.Landmarks.Points), r.Landmarks.Confidence, r.Err)
+	if r.Err != nil || len(r.Landmarks.Points) != 66 || math.Abs(float64(*r.Landmarks.Confidence)-0.8) > 1e-4 {
+		t.Fatalf("%d points, confidence %v, %v", len(r.Landmarks.Points), *r.Landmarks.Confidence, r.Err)
 	}
 	// The crop is 120 × 200 about (150, 180): its corner lies at (90, 80).
 	place := func(from int) schema.PointF {
@@ -83,6 +84,55 @@ func TestLandmarks(t *testing.T) {
 	}
 }
 
+// A network of 68 points answers fractions of a square around the box, which is turned as the head leans.
+func TestLandmarks68(t *testing.T) {
+	fractions := make([]float32, 2*68)
+	for i := range 68 {
+		fractions[2*i], fractions[2*i+1] = float32(i)/67, 0.5 // on a line through the crop's middle
+	}
+	fractions[2*8+1] = 1.25 // the chin, below the crop
+	var seen onnx.Tensor
+	s := stage(landmarks68, 96, 96, func(row onnx.Tensor) []float32 { seen = row; return fractions })
+	s.Model.Input.Crop = 1.3
+	l, err := NewLandmarker(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := imaging.New(400, 400)
+	copy(img.Pix[3*(150*400+210):], []byte{255, 255, 255}) // 60 to the right of the box's middle
+	f := boxed(110, 100, 190, 200)                         // the crop is 130 × 130 about (150, 150)
+	for name, c := range map[string]struct {
+		roll        float32
+		first, chin schema.PointF
+		column, row int // where the white pixel is seen
+	}{
+		"upright":                    {0, schema.PointF{X: 85, Y: 150}, schema.PointF{X: float32(85 + 130*8./67), Y: 150 + 0.75*130}, 92, 48},
+		"leaning by a quarter":       {90, schema.PointF{X: 150, Y: 85}, schema.PointF{X: 150 - 0.75*130, Y: float32(85 + 130*8./67)}, 48, 3},
+		"leaning by a quarter, left": {-90, schema.PointF{X: 150, Y: 215}, schema.PointF{X: 150 + 0.75*130, Y: float32(215 - 130*8./67)}, 47, 92},
+	} {
+		r := l.Find(t.Context(), img, []Face{f}, []float32{c.roll})[0]
+		if r.Err != nil || len(r.Landmarks.Points) != 68 || r.Landmarks.Confidence != nil || l.Confident() {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		if diff := cmp.Diff([]schema.PointF{c.first, c.chin}, []schema.PointF{r.Landmarks.Points[0], r.Landmarks.Points[8]}, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		brightest := 0
+		for i, v := range seen.Data[:96*96] {
+			if v > seen.Data[brightest] {
+				brightest = i
+			}
+		}
+		if column, row := brightest%96, brightest/96; max(column-c.column, c.column-column) > 1 || max(row-c.row, c.row-row) > 1 {
+			t.Errorf("%s: the network sees the white pixel at (%d, %d), want (%d, %d)", name, column, row, c.column, c.row)
+		}
+	}
+	short, _ := NewLandmarker(stage(landmarks68, 96, 96, fixed(fractions[:132]...)))
+	if r := short.Find(t.Context(), img, []Face{f}, []float32{0})[0]; r.Err == nil || r.Landmarks.Points != nil {
+		t.Errorf("66 points: %+v", r)
+	}
+}
+
 func TestPose(t *testing.T) {
 	p, err := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(-20, 10, 5)), stage("fsanet", 8, 8, fixed(-40, 20, -15))})
 	if err != nil {
@@ -91,6 +141,23 @@ func TestPose(t *testing.T) {
 	got := p.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0]
 	if diff := cmp.Diff(PoseResult{Pose: Pose{Yaw: 30, Pitch: 15, Roll: -5}}, got, cmpopts.EquateApprox(0, 1e-4)); diff != "" {
 		t.Errorf("the mean, with the sign of yaw turned (-want +got):\n%s", diff)
+	}
+	// Networks of this project answer in its own signs, beside others too.
+	for name, c := range map[string]struct {
+		stages []Stage
+		want   Pose
+	}{
+		"alone":  {[]Stage{stage(headPose, 8, 8, fixed(20, -10, 5))}, Pose{Yaw: 20, Pitch: -10, Roll: 5}},
+		"beside": {[]Stage{stage(headPose, 8, 8, fixed(20, -10, 5)), stage(fsaNet, 8, 8, fixed(-40, 20, -15))}, Pose{Yaw: 30, Pitch: 5, Roll: -5}},
+	} {
+		p, err := NewPoseEstimator(c.stages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := p.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0]
+		if diff := cmp.Diff(PoseResult{Pose: c.want}, got, cmpopts.EquateApprox(0, 1e-4)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 	far, _ := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(200, -100, 10))})
 	if got := far.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0].Pose; got.Yaw != -90 || got.Pitch != -90 {
@@ -119,23 +186,43 @@ func TestStagesFail(t *testing.T) {
 		if r := c.Classify(t.Context(), img, []Seen{{Face: f}})[0]; r.Err == nil || r.Attributes.Mask != nil || r.Attributes.Sharpness != 0 {
 			t.Errorf("attributes, %s: %+v", name, r)
 		}
+		c, _ = NewAttributeClassifier([]Stage{allStage(answer)})
+		if r := c.Classify(t.Context(), img, []Seen{{Face: f}})[0]; r.Err == nil || r.Attributes.Occlusion != nil || r.Attributes.Sharpness != 0 {
+			t.Errorf("all attributes, %s: %+v", name, r)
+		}
 	}
 }
 
 func TestStagesRefuse(t *testing.T) {
 	unsized, interleaved := stage("fsanet", 0, 0, fixed()), stage("fsanet", 8, 8, fixed())
 	interleaved.Model.Input.Layout = models.NHWC
+	uncropped, unmeasured := stage(headPose, 8, 8, fixed()), allStage(fixed())
+	uncropped.Model.Input.Crop = 0
+	delete(unmeasured.Model.Thresholds, ThresholdMouthOpen)
 	for name, err := range map[string]error{
 		"landmarks": second(NewLandmarker(stage("pfld", 8, 8, fixed()))), "pose": second(NewPoseEstimator([]Stage{stage("hopenet", 8, 8, fixed())})),
 		"no size": second(NewPoseEstimator([]Stage{unsized})), "nhwc": second(NewPoseEstimator([]Stage{interleaved})),
 		"liveness": second(NewLivenessDetector([]Stage{stage("x", 8, 8, fixed())})), "age": second(NewAgeEstimator(stage("x", 8, 8, fixed()))),
 		"attributes": second(NewAttributeClassifier([]Stage{stage("x", 8, 8, fixed())})),
+		"no crop":    second(NewPoseEstimator([]Stage{uncropped})),
+		"beside":     second(NewAttributeClassifier([]Stage{stage(ocec, 8, 8, fixed()), allStage(fixed())})),
+		"threshold":  second(NewAttributeClassifier([]Stage{unmeasured})),
 		"twice":      second(NewAttributeClassifier([]Stage{stage(ocec, 8, 8, fixed()), stage(ocec, 8, 8, fixed())})),
 	} {
 		if schema.ClassOf(err) != schema.ClassFatal {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// allStage is a network that answers all attributes at once, with the thresholds that its manifest must have.
+func allStage(answer func(onnx.Tensor) []float32) Stage {
+	s := stage(faceAttributes, 8, 8, answer)
+	s.Model.Role, s.Model.Thresholds = models.RoleAttributes, map[string]models.Threshold{}
+	for _, name := range allThresholds {
+		s.Model.Thresholds[name] = models.Threshold{Value: 0.75}
+	}
+	return s
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -169,6 +256,47 @@ func TestLiveness(t *testing.T) {
 	for _, mode := range []int{2, 3} {
 		if r := half.Assess(t.Context(), img, []Face{f}, mode)[0]; schema.ReasonOf(r.Err) != schema.ReasonRoleAbsent {
 			t.Errorf("mode %d without its network: %+v", mode, r)
+		}
+	}
+}
+
+// The manifest says in which modes a network runs; where it does not, the architecture does.
+func TestLivenessModes(t *testing.T) {
+	network := func(name, architecture string, modes ...int) Stage {
+		s := stage(architecture, 8, 8, fixed(0, 0, 0))
+		s.Model.Name, s.Model.Modes = name, modes
+		return s
+	}
+	for name, c := range map[string]struct {
+		stages []Stage
+		want   [3]string // of the modes 1 to 3; "" is an error
+	}{
+		"none says":               {[]Stage{network("a", miniFASNet), network("b", antispoof), network("c", miniFASNet)}, [3]string{"a c", "b", "a b c"}},
+		"one says every":          {[]Stage{network("a", antispoof, 1, 2, 3)}, [3]string{"a", "a", "a"}},
+		"one does not say":        {[]Stage{network("a", antispoof)}, [3]string{"", "a", ""}},
+		"a mini one that is not":  {[]Stage{network("a", miniFASNet, 2), network("b", miniFASNet)}, [3]string{"b", "a", "b"}},
+		"nobody's third":          {[]Stage{network("a", antispoof, 1), network("b", antispoof, 2)}, [3]string{"a", "b", ""}},
+		"a third one of its own":  {[]Stage{network("a", antispoof, 3), network("b", miniFASNet)}, [3]string{"b", "", "a"}},
+		"several of the same one": {[]Stage{network("b", antispoof, 2, 1), network("a", antispoof, 1)}, [3]string{"b a", "b", ""}},
+	} {
+		l, err := NewLivenessDetector(c.stages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range c.want {
+			var got []string
+			stages, err := l.Mode(i + 1)
+			for _, s := range stages {
+				got = append(got, s.Model.Name)
+			}
+			if strings.Join(got, " ") != want || (err == nil) != (want != "") {
+				t.Errorf("%s: mode %d runs %q, %v, want %q", name, i+1, got, err, want)
+			}
+		}
+		for _, mode := range []int{-1, 0, 4} {
+			if _, err := l.Mode(mode); err == nil {
+				t.Errorf("%s: there is a mode %d", name, mode)
+			}
 		}
 	}
 }
@@ -369,7 +497,7 @@ func TestClassify(t *testing.T) {
 	}
 	f := boxed(40, 40, 160, 160)
 	pose := Pose{Yaw: 3}
-	r := c.Classify(t.Context(), img, []Seen{{Face: f, Landmarks: &Landmarks{Points: neutral(), Confidence: 0.7}, Pose: &pose}, {Face: f}})
+	r := c.Classify(t.Context(), img, []Seen{{Face: f, Landmarks: &Landmarks{Points: neutral(), Confidence: ptr(0.7)}, Pose: &pose}, {Face: f}})
 	a := r[0].Attributes
 	if r[0].Err != nil || *a.LeftEyeOpen < 0.9 || *a.RightEyeOpen > 0.1 || *a.LandmarkConfidence != 0.7 || a.Pose.Yaw != 3 || a.MouthOpen == nil || a.Smile == nil || a.Glasses == nil {
 		t.Errorf("%+v, %v", a, r[0].Err)
@@ -392,5 +520,74 @@ func TestClassify(t *testing.T) {
 	}
 	if d := none.Classify(t.Context(), img, []Seen{{Face: f}})[0].Attributes; d.Mask != nil || d.Occlusion != nil || d.Light.Mean == 0 {
 		t.Errorf("without networks: %+v", d)
+	}
+}
+
+// One network answers everything at once, with the face upright, and wins over the measures on landmarks.
+func TestClassifyAll(t *testing.T) {
+	answers := []float32{0.9, 0.2, 0.8, 0.1, 0.3, 0.05, 0.15, -0.1, 1.25}
+	var seen onnx.Tensor
+	s := allStage(func(row onnx.Tensor) []float32 { seen = row; return answers })
+	s.Model.Input.Crop = 2
+	c, err := NewAttributeClassifier([]Stage{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := imaging.New(200, 200)
+	for y := range 200 {
+		for x := range 100 { // the picture's left half is bright
+			copy(img.Pix[3*(y*200+x):], []byte{255, 255, 255})
+		}
+	}
+	f := boxed(60, 70, 140, 130) // the crop is 160 × 160 about (100, 100)
+	want := Attributes{
+		LeftEyeOpen: ptr(0.9), RightEyeOpen: ptr(0.2), MouthOpen: ptr(0.8), Mask: ptr(0.1), Glasses: ptr(0.3),
+		Occlusion: map[string]float32{"left_eye": 0.05, "right_eye": 0.15, "nose": 0, "mouth": 1},
+	}
+	for name, landmarks := range map[string]*Landmarks{"landmarks": {Points: neutral()}, "no landmarks": nil} {
+		r := c.Classify(t.Context(), img, []Seen{{Face: f, Landmarks: landmarks}})[0]
+		if (landmarks != nil) != (r.Attributes.Smile != nil) || r.Attributes.LandmarkConfidence != nil || r.Attributes.Light.Mean == 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		r.Attributes.Smile, r.Attributes.Landmarks, r.Attributes.Light, r.Attributes.Sharpness = nil, nil, Light{}, 0
+		if diff := cmp.Diff(AttributesResult{Attributes: want}, r); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	// rows and columns of the crop that are bright
+	bright := func() (left, right, top, bottom bool) {
+		at := func(x, y int) bool { return seen.Data[y*8+x] > 128 }
+		return at(1, 4), at(6, 4), at(4, 1), at(4, 6)
+	}
+	if left, right, _, _ := bright(); !left || right {
+		t.Errorf("an upright face is seen turned")
+	}
+	// A head that leans to the picture's right by a quarter has the picture's left below its chin.
+	f.Points[0], f.Points[1] = schema.PointF{X: 100, Y: 80}, schema.PointF{X: 100, Y: 120}
+	c.Classify(t.Context(), img, []Seen{{Face: f}})
+	if _, _, top, bottom := bright(); top || !bottom {
+		t.Errorf("a leaning face is not seen upright")
+	}
+}
+
+// What a network of face_attributes answers is held against its own thresholds, never against those of the measures on landmarks.
+func TestThresholds(t *testing.T) {
+	value := func(v float32) models.Threshold { return models.Threshold{Value: v} }
+	landmarks := models.Model{Thresholds: map[string]models.Threshold{ThresholdMouthOpen: value(0.1), ThresholdSmile: value(0.2), ThresholdGlasses: value(0.3)}}
+	p := &models.Pack{Models: map[models.Role][]models.Model{
+		models.RoleLandmarks:  {landmarks},
+		models.RoleAttributes: {{Architecture: ocec, Thresholds: map[string]models.Threshold{ThresholdEyeOpen: value(0.4)}}, {Architecture: seetaMask, Thresholds: map[string]models.Threshold{ThresholdMask: value(0.5), ThresholdMouthOpen: value(0.6)}}},
+	}}
+	want := map[string]models.Threshold{ThresholdMouthOpen: value(0.1), ThresholdSmile: value(0.2), ThresholdGlasses: value(0.3), ThresholdEyeOpen: value(0.4), ThresholdMask: value(0.5)}
+	if diff := cmp.Diff(want, Thresholds(p)); diff != "" {
+		t.Errorf("several networks (-want +got):\n%s", diff)
+	}
+	p.Models[models.RoleAttributes] = []models.Model{allStage(fixed()).Model}
+	want = map[string]models.Threshold{ThresholdSmile: value(0.2)}
+	for _, name := range allThresholds {
+		want[name] = value(0.75)
+	}
+	if diff := cmp.Diff(want, Thresholds(p)); diff != "" {
+		t.Errorf("one network (-want +got):\n%s", diff)
 	}
 }

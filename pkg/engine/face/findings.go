@@ -1,18 +1,21 @@
 package face
 
-import "facestream/pkg/schema"
+import (
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
 
 // Attributes are what is seen of a face beyond where it is. A pointer is nil where the pack has no network that answers.
 type Attributes struct {
 	// Landmarks are points of the outline, brows, nose, eyes and mouth, in pixels of the upright picture and in the order
 	// of the 68 points of 300-W (I. Matthews and S. Baker's mark-up): 68, or 66 without the inner corners of the mouth.
 	Landmarks []schema.PointF
-	// LandmarkConfidence is how sure the network is of the points, 0..1.
+	// LandmarkConfidence is how sure the network is of the points, 0..1; nil where it does not say.
 	LandmarkConfidence *float32
 	Pose               *Pose
 	// LeftEyeOpen and RightEyeOpen are probabilities, 0..1. Left is the eye on the picture's left (the person's right).
 	LeftEyeOpen, RightEyeOpen *float32
-	// MouthOpen is 0 for closed lips to 1 for a wide open mouth.
+	// MouthOpen is 0 for closed lips to 1 for a wide open mouth: by the landmarks, or the probability that a network answers.
 	MouthOpen *float32
 	// Smile is 0 for none to 1 for a broad one.
 	Smile *float32
@@ -64,9 +67,9 @@ const (
 	ThresholdEyeOpen  = "eye_open" // from it on an eye is open
 	ThresholdMask     = "mask"     // from it on a mask is worn
 	ThresholdOccluded = "occluded" // from it on a region is covered
-	// Landmarks.
-	ThresholdMouthOpen = "mouth_open" // from it on the lips are apart
+	// Landmarks; the latter two attributes where one network answers all of them.
 	ThresholdSmile     = "smile"      // from it on a face smiles
+	ThresholdMouthOpen = "mouth_open" // from it on the lips are apart
 	ThresholdGlasses   = "glasses"    // from it on glasses are worn
 	// Detector.
 	ThresholdSharpness = "sharpness" // below it a face is blurred
@@ -76,3 +79,11 @@ const (
 	ThresholdLive         = "live"          // from it on a face is live
 	ThresholdLiveHardened = "live_hardened" // from it on a face is live, where few attacks may pass
 )
+
+// thresholdRoles has the role of each.
+var thresholdRoles = map[string]models.Role{
+	ThresholdEyeOpen: models.RoleAttributes, ThresholdMask: models.RoleAttributes, ThresholdOccluded: models.RoleAttributes,
+	ThresholdSmile: models.RoleLandmarks, ThresholdMouthOpen: models.RoleLandmarks, ThresholdGlasses: models.RoleLandmarks,
+	ThresholdSharpness: models.RoleDetector, ThresholdLight: models.RoleDetector,
+	ThresholdLiveSoft: models.RoleLiveness, ThresholdLive: models.RoleLiveness, ThresholdLiveHardened: models.RoleLiveness,
+}

@@ -10,12 +10,19 @@ import (
 
 // Landmarks are the points of a face, in pixels of the picture, as [Attributes] describes them.
 type Landmarks struct {
-	Points     []schema.PointF
-	Confidence float32 // mean of the points' confidences, 0..1
+	Points []schema.PointF
+	// Confidence is the mean of the points' confidences, 0..1; nil where the network states none.
+	Confidence *float32
 }
 
-// Landmarker finds the points of faces with a network of OpenSeeFace. It is safe for concurrent use.
+// Landmarker finds the points of faces. It is safe for concurrent use.
 type Landmarker struct{ stage Stage }
+
+// The architectures of the role landmarks.
+const (
+	openSeeFace = "openseeface"  // OpenSeeFace, E. Stavridis: maps of confidences and offsets for 66 points
+	landmarks68 = "landmarks_68" // x and y of the 68 points of 300-W, as fractions of the crop; no confidence
+)
 
 // The output of OpenSeeFace's networks: openSeePoints maps of openSeeMap × openSeeMap confidences, then as many of the offset
 // down and of the offset to the right.
@@ -34,10 +41,14 @@ var openSeeOrder = func() (order [openSeePoints]int) {
 	return order
 }()
 
-// NewLandmarker drives the stage as its manifest describes it. Another architecture than "openseeface" is a Fatal error.
+// NewLandmarker drives the stage as its manifest describes it. Another architecture than "openseeface" and "landmarks_68" is a
+// Fatal error.
 func NewLandmarker(s Stage) (*Landmarker, error) {
-	return &Landmarker{s}, s.check("face.landmarker", "openseeface")
+	return &Landmarker{s}, s.check("face.landmarker", openSeeFace, landmarks68)
 }
+
+// Confident reports whether the network states how sure it is of its points.
+func (l *Landmarker) Confident() bool { return l.stage.Model.Architecture == openSeeFace }
 
 // LandmarksResult answers one face: its landmarks, or why there are none.
 type LandmarksResult struct {
@@ -46,21 +57,30 @@ type LandmarksResult struct {
 }
 
 // Find answers each face in order. rolls say by how many degrees each head leans clockwise, so that the network sees it upright.
-// It sees the box enlarged by the tenth and the eighth on each side that OpenSeeFace adds (tracker.py, predict).
+// One of OpenSeeFace sees the box enlarged by the tenth and the eighth on each side that OpenSeeFace adds (tracker.py, predict),
+// one of landmarks_68 a square of the manifest's crop times the box's longer side.
 func (l *Landmarker) Find(ctx context.Context, img *imaging.Image, faces []Face, rolls []float32) []LandmarksResult {
 	in := l.stage.Model.Input
 	windows := make([]imaging.Window, len(faces))
 	crops := make([]*imaging.Image, len(faces))
 	for i, f := range faces {
-		w := f.window(1)
-		w.Width, w.Height, w.Turn = 1.2*w.Width, 1.25*w.Height, float64(rolls[i])*math.Pi/180
-		windows[i], crops[i] = w, img.Cut(w, in.Width, in.Height)
+		w := square(f.window(float64(in.Crop)))
+		if l.stage.Model.Architecture == openSeeFace {
+			w = f.window(1)
+			w.Width, w.Height = 1.2*w.Width, 1.25*w.Height
+		}
+		windows[i] = turnedBy(w, rolls[i])
+		crops[i] = img.Cut(windows[i], in.Width, in.Height)
+	}
+	values, decode := 2*68, decodeFractions
+	if l.stage.Model.Architecture == openSeeFace {
+		values, decode = 3*openSeePoints*openSeeMap*openSeeMap, decodeOpenSee
 	}
 	results := make([]LandmarksResult, len(faces))
-	answers, errs := l.stage.run(ctx, "face.landmarks", 3*openSeePoints*openSeeMap*openSeeMap, crops)
+	answers, errs := l.stage.run(ctx, "face.landmarks", values, crops)
 	for i, answer := range answers {
 		if results[i].Err = errs[i]; errs[i] == nil {
-			results[i].Landmarks = decodeOpenSee(answer, windows[i])
+			results[i].Landmarks = decode(answer, windows[i])
 		}
 	}
 	return results
@@ -70,7 +90,7 @@ func (l *Landmarker) Find(ctx context.Context, img *imaging.Image, faces []Face,
 // confidence factor 16, the point lies at c/(n−1) + logit(o)/16 of the crop (OpenSeeFace, tracker.py, landmarks).
 func decodeOpenSee(maps []float32, w imaging.Window) Landmarks {
 	const cells = openSeeMap * openSeeMap
-	l := Landmarks{Points: make([]schema.PointF, openSeePoints)}
+	l := Landmarks{Points: make([]schema.PointF, openSeePoints), Confidence: ptr(0)}
 	for i, from := range openSeeOrder {
 		best := 0
 		confidences := maps[from*cells:][:cells]
@@ -84,11 +104,25 @@ func decodeOpenSee(maps []float32, w imaging.Window) Landmarks {
 		}
 		v := float64(best/openSeeMap)/(openSeeMap-1) + offset(1)
 		u := float64(best%openSeeMap)/(openSeeMap-1) + offset(2)
-		x, y := w.Place(u, v)
-		l.Points[i] = schema.PointF{X: float32(x), Y: float32(y)}
-		l.Confidence += unitInterval(confidences[best]) / openSeePoints
+		l.Points[i] = placed(w, u, v)
+		*l.Confidence += unitInterval(confidences[best]) / openSeePoints
 	}
 	return l
+}
+
+// decodeFractions takes x and y of each point as fractions of the crop, from its top left corner.
+func decodeFractions(fractions []float32, w imaging.Window) Landmarks {
+	l := Landmarks{Points: make([]schema.PointF, len(fractions)/2)}
+	for i := range l.Points {
+		l.Points[i] = placed(w, float64(fractions[2*i]), float64(fractions[2*i+1]))
+	}
+	return l
+}
+
+// placed is the point of the picture that lies at these fractions of a window.
+func placed(w imaging.Window, u, v float64) schema.PointF {
+	x, y := w.Place(u, v)
+	return schema.PointF{X: float32(x), Y: float32(y)}
 }
 
 func logit(p float32) float64 {

@@ -4,13 +4,19 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
 )
 
 // LivenessDetector tells a living face from a picture of one, from a single photograph. It is safe for concurrent use.
-type LivenessDetector struct{ stages []Stage }
+type LivenessDetector struct {
+	modes [maxMode + 1][]Stage // by mode; none for 0
+}
+
+// maxMode is the last mode of anti_spoofing_mode.
+const maxMode = 3
 
 // The architectures of the role liveness.
 const (
@@ -21,40 +27,39 @@ const (
 // NewLivenessDetector drives the stages as their manifest describes them. An architecture other than "minifasnet" and
 // "antispoof" is a Fatal error.
 func NewLivenessDetector(stages []Stage) (*LivenessDetector, error) {
+	l := &LivenessDetector{}
 	for _, s := range stages {
 		if err := s.check("face.liveness", miniFASNet, antispoof); err != nil {
 			return nil, err
 		}
-	}
-	return &LivenessDetector{stages}, nil
-}
-
-// Mode are the networks of a mode of anti_spoofing_mode: 1 the MiniFASNets, 2 the one of 128 × 128, 3 all. A mode that lacks
-// a network of the pack has an error; whatever runs must not pass for what was asked.
-func (l *LivenessDetector) Mode(mode int) ([]Stage, error) {
-	var mini, other []Stage
-	for _, s := range l.stages {
-		if s.Model.Architecture == miniFASNet {
-			mini = append(mini, s)
-		} else {
-			other = append(other, s)
+		modes := s.Model.Modes
+		if modes == nil {
+			modes = []int{map[string]int{miniFASNet: 1, antispoof: 2}[s.Model.Architecture]}
+		}
+		for _, mode := range modes {
+			l.modes[mode] = append(l.modes[mode], s)
 		}
 	}
-	switch {
-	case mode < 1 || mode > 3:
-		return nil, fmt.Errorf("anti-spoofing mode %d; there are 1 to 3", mode)
-	case mode != 2 && len(mini) == 0:
-		return nil, fmt.Errorf("no network of the architecture %q for the anti-spoofing mode %d", miniFASNet, mode)
-	case mode != 1 && len(other) == 0:
-		return nil, fmt.Errorf("no network of the architecture %q for the anti-spoofing mode %d", antispoof, mode)
+	// Without both, all would be no more than the other mode.
+	if len(l.modes[1]) > 0 && len(l.modes[2]) > 0 {
+		l.modes[3] = slices.DeleteFunc(slices.Clone(stages), func(s Stage) bool {
+			return s.Model.Modes != nil && !slices.Contains(s.Model.Modes, 3)
+		})
 	}
-	switch mode {
-	case 1:
-		return mini, nil
-	case 2:
-		return other, nil
+	return l, nil
+}
+
+// Mode are the networks of a mode of anti_spoofing_mode, in the order of the pack: those whose manifest names it. Where it names
+// none, a MiniFASNet is of mode 1 and another network of mode 2, and both are of mode 3 where the pack has networks of both. A
+// mode without a network is an error; whatever runs must not pass for what was asked.
+func (l *LivenessDetector) Mode(mode int) ([]Stage, error) {
+	if mode < 1 || mode > maxMode {
+		return nil, fmt.Errorf("anti-spoofing mode %d; there are 1 to %d", mode, maxMode)
 	}
-	return l.stages, nil
+	if len(l.modes[mode]) == 0 {
+		return nil, fmt.Errorf("no network is for the anti-spoofing mode %d", mode)
+	}
+	return l.modes[mode], nil
 }
 
 const (

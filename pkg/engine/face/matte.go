@@ -7,7 +7,7 @@ import (
 // plane is one number a pixel, row after row.
 type plane []float32
 
-// guideRadius is that of the guided filter, in widths of the portrait: about four cells of the mask.
+// guideRadius is that of the guided filter, in widths of the portrait: two to four cells of the mask.
 const guideRadius = 0.02
 
 // fuseRadii are those of the two passes of blur fusion, in widths of the portrait: the author's 90 and 6 pixels at the size of
@@ -16,7 +16,7 @@ var fuseRadii = [2]float64{0.1, 0.007}
 
 // replaceBackground cuts the window out of img, with the background of o behind the person that the mask shows.
 //
-// The mask, 256 cells wide, becomes a matte of the portrait's resolution by the guided filter, which moves its edge to that of the
+// The mask, 128 to 256 cells wide, becomes a matte of the portrait's resolution by the guided filter, which moves its edge to that of the
 // picture and follows single strands of hair (K. He, J. Sun and X. Tang, "Guided Image Filtering", IEEE TPAMI 35(6), 2013). Where
 // a pixel is of both, its colour has the old background in it: the person's own is estimated by blur fusion (M. Forte,
 // "Approximate Fast Foreground Colour Estimation", ICIP 2021), so that no rim of it is left.

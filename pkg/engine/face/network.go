@@ -20,7 +20,7 @@ type Stage struct {
 }
 
 // check says as a Fatal error why s cannot be driven: another architecture, a network without a fixed input size or in another
-// layout than planes, or one with more than one output.
+// layout than planes, one with more than one output, or one that sees a part around a face, and no crop that says how large.
 func (s Stage) check(op string, architectures ...string) error {
 	return s.checkLayout(op, models.NCHW, architectures...)
 }
@@ -33,6 +33,8 @@ func (s Stage) checkLayout(op string, layout models.Layout, architectures ...str
 		return schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there are %q", m.Name, m.Architecture, m.Role, architectures))
 	case m.Input.Width == 0 || m.Input.Height == 0:
 		return schema.Fatal(op, fmt.Errorf("%s: its manifest names no width and height", m.Name))
+	case m.Input.Crop == 0 && !slices.Contains(cropless, m.Architecture):
+		return schema.Fatal(op, fmt.Errorf("%s: its manifest names no crop", m.Name))
 	case (m.Input.Layout == models.NHWC) != (layout == models.NHWC):
 		return schema.Fatal(op, fmt.Errorf("%s: its manifest says %s; networks of this architecture take %s", m.Name, m.Input.Layout, layout))
 	case len(s.Net.Outputs()) != 1:
@@ -40,6 +42,9 @@ func (s Stage) checkLayout(op string, layout models.Layout, architectures ...str
 	}
 	return nil
 }
+
+// cropless are the architectures whose part of the picture is no multiple of the face's box.
+var cropless = []string{openSeeFace, selfieSegmentation, portraitMask}
 
 // run asks the network about pictures of its input size and returns values numbers for each, which are finite, or why there
 // are none.
@@ -120,6 +125,12 @@ func (f Face) window(factor float64) imaging.Window {
 func square(w imaging.Window) imaging.Window {
 	w.Width = max(w.Width, w.Height)
 	w.Height = w.Width
+	return w
+}
+
+// turnedBy is w turned clockwise, so that a head which leans by these degrees stands upright in it.
+func turnedBy(w imaging.Window, degrees float32) imaging.Window {
+	w.Turn = float64(degrees) * math.Pi / 180
 	return w
 }
 

@@ -212,6 +212,28 @@ func TestSegmenter(t *testing.T) {
 	if _, err := segmenter.Segment(t.Context(), imaging.New(400, 400), part); err == nil || !strings.Contains(err.Error(), "1 values, want 4096") {
 		t.Errorf("one value: %v", err)
 	}
+	// Probabilities are taken as they are: a picture without anybody has nobody.
+	portraits := stage(portraitMask, 64, 64, func(row onnx.Tensor) []float32 {
+		mask := make([]float32, 64*64)
+		for i := range mask {
+			mask[i] = row.Data[i] / 255 // the red plane
+		}
+		mask[0] = 1.5
+		return mask
+	})
+	portraits.Model.Input.Crop = 0
+	if segmenter, err = NewSegmenter(portraits); err != nil {
+		t.Fatal(err)
+	}
+	faint := imaging.New(400, 400)
+	faint.Fill(imaging.RGB{51, 255, 255})
+	if m, err := segmenter.Segment(t.Context(), faint, part); err != nil || m.Values[0] != 1 || m.At(200, 200) != 0.2 || m.Width != 64 || m.Part != part {
+		t.Errorf("a probability of 0.2: %v at the middle, %v in the corner, %v", m.At(200, 200), m.Values[0], err)
+	}
+	portraits.Model.Input.Layout = models.NHWC
+	if _, err := NewSegmenter(portraits); err == nil {
+		t.Error("triples were taken")
+	}
 	img, f := drawnPerson(0)
 	mask, err := segmentation(t).Segment(t.Context(), img, part)
 	if err != nil {

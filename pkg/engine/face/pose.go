@@ -6,15 +6,23 @@ import (
 	"facestream/pkg/engine/imaging"
 )
 
-// PoseEstimator estimates how heads are turned with FSA-Nets: T.-Y. Yang et al., "FSA-Net: Learning Fine-Grained Structure
-// Aggregation for Head Pose Estimation from a Single Image", CVPR 2019. It is safe for concurrent use.
+// PoseEstimator estimates how heads are turned. It is safe for concurrent use.
 type PoseEstimator struct{ stages []Stage }
 
+// The architectures of the role pose: networks that answer yaw, pitch and roll in degrees.
+const (
+	// FSA-Net: T.-Y. Yang et al., "FSA-Net: Learning Fine-Grained Structure Aggregation for Head Pose Estimation from a Single
+	// Image", CVPR 2019. Its yaw grows to the picture's left (headpose-fsanet-pytorch, src/demo.py and draw_axis).
+	fsaNet = "fsanet"
+	// The signs are those of Pose.
+	headPose = "head_pose"
+)
+
 // NewPoseEstimator drives the stages as their manifest describes them; their answers are averaged. Another architecture than
-// "fsanet" is a Fatal error.
+// "fsanet" and "head_pose" is a Fatal error.
 func NewPoseEstimator(stages []Stage) (*PoseEstimator, error) {
 	for _, s := range stages {
-		if err := s.check("face.pose", "fsanet"); err != nil {
+		if err := s.check("face.pose", fsaNet, headPose); err != nil {
 			return nil, err
 		}
 	}
@@ -28,12 +36,14 @@ type PoseResult struct {
 }
 
 // Estimate answers each face in order. The networks see a square around the box, of the manifest's crop times its longer side.
-// They answer yaw, pitch and roll in degrees, with a yaw that grows to the picture's left (headpose-fsanet-pytorch,
-// src/demo.py and draw_axis), so that its sign is turned.
 func (p *PoseEstimator) Estimate(ctx context.Context, img *imaging.Image, faces []Face) []PoseResult {
 	results := make([]PoseResult, len(faces))
 	share := 1 / float32(len(p.stages))
 	for _, s := range p.stages {
+		yaw := share
+		if s.Model.Architecture == fsaNet {
+			yaw = -share
+		}
 		crops := make([]*imaging.Image, len(faces))
 		for i, f := range faces {
 			crops[i] = img.Cut(square(f.window(float64(s.Model.Input.Crop))), s.Model.Input.Width, s.Model.Input.Height)
@@ -45,7 +55,7 @@ func (p *PoseEstimator) Estimate(ctx context.Context, img *imaging.Image, faces 
 			case errs[i] != nil:
 				results[i] = PoseResult{Err: errs[i]}
 			default:
-				results[i].Pose.Yaw -= share * a[0]
+				results[i].Pose.Yaw += yaw * a[0]
 				results[i].Pose.Pitch += share * a[1]
 				results[i].Pose.Roll += share * a[2]
 			}

@@ -9,13 +9,23 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Segmenter tells people from their background with MediaPipe's network for selfies. It is safe for concurrent use.
+// Segmenter tells people from their background. It is safe for concurrent use.
 type Segmenter struct{ stage Stage }
 
-// NewSegmenter drives the stage as its manifest describes it. Another architecture than "selfie_segmentation", or another layout
-// than triples, is a Fatal error.
+// The architectures of the role segmentation.
+const (
+	selfieSegmentation = "selfie_segmentation" // MediaPipe's network for selfies: triples, an answer that needs stretching
+	portraitMask       = "portrait_mask"       // planes, the probability of a person
+)
+
+// NewSegmenter drives the stage as its manifest describes it. Another architecture than "selfie_segmentation" and
+// "portrait_mask", or another layout than theirs, is a Fatal error.
 func NewSegmenter(s Stage) (*Segmenter, error) {
-	if err := s.checkLayout("face.segmenter", models.NHWC, "selfie_segmentation"); err != nil {
+	layout := models.NHWC
+	if s.Model.Architecture == portraitMask {
+		layout = models.NCHW
+	}
+	if err := s.checkLayout("face.segmenter", layout, selfieSegmentation, portraitMask); err != nil {
 		return nil, err
 	}
 	return &Segmenter{s}, nil
@@ -30,8 +40,7 @@ type Mask struct {
 	Values []float32
 }
 
-// Segment answers for a part of img that lies inside it. The network's answer is stretched to 0..1, as obs-backgroundremoval, which
-// publishes this network, does: its least and greatest value depend on the picture.
+// Segment answers for a part of img that lies inside it.
 func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imaging.Window) (*Mask, error) {
 	in := s.stage.Model.Input
 	answers, errs := s.stage.run(ctx, "face.segment", in.Width*in.Height, []*imaging.Image{img.Cut(part, in.Width, in.Height)})
@@ -39,6 +48,18 @@ func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imagin
 		return nil, errs[0]
 	}
 	values := answers[0]
+	if s.stage.Model.Architecture == selfieSegmentation {
+		stretch(values)
+	}
+	for i, v := range values {
+		values[i] = unitInterval(v)
+	}
+	return &Mask{Part: part, Width: in.Width, Height: in.Height, Values: values}, nil
+}
+
+// stretch brings the least of values to 0 and the greatest to 1, as obs-backgroundremoval, which publishes the network for selfies,
+// does: they depend on the picture.
+func stretch(values []float32) {
 	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
 	for _, v := range values {
 		low, high = min(low, v), max(high, v)
@@ -47,7 +68,6 @@ func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imagin
 	for i, v := range values {
 		values[i] = (v - low) / span
 	}
-	return &Mask{Part: part, Width: in.Width, Height: in.Height, Values: values}, nil
 }
 
 // Person is the mask of one face's person, without others, in the part of img that an ISO portrait would show and a tenth

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,15 +132,15 @@ func TestOpen(t *testing.T) {
 
 // A role may be filled by a list, whose problems are named by their place in it.
 func TestSeveralNetworks(t *testing.T) {
-	network := func(name, more string) string {
-		return fmt.Sprintf("{name: %s, file: %s.onnx, sha256: %s, bytes: 9, source: https://example.org/x, licence: MIT, architecture: a, "+
-			"input: {width: 8, height: 8, colour: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]%s}}", name, name, sum([]byte(name)), more)
+	network := func(name, input string, more ...string) string {
+		return fmt.Sprintf("{name: %s, file: %s.onnx, sha256: %s, bytes: 9, source: https://example.org/x, licence: MIT, architecture: a%s, "+
+			"input: {width: 8, height: 8, colour: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]%s}}", name, name, sum([]byte(name)), strings.Join(more, ""), input)
 	}
 	pack := func(role, networks string) string {
 		return strings.Replace(strings.Replace(string(manifest("https://example.org")), "  "+role+": not used\n", "", 1),
 			"models:\n", "models:\n  "+role+":\n"+networks, 1)
 	}
-	several := "    - " + network("first", ", crop: 2.7") + "\n    - " + network("second", ", layout: nhwc") + "\n"
+	several := "    - " + network("first", ", crop: 2.7") + "\n    - " + network("second", ", layout: nhwc", ", modes: [3, 1]") + "\n"
 	got, err := models.Parse([]byte(pack("liveness", several)))
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +153,8 @@ func TestSeveralNetworks(t *testing.T) {
 		t.Errorf("All (-want +got):\n%s", diff)
 	}
 	first, ok := got.Model(models.RoleLiveness)
-	if second := got.Models[models.RoleLiveness][1]; !ok || first.Name != "first" || first.Input.Crop != 2.7 || first.Input.Layout != models.NCHW || second.Input.Layout != models.NHWC {
+	if second := got.Models[models.RoleLiveness][1]; !ok || first.Name != "first" || first.Input.Crop != 2.7 || first.Input.Layout != models.NCHW || second.Input.Layout != models.NHWC ||
+		first.Modes != nil || !slices.Equal(second.Modes, []int{3, 1}) {
 		t.Errorf("liveness: %+v", got.Models[models.RoleLiveness])
 	}
 	if m, ok := got.Model(models.RoleAge); ok {
@@ -163,6 +165,10 @@ func TestSeveralNetworks(t *testing.T) {
 		"the same name":         {pack("liveness", "    - "+network("first", "")+"\n    - "+network("first", "")+"\n"), "models.liveness[1].name"},
 		"an empty list":         {pack("liveness", "    []\n"), "models.liveness: no network"},
 		"an unknown key":        {pack("liveness", "    - "+network("first", ", croop: 1")+"\n"), "croop"},
+		"modes":                 {pack("liveness", "    - "+network("first", "", ", modes: [1, 3, 1]")+"\n"), "models.liveness.modes: [1 3 1]"},
+		"a mode that is not":    {pack("liveness", "    - "+network("first", "", ", modes: [0, 2]")+"\n"), "models.liveness.modes: [0 2]"},
+		"no mode":               {pack("liveness", "    - "+network("first", "", ", modes: []")+"\n"), "models.liveness.modes: []"},
+		"modes of another role": {pack("age", "    - "+network("first", "", ", modes: [1]")+"\n"), "models.age.modes: only networks of the role liveness"},
 		"layout":                {pack("liveness", "    - "+network("first", ", layout: hwcn")+"\n"), "models.liveness.input.layout"},
 		"crop":                  {pack("liveness", "    - "+network("first", ", crop: -1")+"\n"), "models.liveness.input.crop"},
 	} {

@@ -75,6 +75,7 @@ type (
 		LicenceNote  string                   `yaml:"licence_note"`
 		Architecture string                   `yaml:"architecture"`
 		Batch        int                      `yaml:"batch"`
+		Modes        []int                    `yaml:"modes"`
 		Input        inputYAML                `yaml:"input"`
 		Thresholds   map[string]thresholdYAML `yaml:"thresholds"`
 	}
@@ -261,8 +262,15 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	if w.Batch < 0 {
 		at("batch", "%d, and must be 0 (any number of rows a call) or more", w.Batch)
 	}
+	switch {
+	case w.Modes == nil:
+	case role != RoleLiveness:
+		at("modes", "only networks of the role %s have modes", RoleLiveness)
+	case len(w.Modes) == 0 || slices.Min(w.Modes) < 1 || slices.Max(w.Modes) > 3 || len(slices.Compact(slices.Sorted(slices.Values(w.Modes)))) < len(w.Modes):
+		at("modes", "%v, and must be some of 1, 2 and 3, each once", w.Modes)
+	}
 	m := Model{Role: role, Name: w.Name, File: w.File, SHA256: w.SHA256, Bytes: w.Bytes, Source: w.Source,
-		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch,
+		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, Modes: w.Modes,
 		Input: w.Input.input(at), Thresholds: map[string]Threshold{}}
 	for _, name := range slices.Sorted(maps.Keys(w.Thresholds)) {
 		t := w.Thresholds[name]

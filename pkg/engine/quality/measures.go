@@ -424,7 +424,7 @@ func measureTraits(s Subject, g geometry) []Measure {
 		eyes, mouth,
 		covered(EyesVisible, "left_eye", "right_eye"), covered(NoseVisible, "nose"), covered(MouthVisible, "mouth"),
 		probability(NoMask, a.Mask, "masks"),
-		probability(NoGlasses, a.Glasses, "landmarks, by which glasses are found"),
+		probability(NoGlasses, a.Glasses, "glasses, nor landmarks, by which they are found"),
 		probability(ExpressionNeutrality, a.Smile, "landmarks, by which a smile is found"),
 	}
 }
