@@ -170,6 +170,16 @@ def mouth_open(p: np.ndarray) -> np.ndarray:
     return gap / (np.linalg.norm(p[..., 48, :] - p[..., 54, :], axis=-1) + 1e-6)
 
 
+def smile(p: np.ndarray) -> np.ndarray:
+    """How much a face smiles, 0..1, of landmarks [..., 68, 2] (face.smile)."""
+    length = lambda a, b: np.linalg.norm(p[..., b, :] - p[..., a, :], axis=-1) + 1e-6
+    width, along = length(48, 54), p[..., 54, :] - p[..., 48, :]
+    down = lambda k: (p[..., k, 1] * along[..., 0] - p[..., k, 0] * along[..., 1]) / width
+    wide = (width / length(36, 45) - .65) / .1
+    lift = ((down(51) + down(57) - down(48) - down(54)) / 2 / width - .08) / .08
+    return (wide.clip(0, 1) + lift.clip(0, 1)) / 2
+
+
 def glasses_of(image: np.ndarray, p: np.ndarray) -> float:
     """The project's measure of glasses (pkg/engine/face, glasses), 0..1."""
     unit, up, down, side = 48, .6, 1.1, 1.1

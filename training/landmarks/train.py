@@ -61,8 +61,11 @@ def loss(answer: torch.Tensor, record: dict[str, torch.Tensor]) -> torch.Tensor:
 def measure(answer: np.ndarray, held: np.ndarray) -> dict[str, float]:
     points = answer.reshape(-1, 68, 2)
     error = np.linalg.norm(points - held["points"], axis=-1).mean(-1) / apart(held["points"])
-    mouth, truth = teachers.mouth_open(points), teachers.mouth_open(held["points"])
-    return {"nme": float(100 * error.mean()), "above_10": float((error > .1).mean()), "mouth_correlation": float(np.corrcoef(mouth, truth)[0, 1])}
+    found = {"nme": float(100 * error.mean()), "nme_median": float(100 * np.median(error)), "above_10": float((error > .1).mean())}
+    for name, value, limit in (("mouth", teachers.mouth_open, .125), ("smile", teachers.smile, .45)):
+        mine, truth = value(points), value(held["points"])
+        found |= {f"{name}_missed": float((mine < limit)[truth >= limit].mean()), f"{name}_false": float((mine >= limit)[truth < limit].mean())}
+    return found
 
 
 class Landmarks(Values):

@@ -16,7 +16,9 @@ from ..common.layers import Trunk, conv
 from . import simulate
 
 SIDE, CROP = teachers.Spoof.SIZE, teachers.Spoof.CROP
-RECORD = np.dtype([("image", np.uint8, (SIDE, SIDE, 3)), ("kind", np.int8), ("live", np.float32)])  # kind: 0 live, else of ATTACKS
+RECORD = np.dtype([("image", np.uint8, (SIDE, SIDE, 3)), ("kind", np.int8),  # 0 live, else the number of ATTACKS
+                   ("live", np.float32), ("photograph", np.bool_)])
+POINTS = (0.35, 0.5, 0.7)  # the manifest's operating points: soft, regular, hardened
 
 
 def maker(material: distil.Material) -> distil.Make:
@@ -48,7 +50,8 @@ def maker(material: distil.Material) -> distil.Make:
         live = np.concatenate([teacher.look(found["image"][at:at + 16, ..., ::-1]) for at in range(0, len(found), 16)])
         truth = found["kind"] == 0
         # Of a drawing the second teacher knows nothing.
-        found["live"] = np.where(material.people["drawn"][chosen], truth, (truth + live) / 2)
+        drawn = material.people["drawn"][chosen]
+        found["live"], found["photograph"] = np.where(drawn, truth, (truth + live) / 2), ~drawn
         return found
 
     return make
@@ -74,14 +77,19 @@ def loss(answer: torch.Tensor, record: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def measure(answer: np.ndarray, held: np.ndarray) -> dict[str, float]:
-    """APCER of each attack and BPCER at 0.5, against the simulation's truth; the equal error rate."""
+    """Against the simulation's truth: APCER of each attack and BPCER at the manifest's operating points, and the equal error
+    rate. Of photographs alone, since a drawing is no living face."""
+    answer, held = answer[held["photograph"]], held[held["photograph"]]
     live = teachers.softmax(answer)[:, 0]
     attack = held["kind"] > 0
     at = np.linspace(0, 1, 1001)
     accepted, rejected = ((live[attack, None] >= at).mean(0), (live[~attack, None] < at).mean(0))
     k = int(np.abs(accepted - rejected).argmin())
-    return {**{f"apcer_{name}": float((live[held["kind"] == n + 1] >= .5).mean()) for n, name in enumerate(simulate.ATTACKS)},
-            "bpcer": float((live[~attack] < .5).mean()), "eer": float((accepted[k] + rejected[k]) / 2)}
+    found = {"eer": float((accepted[k] + rejected[k]) / 2)}
+    for point in POINTS:
+        found |= {f"apcer_{name}_{point}": float((live[held["kind"] == n + 1] >= point).mean()) for n, name in enumerate(simulate.ATTACKS)}
+        found[f"bpcer_{point}"] = float((live[~attack] < point).mean())
+    return found
 
 
 if __name__ == "__main__":
