@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/eval"
+	"facestream/packs"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -229,6 +231,76 @@ func TestEvalThresholds(t *testing.T) {
 	for name, m := range manifest.Thresholds {
 		if !(m.Value > -1 && m.Value < 1) || !strings.Contains(m.Evaluation, "TAR") || !strings.Contains(m.Source, "facestream eval") {
 			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// Thresholds that are recorded in a pack of one's own say on what they were tuned, and are then not tested on it.
+func TestEvalWriteThresholds(t *testing.T) {
+	data, pack := fewData(t), filepath.Join(t.TempDir(), "pack")
+	if err := os.CopyFS(pack, os.DirFS(filepath.Join("..", "..", "packs", packs.Starter))); err != nil {
+		t.Fatal(err)
+	}
+	before, _, err := runEval(t, "identify", "--data", data, "--models", pack, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(before.LeftOut) != 0 || len(before.Notes) != 2 || before.Figure("FNIR at med").Of != 8 {
+		t.Errorf("before: left out %v, notes %v; want two notes, of another list of files of the same name", before.LeftOut, before.Notes)
+	}
+	_, table, err := runEval(t, "thresholds", "--data", data, "--models", pack, "--write-thresholds")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := runEval(t, "thresholds", "--data", data, "--models", pack, "--check"); err != nil {
+		t.Errorf("what was recorded is not what is measured: %v\n%s", err, table)
+	}
+	manifest, err := os.ReadFile(filepath.Join(pack, models.ManifestFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"# Cosine similarities, from the images", "LFW pairs, 8 mates and 8 non-mates", "data: lfw/data"} {
+		if !strings.Contains(string(manifest), part) {
+			t.Errorf("the manifest has no %q:\n%s", part, manifest)
+		}
+	}
+
+	r, _, err := runEval(t, "identify", "--data", data, "--models", pack, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, l := range r.LeftOut {
+		if !strings.Contains(l.Why, "tuned on these images, lfw/data") {
+			t.Errorf("left out: %+v", l)
+		}
+		left = append(left, l.Figures...)
+	}
+	if want := []string{"FNIR at max, the default", "FPIR at max, the default", "FNIR at med", "FPIR at med"}; !slices.Equal(left, want) {
+		t.Errorf("left out: %q, want %q", left, want)
+	}
+	for _, name := range left {
+		if f := r.Figure(name); f.Name != "" {
+			t.Errorf("%s is given all the same: %+v", name, f)
+		}
+	}
+	wantFigures(t, r, map[string][2]float64{"rank-1 rate, no threshold": {0.5, 1}}, map[string]int{"FNIR at FPIR 0.01": 8})
+	_, page, err := runEval(t, "identify", "--data", data, "--models", pack, "--markdown")
+	if err != nil || !strings.Contains(page, "Left out: FNIR at med, FPIR at med: the threshold med was tuned on these images, lfw/data") {
+		t.Errorf("the page does not say what was left out: %v\n%s", err, page)
+	}
+	if other, _, err := runEval(t, "pairs", "--data", data, "--models", pack, "--json"); err != nil || other.LeftOut != nil || other.Figure("accuracy at med").Of != 4 {
+		t.Errorf("the test on other photographs: %v, left out %v", err, other.LeftOut)
+	}
+}
+
+// A manifest that is part of the program is not written, and nothing is measured for it.
+func TestEvalWriteThresholdsNeedsAFolder(t *testing.T) {
+	for _, models := range []string{"", packs.Starter, "open"} {
+		_, out, err := runEval(t, "thresholds", "--data", t.TempDir(), "--models", models, "--write-thresholds")
+		wantCode(t, err, exitUsage)
+		if out != "" || !strings.Contains(err.Error(), "Copy the pack's folder") {
+			t.Errorf("--models %q: %v\n%s", models, err, out)
 		}
 	}
 }

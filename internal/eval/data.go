@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
 
@@ -189,6 +190,26 @@ func readPeople(root string) ([]person, error) {
 		}
 	}
 	return people, nil
+}
+
+// lfwSet are all images of root/lfw/data, and pairsSet those that root/faces/pairs/pairs.csv names, as a manifest names them.
+func lfwSet(root string) (models.DataSet, error) {
+	people, err := readPeople(root)
+	var files []string
+	for _, p := range people {
+		for _, image := range p.images {
+			files = append(files, p.name+"/"+filepath.Base(image))
+		}
+	}
+	return models.NewDataSet("lfw/data", files), err
+}
+
+func pairsSet(images []string) models.DataSet {
+	files := make([]string, len(images))
+	for i, image := range images {
+		files[i] = filepath.Base(image)
+	}
+	return models.NewDataSet("faces/pairs", files)
 }
 
 // readImages lists the images of root/faces and its sub-folders, sorted, as paths relative to that folder.
