@@ -216,6 +216,45 @@ func TestAntiSpoofing(t *testing.T) {
 	}
 }
 
+// TestDocument: a drawn person is on no document, and the people of real documents are, where they lie beside the repository.
+func TestDocument(t *testing.T) {
+	s := useStream(t)
+	const config = `{"anti_spoofing_detect_document":true,"anti_spoofing_threshold":0}`
+	r := s.ask(t, schema.OpAntiSpoofing, config, portrait(t, 14, 0))
+	if !s.has(t, models.RoleDocument) {
+		if r.CallStatus.Reason != schema.ReasonRoleAbsent {
+			t.Errorf("without the role: %+v", r.CallStatus)
+		}
+		if r := s.validate(t, portrait(t, 14, 0), config); r.CallStatus.Reason != schema.ReasonRoleAbsent || !strings.Contains(r.CallStatus.ReturnMessage, "document") {
+			t.Errorf("validate without the role: %+v", r.CallStatus)
+		}
+		return
+	}
+	if r.CallStatus.Reason != "" || len(r.Faces) != 1 || r.Faces[0].SpoofStatus == schema.SpoofDetected {
+		t.Errorf("a person: %+v", r.CallStatus)
+	}
+	for _, name := range []string{"25_pass-uto.jpg", "100_pass-hrv.jpg", "100_visa-usa.jpg"} {
+		data, err := os.ReadFile(filepath.Join(photographs(s), "documents", name))
+		if err != nil {
+			t.Skipf("SKIPPED: no photograph of a document: %v", err)
+		}
+		if r := s.ask(t, schema.OpAntiSpoofing, config, data); len(r.Faces) != 1 || r.Faces[0].SpoofStatus != schema.SpoofDetected {
+			t.Errorf("%s: %+v, %+v", name, r.CallStatus, r.Faces)
+		}
+		if r := s.ask(t, schema.OpEnroll, config, data); r.CallStatus.Reason != schema.ReasonSpoofDetected || r.Enroll.EnrollPerformed {
+			t.Errorf("%s: enroll: %+v", name, r.CallStatus)
+		}
+	}
+}
+
+// photographs is the folder of real pictures, beside the repository where nobody says otherwise (docs/evaluation.md).
+func photographs(s *stream) string {
+	if dir := os.Getenv("FACESTREAM_DATA"); dir != "" {
+		return dir
+	}
+	return filepath.Join(s.root, "..", "shared", "data")
+}
+
 func TestEstimateAge(t *testing.T) {
 	s := useStream(t)
 	r := s.ask(t, schema.OpEstimateAge, ``, portrait(t, 15, 0))
@@ -398,10 +437,7 @@ func animated(m image.Image) []byte {
 // TestPhotographs looks at real photographs where they lie beside the repository (docs/evaluation.md).
 func TestPhotographs(t *testing.T) {
 	s := useStream(t)
-	dir := os.Getenv("FACESTREAM_DATA")
-	if dir == "" {
-		dir = filepath.Join(s.root, "..", "shared", "data")
-	}
+	dir := photographs(s)
 	read := func(t *testing.T, name string) []byte {
 		data, err := os.ReadFile(filepath.Join(dir, "faces", name))
 		if err != nil {

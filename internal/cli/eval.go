@@ -37,6 +37,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("traits", "Eyes, mouth, smile, mask, glasses, blur and darkness of labelled photographs", eval.Traits),
 		evalPlainCommand("pose", "Sign and coarse bin of labelled head poses", eval.HeadPose),
 		evalPlainCommand("liveness", "APCER, BPCER and EER of living faces and pictures of faces", eval.Liveness),
+		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
 		evalPlainCommand("quality", "Whether the quality falls with each step of blur, darkness, brightness, compression, noise and turning", eval.Quality),

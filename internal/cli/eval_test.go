@@ -98,6 +98,8 @@ func fewData(t *testing.T) string {
 	write("lfw/pairs.txt", []byte(pairs))
 
 	link("faces/couple.jpg")
+	link("documents/25_pass-uto.jpg")
+	link("documents/100_pass-hrv.jpg")
 	for _, name := range []string{"img20.jpg", "img21.jpg", "img16.jpg", "img17.jpg"} {
 		link("faces/pairs/" + name)
 	}
@@ -405,6 +407,8 @@ func TestEvalFaces(t *testing.T) {
 		{"pose", map[string][2]float64{"yaw: sign": {1, 1}, "yaw: bin": {1, 1}}, map[string]int{"yaw: sign": 1, "yaw: bin": 2}},
 		{"liveness", map[string][2]float64{"mode 1: regular: APCER, print": {0, 0}, "mode 3: regular: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
 			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
+		{"documents", map[string][2]float64{"hits, documents as photographed": {1, 1}, "hits, the same at half the width of a table": {1, 1}, "false alarms, people": {0, 0}},
+			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 11}},
 		{"age", map[string][2]float64{"mean absolute error": {0, 60}}, nil},
 		{"rotate", map[string][2]float64{"the same face found": {1, 1}, "embedding alike": {1, 1}, "upright ones left as they are": {1, 1}},
 			map[string]int{"the same face found": 16, "upright ones left as they are": 3}},
@@ -438,7 +442,7 @@ func TestEvalAll(t *testing.T) {
 	if _, _, err := runEval(t, "all", "--min", "lfw=0.9"); !errors.As(err, &exit) || exit.code != exitUsage {
 		t.Errorf("no bound: %v", err)
 	}
-	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- age: "} {
+	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## documents", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- age: "} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q:\n%s", part, page)
 		}

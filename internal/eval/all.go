@@ -18,7 +18,7 @@ func Everything(reference *Subject) []Named {
 	if reference != nil {
 		all = append(all, Named{"detect", func(ctx context.Context, o Options) (*Report, error) { return Detect(ctx, o, reference) }})
 	}
-	return append(all, Named{"traits", Traits}, Named{"pose", HeadPose}, Named{"liveness", Liveness}, Named{"age", Age},
+	return append(all, Named{"traits", Traits}, Named{"pose", HeadPose}, Named{"liveness", Liveness}, Named{"documents", Documents}, Named{"age", Age},
 		Named{"rotate", Rotate}, Named{"quality", Quality})
 }
 

@@ -236,6 +236,23 @@ func readImages(root string) (folder string, files []string, err error) {
 	return folder, files, nil
 }
 
+// readFolder lists the images in a folder, sorted by name.
+func readFolder(folder string) (files []string, err error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, dataError(err)
+	}
+	for _, e := range entries {
+		if isImage(e.Name()) {
+			files = append(files, e.Name())
+		}
+	}
+	if len(files) == 0 {
+		return nil, dataError(fmt.Errorf("%s has no image", folder))
+	}
+	return files, nil
+}
+
 // isImage goes by the name, so that notes and lists beside the images are no failures.
 func isImage(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {

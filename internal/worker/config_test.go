@@ -100,6 +100,8 @@ func TestEveryConfigKey(t *testing.T) {
 		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Box.TopLeft.Y -= 150; f.Box.BottomRight.Y -= 150 }), value: `true`, show: traits, before: "", after: "FT_FACE_NOT_IN_OVAL"},
 		"anti_spoofing_mode":          {op: schema.OpValidate, see: someone(0), value: `0`, show: spoof, before: "0", after: "2"},
 		"anti_spoofing_threshold":     {op: schema.OpValidate, see: someone(0), value: `0.99`, show: spoof, before: "0", after: "4"},
+		"anti_spoofing_detect_document": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Document = &face.Document{Confidence: 0.5} }), value: `true`,
+			show: spoof, before: "0", after: "4"},
 		"quality_groups": {op: schema.OpValidate, see: someone(0), value: `"icao,default"`, before: "[] false", after: "[icao default] true",
 			show: func(d *desk, r schema.Result) string {
 				return fmt.Sprint(d.asked[len(d.asked)-1].Quality, r.Faces[0].Quality != nil)

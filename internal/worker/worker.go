@@ -194,6 +194,8 @@ func (s *Service) params(op schema.Operation, config schema.OperationConfig) eng
 		if s.Pack.Has(models.RoleLiveness) {
 			p.Liveness = config.AntiSpoofingMode
 		}
+		// Who asks for it learns that the pack cannot: an attack that nobody looked for must not pass for none.
+		p.Documents = config.AntiSpoofingDetectDocument && config.AntiSpoofingMode != 0
 	}
 	return p
 }
@@ -256,7 +258,7 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 			r.Pose = &schema.PoseAngles{Yaw: a.Pose.Yaw, Pitch: a.Pose.Pitch, Roll: a.Pose.Roll}
 		}
 	}
-	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f.Liveness, len(found.Faces), config)
+	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f, len(found.Faces), config)
 	if f.Age != nil && traits.Finite(f.Age.Years) && traits.Finite(f.Age.Deviation) && traits.Finite(f.Age.Confidence) {
 		r.Age = &schema.AgeData{Confidence: f.Age.Confidence, Estimated: f.Age.Years, Deviation: f.Age.Deviation}
 		if config.UseAgeStddev {

@@ -111,6 +111,9 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 		if p.Liveness == 0 {
 			full.Liveness = nil
 		}
+		if !p.Documents {
+			full.Document = nil
+		}
 		if !p.Age {
 			full.Age = nil
 		}
@@ -498,6 +501,42 @@ func TestRoleAbsent(t *testing.T) {
 	}
 	if p := d.asked[len(d.asked)-1]; p.Liveness != 0 {
 		t.Error("the engine is asked for liveness that the pack does not have")
+	}
+}
+
+// TestDocument: a face on a document is a spoof where that is asked for, however live it looks, and one of several.
+func TestDocument(t *testing.T) {
+	d := newDesk(t)
+	onDocument := someone(0)
+	onDocument.Document = &face.Document{Confidence: 0.75}
+	holder := someone(40)
+	holder.Confidence = 0.8
+	d.pictures["card"], d.pictures["held"] = picture{faces: []engine.Face{onDocument}}, picture{faces: []engine.Face{onDocument, holder}}
+	for _, test := range []struct {
+		op            schema.Operation
+		image, config string
+		reason        schema.Reason
+		status        []schema.SpoofStatus
+	}{
+		{schema.OpAntiSpoofing, "card", `{"anti_spoofing_detect_document":true}`, "", []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpValidate, "card", `{"anti_spoofing_detect_document":true}`, "", []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpEnroll, "card", `{"anti_spoofing_detect_document":true}`, schema.ReasonSpoofDetected, []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpPredict, "card", `{"anti_spoofing_detect_document":true,"anti_spoofing_threshold":0}`, schema.ReasonSpoofDetected, []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpEnroll, "card", `{"anti_spoofing_detect_document":true,"anti_spoofing_mode":0}`, "", []schema.SpoofStatus{schema.SpoofNotPerformed}},
+		{schema.OpEnroll, "card", `{}`, "", []schema.SpoofStatus{schema.SpoofNone}},
+		{schema.OpValidate, "held", `{"anti_spoofing_detect_document":true,"face_detection_strategy":0}`, "", []schema.SpoofStatus{schema.SpoofDetected, schema.SpoofInvalidFace}},
+	} {
+		r := d.ask(schema.Request{Operation: test.op, Images: images(test.image), Config: json.RawMessage(test.config)})
+		var got []schema.SpoofStatus
+		for _, f := range r.Faces {
+			got = append(got, f.SpoofStatus)
+		}
+		if r.CallStatus.Reason != test.reason || !slices.Equal(got, test.status) {
+			t.Errorf("%s of %s with %s: reason %q, spoof_status %v; want %q, %v", test.op, test.image, test.config, r.CallStatus.Reason, got, test.reason, test.status)
+		}
+		if len(got) > 0 && got[0] == schema.SpoofDetected && !strings.Contains(r.Faces[0].Liveness.Message, "document") {
+			t.Errorf("%s does not say why: %+v", test.op, r.Faces[0].Liveness)
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ type OperationConfig struct {
 
 	AntiSpoofingMode           int     `json:"anti_spoofing_mode" group:"Liveness" default:"1" enum:"0=off|1=XMS|2=JPD|3=Recognito" effect:"Which of the model pack's liveness networks run; 0: none." doc:"The liveness method by the seed's number; here the model pack names the networks."`
 	AntiSpoofingThreshold      float32 `json:"anti_spoofing_threshold" default:"0.9" range:"[0,1]" effect:"A face whose liveness score is lower is a spoof. The default 0.9 is the pack's own operating point of liveness_calibration; 0 and 1 are the ends of the score's scale." doc:"Least liveness score of a live person; higher is stricter."`
-	AntiSpoofingDetectDocument bool    `json:"anti_spoofing_detect_document" default:"false" none:"documents are not read by this version" doc:"Whether a face on a photographed document counts as a spoof."`
+	AntiSpoofingDetectDocument bool    `json:"anti_spoofing_detect_document" default:"false" effect:"A face on an identity document is a spoof (spoof_status 4), whatever its liveness score; faces[].liveness.message says so. It needs the role document of the model pack, without which the answer is role_absent, and an anti_spoofing_mode other than 0." doc:"Whether a face on a photographed document counts as a spoof."`
 
 	LivenessCalibration string `json:"liveness_calibration" added:"true" default:"REGULAR" enum:"SOFT=fewer live people taken for spoofs (lower BPCER)|REGULAR=fewer spoofs taken for live people (lower APCER)|HARDENED=fewer still, and more live people refused" effect:"Which of the model pack's operating points the default of anti_spoofing_threshold stands for." doc:"The balance of the two errors of liveness."`
 

@@ -150,7 +150,8 @@ type Requirement struct {
 type QualityStatus string
 
 // Liveness is what SpoofStatus was decided by: the face is live where Score reaches Threshold. Both are probabilities on
-// the scale of the model pack's networks, absent where the face could not be assessed; Message then says why.
+// the scale of the model pack's networks, absent where the face could not be assessed, or is on an identity document;
+// Message then says why.
 type Liveness struct {
 	Score     *float32 `json:"score,omitempty"`
 	Threshold *float32 `json:"threshold,omitempty"`

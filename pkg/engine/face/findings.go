@@ -75,4 +75,6 @@ const (
 	ThresholdLiveSoft     = "live_soft"     // from it on a face is live, where few living ones may be turned away
 	ThresholdLive         = "live"          // from it on a face is live
 	ThresholdLiveHardened = "live_hardened" // from it on a face is live, where few attacks may pass
+	// Document.
+	ThresholdDocument = "document" // from it on there is a document
 )
