@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/gif"
+	"image/png"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -519,6 +520,37 @@ func TestQuality(t *testing.T) {
 	}
 	if r := s.validate(t, portrait(t, 17, 0), `{"quality_groups":"passport"}`); r.CallStatus.Reason != schema.ReasonInvalidConfiguration {
 		t.Errorf("an unknown group: %+v", r.CallStatus)
+	}
+}
+
+// TestCropFaces: each face that is compared has a portrait of its own, in the store and of the shape that was asked for.
+func TestCropFaces(t *testing.T) {
+	s := useStream(t)
+	r := s.ask(t, schema.OpCompare, `{"crop_faces":true,"face_detection_strategy":0,"portrait_preset":"crop_1x1","portrait_width":200}`,
+		imagingtest.PNG(crowd(3)), portrait(t, 16, 0))
+	if r.CallStatus.Reason != "" || len(r.Faces) != 4 {
+		t.Fatalf("%+v, %d faces", r.CallStatus, len(r.Faces))
+	}
+	for i, f := range r.Faces {
+		if f.Crop == nil {
+			t.Fatalf("face %d has no crop", i)
+		}
+		file, _, err := s.objects.Get(t.Context(), f.Crop.Object, 1<<24)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := png.Decode(bytes.NewReader(file))
+		if err != nil || m.Bounds().Dx() != 200 || m.Bounds().Dy() != 200 || f.Crop.Info.Width != 200 {
+			t.Errorf("face %d: %v, %+v", i, err, f.Crop)
+		}
+		// The face is in the middle of its crop.
+		middle := (f.Crop.Corners[0].X + f.Crop.Corners[2].X) / 2
+		if box := f.Geometry.BoundingBox; middle < box.TopLeft.X || middle > box.BottomRight.X {
+			t.Errorf("face %d: the crop is about %v, and the face from %v to %v", i, middle, box.TopLeft.X, box.BottomRight.X)
+		}
+	}
+	if r := s.validate(t, portrait(t, 16, 0), ``); r.Faces[0].Crop != nil {
+		t.Errorf("a crop that nobody asked for: %+v", r.Faces[0].Crop)
 	}
 }
 

@@ -116,6 +116,16 @@ func TestEveryConfigKey(t *testing.T) {
 			show: func(_ *desk, r schema.Result) string { return path.Ext(r.ISOImage.Image.Object.Key) }},
 		"portrait_background": {op: schema.OpFaceISO, see: someone(0), value: `"keep"`, before: "true", after: "false",
 			show: portrait(func(o face.PortraitOptions) any { return o.Background != nil })},
+		"crop_faces": {op: schema.OpCompare, see: someone(0), value: `true`, before: "0 crops", after: "2 crops",
+			show: func(d *desk, r schema.Result) string {
+				n := 0
+				for _, f := range r.Faces {
+					if f.Crop != nil && d.written[f.Crop.Object.Key] != "" {
+						n++
+					}
+				}
+				return fmt.Sprint(n, " crops")
+			}},
 		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
 			before: "4", after: "0"},
 	}

@@ -205,7 +205,7 @@ type Params struct {
 	// Quality asks for the quality of each selected face, and whether it is what these groups allow (quality.Groups). It asks for
 	// Attributes too.
 	Quality []string
-	// Portraits asks for pictures of each selected face.
+	// Portraits asks for pictures of each selected face, unless there are more than schema.MaxDetailedFaces.
 	Portraits []face.PortraitOptions
 }
 
@@ -258,6 +258,8 @@ type Face struct {
 	Age        *face.Age
 	Quality    *quality.Report
 	Portraits  []*face.Portrait // in the order of Params.Portraits
+	// Unportrayed is why the face has no portraits although they were asked for: permanent, with the reason face_rejected.
+	Unportrayed error
 }
 
 // Analyze decodes an image file, finds and selects its faces, and says of each what p asks for.
@@ -364,14 +366,19 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 		}
 		lap("embed")
 	}
-	if len(p.Portraits) > 0 {
+	if len(p.Portraits) > 0 && len(a.Faces) <= schema.MaxDetailedFaces {
 		for i := range a.Faces {
+			f := &a.Faces[i]
 			for _, o := range p.Portraits {
-				portrait, used, err := e.portrait(ctx, img, a.Faces[i], o)
+				portrait, used, err := e.portrait(ctx, img, *f, o)
+				if schema.ReasonOf(err) == schema.ReasonFaceRejected { // one face never fails its neighbours
+					f.Portraits, f.Unportrayed = nil, err
+					break
+				}
 				if err != nil {
 					return nil, err
 				}
-				a.Faces[i].Portraits = append(a.Faces[i].Portraits, portrait)
+				f.Portraits = append(f.Portraits, portrait)
 				ran = append(ran, used...)
 			}
 		}

@@ -113,6 +113,8 @@ type FaceResult struct {
 	Age         *AgeData     `json:"age_data,omitempty"`
 	Quality     *FaceQuality `json:"quality,omitempty"` // where quality_groups asks for it
 	Image       int          `json:"image,omitempty"`
+	// Crop is the portrait that crop_faces asks for.
+	Crop *OutputImage `json:"cropped_image_info,omitempty"`
 }
 
 // FaceQuality is how well the image shows a face: what was measured, and whether groups of requirements allow it.
