@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/gif"
+	"image/png"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -216,6 +217,45 @@ func TestAntiSpoofing(t *testing.T) {
 	}
 }
 
+// TestDocument: a drawn person is on no document, and the people of real documents are, where they lie beside the repository.
+func TestDocument(t *testing.T) {
+	s := useStream(t)
+	const config = `{"anti_spoofing_detect_document":true,"anti_spoofing_threshold":0}`
+	r := s.ask(t, schema.OpAntiSpoofing, config, portrait(t, 14, 0))
+	if !s.has(t, models.RoleDocument) {
+		if r.CallStatus.Reason != schema.ReasonRoleAbsent {
+			t.Errorf("without the role: %+v", r.CallStatus)
+		}
+		if r := s.validate(t, portrait(t, 14, 0), config); r.CallStatus.Reason != schema.ReasonRoleAbsent || !strings.Contains(r.CallStatus.ReturnMessage, "document") {
+			t.Errorf("validate without the role: %+v", r.CallStatus)
+		}
+		return
+	}
+	if r.CallStatus.Reason != "" || len(r.Faces) != 1 || r.Faces[0].SpoofStatus == schema.SpoofDetected {
+		t.Errorf("a person: %+v", r.CallStatus)
+	}
+	for _, name := range []string{"25_pass-uto.jpg", "100_pass-hrv.jpg", "100_visa-usa.jpg"} {
+		data, err := os.ReadFile(filepath.Join(photographs(s), "documents", name))
+		if err != nil {
+			t.Skipf("SKIPPED: no photograph of a document: %v", err)
+		}
+		if r := s.ask(t, schema.OpAntiSpoofing, config, data); len(r.Faces) != 1 || r.Faces[0].SpoofStatus != schema.SpoofDetected {
+			t.Errorf("%s: %+v, %+v", name, r.CallStatus, r.Faces)
+		}
+		if r := s.ask(t, schema.OpEnroll, config, data); r.CallStatus.Reason != schema.ReasonSpoofDetected || r.Enroll.EnrollPerformed {
+			t.Errorf("%s: enroll: %+v", name, r.CallStatus)
+		}
+	}
+}
+
+// photographs is the folder of real pictures, beside the repository where nobody says otherwise (docs/evaluation.md).
+func photographs(s *stream) string {
+	if dir := os.Getenv("FACESTREAM_DATA"); dir != "" {
+		return dir
+	}
+	return filepath.Join(s.root, "..", "shared", "data")
+}
+
 func TestEstimateAge(t *testing.T) {
 	s := useStream(t)
 	r := s.ask(t, schema.OpEstimateAge, ``, portrait(t, 15, 0))
@@ -398,10 +438,7 @@ func animated(m image.Image) []byte {
 // TestPhotographs looks at real photographs where they lie beside the repository (docs/evaluation.md).
 func TestPhotographs(t *testing.T) {
 	s := useStream(t)
-	dir := os.Getenv("FACESTREAM_DATA")
-	if dir == "" {
-		dir = filepath.Join(s.root, "..", "shared", "data")
-	}
+	dir := photographs(s)
 	read := func(t *testing.T, name string) []byte {
 		data, err := os.ReadFile(filepath.Join(dir, "faces", name))
 		if err != nil {
@@ -483,6 +520,37 @@ func TestQuality(t *testing.T) {
 	}
 	if r := s.validate(t, portrait(t, 17, 0), `{"quality_groups":"passport"}`); r.CallStatus.Reason != schema.ReasonInvalidConfiguration {
 		t.Errorf("an unknown group: %+v", r.CallStatus)
+	}
+}
+
+// TestCropFaces: each face that is compared has a portrait of its own, in the store and of the shape that was asked for.
+func TestCropFaces(t *testing.T) {
+	s := useStream(t)
+	r := s.ask(t, schema.OpCompare, `{"crop_faces":true,"face_detection_strategy":0,"portrait_preset":"crop_1x1","portrait_width":200}`,
+		imagingtest.PNG(crowd(3)), portrait(t, 16, 0))
+	if r.CallStatus.Reason != "" || len(r.Faces) != 4 {
+		t.Fatalf("%+v, %d faces", r.CallStatus, len(r.Faces))
+	}
+	for i, f := range r.Faces {
+		if f.Crop == nil {
+			t.Fatalf("face %d has no crop", i)
+		}
+		file, _, err := s.objects.Get(t.Context(), f.Crop.Object, 1<<24)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := png.Decode(bytes.NewReader(file))
+		if err != nil || m.Bounds().Dx() != 200 || m.Bounds().Dy() != 200 || f.Crop.Info.Width != 200 {
+			t.Errorf("face %d: %v, %+v", i, err, f.Crop)
+		}
+		// The face is in the middle of its crop.
+		middle := (f.Crop.Corners[0].X + f.Crop.Corners[2].X) / 2
+		if box := f.Geometry.BoundingBox; middle < box.TopLeft.X || middle > box.BottomRight.X {
+			t.Errorf("face %d: the crop is about %v, and the face from %v to %v", i, middle, box.TopLeft.X, box.BottomRight.X)
+		}
+	}
+	if r := s.validate(t, portrait(t, 16, 0), ``); r.Faces[0].Crop != nil {
+		t.Errorf("a crop that nobody asked for: %+v", r.Faces[0].Crop)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/eval"
+	"facestream/packs"
+	"facestream/pkg/engine/models"
 )
 
 func evalCommand() *cobra.Command {
@@ -38,6 +41,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("traits", "Eyes, mouth, smile, mask, glasses, blur and darkness of labelled photographs", eval.Traits),
 		evalPlainCommand("pose", "Sign and coarse bin of labelled head poses", eval.HeadPose),
 		evalPlainCommand("liveness", "APCER, BPCER and EER of living faces and pictures of faces", eval.Liveness),
+		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
 		evalPlainCommand("quality", "Whether the quality falls with each step of blur, darkness, brightness, compression, noise and turning", eval.Quality),
@@ -184,14 +188,25 @@ func evalAgainstCommand(use, short, referenceHelp string, evaluate func(context.
 
 func evalThresholdsCommand() *cobra.Command {
 	var e evaluator
-	var check bool
+	var check, write bool
 	c := &cobra.Command{
 		Use:   "thresholds",
 		Short: "Measure the thresholds that a pack's manifest needs for its embedding network",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if write && !isFolder(e.models) {
+				return &exitError{exitUsage, fmt.Errorf("--write-thresholds writes the %s of a pack of your own, and --models %q names none: the other packs' come "+
+					"with the program. Copy the pack's folder (`facestream models list` says where it is; packs/%s of the sources has that of %s), "+
+					"and give --models the copy's path, with a / in it", models.ManifestFile, e.models, packs.Starter, packs.Starter)}
+			}
 			report, err := e.run(c, eval.Thresholds)
 			if err != nil {
 				return err
+			}
+			if write {
+				if err := report.Write(e.models); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "%s has them\n", filepath.Join(e.models, models.ManifestFile))
 			}
 			if differences := report.Differences(); check && len(differences) > 0 {
 				return &exitError{exitOutcome, errors.New(strings.Join(differences, "; "))}
@@ -201,6 +216,8 @@ func evalThresholdsCommand() *cobra.Command {
 	}
 	e.flags(c)
 	c.Flags().BoolVar(&check, "check", false, "exit 3 when the manifest says otherwise")
+	c.Flags().BoolVar(&write, "write-thresholds", false, "record them, with the data that they were measured on, in the "+models.ManifestFile+" of the folder --models")
+	c.MarkFlagsMutuallyExclusive("check", "write-thresholds")
 	return c
 }
 

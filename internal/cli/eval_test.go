@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/eval"
 	"facestream/internal/portraits"
+	"facestream/packs"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -97,6 +99,8 @@ func fewData(t *testing.T) string {
 	write("lfw/pairs.txt", []byte(pairs))
 
 	link("faces/couple.jpg")
+	link("documents/25_pass-uto.jpg")
+	link("documents/100_pass-hrv.jpg")
 	for _, name := range []string{"img20.jpg", "img21.jpg", "img16.jpg", "img17.jpg"} {
 		link("faces/pairs/" + name)
 	}
@@ -230,6 +234,76 @@ func TestEvalThresholds(t *testing.T) {
 	for name, m := range manifest.Thresholds {
 		if !(m.Value > -1 && m.Value < 1) || !strings.Contains(m.Evaluation, "TAR") || !strings.Contains(m.Source, "facestream eval") {
 			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// Thresholds that are recorded in a pack of one's own say on what they were tuned, and are then not tested on it.
+func TestEvalWriteThresholds(t *testing.T) {
+	data, pack := fewData(t), filepath.Join(t.TempDir(), "pack")
+	if err := os.CopyFS(pack, os.DirFS(filepath.Join("..", "..", "packs", packs.Starter))); err != nil {
+		t.Fatal(err)
+	}
+	before, _, err := runEval(t, "identify", "--data", data, "--models", pack, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(before.LeftOut) != 0 || len(before.Notes) != 2 || before.Figure("FNIR at med").Of != 8 {
+		t.Errorf("before: left out %v, notes %v; want two notes, of another list of files of the same name", before.LeftOut, before.Notes)
+	}
+	_, table, err := runEval(t, "thresholds", "--data", data, "--models", pack, "--write-thresholds")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := runEval(t, "thresholds", "--data", data, "--models", pack, "--check"); err != nil {
+		t.Errorf("what was recorded is not what is measured: %v\n%s", err, table)
+	}
+	manifest, err := os.ReadFile(filepath.Join(pack, models.ManifestFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"# Cosine similarities, from the images", "LFW pairs, 8 mates and 8 non-mates", "data: lfw/data"} {
+		if !strings.Contains(string(manifest), part) {
+			t.Errorf("the manifest has no %q:\n%s", part, manifest)
+		}
+	}
+
+	r, _, err := runEval(t, "identify", "--data", data, "--models", pack, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, l := range r.LeftOut {
+		if !strings.Contains(l.Why, "tuned on these images, lfw/data") {
+			t.Errorf("left out: %+v", l)
+		}
+		left = append(left, l.Figures...)
+	}
+	if want := []string{"FNIR at max, the default", "FPIR at max, the default", "FNIR at med", "FPIR at med"}; !slices.Equal(left, want) {
+		t.Errorf("left out: %q, want %q", left, want)
+	}
+	for _, name := range left {
+		if f := r.Figure(name); f.Name != "" {
+			t.Errorf("%s is given all the same: %+v", name, f)
+		}
+	}
+	wantFigures(t, r, map[string][2]float64{"rank-1 rate, no threshold": {0.5, 1}}, map[string]int{"FNIR at FPIR 0.01": 8})
+	_, page, err := runEval(t, "identify", "--data", data, "--models", pack, "--markdown")
+	if err != nil || !strings.Contains(page, "Left out: FNIR at med, FPIR at med: the threshold med was tuned on these images, lfw/data") {
+		t.Errorf("the page does not say what was left out: %v\n%s", err, page)
+	}
+	if other, _, err := runEval(t, "pairs", "--data", data, "--models", pack, "--json"); err != nil || other.LeftOut != nil || other.Figure("accuracy at med").Of != 4 {
+		t.Errorf("the test on other photographs: %v, left out %v", err, other.LeftOut)
+	}
+}
+
+// A manifest that is part of the program is not written, and nothing is measured for it.
+func TestEvalWriteThresholdsNeedsAFolder(t *testing.T) {
+	for _, models := range []string{"", packs.Starter, "open"} {
+		_, out, err := runEval(t, "thresholds", "--data", t.TempDir(), "--models", models, "--write-thresholds")
+		wantCode(t, err, exitUsage)
+		if out != "" || !strings.Contains(err.Error(), "Copy the pack's folder") {
+			t.Errorf("--models %q: %v\n%s", models, err, out)
 		}
 	}
 }
@@ -405,6 +479,8 @@ func TestEvalFaces(t *testing.T) {
 		{"pose", map[string][2]float64{"yaw: sign": {1, 1}, "yaw: bin": {1, 1}}, map[string]int{"yaw: sign": 1, "yaw: bin": 2}},
 		{"liveness", map[string][2]float64{"mode 1: regular: APCER, print": {0, 0}, "mode 3: regular: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
 			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
+		{"documents", map[string][2]float64{"hits, documents as photographed": {1, 1}, "hits, the same at half the width of a table": {1, 1}, "false alarms, people": {0, 0}},
+			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 11}},
 		{"age", map[string][2]float64{"mean absolute error": {0, 60}}, nil},
 		{"rotate", map[string][2]float64{"the same face found": {1, 1}, "embedding alike": {1, 1}, "upright ones left as they are": {1, 1}},
 			map[string]int{"the same face found": 16, "upright ones left as they are": 3}},
@@ -438,7 +514,7 @@ func TestEvalAll(t *testing.T) {
 	if _, _, err := runEval(t, "all", "--min", "lfw=0.9"); !errors.As(err, &exit) || exit.code != exitUsage {
 		t.Errorf("no bound: %v", err)
 	}
-	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- detect: no other pack whose answers are taken for the truth: --reference names one\n- landmarks: no other pack", "\n- segmentation: ", "\n- age: "} {
+	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## documents", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- detect: no other pack whose answers are taken for the truth: --reference names one\n- landmarks: no other pack", "\n- segmentation: ", "\n- age: "} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q:\n%s", part, page)
 		}

@@ -163,9 +163,10 @@ type modelView struct {
 }
 
 type thresholdView struct {
-	Value      float32 `json:"value"`
-	Evaluation string  `json:"evaluation"`
-	Source     string  `json:"source"`
+	Value      float32        `json:"value"`
+	Evaluation string         `json:"evaluation"`
+	Source     string         `json:"source"`
+	TunedOn    models.DataSet `json:"tuned_on,omitzero"`
 }
 
 func modelsListCommand() *cobra.Command {

@@ -31,7 +31,7 @@ func Everything(reference *Subject) []Named {
 	}
 	return []Named{{"lfw", LFW}, {"pairs", Pairs}, {"identify", Identify}, {"thresholds", Thresholds},
 		{"detect", against(Detect)}, {"landmarks", against(Landmarks)}, {"segmentation", against(Segmentation)},
-		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness}, {"age", Age}, {"rotate", Rotate}, {"quality", Quality}}
+		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness}, {"documents", Documents}, {"age", Age}, {"rotate", Rotate}, {"quality", Quality}}
 }
 
 // errNoReference is about an evaluation that has no truth.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
 
@@ -191,6 +192,26 @@ func readPeople(root string) ([]person, error) {
 	return people, nil
 }
 
+// lfwSet are all images of root/lfw/data, and pairsSet those that root/faces/pairs/pairs.csv names, as a manifest names them.
+func lfwSet(root string) (models.DataSet, error) {
+	people, err := readPeople(root)
+	var files []string
+	for _, p := range people {
+		for _, image := range p.images {
+			files = append(files, p.name+"/"+filepath.Base(image))
+		}
+	}
+	return models.NewDataSet("lfw/data", files), err
+}
+
+func pairsSet(images []string) models.DataSet {
+	files := make([]string, len(images))
+	for i, image := range images {
+		files[i] = filepath.Base(image)
+	}
+	return models.NewDataSet("faces/pairs", files)
+}
+
 // readImages lists the images of root/faces and its sub-folders, sorted, as paths relative to that folder.
 func readImages(root string) (folder string, files []string, err error) {
 	// A folder that is a symbolic link would not be walked.
@@ -213,6 +234,23 @@ func readImages(root string) (folder string, files []string, err error) {
 	}
 	slices.Sort(files)
 	return folder, files, nil
+}
+
+// readFolder lists the images in a folder, sorted by name.
+func readFolder(folder string) (files []string, err error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, dataError(err)
+	}
+	for _, e := range entries {
+		if isImage(e.Name()) {
+			files = append(files, e.Name())
+		}
+	}
+	if len(files) == 0 {
+		return nil, dataError(fmt.Errorf("%s has no image", folder))
+	}
+	return files, nil
 }
 
 // isImage goes by the name, so that notes and lists beside the images are no failures.

@@ -12,8 +12,7 @@ import (
 // Identify searches an open set: of each person with several images the first is enrolled and the second searched for; each
 // person with a single image is a stranger. Nobody is both, everybody is searched for once, and the search is exact.
 func Identify(ctx context.Context, o Options) (*Report, error) {
-	thresholds, err := o.Subject.thresholds()
-	if err != nil {
+	if err := o.Subject.hasThresholds(); err != nil {
 		return nil, err
 	}
 	all, err := readPeople(o.Data)
@@ -44,7 +43,16 @@ func Identify(ctx context.Context, o Options) (*Report, error) {
 		Data:       Data{Folder: lfwImages(o.Data), Images: len(files), People: len(all)},
 	}
 	gallery := v.of(enrolled)
-	r.addSearches(search(gallery, v.of(mates)), search(gallery, v.of(strangers)), thresholds)
+	searches := newSearches(search(gallery, v.of(mates)), search(gallery, v.of(strangers)))
+	r.addSearches(searches)
+	data, err := lfwSet(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"max", "med"} {
+		figures := searches.names(name)
+		r.atThreshold(o.Subject, name, data, figures[:], func(threshold float32) { r.addSearchesAt(searches, figures, threshold) })
+	}
 	return r, nil
 }
 
@@ -81,35 +89,57 @@ func search(gallery, probes [][]float32) []hit {
 	return hits
 }
 
-// addSearches adds the rates of searches: mates[i] is right when it is person i.
-func (r *Report) addSearches(mates, strangers []hit, thresholds schema.Thresholds) {
-	var right, alarms []float32
+// searches are the scores of an open-set search.
+type searches struct {
+	mates         int
+	right, alarms []float32 // of mates whose best candidate was the right one, and of the best candidates of strangers
+}
+
+// newSearches counts searches: mates[i] is right when it is person i.
+func newSearches(mates, strangers []hit) (s searches) {
+	s.mates = len(mates)
 	for i, h := range mates {
 		if h.person == i {
-			right = append(right, h.score)
+			s.right = append(s.right, h.score)
 		}
 	}
 	for _, h := range strangers {
-		alarms = append(alarms, h.score)
+		s.alarms = append(s.alarms, h.score)
 	}
-	fnir := func(threshold float32) Rate {
-		return Rate{len(mates) - accepted(right, threshold), len(mates)}
+	return s
+}
+
+func (s searches) fnir(threshold float32) Rate {
+	return Rate{s.mates - accepted(s.right, threshold), s.mates}
+}
+
+func (s searches) fpir(threshold float32) Rate {
+	return Rate{accepted(s.alarms, threshold), len(s.alarms)}
+}
+
+// names are the figures at the threshold of that name in a manifest.
+func (searches) names(threshold string) [2]string {
+	if threshold == "max" {
+		threshold = "max, the default"
 	}
-	r.addRate("rank-1 rate, no threshold", Rate{len(right), len(mates)})
+	return [2]string{"FNIR at " + threshold, "FPIR at " + threshold}
+}
+
+// addSearches adds the rates that need no threshold of a manifest.
+func (r *Report) addSearches(s searches) {
+	r.addRate("rank-1 rate, no threshold", Rate{len(s.right), s.mates})
 	for _, at := range []struct {
 		name string
 		fpir float64
 	}{{"0.01", 0.01}, {"0.003", 0.003}} {
-		threshold := thresholdAt(alarms, at.fpir)
-		r.addRateAt("FNIR at FPIR "+at.name, fnir(threshold), threshold)
+		threshold := thresholdAt(s.alarms, at.fpir)
+		r.addRateAt("FNIR at FPIR "+at.name, s.fnir(threshold), threshold)
 	}
-	for _, at := range []struct {
-		name      string
-		threshold float32
-	}{{"max, the default", thresholds.Max}, {"med", thresholds.Med}} {
-		r.addRateAt("FNIR at "+at.name, fnir(at.threshold), at.threshold)
-		r.addRateAt("FPIR at "+at.name, Rate{accepted(alarms, at.threshold), len(alarms)}, at.threshold)
-	}
+}
+
+func (r *Report) addSearchesAt(s searches, figures [2]string, threshold float32) {
+	r.addRateAt(figures[0], s.fnir(threshold), threshold)
+	r.addRateAt(figures[1], s.fpir(threshold), threshold)
 }
 
 // people counts the folders that the files lie in: LFW has one a person.

@@ -14,8 +14,7 @@ import (
 // Pairs verifies labelled pairs of photographs as they come, end to end: decoding, detection, choice of the face, alignment
 // and embedding as the operation compare does them by default, at the thresholds of the pack.
 func Pairs(ctx context.Context, o Options) (*Report, error) {
-	thresholds, err := o.Subject.thresholds()
-	if err != nil {
+	if err := o.Subject.hasThresholds(); err != nil {
 		return nil, err
 	}
 	pairs, err := readPairs(o.Data)
@@ -45,15 +44,16 @@ func Pairs(ctx context.Context, o Options) (*Report, error) {
 	}
 	r.addRate("failure to acquire, images", Rate{len(r.Failures), len(files)})
 	r.addRate("pairs not compared for it", Rate{len(pairs) - len(compared), len(pairs)})
-	for _, at := range []struct {
-		name      string
-		threshold float32
-	}{{"min", thresholds.Min}, {"med", thresholds.Med}, {"max", thresholds.Max}} {
-		accuracy := s.Accuracy(at.threshold)
-		accuracy.Of = len(pairs) // a pair that was not compared was not decided right
-		r.addRateAt("accuracy at "+at.name, accuracy, at.threshold)
-		r.addRateAt("FMR at "+at.name, s.FMR(at.threshold), at.threshold)
-		r.addRateAt("FNMR at "+at.name, s.FNMR(at.threshold), at.threshold)
+	data := pairsSet(files)
+	for _, name := range []string{"min", "med", "max"} {
+		figures := []string{"accuracy at " + name, "FMR at " + name, "FNMR at " + name}
+		r.atThreshold(o.Subject, name, data, figures, func(threshold float32) {
+			accuracy := s.Accuracy(threshold)
+			accuracy.Of = len(pairs) // a pair that was not compared was not decided right
+			r.addRateAt(figures[0], accuracy, threshold)
+			r.addRateAt(figures[1], s.FMR(threshold), threshold)
+			r.addRateAt(figures[2], s.FNMR(threshold), threshold)
+		})
 	}
 	eer, threshold := s.EER()
 	r.add(Figure{Name: "EER", Value: eer, Unit: Share, Threshold: &threshold})

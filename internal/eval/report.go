@@ -28,6 +28,15 @@ type Report struct {
 	Failures []Failure `json:"failures,omitempty"`
 	// Thresholds are what a manifest would say, where the evaluation measures that.
 	Thresholds []MeasuredThreshold `json:"thresholds,omitempty"`
+	// LeftOut are the figures that would be no test, and Notes what else one has to know of the others.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+	Notes   []string  `json:"notes,omitempty"`
+}
+
+// LeftOut names figures that were not given, and says why.
+type LeftOut struct {
+	Figures []string `json:"figures"`
+	Why     string   `json:"why"`
 }
 
 // Pack says which networks ran.
@@ -139,6 +148,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	t.Flush()
 
+	r.writeRemarks(t)
+	t.Flush()
 	if len(r.Failures) > 0 {
 		fmt.Fprintln(t, "\nFAILED ON\tWHY")
 		for _, f := range r.Failures {
@@ -148,7 +159,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 	if len(r.Thresholds) > 0 {
 		fmt.Fprintln(t, "\nThe thresholds as pack.yaml has them under models.embedding:\n\n    thresholds:")
 		for _, m := range r.Thresholds {
-			fmt.Fprintf(t, "      %s:\n        value: %v\n        evaluation: %q\n        source: %q\n", m.Name, m.Value, m.Evaluation, m.Source)
+			fmt.Fprintf(t, "      %s:\n        value: %v\n        evaluation: %q\n        source: %q\n        tuned_on:\n          data: %s\n          files_sha256: %s\n",
+				m.Name, m.Value, m.Evaluation, m.Source, m.TunedOn.Name, m.TunedOn.FilesSHA256)
 		}
 	}
 	return t.Flush()
@@ -175,6 +187,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	for _, f := range r.Figures {
 		fmt.Fprintf(b, "| %s |\n", strings.Join(f.cells(), " | "))
 	}
+	r.writeRemarks(b)
 	if len(r.Failures) > 0 {
 		fmt.Fprintln(b, "\nFailed on:")
 		fmt.Fprintln(b)
@@ -183,6 +196,16 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		}
 	}
 	return b.Flush()
+}
+
+// writeRemarks writes what was left out, and the notes, as paragraphs.
+func (r *Report) writeRemarks(w io.Writer) {
+	for _, l := range r.LeftOut {
+		fmt.Fprintf(w, "\nLeft out: %s: %s.\n", strings.Join(l.Figures, ", "), l.Why)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "\nNote: %s.\n", note)
+	}
 }
 
 // cells are name, value, interval, count and threshold for people.

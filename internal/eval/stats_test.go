@@ -169,7 +169,10 @@ func TestSearches(t *testing.T) {
 	}
 	strangers = append(strangers, hit{2, 0.79}, hit{2, 0.85}) // the latter alone may pass at FPIR 0.01 with one other
 	r := &Report{}
-	r.addSearches(mates, strangers, schema.Thresholds{Min: 0.1, Med: 0.7, Max: 0.9})
+	s := newSearches(mates, strangers)
+	r.addSearches(s)
+	r.addSearchesAt(s, s.names("max"), 0.9)
+	r.addSearchesAt(s, s.names("med"), 0.7)
 	for name, want := range map[string]Rate{
 		"rank-1 rate, no threshold": {2, 3},
 		"FNIR at FPIR 0.01":         {1, 3}, // both strangers pass, and so do both mates

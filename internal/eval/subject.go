@@ -71,16 +71,16 @@ func (s *Subject) minConfidence() float32 {
 	return m.Thresholds[face.ThresholdConfidence].Value
 }
 
-// thresholds are the manifest's cosines, all three or an error.
-func (s *Subject) thresholds() (schema.Thresholds, error) {
+// hasThresholds says which of the cosines min, med and max the manifest lacks.
+func (s *Subject) hasThresholds() error {
 	t := s.engine.Thresholds()
 	for _, name := range []string{"min", "med", "max"} {
 		if _, ok := t[name]; !ok {
-			return schema.Thresholds{}, fmt.Errorf("the manifest of the pack %q has no embedding threshold %q (it has %v); `facestream eval thresholds` measures them",
+			return fmt.Errorf("the manifest of the pack %q has no embedding threshold %q (it has %v); `facestream eval thresholds` measures them",
 				s.pack.Name, name, slices.Sorted(maps.Keys(t)))
 		}
 	}
-	return schema.Thresholds{Min: t["min"].Value, Med: t["med"].Value, Max: t["max"].Value}, nil
+	return nil
 }
 
 // forEach calls f for each index below n, on all cores, and reports the progress of step. The first error ends it.

@@ -16,6 +16,8 @@ type MeasuredThreshold struct {
 	Value      float32 `json:"value"` // cosine, rounded up to three decimals
 	Evaluation string  `json:"evaluation"`
 	Source     string  `json:"source"`
+	// TunedOn are the data that it was measured on.
+	TunedOn models.DataSet `json:"tuned_on"`
 	// InManifest is what the pack's manifest says; 0 where it says nothing.
 	InManifest float32 `json:"in_manifest"`
 }
@@ -25,6 +27,10 @@ type MeasuredThreshold struct {
 // last has more strangers, and harder ones, than the pairs: it is for searches.
 func Thresholds(ctx context.Context, o Options) (*Report, error) {
 	set, err := o.embedLFW(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := lfwSet(o.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +61,7 @@ func Thresholds(ctx context.Context, o Options) (*Report, error) {
 			Name: t.name, Value: threshold,
 			Evaluation: fmt.Sprintf("%s: TAR %.2f %% at FAR %s", t.data, 100*tar.Value(), t.far),
 			Source:     "facestream eval thresholds --models " + o.Subject.pack.Name,
+			TunedOn:    data,
 			InManifest: manifest[t.name].Value,
 		})
 		r.addRateAt(t.name+": TAR", tar, threshold)
@@ -74,6 +81,32 @@ func (r *Report) Differences() (differences []string) {
 		}
 	}
 	return differences
+}
+
+// Write records the thresholds that were measured in the manifest in the folder dir.
+func (r *Report) Write(dir string) error {
+	var all []models.NamedThreshold
+	for _, t := range r.Thresholds {
+		all = append(all, models.NamedThreshold{Name: t.Name, Threshold: models.Threshold{
+			Value: t.Value, Evaluation: t.Evaluation, Source: t.Source, TunedOn: t.TunedOn,
+		}})
+	}
+	return models.WriteThresholds(dir, models.RoleEmbedding, all)
+}
+
+// atThreshold calls add with the cosine of that name in the pack's manifest, unless it was tuned on data, on which it is
+// therefore not tested: then figures are what is left out.
+func (r *Report) atThreshold(s *Subject, name string, data models.DataSet, figures []string, add func(threshold float32)) {
+	t := s.engine.Thresholds()[name]
+	switch tuned := t.TunedOn; {
+	case tuned.FilesSHA256 == data.FilesSHA256:
+		r.LeftOut = append(r.LeftOut, LeftOut{figures, fmt.Sprintf("the threshold %s was tuned on these images, %s, and is tested on others", name, data.Name)})
+		return
+	case tuned.Name == data.Name:
+		r.Notes = append(r.Notes, fmt.Sprintf("the threshold %s was tuned on images of the same name, %s, in another list of files: "+
+			"where some are in both, its figures are no test", name, data.Name))
+	}
+	add(t.Value)
 }
 
 // roundUp rounds to three decimals, never down, so that the error rate is kept to.

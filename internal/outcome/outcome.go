@@ -4,6 +4,7 @@ package outcome
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -19,10 +20,19 @@ const Suffix = ".result.json"
 // portraitMark stands in the key of a portrait before the ending of its format.
 const portraitMark = ".portrait."
 
-// PortraitKey is the key of the portrait that job makes of its image: beside the image, and the same for a repeat of the job
+// PortraitKey is the key of the portrait that face_iso makes of its image: beside the image, and the same for a repeat of the job
 // (invariant 3), another for another job. ending is that of the file's format, "png".
 func PortraitKey(job *schema.Job, ending string) string {
-	return job.Images[0].Key + "." + schema.EventID("portrait", job.ID) + portraitMark + ending
+	return portraitKey(job, 0, "portrait", ending)
+}
+
+// CropKey is that of the portrait of a face, by its index in the result, which is in the image of that index.
+func CropKey(job *schema.Job, image, face int, ending string) string {
+	return portraitKey(job, image, fmt.Sprintf("portrait of face %d", face), ending)
+}
+
+func portraitKey(job *schema.Job, image int, what, ending string) string {
+	return job.Images[image].Key + "." + schema.EventID(what, job.ID) + portraitMark + ending
 }
 
 // Written reports whether key is one that facestream writes to: ingest never takes such an object for an image.

@@ -100,6 +100,8 @@ func TestEveryConfigKey(t *testing.T) {
 		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Box.TopLeft.Y -= 150; f.Box.BottomRight.Y -= 150 }), value: `true`, show: traits, before: "", after: "FT_FACE_NOT_IN_OVAL"},
 		"anti_spoofing_mode":          {op: schema.OpValidate, see: someone(0), value: `0`, show: spoof, before: "0", after: "2"},
 		"anti_spoofing_threshold":     {op: schema.OpValidate, see: someone(0), value: `0.99`, show: spoof, before: "0", after: "4"},
+		"anti_spoofing_detect_document": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Document = &face.Document{Confidence: 0.5} }), value: `true`,
+			show: spoof, before: "0", after: "4"},
 		"quality_groups": {op: schema.OpValidate, see: someone(0), value: `"icao,default"`, before: "[] false", after: "[icao default] true",
 			show: func(d *desk, r schema.Result) string {
 				return fmt.Sprint(d.asked[len(d.asked)-1].Quality, r.Faces[0].Quality != nil)
@@ -114,6 +116,16 @@ func TestEveryConfigKey(t *testing.T) {
 			show: func(_ *desk, r schema.Result) string { return path.Ext(r.ISOImage.Image.Object.Key) }},
 		"portrait_background": {op: schema.OpFaceISO, see: someone(0), value: `"keep"`, before: "true", after: "false",
 			show: portrait(func(o face.PortraitOptions) any { return o.Background != nil })},
+		"crop_faces": {op: schema.OpCompare, see: someone(0), value: `true`, before: "0 crops", after: "2 crops",
+			show: func(d *desk, r schema.Result) string {
+				n := 0
+				for _, f := range r.Faces {
+					if f.Crop != nil && d.written[f.Crop.Object.Key] != "" {
+						n++
+					}
+				}
+				return fmt.Sprint(n, " crops")
+			}},
 		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
 			before: "4", after: "0"},
 	}

@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"fmt"
+
 	"facestream/internal/traits"
-	"facestream/pkg/engine/face"
+	"facestream/pkg/engine"
 	"facestream/pkg/schema"
 )
 
@@ -34,9 +36,13 @@ func (p OperatingPoints) threshold(level string, asked float32) float32 {
 	return point + (1-point)*(asked-seedDefault)/(1-seedDefault)
 }
 
-// judge says whether one of faces faces is live; found is nil where nobody asked. What cannot be assessed is never live.
-func (p OperatingPoints) judge(found *face.Liveness, faces int, config schema.OperationConfig) (schema.SpoofStatus, *schema.Liveness) {
+// judge says whether f, one of faces faces, is live. What cannot be assessed is never live, and a face on a document is a
+// picture of one whatever the networks say of it.
+func (p OperatingPoints) judge(f engine.Face, faces int, config schema.OperationConfig) (schema.SpoofStatus, *schema.Liveness) {
+	found := f.Liveness
 	switch {
+	case f.Document != nil:
+		return schema.SpoofDetected, &schema.Liveness{Message: fmt.Sprintf("the face is on an identity document (confidence %.2f)", f.Document.Confidence)}
 	case found == nil:
 		return schema.SpoofNotPerformed, nil
 	case faces > 1:

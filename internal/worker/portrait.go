@@ -20,21 +20,36 @@ func portraitOptions(config schema.OperationConfig) face.PortraitOptions {
 	return o
 }
 
-// keepPortrait writes the portrait of a, where it has one, beside its image, before anything says that it is there.
-func (s *Service) keepPortrait(ctx context.Context, a *analysis) error {
-	if a.portrait == nil {
+// keepPortraits writes the portraits of a beside their images, before anything says that they are there. Those of a comparison
+// that ends because there are too many faces are not kept.
+func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
+	if len(a.portraits) == 0 || a.Operation == schema.OpCompare && len(a.Faces) > schema.MaxCompareFaces {
 		return nil
 	}
 	start := time.Now()
-	p := a.portrait
-	object := schema.ObjectRef{Bucket: a.Images[0].Bucket, Key: outcome.PortraitKey(&a.Job, string(p.Format))}
-	if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), nil); err != nil {
-		return err
+	for i := range a.Faces {
+		p := a.portraits[i]
+		if p == nil {
+			continue
+		}
+		image := a.Faces[i].Image
+		object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: outcome.CropKey(&a.Job, image, i, string(p.Format))}
+		if a.Operation == schema.OpFaceISO {
+			object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
+		}
+		if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), nil); err != nil {
+			return err
+		}
+		kept := &schema.OutputImage{
+			Info:   schema.ImageInfo{Width: p.Image.Width, Height: p.Image.Height, Channels: 3, Color: schema.ColorRGB},
+			Object: object, Corners: p.Corners,
+		}
+		if a.Operation == schema.OpFaceISO {
+			a.kept = kept
+		} else {
+			a.Faces[i].Crop = kept
+		}
 	}
 	s.measure(a, "keep", time.Since(start))
-	a.kept = &schema.OutputImage{
-		Info:   schema.ImageInfo{Width: p.Image.Width, Height: p.Image.Height, Channels: 3, Color: schema.ColorRGB},
-		Object: object, Corners: p.Corners,
-	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	}
 	a, err := s.analyze(ctx, &job)
 	if err == nil {
-		err = s.keepPortrait(ctx, a)
+		err = s.keepPortraits(ctx, a)
 	}
 	if reason := schema.ReasonOf(err); reason != "" {
 		return s.Results.Publish(ctx, &job, schema.NewResult(&job, reason, schema.MessageOf(err)), trace)
@@ -97,10 +97,10 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 // configuration that it was made under.
 type analysis struct {
 	schema.Analysis
-	perImage [][]int // indices into Faces
-	config   schema.OperationConfig
-	portrait *face.Portrait      // of the one face of face_iso
-	kept     *schema.OutputImage // where the portrait lies in the store
+	perImage  [][]int // indices into Faces
+	config    schema.OperationConfig
+	portraits map[int]*face.Portrait // of the one face of face_iso, or of those of the result by their indices
+	kept      *schema.OutputImage    // where the portrait of face_iso lies in the store
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
@@ -108,7 +108,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	if len(problems) > 0 {
 		return nil, schema.Permanent("worker.config", problems.Reason(), problems)
 	}
-	a := &analysis{Analysis: schema.Analysis{Job: *job, Timings: map[string]float64{}}, config: config}
+	a := &analysis{Analysis: schema.Analysis{Job: *job, Timings: map[string]float64{}}, config: config, portraits: map[int]*face.Portrait{}}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
@@ -139,8 +139,14 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 			if params.Embed {
 				a.Probes = append(a.Probes, *f.Embedding)
 			}
-			if len(f.Portraits) > 0 && len(found.Faces) == 1 {
-				a.portrait = f.Portraits[0]
+			if job.Operation == schema.OpFaceISO && len(found.Faces) > 1 {
+				continue // the answer is that these are too many
+			}
+			if job.Operation == schema.OpFaceISO && f.Unportrayed != nil {
+				return nil, aboutImage(i, f.Unportrayed)
+			}
+			if len(f.Portraits) > 0 {
+				a.portraits[len(a.Faces)-1] = f.Portraits[0]
 			}
 		}
 		a.perImage = append(a.perImage, indices)
@@ -186,14 +192,20 @@ func (s *Service) params(op schema.Operation, config schema.OperationConfig) eng
 	case schema.OpEnroll, schema.OpPredict, schema.OpCompare, schema.OpVerify:
 		p.Embed = true
 	}
-	if op == schema.OpFaceISO {
-		p.Portraits = []face.PortraitOptions{portraitOptions(config)}
+	switch o := portraitOptions(config); {
+	case op == schema.OpFaceISO:
+		p.Portraits = []face.PortraitOptions{o}
+	case config.CropFaces:
+		o.Background = nil
+		p.Portraits = []face.PortraitOptions{o}
 	}
 	switch op {
 	case schema.OpValidate, schema.OpEnroll, schema.OpPredict, schema.OpVerify, schema.OpAntiSpoofing:
 		if s.Pack.Has(models.RoleLiveness) {
 			p.Liveness = config.AntiSpoofingMode
 		}
+		// Who asks for it learns that the pack cannot: an attack that nobody looked for must not pass for none.
+		p.Documents = config.AntiSpoofingDetectDocument && config.AntiSpoofingMode != 0
 	}
 	return p
 }
@@ -256,7 +268,7 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 			r.Pose = &schema.PoseAngles{Yaw: a.Pose.Yaw, Pitch: a.Pose.Pitch, Roll: a.Pose.Roll}
 		}
 	}
-	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f.Liveness, len(found.Faces), config)
+	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f, len(found.Faces), config)
 	if f.Age != nil && traits.Finite(f.Age.Years) && traits.Finite(f.Age.Deviation) && traits.Finite(f.Age.Confidence) {
 		r.Age = &schema.AgeData{Confidence: f.Age.Confidence, Estimated: f.Age.Years, Deviation: f.Age.Deviation}
 		if config.UseAgeStddev {

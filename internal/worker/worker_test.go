@@ -111,6 +111,9 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 		if p.Liveness == 0 {
 			full.Liveness = nil
 		}
+		if !p.Documents {
+			full.Document = nil
+		}
 		if !p.Age {
 			full.Age = nil
 		}
@@ -119,6 +122,9 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 			for _, g := range p.Quality {
 				full.Quality.Groups = append(full.Quality.Groups, quality.Result{Group: g, Status: quality.NotAssessed})
 			}
+		}
+		if full.Unportrayed != nil {
+			p.Portraits = nil
 		}
 		for _, o := range p.Portraits {
 			full.Portraits = append(full.Portraits, &face.Portrait{Image: imaging.New(48, 64), File: []byte("portrait of " + string(image)), Format: o.Format})
@@ -498,6 +504,99 @@ func TestRoleAbsent(t *testing.T) {
 	}
 	if p := d.asked[len(d.asked)-1]; p.Liveness != 0 {
 		t.Error("the engine is asked for liveness that the pack does not have")
+	}
+}
+
+// TestCropFaces: each face of each image has its own portrait, beside its image and the same for a repeat; one that cannot be
+// made never fails the others.
+func TestCropFaces(t *testing.T) {
+	d := newDesk(t)
+	second := someone(40)
+	second.Confidence = 0.8
+	blind := someone(80)
+	blind.Confidence, blind.Unportrayed = 0.7, schema.Permanent("test", schema.ReasonFaceRejected, errors.New("the eyes coincide"))
+	d.pictures["a"], d.pictures["b"] = picture{faces: []engine.Face{someone(0), second, blind}}, picture{faces: []engine.Face{someone(20)}}
+	const config = `{"crop_faces":true,"face_detection_strategy":0,"portrait_format":"jpeg","portrait_preset":"crop_1x1"}`
+	r := d.ask(schema.Request{Operation: schema.OpCompare, Images: images("a", "b"), Config: json.RawMessage(config)})
+	if r.CallStatus.Reason != "" || len(r.Faces) != 4 {
+		t.Fatalf("%+v, %d faces", r.CallStatus, len(r.Faces))
+	}
+	keys := map[string]bool{}
+	for i, f := range r.Faces {
+		if i == 2 {
+			if f.Crop != nil {
+				t.Errorf("a crop of a face that cannot be cropped: %+v", f.Crop)
+			}
+			continue
+		}
+		if f.Crop == nil {
+			t.Fatalf("face %d has no crop", i)
+		}
+		image, key := []string{"a", "a", "a", "b"}[i], f.Crop.Object.Key
+		if got := d.written[key]; got != "image/jpeg portrait of "+image || !strings.HasPrefix(key, image+".") || !outcome.Written(key) || keys[key] {
+			t.Errorf("face %d: %s has %q", i, key, got)
+		}
+		keys[key] = true
+	}
+	if o := d.asked[0].Portraits[0]; o.Preset != face.Crop1x1 || o.Background != nil || o.Pad == nil {
+		t.Errorf("asked for %+v; want the background kept", o)
+	}
+	if r := d.ask(schema.Request{Operation: schema.OpFaceISO, Images: images("a"), Config: json.RawMessage(`{"crop_faces":true}`)}); r.ISOImage == nil || !r.ISOImage.Success || r.Faces[0].Crop != nil {
+		t.Errorf("face_iso: %+v, %+v", r.CallStatus, r.ISOImage)
+	}
+	d.pictures["blind"] = picture{faces: []engine.Face{blind}}
+	if r := d.ask(schema.Request{Operation: schema.OpFaceISO, Images: images("blind")}); r.CallStatus.Reason != schema.ReasonFaceRejected {
+		t.Errorf("face_iso of a face that cannot be portrayed: %+v", r.CallStatus)
+	}
+	// An enrolment passes through the indexer, which knows nothing of crops.
+	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("b"), Config: json.RawMessage(config)}); r.CallStatus.Reason != "" || r.Faces[0].Crop == nil {
+		t.Errorf("enroll: %+v, %+v", r.CallStatus, r.Faces)
+	}
+	crowd := make([]engine.Face, schema.MaxCompareFaces+1)
+	for i := range crowd {
+		crowd[i] = someone(float64(i))
+		crowd[i].Box.TopLeft.X += float32(i)
+	}
+	d.pictures["crowd"] = picture{faces: crowd}
+	before := len(d.written)
+	if r := d.ask(schema.Request{Operation: schema.OpCompare, Images: images("crowd", "b"), Config: json.RawMessage(config)}); r.CallStatus.Reason != schema.ReasonSeveralFaces || len(d.written) != before {
+		t.Errorf("too many faces: %+v, %d crops kept", r.CallStatus, len(d.written)-before)
+	}
+}
+
+// TestDocument: a face on a document is a spoof where that is asked for, however live it looks, and one of several.
+func TestDocument(t *testing.T) {
+	d := newDesk(t)
+	onDocument := someone(0)
+	onDocument.Document = &face.Document{Confidence: 0.75}
+	holder := someone(40)
+	holder.Confidence = 0.8
+	d.pictures["card"], d.pictures["held"] = picture{faces: []engine.Face{onDocument}}, picture{faces: []engine.Face{onDocument, holder}}
+	for _, test := range []struct {
+		op            schema.Operation
+		image, config string
+		reason        schema.Reason
+		status        []schema.SpoofStatus
+	}{
+		{schema.OpAntiSpoofing, "card", `{"anti_spoofing_detect_document":true}`, "", []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpValidate, "card", `{"anti_spoofing_detect_document":true}`, "", []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpEnroll, "card", `{"anti_spoofing_detect_document":true}`, schema.ReasonSpoofDetected, []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpPredict, "card", `{"anti_spoofing_detect_document":true,"anti_spoofing_threshold":0}`, schema.ReasonSpoofDetected, []schema.SpoofStatus{schema.SpoofDetected}},
+		{schema.OpEnroll, "card", `{"anti_spoofing_detect_document":true,"anti_spoofing_mode":0}`, "", []schema.SpoofStatus{schema.SpoofNotPerformed}},
+		{schema.OpEnroll, "card", `{}`, "", []schema.SpoofStatus{schema.SpoofNone}},
+		{schema.OpValidate, "held", `{"anti_spoofing_detect_document":true,"face_detection_strategy":0}`, "", []schema.SpoofStatus{schema.SpoofDetected, schema.SpoofInvalidFace}},
+	} {
+		r := d.ask(schema.Request{Operation: test.op, Images: images(test.image), Config: json.RawMessage(test.config)})
+		var got []schema.SpoofStatus
+		for _, f := range r.Faces {
+			got = append(got, f.SpoofStatus)
+		}
+		if r.CallStatus.Reason != test.reason || !slices.Equal(got, test.status) {
+			t.Errorf("%s of %s with %s: reason %q, spoof_status %v; want %q, %v", test.op, test.image, test.config, r.CallStatus.Reason, got, test.reason, test.status)
+		}
+		if len(got) > 0 && got[0] == schema.SpoofDetected && !strings.Contains(r.Faces[0].Liveness.Message, "document") {
+			t.Errorf("%s does not say why: %+v", test.op, r.Faces[0].Liveness)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type Engine struct {
 	liveness   *face.LivenessDetector
 	age        *face.AgeEstimator
 	segmenter  *face.Segmenter
+	documents  *face.DocumentDetector
 	slots      chan struct{} // one for each image in work; nil: any number
 }
 
@@ -116,6 +117,7 @@ func (e *Engine) load(o Options) error {
 		perform(models.RoleLiveness, func(s []face.Stage) (err error) { e.liveness, err = face.NewLivenessDetector(s); return err }),
 		perform(models.RoleAge, func(s []face.Stage) (err error) { e.age, err = face.NewAgeEstimator(s[0]); return err }),
 		perform(models.RoleSegmentation, func(s []face.Stage) (err error) { e.segmenter, err = face.NewSegmenter(s[0]); return err }),
+		perform(models.RoleDocument, func(s []face.Stage) (err error) { e.documents, err = face.NewDocumentDetector(s[0]); return err }),
 		func() (err error) {
 			e.attributes, err = face.NewAttributeClassifier(stages[models.RoleAttributes])
 			return err
@@ -136,7 +138,7 @@ func (e *Engine) Close() error { return e.runtime.Close() }
 
 // performed are the roles whose networks e has loaded, in the order of models.Roles.
 var performed = []models.Role{models.RoleDetector, models.RoleEmbedding, models.RoleLandmarks, models.RolePose,
-	models.RoleLiveness, models.RoleAge, models.RoleAttributes, models.RoleSegmentation}
+	models.RoleLiveness, models.RoleAge, models.RoleAttributes, models.RoleSegmentation, models.RoleDocument}
 
 // Models names the networks that e has loaded.
 func (e *Engine) Models() []schema.ModelRun {
@@ -198,12 +200,14 @@ type Params struct {
 	Attributes bool
 	// Liveness asks for the networks of this mode of anti_spoofing_mode, 1 to 3; 0 asks for none.
 	Liveness int
+	// Documents asks for the identity document that each selected face is on.
+	Documents bool
 	// Age asks for an estimate of the age.
 	Age bool
 	// Quality asks for the quality of each selected face, and whether it is what these groups allow (quality.Groups). It asks for
 	// Attributes too.
 	Quality []string
-	// Portraits asks for pictures of each selected face.
+	// Portraits asks for pictures of each selected face, unless there are more than schema.MaxDetailedFaces.
 	Portraits []face.PortraitOptions
 }
 
@@ -218,7 +222,7 @@ type Analysis struct {
 	// Models are the networks that ran.
 	Models []schema.ModelRun
 	// Timings are the durations of the stages that ran: "decode", "detect" (turning included), "pose", "landmarks",
-	// "attributes", "liveness", "age", "quality", "align", "embed",
+	// "attributes", "liveness", "documents", "age", "quality", "align", "embed",
 	// "portraits".
 	Timings map[string]time.Duration
 }
@@ -245,16 +249,19 @@ func (a *Analysis) Original(box schema.BoxF) schema.BoxF {
 }
 
 // Face is a detected face with what was asked for of it; the rest is nil. Attributes has nil where the pack lacks the
-// network; a liveness, an age or a background that was asked for of a pack without their role is an error with the reason
+// network; a liveness, a document, an age or a background that was asked for of a pack without their role is an error with the reason
 // role_absent.
 type Face struct {
 	face.Face
 	Embedding  *schema.Embedding
 	Attributes *face.Attributes
 	Liveness   *face.Liveness
+	Document   *face.Document // nil where the face is on none
 	Age        *face.Age
 	Quality    *quality.Report
 	Portraits  []*face.Portrait // in the order of Params.Portraits
+	// Unportrayed is why the face has no portraits although they were asked for: permanent, with the reason face_rejected.
+	Unportrayed error
 }
 
 // Analyze decodes an image file, finds and selects its faces, and says of each what p asks for.
@@ -317,6 +324,16 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 		}
 		lap("liveness")
 	}
+	if p.Documents {
+		use(models.RoleDocument)
+		for i, r := range e.documents.Find(ctx, img, faces) {
+			if r.Err != nil {
+				return nil, r.Err
+			}
+			a.Faces[i].Document = r.Document
+		}
+		lap("documents")
+	}
 	if len(p.Quality) > 0 {
 		if err := e.assess(ctx, img, a, found.faces, p.Quality, use); err != nil {
 			return nil, err
@@ -351,14 +368,19 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 		}
 		lap("embed")
 	}
-	if len(p.Portraits) > 0 {
+	if len(p.Portraits) > 0 && len(a.Faces) <= schema.MaxDetailedFaces {
 		for i := range a.Faces {
+			f := &a.Faces[i]
 			for _, o := range p.Portraits {
-				portrait, used, err := e.portrait(ctx, img, a.Faces[i], o)
+				portrait, used, err := e.portrait(ctx, img, *f, o)
+				if schema.ReasonOf(err) == schema.ReasonFaceRejected { // one face never fails its neighbours
+					f.Portraits, f.Unportrayed = nil, err
+					break
+				}
 				if err != nil {
 					return nil, err
 				}
-				a.Faces[i].Portraits = append(a.Faces[i].Portraits, portrait)
+				f.Portraits = append(f.Portraits, portrait)
 				ran = append(ran, used...)
 			}
 		}
@@ -380,6 +402,8 @@ func (e *Engine) able(op string, p Params) error {
 		return e.absent(op, models.RoleEmbedding)
 	case p.Liveness != 0 && e.liveness == nil:
 		return e.absent(op, models.RoleLiveness)
+	case p.Documents && e.documents == nil:
+		return e.absent(op, models.RoleDocument)
 	case p.Age && e.age == nil:
 		return e.absent(op, models.RoleAge)
 	}

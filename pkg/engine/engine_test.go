@@ -411,7 +411,7 @@ func TestAnalyzeTurned(t *testing.T) {
 }
 
 // everything asks for all that can be said of a face.
-var everything = Params{Strategy: BestConfidence, Embed: true, Turn: true, Attributes: true, Liveness: 3, Age: true,
+var everything = Params{Strategy: BestConfidence, Embed: true, Turn: true, Attributes: true, Liveness: 3, Age: true, Documents: true,
 	Quality: []string{quality.Default}, Portraits: []face.PortraitOptions{{Background: &imaging.RGB{200, 200, 200}}}}
 
 func TestAnalyzeEverything(t *testing.T) {
@@ -524,7 +524,8 @@ func TestLacksWhatIsAsked(t *testing.T) {
 		role models.Role
 		keep int
 		p    Params
-	}{"liveness": {models.RoleLiveness, 0, Params{Liveness: 1}}, "age": {models.RoleAge, 0, Params{Age: true}}, "mode 3 without the third network": {models.RoleLiveness, 2, Params{Liveness: 3}}} {
+	}{"liveness": {models.RoleLiveness, 0, Params{Liveness: 1}}, "age": {models.RoleAge, 0, Params{Age: true}},
+		"document": {models.RoleDocument, 0, Params{Documents: true}}, "mode 3 without the third network": {models.RoleLiveness, 2, Params{Liveness: 3}}} {
 		pack := *openPack(t)
 		pack.Models = maps.Clone(pack.Models)
 		if pack.Models[c.role] = pack.Models[c.role][:c.keep]; c.keep == 0 {

@@ -113,6 +113,8 @@ type FaceResult struct {
 	Age         *AgeData     `json:"age_data,omitempty"`
 	Quality     *FaceQuality `json:"quality,omitempty"` // where quality_groups asks for it
 	Image       int          `json:"image,omitempty"`
+	// Crop is the portrait that crop_faces asks for.
+	Crop *OutputImage `json:"cropped_image_info,omitempty"`
 }
 
 // FaceQuality is how well the image shows a face: what was measured, and whether groups of requirements allow it.
@@ -150,7 +152,8 @@ type Requirement struct {
 type QualityStatus string
 
 // Liveness is what SpoofStatus was decided by: the face is live where Score reaches Threshold. Both are probabilities on
-// the scale of the model pack's networks, absent where the face could not be assessed; Message then says why.
+// the scale of the model pack's networks, absent where the face could not be assessed, or is on an identity document;
+// Message then says why.
 type Liveness struct {
 	Score     *float32 `json:"score,omitempty"`
 	Threshold *float32 `json:"threshold,omitempty"`

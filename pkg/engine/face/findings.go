@@ -78,6 +78,8 @@ const (
 	ThresholdLiveSoft     = "live_soft"     // from it on a face is live, where few living ones may be turned away
 	ThresholdLive         = "live"          // from it on a face is live
 	ThresholdLiveHardened = "live_hardened" // from it on a face is live, where few attacks may pass
+	// Document.
+	ThresholdDocument = "document" // from it on there is a document
 )
 
 // thresholdRoles has the role of each.
@@ -86,4 +88,5 @@ var thresholdRoles = map[string]models.Role{
 	ThresholdSmile: models.RoleLandmarks, ThresholdMouthOpen: models.RoleLandmarks, ThresholdGlasses: models.RoleLandmarks,
 	ThresholdSharpness: models.RoleDetector, ThresholdLight: models.RoleDetector,
 	ThresholdLiveSoft: models.RoleLiveness, ThresholdLive: models.RoleLiveness, ThresholdLiveHardened: models.RoleLiveness,
+	ThresholdDocument: models.RoleDocument,
 }

@@ -44,7 +44,7 @@ func (s Stage) checkLayout(op string, layout models.Layout, architectures ...str
 }
 
 // cropless are the architectures whose part of the picture is no multiple of the face's box.
-var cropless = []string{openSeeFace, selfieSegmentation, portraitMask}
+var cropless = []string{openSeeFace, selfieSegmentation, portraitMask, documentGrid}
 
 // run asks the network about pictures of its input size and returns values numbers for each, which are finite, or why there
 // are none.

@@ -92,9 +92,14 @@ type (
 		Std      []float32 `yaml:"std"`
 	}
 	thresholdYAML struct {
-		Value      *float32 `yaml:"value"`
-		Evaluation string   `yaml:"evaluation"`
-		Source     string   `yaml:"source"`
+		Value      *float32     `yaml:"value"`
+		Evaluation string       `yaml:"evaluation"`
+		Source     string       `yaml:"source"`
+		TunedOn    *dataSetYAML `yaml:"tuned_on"`
+	}
+	dataSetYAML struct {
+		Data        string `yaml:"data"`
+		FilesSHA256 string `yaml:"files_sha256"`
 	}
 )
 
@@ -244,7 +249,7 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	if !filepath.IsLocal(filepath.FromSlash(w.File)) || strings.Contains(w.File, `\`) {
 		at("file", "%q is not a path with slashes inside the pack's folder", w.File)
 	}
-	if sum, err := hex.DecodeString(w.SHA256); err != nil || len(sum) != 32 || strings.ToLower(w.SHA256) != w.SHA256 {
+	if !isSHA256(w.SHA256) {
 		at("sha256", "%q is not 64 lower-case hex digits", w.SHA256)
 	}
 	if w.Bytes <= 0 {
@@ -284,9 +289,24 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 		if t.Source == "" {
 			at("thresholds."+name, "source is missing: who measured it")
 		}
-		m.Thresholds[name] = Threshold{Value: *t.Value, Evaluation: t.Evaluation, Source: t.Source}
+		threshold := Threshold{Value: *t.Value, Evaluation: t.Evaluation, Source: t.Source}
+		if t.TunedOn != nil {
+			if t.TunedOn.Data == "" {
+				at("thresholds."+name, "tuned_on.data is missing: the name of the data")
+			}
+			if sum := t.TunedOn.FilesSHA256; sum != "" && !isSHA256(sum) {
+				at("thresholds."+name, "tuned_on.files_sha256: %q is not 64 lower-case hex digits", sum)
+			}
+			threshold.TunedOn = DataSet{Name: t.TunedOn.Data, FilesSHA256: t.TunedOn.FilesSHA256}
+		}
+		m.Thresholds[name] = threshold
 	}
 	return m
+}
+
+func isSHA256(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == 32 && strings.ToLower(text) == text
 }
 
 func (w inputYAML) input(at func(field, format string, args ...any)) Input {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"facestream/packs"
 	"facestream/pkg/schema"
@@ -155,4 +156,22 @@ type Threshold struct {
 	Value      float32
 	Evaluation string // data, protocol and error rate, for instance "LFW 10-fold pairs: TAR 98.73 % at FAR 1e-3"
 	Source     string // who measured it: a command of this project, or a document
+	// TunedOn are the data that Value was chosen on, and is therefore not tested on; zero where it was chosen on none.
+	TunedOn DataSet
+}
+
+// DataSet names data by what they are called and by a hash of the list of their files, so that they are known again wherever
+// they lie.
+type DataSet struct {
+	Name        string `json:"data"`                   // "lfw/data", "191 generated faces"
+	FilesSHA256 string `json:"files_sha256,omitempty"` // of the paths of its files ([NewDataSet]); "" where no evaluation reads them
+}
+
+// NewDataSet are the data of that name in files: paths with slashes below its folder, in any order.
+func NewDataSet(name string, files []string) DataSet {
+	sum := sha256.New()
+	for _, file := range slices.Sorted(slices.Values(files)) {
+		fmt.Fprintln(sum, file)
+	}
+	return DataSet{Name: name, FilesSHA256: hex.EncodeToString(sum.Sum(nil))}
 }

@@ -159,9 +159,9 @@ var reference = map[schema.Operation]operation{
 		fields:  "`images` (1)",
 		answer: "`faces[]`: those that `face_detection_strategy` selects, each with its `face_traits_flags` and `face_traits`, [`scores`](operation-config.md#scores), `pose`, `spoof_status` and, in " +
 			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`, what the person should do about the traits. Where an image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
-			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups` each face has its `quality`: what was measured, and what each group allows. An image without a face is answered `no_face`.",
+			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups` each face has its `quality`: what was measured, and what each group allows. With `crop_faces` each face is cut out and written beside its image, and `cropped_image_info` names the `object`. An image without a face is answered `no_face`.",
 		reasons: []schema.Reason{schema.ReasonNoFace},
-		request: "request_validate", results: []string{"result_validate_traits"},
+		request: "request_validate", results: []string{"result_validate_traits", "result_validate_quality"},
 	},
 	schema.OpEnroll: {
 		summary: "Stores the face of an image in a collection. The person is the one whom `external_id` or `puid` names, else a new one. " +
@@ -187,7 +187,7 @@ var reference = map[schema.Operation]operation{
 		fields: fmt.Sprintf("`images` (%d to %d), which show %d faces at most together", schema.OpCompare.Images(), schema.OpCompare.MaxImages(), schema.MaxCompareFaces),
 		answer: "`compare`: about the first two images, of which the most similar pair of faces decides, `is_match`, `similarity_score` (cosine, -1..1), `confidence` (0..1: 0 at the " +
 			"lowest threshold, 0.5 at the middle one, 1 at the highest), the distances (1 - cosine) and the three `face_thresholds`; `pairs[]`, every pair of faces of different images, " +
-			"with the indices of their images and of their faces in `faces[]`; `faces[]`, each with the index of its `image`. Where an image shows no face, the reason is `no_face`, and the others are compared.",
+			"with the indices of their images and of their faces in `faces[]`; `faces[]`, each with the index of its `image` and, with `crop_faces`, its `cropped_image_info`. Where an image shows no face, the reason is `no_face`, and the others are compared.",
 		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces},
 		request: "request_compare", results: []string{"result_compare", "result_compare_several", "result_compare_no_face"},
 	},

@@ -1,0 +1,91 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+)
+
+// Documents looks for the identity document that a face is on (anti_spoofing_detect_document): in photographs of documents, as they
+// are and laid onto a table, and in photographs of people, who are on none.
+func Documents(ctx context.Context, o Options) (*Report, error) {
+	if err := o.Subject.has(models.RoleDocument); err != nil {
+		return nil, err
+	}
+	threshold, err := o.Subject.threshold(face.ThresholdDocument)
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(o.Data, "documents")
+	documents, err := readFolder(folder)
+	if err != nil {
+		return nil, err
+	}
+	people, photographs, err := readImages(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{
+		Evaluation: "documents", What: "faces on photographed identity documents, and faces of people who are there",
+		Pack: o.Subject.describe(models.RoleDetector, models.RoleDocument),
+		Data: Data{Folder: folder + ", " + people, Images: len(documents) + len(photographs)},
+	}
+	read := func(folder string) func(string) ([]byte, error) {
+		return func(file string) ([]byte, error) { return os.ReadFile(filepath.Join(folder, file)) }
+	}
+	for _, set := range []struct {
+		name  string
+		files []string
+		read  func(string) ([]byte, error)
+		shown bool
+	}{
+		{"hits, documents as photographed", documents, read(folder), true},
+		{"hits, the same at half the width of a table", documents, func(file string) ([]byte, error) { return o.onTable(ctx, filepath.Join(folder, file)) }, true},
+		{"false alarms, people", photographs, read(people), false},
+	} {
+		params := engine.Params{Strategy: engine.BestConfidence, MinConfidence: o.Subject.minConfidence(), Documents: true}
+		faceless := 0
+		found, err := o.firstFaces(ctx, set.name, set.files, set.read, params, func(string, string) { faceless++ })
+		if err != nil {
+			return nil, err
+		}
+		rate := Rate{Of: len(set.files) - faceless}
+		for i, f := range found {
+			if f == nil {
+				continue
+			}
+			if f.Document != nil {
+				rate.Count++
+			}
+			if (f.Document != nil) != set.shown {
+				r.fail(set.files[i], "%s: wrong", set.name)
+			}
+		}
+		r.addRateAt(set.name, rate, threshold)
+		if set.shown {
+			r.addRate(set.name+": no face was found", Rate{faceless, len(set.files)})
+		}
+	}
+	return r, nil
+}
+
+// onTable is the picture in the file path on a brown surface twice as wide and high.
+func (o Options) onTable(ctx context.Context, path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	img, err := o.Subject.engine.Decode(ctx, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	w, h := img.Width, img.Height
+	table := imaging.Window{X: float64(w) / 2, Y: float64(h) / 2, Width: 2 * float64(w), Height: 2 * float64(h)}
+	return img.CutOver(table, 2*w, 2*h, imaging.RGB{120, 110, 100}).Encode(imaging.PNG)
+}
