@@ -523,6 +523,37 @@ func TestQuality(t *testing.T) {
 	}
 }
 
+// TestExposure: the light of a picture decides whether it is enrolled, where that is asked for.
+func TestExposure(t *testing.T) {
+	s := useStream(t)
+	lit := func(gain, most float64) []byte {
+		m := drawn(16, 0, nil)
+		for i := range m.Pix {
+			if i%4 != 3 {
+				m.Pix[i] = uint8(min(float64(m.Pix[i])*gain+most, 255))
+			}
+		}
+		return imagingtest.PNG(m)
+	}
+	for name, c := range map[string]struct {
+		picture []byte
+		want    schema.Reason
+		advice  string
+	}{
+		"dark":   {lit(0.3, 0), schema.ReasonImageUnderexposed, "too dark"},
+		"bright": {lit(0.3, 180), schema.ReasonImageOverexposed, "too bright"},
+		"plain":  {lit(1, 0), "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := s.ask(t, schema.OpEnroll, `{"anti_spoofing_mode":0,"refuse_bad_exposure":true,"face_too_dark":0.3,"face_too_bright":0.75,"blur_threshold_enroll_pred":0}`, c.picture)
+			if r.CallStatus.Reason != c.want || r.Enroll.EnrollPerformed != (c.want == "") || !strings.Contains(r.Feedback, c.advice) {
+				t.Errorf("%+v, feedback %q, scores %+v", r.CallStatus, r.Feedback, r.Faces)
+			}
+		})
+	}
+}
+
 // TestCropFaces: each face that is compared has a portrait of its own, in the store and of the shape that was asked for.
 func TestCropFaces(t *testing.T) {
 	s := useStream(t)

@@ -261,7 +261,11 @@ func Of(s Subject, config schema.OperationConfig, op schema.Operation) schema.Fa
 
 // Rejecting are those of traits that fail op under config.
 func Rejecting(traits schema.FaceTraits, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
-	return traits & schema.InvalidFaceTraits(op) &^ schema.FaceTraits(config.AllowedFaceTraitsFlags)
+	invalid := schema.InvalidFaceTraits(op)
+	if op == schema.OpEnroll && config.RefuseBadExposure {
+		invalid |= schema.FTFaceTooDark | schema.FTFaceTooBright
+	}
+	return traits & invalid &^ schema.FaceTraits(config.AllowedFaceTraitsFlags)
 }
 
 // advice is what a person can do about each trait, what spoils recognition most first.
