@@ -314,7 +314,10 @@ func TestBadPictures(t *testing.T) {
 		{name: "wide", data: see(imagingtest.Gradient(4000, 8))},
 		{name: "high", data: see(imagingtest.Gradient(8, 4000))},
 		{name: "cube", data: see(cube())},
-		{name: "cartoon", data: see(cartoon()), most: 1, enrolls: true}, // a face to a detector of faces, perhaps
+		{name: "cartoon", data: see(cartoon()), most: 1, enrolls: true},               // a face to a detector of faces, perhaps
+		{name: "statue", data: see(statue(drawn(0, 0, nil))), most: 1, enrolls: true}, // of a person: liveness alone can tell
+		{name: "animal", data: see(cat())},
+		{name: "sunglasses and mask", data: see(s.hidden(t, drawn(24, 0, nil))), most: 1, traits: schema.FTFaceWithMask},
 		{name: "transparent", data: see(image.NewNRGBA(image.Rect(0, 0, 400, 400)))},
 		{name: "person with a transparent background", data: see(vignette(drawn(21, 0, nil))), least: 1, most: 1, enrolls: true},
 		{name: "animated GIF of a person", data: animated(drawn(22, 0, nil)), least: 1, most: 1, enrolls: true},
@@ -395,6 +398,84 @@ func cartoon() image.Image {
 				m.Set(x, y, color.Black)
 			case r < 130:
 				m.Set(x, y, color.RGBA{250, 210, 60, 255})
+			}
+		}
+	}
+	return m
+}
+
+// statue is m in stone: without colour, and with grain of several sizes.
+func statue(m *image.RGBA) image.Image {
+	r := rand.New(rand.NewPCG(9, 9))
+	out := image.NewRGBA(m.Bounds())
+	grain := map[int][]float64{}
+	for _, cell := range []int{1, 3, 9, 27} {
+		grain[cell] = make([]float64, (400/cell+1)*(400/cell+1))
+		for i := range grain[cell] {
+			grain[cell][i] = r.NormFloat64()
+		}
+	}
+	for y := range 400 {
+		for x := range 400 {
+			p := m.Pix[m.PixOffset(x, y):]
+			grey := 60 + 0.65*(0.299*float64(p[0])+0.587*float64(p[1])+0.114*float64(p[2]))
+			for cell, g := range grain {
+				grey += 3 * g[y/cell*(400/cell+1)+x/cell]
+			}
+			v := uint8(min(max(grey, 0), 255))
+			out.Set(x, y, color.RGBA{v, v, uint8(float64(v) * 0.96), 255})
+		}
+	}
+	return out
+}
+
+// cat is the head of a cat: ears, fur, a snout and pupils like slits.
+func cat() image.Image {
+	m := wall(400, 400, nil, 0, 0)
+	in := func(x, y, cx, cy, a, b float64) bool { return (x-cx)*(x-cx)/(a*a)+(y-cy)*(y-cy)/(b*b) < 1 }
+	for py := range 400 {
+		for px := range 400 {
+			x, y := math.Abs(float64(px-200)), float64(py)
+			fur := 0.75 + 0.25*math.Sin(float64(px)*0.7+9*math.Sin(y*0.05))*math.Sin(y*0.31)
+			c := color.RGBA{uint8(200 * fur), uint8(140 * fur), uint8(80 * fur), 255}
+			switch {
+			case in(x, y, 48, 190, 4, 18), in(x, y, 0, 248, 10, 7), math.Abs(y-262-x*x/80) < 1.5 && x < 30: // pupils, nose, mouth
+				m.Set(px, py, color.Black)
+			case in(x, y, 48, 190, 24, 20): // eyes
+				m.Set(px, py, color.RGBA{150, 200, 60, 255})
+			case x > 30 && x < 110 && math.Abs(math.Mod(y-244, 10)) < 1 && y > 243 && y < 270: // whiskers
+				m.Set(px, py, color.White)
+			case in(x, y, 18, 262, 26, 20): // snout
+				m.Set(px, py, color.RGBA{240, 225, 200, 255})
+			case in(x, y, 0, 215, 120, 105), x > 40 && x < 112 && y > 60+(x-40)*0.4 && y < 180 && x < 70+(y-60)*0.5: // head, ears
+				m.Set(px, py, c)
+			}
+		}
+	}
+	return m
+}
+
+// hidden is m, one person, behind dark glasses and a mask.
+func (s *stream) hidden(t *testing.T, m *image.RGBA) image.Image {
+	t.Helper()
+	r := s.validate(t, imagingtest.PNG(m), ``)
+	if len(r.Faces) != 1 {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	p := r.Faces[0].Geometry.Landmarks
+	left, right, nose := p[0], p[1], p[2]
+	eyes := float64(right.X - left.X)
+	chin := float64(r.Faces[0].Geometry.BoundingBox.BottomRight.Y)
+	for py := range 400 {
+		for px := range 400 {
+			x, y := float64(px), float64(py)
+			lens := min(math.Hypot(x-float64(left.X), (y-float64(left.Y))*1.2), math.Hypot(x-float64(right.X), (y-float64(right.Y))*1.2))
+			switch from := math.Abs(x - float64(nose.X)); {
+			case lens < 0.42*eyes, math.Abs(y-float64(left.Y)) < 4 && from < eyes:
+				m.Set(px, py, color.RGBA{15, 15, 18, 255})
+			case y > float64(nose.Y)-0.25*eyes && y < chin+0.05*eyes && from < eyes*(0.95-0.35*max(y-float64(nose.Y), 0)/(chin-float64(nose.Y))):
+				fold := uint8(10 * (py / 12 % 2))
+				m.Set(px, py, color.RGBA{120 + fold, 170 + fold, 205 + fold, 255})
 			}
 		}
 	}
@@ -520,6 +601,37 @@ func TestQuality(t *testing.T) {
 	}
 	if r := s.validate(t, portrait(t, 17, 0), `{"quality_groups":"passport"}`); r.CallStatus.Reason != schema.ReasonInvalidConfiguration {
 		t.Errorf("an unknown group: %+v", r.CallStatus)
+	}
+}
+
+// TestExposure: the light of a picture decides whether it is enrolled, where that is asked for.
+func TestExposure(t *testing.T) {
+	s := useStream(t)
+	lit := func(gain, most float64) []byte {
+		m := drawn(16, 0, nil)
+		for i := range m.Pix {
+			if i%4 != 3 {
+				m.Pix[i] = uint8(min(float64(m.Pix[i])*gain+most, 255))
+			}
+		}
+		return imagingtest.PNG(m)
+	}
+	for name, c := range map[string]struct {
+		picture []byte
+		want    schema.Reason
+		advice  string
+	}{
+		"dark":   {lit(0.3, 0), schema.ReasonImageUnderexposed, "too dark"},
+		"bright": {lit(0.3, 180), schema.ReasonImageOverexposed, "too bright"},
+		"plain":  {lit(1, 0), "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := s.ask(t, schema.OpEnroll, `{"anti_spoofing_mode":0,"refuse_bad_exposure":true,"face_too_dark":0.3,"face_too_bright":0.75,"blur_threshold_enroll_pred":0}`, c.picture)
+			if r.CallStatus.Reason != c.want || r.Enroll.EnrollPerformed != (c.want == "") || !strings.Contains(r.Feedback, c.advice) {
+				t.Errorf("%+v, feedback %q, scores %+v", r.CallStatus, r.Feedback, r.Faces)
+			}
+		})
 	}
 }
 

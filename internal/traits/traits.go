@@ -241,13 +241,13 @@ func (v *view) inOval() bool {
 	return true
 }
 
-// Of decides the traits of s in op. face_validations_off leaves none.
-func Of(s Subject, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
+// Of decides the traits of s, whose scores are those of Scores, in op. face_validations_off leaves none.
+func Of(s Subject, scores []schema.FaceMetric, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
 	if config.FaceValidationsOff {
 		return 0
 	}
 	v := &view{Subject: s, scores: map[string]float32{}, config: config, op: op}
-	for _, m := range Scores(s, false) {
+	for _, m := range scores {
 		v.scores[m.Name] = m.Value
 	}
 	var traits schema.FaceTraits
@@ -261,7 +261,11 @@ func Of(s Subject, config schema.OperationConfig, op schema.Operation) schema.Fa
 
 // Rejecting are those of traits that fail op under config.
 func Rejecting(traits schema.FaceTraits, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
-	return traits & schema.InvalidFaceTraits(op) &^ schema.FaceTraits(config.AllowedFaceTraitsFlags)
+	invalid := schema.InvalidFaceTraits(op)
+	if op == schema.OpEnroll && config.RefuseBadExposure {
+		invalid |= schema.FTFaceTooDark | schema.FTFaceTooBright
+	}
+	return traits & invalid &^ schema.FaceTraits(config.AllowedFaceTraitsFlags)
 }
 
 // advice is what a person can do about each trait, what spoils recognition most first.

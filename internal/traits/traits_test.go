@@ -73,7 +73,7 @@ func TestEachTrait(t *testing.T) {
 		covered |= tt.want
 		s := frontal()
 		tt.change(&s)
-		if got := Of(s, schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != tt.want {
+		if got := Of(s, Scores(s, false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != tt.want {
 			t.Errorf("%s: %v", name, schema.TraitNames(got))
 		}
 		if Advice(tt.want) == "" {
@@ -83,14 +83,14 @@ func TestEachTrait(t *testing.T) {
 			continue
 		}
 		config, problems := schema.ResolveConfig(schema.OpEnroll, json.RawMessage(tt.off))
-		if got := Of(s, config, schema.OpEnroll); got != 0 || problems != nil {
+		if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 || problems != nil {
 			t.Errorf("%s under %s: %v (%v)", name, tt.off, schema.TraitNames(got), problems)
 		}
 	}
 	if covered != schema.AllFaceTraits {
 		t.Errorf("not covered: %v", schema.TraitNames(schema.AllFaceTraits&^covered))
 	}
-	if got := Of(frontal(), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != 0 {
+	if got := Of(frontal(), Scores(frontal(), false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != 0 {
 		t.Errorf("a faultless face: %v", schema.TraitNames(got))
 	}
 }
@@ -115,13 +115,13 @@ func TestContext(t *testing.T) {
 		{schema.OpPredict, `{"threshold_profile_predict":0.7,"threshold_down_vertical_predict":0.2}`, 0},
 	} {
 		config, problems := schema.ResolveConfig(tt.op, json.RawMessage(tt.raw))
-		if got := Of(s, config, tt.op); got != tt.want || problems != nil {
+		if got := Of(s, Scores(s, false), config, tt.op); got != tt.want || problems != nil {
 			t.Errorf("%s %s: %v, want %v", tt.op, tt.raw, schema.TraitNames(got), schema.TraitNames(tt.want))
 		}
 	}
 	s.Attributes.Pose = &face.Pose{Pitch: 15}
 	config, _ := schema.ResolveConfig(schema.OpPredict, json.RawMessage(`{"threshold_high_vertical_predict":-0.2}`))
-	if got := Of(s, config, schema.OpPredict); got != 0 {
+	if got := Of(s, Scores(s, false), config, schema.OpPredict); got != 0 {
 		t.Errorf("looking up within threshold_high_vertical_predict: %v", schema.TraitNames(got))
 	}
 }
@@ -140,7 +140,7 @@ func TestCutOff(t *testing.T) {
 		b := &s.Face.Box
 		b.TopLeft.X, b.TopLeft.Y = max(b.TopLeft.X, 8), max(b.TopLeft.Y, 8)
 		b.BottomRight.X, b.BottomRight.Y = min(b.BottomRight.X, 392), min(b.BottomRight.Y, 492)
-		if got := Of(s, config, schema.OpEnroll); got != tt.want {
+		if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != tt.want {
 			t.Errorf("moved by %v, %v: %v", tt.dx, tt.dy, schema.TraitNames(got))
 		}
 	}
@@ -160,10 +160,10 @@ func TestOval(t *testing.T) {
 	} {
 		s := frontal()
 		move(&s, tt.dx, tt.dy)
-		if got := Of(s, config, schema.OpValidate); got != tt.want {
+		if got := Of(s, Scores(s, false), config, schema.OpValidate); got != tt.want {
 			t.Errorf("moved by %v, %v: %v", tt.dx, tt.dy, schema.TraitNames(got))
 		}
-		if got := Of(s, schema.DefaultConfig(schema.OpValidate), schema.OpValidate); got != 0 {
+		if got := Of(s, Scores(s, false), schema.DefaultConfig(schema.OpValidate), schema.OpValidate); got != 0 {
 			t.Errorf("without validate_face_position_oval: %v", schema.TraitNames(got))
 		}
 	}
@@ -174,24 +174,24 @@ func TestWhatIsNotMeasured(t *testing.T) {
 	config := schema.DefaultConfig(schema.OpEnroll)
 	s := frontal()
 	s.Attributes = nil
-	if got := Of(s, config, schema.OpEnroll); got != 0 {
+	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 {
 		t.Errorf("without attributes: %v", schema.TraitNames(got))
 	}
 	s.Face.Points[1].Y += 40
-	if got := Of(s, config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
+	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
 		t.Errorf("with the eye on the picture's right lower: %v", schema.TraitNames(got))
 	}
 	s.Attributes = &face.Attributes{Light: face.Light{Mean: 0.5}, Sharpness: 200}
-	if got := Of(s, config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
+	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
 		t.Errorf("without networks: %v", schema.TraitNames(got))
 	}
 	s.Attributes.Pose = &face.Pose{Roll: 3}
-	if got := Of(s, config, schema.OpEnroll); got != 0 {
+	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 {
 		t.Errorf("the pose knows the roll better: %v", schema.TraitNames(got))
 	}
 	nan := float32(math.NaN())
 	s.Attributes.MouthOpen = &nan
-	if got := Of(s, config, schema.OpEnroll); got != 0 {
+	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 {
 		t.Errorf("a score that is no number: %v", schema.TraitNames(got))
 	}
 }

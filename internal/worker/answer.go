@@ -45,7 +45,14 @@ func (a *analysis) refusal() (schema.Reason, string) {
 		return schema.ReasonSpoofDetected, "the face is a picture of one, not that of a person who is present"
 	}
 	if rejecting := traits.Rejecting(f.Traits, a.config, a.Operation); rejecting != 0 {
-		return schema.ReasonFaceRejected, fmt.Sprintf("the face has traits that %s does not allow: %s", a.Operation, strings.Join(schema.TraitNames(rejecting), ", "))
+		reason := schema.ReasonFaceRejected
+		switch { // what light spoils comes first: the other traits are judged by it
+		case rejecting&schema.FTFaceTooDark != 0:
+			reason = schema.ReasonImageUnderexposed
+		case rejecting&schema.FTFaceTooBright != 0:
+			reason = schema.ReasonImageOverexposed
+		}
+		return reason, fmt.Sprintf("the face has traits that %s does not allow: %s", a.Operation, strings.Join(schema.TraitNames(rejecting), ", "))
 	}
 	if f.SpoofStatus == schema.SpoofInvalidFace || f.SpoofStatus == schema.SpoofGenericError {
 		return schema.ReasonLivenessUnknown, "the liveness of the face was not assessed: " + f.Liveness.Message
@@ -82,7 +89,7 @@ func (a *analysis) feedback(reason schema.Reason) string {
 		return "Look into the camera so that your whole face is visible."
 	case schema.ReasonSpoofDetected:
 		return "Show your face itself to the camera, not a picture of it."
-	case schema.ReasonFaceRejected:
+	case schema.ReasonFaceRejected, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed:
 		return traits.Advice(traits.Rejecting(all, a.config, a.Operation))
 	case schema.ReasonLivenessUnknown:
 		return cmp.Or(traits.Advice(all), "Come close to the camera, alone and with your whole head in the picture.")

@@ -78,6 +78,7 @@ func TestEveryConfigKey(t *testing.T) {
 				}
 				return "absent"
 			}},
+		"refuse_bad_exposure":       {op: schema.OpEnroll, see: look(func(f *engine.Face) { f.Attributes.Light.Mean = 0.1 }), value: `true`, show: reason, before: "", after: "image_underexposed"},
 		"allowed_face_traits_flags": {op: schema.OpEnroll, see: yaw, value: fmt.Sprint(uint32(schema.FTLookingLeft)), show: reason, before: "face_rejected", after: ""},
 		"use_age_stddev": {op: schema.OpEstimateAge, see: someone(0), value: `true`,
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].Age.Estimated) }, before: "34", after: "31.5"},

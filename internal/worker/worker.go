@@ -253,12 +253,13 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 		r.Geometry.OriginalBox = &box
 	}
 	subject := traits.Subject{Face: f.Face, Width: found.Width, Height: found.Height, Attributes: f.Attributes, Calibration: s.Pack.Traits}
-	r.Traits = traits.Of(subject, config, op)
+	scores := traits.Scores(subject, config.GetSmileIntensity)
+	r.Traits = traits.Of(subject, scores, config, op)
 	r.TraitNames = schema.TraitNames(r.Traits)
 	detailed := len(found.Faces) <= schema.MaxDetailedFaces
 	if detailed {
 		r.Quality = qualityOf(f.Quality)
-		r.Scores = traits.Scores(subject, config.GetSmileIntensity)
+		r.Scores = scores
 	}
 	if a := f.Attributes; a != nil {
 		if detailed && !slices.ContainsFunc(a.Landmarks, func(p schema.PointF) bool { return !traits.Finite(p.X) || !traits.Finite(p.Y) }) {

@@ -371,6 +371,8 @@ func TestTraitsRejectEnrolAndPredict(t *testing.T) {
 	d := newDesk(t)
 	d.pictures["good"] = picture{faces: []engine.Face{someone(0)}}
 	d.pictures["glasses"] = with(func(f *engine.Face) { f.Attributes.Glasses = p(0.9) })
+	d.pictures["dark"] = with(func(f *engine.Face) { f.Attributes.Light.Mean = 0.1 })
+	d.pictures["bright"] = with(func(f *engine.Face) { f.Attributes.Light.Mean = 0.9 })
 	d.pictures["blurred"] = with(func(f *engine.Face) { f.Attributes.Sharpness = 3; f.Attributes.Light.Mean = 0.1 })
 	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("good"), ExternalID: "anna"}); r.Enroll == nil || !r.Enroll.EnrollPerformed {
 		t.Fatalf("%+v", r.CallStatus)
@@ -388,6 +390,15 @@ func TestTraitsRejectEnrolAndPredict(t *testing.T) {
 		{schema.OpEnroll, "blurred", `{}`, schema.ReasonFaceRejected, "FT_IMAGE_BLURR", "Hold still and clean the lens: the picture is blurred."},
 		{schema.OpPredict, "blurred", `{}`, schema.ReasonFaceRejected, "FT_IMAGE_BLURR", "Hold still and clean the lens: the picture is blurred."},
 		{schema.OpPredict, "blurred", `{"face_validations_off":true}`, "", "", ""},
+		{schema.OpEnroll, "dark", `{}`, "", "", ""},
+		{schema.OpEnroll, "dark", `{"refuse_bad_exposure":true}`, schema.ReasonImageUnderexposed, "FT_FACE_TOO_DARK", "Turn on a light or face the window: your face is too dark."},
+		{schema.OpEnroll, "dark", `{"refuse_bad_exposure":true,"face_too_dark":0.05}`, "", "", ""},
+		{schema.OpEnroll, "dark", `{"refuse_bad_exposure":true,"allowed_face_traits_flags":16384}`, schema.ReasonImageUnderexposed, "FT_FACE_TOO_DARK", "Turn on a light or face the window: your face is too dark."},
+		{schema.OpEnroll, "dark", `{"refuse_bad_exposure":true,"allowed_face_traits_flags":8192}`, "", "", ""},
+		{schema.OpPredict, "dark", `{"refuse_bad_exposure":true}`, "", "", ""},
+		{schema.OpEnroll, "bright", `{"refuse_bad_exposure":true}`, schema.ReasonImageOverexposed, "FT_FACE_TOO_BRIGHT", "Step out of the bright light: your face is too bright."},
+		{schema.OpEnroll, "blurred", `{"refuse_bad_exposure":true}`, schema.ReasonImageUnderexposed, "FT_IMAGE_BLURR, FT_FACE_TOO_DARK",
+			"Hold still and clean the lens: the picture is blurred. Turn on a light or face the window: your face is too dark."},
 		{schema.OpValidate, "blurred", `{}`, "", "", "Hold still and clean the lens: the picture is blurred. Turn on a light or face the window: your face is too dark."},
 	} {
 		r := d.ask(schema.Request{Operation: tt.op, Images: images(tt.image), Config: json.RawMessage(tt.raw)})

@@ -411,7 +411,7 @@ func TestAnalyzeTurned(t *testing.T) {
 }
 
 // everything asks for all that can be said of a face.
-var everything = Params{Strategy: BestConfidence, Embed: true, Turn: true, Attributes: true, Liveness: 3, Age: true, Documents: true,
+var everything = Params{Strategy: BestConfidence, Embed: true, Turn: true, Attributes: true, Liveness: 3, Documents: true, Age: true,
 	Quality: []string{quality.Default}, Portraits: []face.PortraitOptions{{Background: &imaging.RGB{200, 200, 200}}}}
 
 func TestAnalyzeEverything(t *testing.T) {
@@ -420,7 +420,7 @@ func TestAnalyzeEverything(t *testing.T) {
 	if err != nil || len(a.Faces) != 1 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	want := []string{"age", "align", "attributes", "decode", "detect", "embed", "landmarks", "liveness", "portraits", "pose", "quality"}
+	want := []string{"age", "align", "attributes", "decode", "detect", "documents", "embed", "landmarks", "liveness", "portraits", "pose", "quality"}
 	if diff := cmp.Diff(want, stages(a)); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}
@@ -428,7 +428,7 @@ func TestAnalyzeEverything(t *testing.T) {
 		t.Errorf("networks that ran (-all +got):\n%s", diff)
 	}
 	f := a.Faces[0]
-	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Attributes == nil || f.Quality == nil || len(f.Portraits) != 1 || a.Turned != 0 {
+	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Attributes == nil || f.Quality == nil || len(f.Portraits) != 1 || f.Document != nil || a.Turned != 0 {
 		t.Fatalf("%+v", f)
 	}
 	at := f.Attributes

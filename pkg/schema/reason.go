@@ -20,6 +20,8 @@ const (
 	ReasonNoFace               Reason = "no_face"
 	ReasonSeveralFaces         Reason = "several_faces"
 	ReasonFaceRejected         Reason = "face_rejected"
+	ReasonImageUnderexposed    Reason = "image_underexposed"
+	ReasonImageOverexposed     Reason = "image_overexposed"
 	ReasonSpoofDetected        Reason = "spoof_detected"
 	ReasonLivenessUnknown      Reason = "liveness_unknown"
 	ReasonUnknownCollection    Reason = "unknown_collection"
@@ -56,6 +58,8 @@ func Reasons() []ReasonInfo {
 		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},
 		{ReasonSeveralFaces, CodeNoError, "Several faces were found where one is needed, or more than a comparison takes.", "Crop to one face, or choose a `face_detection_strategy` that selects one."},
 		{ReasonFaceRejected, CodeNoError, "A face was found, but its traits are not allowed for this operation.", "Follow `user_feedback_message`."},
+		{ReasonImageUnderexposed, CodeNoError, "The face is too dark to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_dark` sets the limit."},
+		{ReasonImageOverexposed, CodeNoError, "The face is too bright to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_bright` sets the limit."},
 		{ReasonSpoofDetected, CodeNoError, "The face is a picture of one (print, screen, mask), or the liveness networks take it for that.", "Take a new picture of the person; `anti_spoofing_threshold` and `liveness_calibration` set the balance of errors."},
 		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (too small, too near the border, one of several), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.message` says why. `anti_spoofing_mode` 0 switches the check off."},
 		{ReasonUnknownCollection, CodeInvalidArgument, "Nobody was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},

@@ -169,7 +169,7 @@ var reference = map[schema.Operation]operation{
 			"A spoof, and a face with a trait that [fails enroll](operation-config.md#traits), is not enrolled.",
 		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, optional, is kept with the enrolment",
 		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; `faces[]`, the face with its `ids`",
-		reasons: append([]schema.Reason{schema.ReasonModelMismatch}, oneFaceReasons...),
+		reasons: append([]schema.Reason{schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
 		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
 	},
 	schema.OpPredict: {
