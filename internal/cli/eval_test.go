@@ -382,6 +382,29 @@ func TestEvalAgainstItself(t *testing.T) {
 	}
 }
 
+// The starter pack's landmarks and masks are near those of the open pack, and not the same.
+func TestEvalStarterBesideOpen(t *testing.T) {
+	data := fewData(t)
+	mirrored(t)
+	for evaluation, want := range map[string]map[string][2]float64{
+		"landmarks":    {"faces found": {0.8, 1}, "NME, median": {0.005, 0.1}},
+		"segmentation": {"photographs compared": {0.8, 0.8}, "IoU, mean": {0.8, 0.9999}},
+	} {
+		r, _, err := runEval(t, evaluation, "--models", packs.Starter, "--reference", "open", "--data", data, "--json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, limits := range want {
+			if f := r.Figure(name); f.Name != name || f.Value < limits[0] || f.Value > limits[1] {
+				t.Errorf("%s %s: %+v, want %v", evaluation, name, f, limits)
+			}
+		}
+		if r.Pack.Name != packs.Starter || r.Reference == nil || r.Reference.Name != "open" {
+			t.Errorf("%s: the pack is %s, the reference %+v", evaluation, r.Pack.Name, r.Reference)
+		}
+	}
+}
+
 // Against itself a pack is as fast.
 func TestEvalSpeed(t *testing.T) {
 	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)

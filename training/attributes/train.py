@@ -115,4 +115,4 @@ if __name__ == "__main__":
         role="attributes", side=SIDE,
         teachers=("attributes/eye_open_p.onnx", "attributes/seeta_mask.onnx", "landmarks/seeta_occlusion_5.onnx", "landmarks/openseeface_66.onnx"),
         make=maker, student=lambda: Values(SIDE, len(NAMES), (16, 32, 64, 128), (1, 1, 1), hidden=96), loss=loss, measure=measure,
-        output="probabilities", deployed=lambda student: torch.nn.Sequential(student, torch.nn.Sigmoid()), steps=6000))
+        output="probabilities", deployed=lambda student: torch.nn.Sequential(student, torch.nn.Sigmoid()), steps=2800))

@@ -66,8 +66,9 @@ class Task:
     deployed: Callable[[nn.Module], nn.Module] = lambda student: student
     mean: float = 0.5
     std: float = 0.5
-    steps: int = 6000
-    held: int = 2000  # pictures of people held out
+    steps: int = 3000
+    decay: int = 1000  # of them, the last ones with falling learning rate
+    held: int = 2000   # pictures of people held out
 
 
 def schedule(step: int, steps: int, decay: int) -> float:
@@ -117,8 +118,8 @@ def export(student: nn.Module, task: Task, file: Path) -> None:
 def _options(task: Task) -> argparse.Namespace:
     parser = options.parser(f"Trains the starter pack's network for {task.role}.")
     parser.add_argument("--steps", type=int, default=task.steps, help=f"batches of {BATCH} in all")
-    parser.add_argument("--decay", type=int, default=task.steps // 3, help="of them, the last ones with falling learning rate")
-    parser.add_argument("--reuse", type=int, default=4, help="how often an example of the pool is used")
+    parser.add_argument("--decay", type=int, default=task.decay, help="of them, the last ones with falling learning rate")
+    parser.add_argument("--reuse", type=int, default=6, help="how often an example of the pool is used")
     parser.add_argument("--window", type=int, default=48, help="shards kept for that")
     parser.add_argument("--makers", type=int, default=1, help="processes that make examples")
     parser.add_argument("--people", type=Path, help="file of the pictures with what the teachers say, shared between trainings "

@@ -78,4 +78,4 @@ class Landmarks(Values):
 if __name__ == "__main__":
     distil.train(distil.Task(
         role="landmarks", side=SIDE, teachers=("landmarks/openseeface_66.onnx", "landmarks/pfld_68.onnx"), make=maker,
-        student=lambda: Landmarks(SIDE, 136, (16, 32, 64, 128), (1, 1, 2), narrow=48), loss=loss, measure=measure, output="points", steps=6000))
+        student=lambda: Landmarks(SIDE, 136, (16, 32, 64, 128), (1, 1, 2), narrow=48), loss=loss, measure=measure, output="points"))

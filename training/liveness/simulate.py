@@ -1,7 +1,8 @@
 """Simulated attacks: what a camera sees of a face that is printed or shown on a screen. Pictures are BGR uint8 [side, side, 3].
 
 The models are coarse: a print has fewer colours and levels, dots or grain, a border and a gloss; a screen has a grid of
-subpixels that meets the camera's own grid (moire), a bluish backlight, a bezel and reflections.
+subpixels that meets the camera's own grid (moire), a bluish backlight, a bezel and reflections. Half of all attacks are good
+ones: they fill the picture, and all that gives them away is faint.
 """
 
 import cv2
@@ -22,17 +23,17 @@ def gamut(rng, image: np.ndarray, darkest: tuple[float, float], brightest: tuple
     return low + image / 255 * (high - low)
 
 
-def halftone(rng, image: np.ndarray) -> np.ndarray:
+def halftone(rng, image: np.ndarray, strength: float) -> np.ndarray:
     """Dots of a print, in each colour at its own angle, of a size near the picture's pixels."""
     side, period = image.shape[0], rng.uniform(1.6, 4)
     y, x = np.mgrid[:side, :side].astype(np.float32)
     angle = rng.uniform(0, np.pi / 2)
     dots = np.stack([np.cos(2 * np.pi / period * (x * np.cos(a) + y * np.sin(a))) * np.cos(2 * np.pi / period * (y * np.cos(a) - x * np.sin(a)))
                      for a in angle + np.array([0, .26, .52])], -1)
-    return image + dots * rng.uniform(4, 26) * (1 - np.abs(image / 128 - 1).clip(0, 1) ** 2)
+    return image + dots * rng.uniform(4, 26) * strength * (1 - np.abs(image / 128 - 1).clip(0, 1) ** 2)
 
 
-def moire(rng, image: np.ndarray) -> np.ndarray:
+def moire(rng, image: np.ndarray, strength: float) -> np.ndarray:
     """A screen's subpixel columns and rows, sampled by the camera: waves of few pixels' length whose phase bends with the view."""
     side = image.shape[0]
     l = np.linspace(-1, 1, side, dtype=np.float32)
@@ -45,13 +46,13 @@ def moire(rng, image: np.ndarray) -> np.ndarray:
         wave = 2 * np.pi / period * (x * np.cos(a) + y * np.sin(a)) + phase * rng.uniform(1, 8)
         shift = rng.uniform(0, 2.1) * np.arange(3)  # red, green and blue stripes lie beside each other
         waves = waves + np.cos(wave[..., None] + shift) * rng.uniform(.01, .09)
-    return image * (1 + waves)
+    return image * (1 + waves * strength)
 
 
-def flat_view(rng, image: np.ndarray, behind: np.ndarray, border: np.ndarray | None, tight: bool) -> np.ndarray:
-    """The picture as a flat thing before another scene, seen aslant; border is the colour of its rim, None for none."""
+def flat_view(rng, image: np.ndarray, behind: np.ndarray, border: np.ndarray | None, share: float) -> np.ndarray:
+    """The picture as a flat thing before another scene, seen aslant, share times as wide as what is seen; border is the colour
+    of its rim, None for none."""
     side = image.shape[0]
-    share = rng.uniform(1.0, 1.4) if tight else rng.uniform(.72, .98)
     if border is not None:
         rim = int(side * rng.uniform(.02, .12))
         image = cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=border.tolist())
@@ -79,35 +80,40 @@ def reflection(rng, image: np.ndarray, scene: np.ndarray) -> np.ndarray:
 
 def attack(rng, trouble: Trouble, image: np.ndarray, kind: str) -> np.ndarray:
     """The picture after it was printed or shown and photographed again."""
-    side = image.shape[0]
+    side, good = image.shape[0], rng.random() < .5
+    strength = rng.uniform(.1, .5) if good else 1.
     scene = trouble.natural(rng, side).astype(np.float32)
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(.3, 1.2)).astype(np.float32)
+    share = rng.uniform(1.1, 1.5) if good else rng.uniform(1, 1.4) if rng.random() < .5 else rng.uniform(.72, .98)
     if kind == "print":
-        image = gamut(rng, image, (15, 70), (150, 245), 1.0 if rng.random() < .15 else rng.uniform(.35, 1))
+        if good:
+            image = gamut(rng, image, (5, 40), (190, 255), rng.uniform(.6, 1.05))
+        else:
+            image = gamut(rng, image, (15, 70), (150, 245), 1. if rng.random() < .15 else rng.uniform(.35, 1))
         if rng.random() < .15:
             image = np.repeat(image.mean(-1, keepdims=True), 3, -1)
         if rng.random() < .6:
-            image = halftone(rng, image)
+            image = halftone(rng, image, strength)
         if rng.random() < .6:  # the grain of paper
             grain = cv2.resize(rng.standard_normal((side // 2, side // 2)).astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
-            image = image + grain[..., None] * rng.uniform(1, 7)
+            image = image + grain[..., None] * rng.uniform(1, 7) * strength
         if rng.random() < .3:  # a fold, a bent sheet
             l = np.linspace(-1, 1, side, dtype=np.float32)
             a = rng.uniform(0, np.pi)
-            image = image * (1 + rng.uniform(-.35, .35) * np.tanh((np.cos(a) * l[None] + np.sin(a) * l[:, None] - rng.uniform(-.5, .5)) * rng.uniform(1, 12)))[..., None]
+            edge = np.tanh((np.cos(a) * l[None] + np.sin(a) * l[:, None] - rng.uniform(-.5, .5)) * rng.uniform(1, 12))
+            image = image * (1 + rng.uniform(-.35, .35) * strength * edge)[..., None]
         border = np.full(3, rng.uniform(160, 250)) + rng.uniform(-10, 10, 3) if rng.random() < .7 else None
-        image = flat_view(rng, image.clip(0, 255).astype(np.uint8), scene, border, tight=rng.random() < .5)
-        gloss = .35
+        behind, gloss = scene, .35
     else:
         image = gamut(rng, image, (0, 40), (190, 275), rng.uniform(.8, 1.3)) * (1 + rng.uniform(-.05, .12) * np.array([1, .3, -.5]))
         border = np.full(3, rng.uniform(0, 40)) if rng.random() < .8 else None
         if rng.random() < .85:
-            image = moire(rng, image)
-        image = flat_view(rng, image.clip(0, 255).astype(np.uint8), scene * rng.uniform(.2, .9), border, tight=rng.random() < .6)
-        if rng.random() < .3:  # the lines of a screen that is redrawn while the shutter is open
-            l = np.arange(side, dtype=np.float32)
-            image = image * (1 + rng.uniform(.02, .12) * np.sin(2 * np.pi * l / rng.uniform(side / 8, side) + rng.uniform(0, 6)))[:, None, None]
-        gloss = .5
+            image = moire(rng, image, strength)
+        behind, gloss = scene * rng.uniform(.2, .9), .5
+    image = flat_view(rng, image.clip(0, 255).astype(np.uint8), behind, border, share)
+    if kind == "screen" and rng.random() < .3:  # the lines of a screen that is redrawn while the shutter is open
+        l = np.arange(side, dtype=np.float32)
+        image = image * (1 + strength * rng.uniform(.02, .12) * np.sin(2 * np.pi * l / rng.uniform(side / 8, side) + rng.uniform(0, 6)))[:, None, None]
     if rng.random() < gloss:
-        image = reflection(rng, image, trouble.natural(rng, side).astype(np.float32))
+        image = image + (reflection(rng, image, trouble.natural(rng, side).astype(np.float32)) - image) * max(strength, .3)
     return image.clip(0, 255).astype(np.uint8)

@@ -27,12 +27,11 @@ def maker(material: distil.Material) -> distil.Make:
             person = material.people[i]
             centre, size = teachers.square(person["box"], teacher.CROP)
             lean = rng.normal(0, .3) if rng.random() < .7 else rng.uniform(-1, 1)
-            border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT][rng.integers(2)]
-            crop = teachers.cut(person["image"], teachers.window(centre, size, lean, SIDE, SIDE), SIDE, SIDE, border)
+            crop = teachers.cut(person["image"], teachers.window(centre, size, lean, SIDE, SIDE), SIDE, SIDE, cv2.BORDER_REPLICATE)
             angles = teacher.look(crop)
             # The student's crop is not quite the teacher's: a detector's boxes differ.
             moved = teachers.window(centre + size * rng.normal(0, .025, 2), size * np.exp(rng.normal(0, .05)), lean, SIDE, SIDE)
-            crop = teachers.cut(person["image"], moved, SIDE, SIDE, border)
+            crop = teachers.cut(person["image"], moved, SIDE, SIDE, cv2.BORDER_REPLICATE)
             if rng.random() < .5:
                 crop, angles = crop[:, ::-1], angles * [-1, 1, -1]
             for change, likely in ((trouble.light, .75), (trouble.camera, .6)):
@@ -65,4 +64,4 @@ def measure(answer: np.ndarray, held: np.ndarray) -> dict[str, float]:
 if __name__ == "__main__":
     distil.train(distil.Task(
         role="pose", side=SIDE, teachers=("pose/fsanet_1x1.onnx", "pose/fsanet_var.onnx"), make=maker,
-        student=lambda: Pose(SIDE, 3, (16, 32, 64, 128), (1, 1, 1), hidden=64), loss=loss, measure=measure, output="angles", steps=5000))
+        student=lambda: Pose(SIDE, 3, (16, 32, 64, 128), (1, 1, 1), hidden=64), loss=loss, measure=measure, output="angles", steps=2500, decay=800))

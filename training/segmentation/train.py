@@ -89,4 +89,4 @@ def measure(answer: np.ndarray, held: np.ndarray) -> dict[str, float]:
 if __name__ == "__main__":
     distil.train(distil.Task(
         role="segmentation", side=SIDE, teachers=("segmentation/selfie_segmentation.onnx",), make=maker, student=Segmenter, loss=loss,
-        measure=measure, output="person", deployed=lambda student: nn.Sequential(student, nn.Sigmoid()), steps=2500, held=600))
+        measure=measure, output="person", deployed=lambda student: nn.Sequential(student, nn.Sigmoid()), steps=1000, decay=400, held=600))
