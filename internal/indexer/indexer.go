@@ -158,6 +158,6 @@ func (s *Service) delete(ctx context.Context, a *schema.Analysis) (*schema.Resul
 
 func newResult(a *schema.Analysis, reason schema.Reason, message string) *schema.Result {
 	r := schema.NewResult(&a.Job, reason, message)
-	r.Faces, r.Models, r.Timings = a.Faces, a.Models, a.Timings
+	r.Faces, r.Models, r.Timings, r.Feedback = a.Faces, a.Models, a.Timings, a.Feedback
 	return r
 }

@@ -86,6 +86,7 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	if result := s.answer(a); result != nil {
 		return s.Results.Publish(ctx, &job, result, trace)
 	}
+	a.Feedback = a.feedback("")
 	data, err := json.Marshal(&a.Analysis)
 	if err != nil {
 		return schema.Fatal("worker.analysis", err)

@@ -19,6 +19,7 @@ type Analysis struct {
 	Thresholds *Thresholds        `json:"thresholds,omitempty"`
 	Models     []ModelRun         `json:"models,omitempty"`
 	Timings    map[string]float64 `json:"timings_ms,omitempty"`
+	Feedback   string             `json:"user_feedback_message,omitempty"` // what the person should do about traits that the operation allows
 }
 
 // ModelRun names a network that ran for a result.
