@@ -606,7 +606,7 @@ func TestQuality(t *testing.T) {
 
 // TestExposure: the light of a picture decides whether it is enrolled, where that is asked for.
 func TestExposure(t *testing.T) {
-	s := useStream(t) // 128: a pack may see glasses on a drawn person
+	s := useStream(t) // a pack may see glasses or a mask on a drawn person in such light
 	lit := func(gain, most float64) []byte {
 		m := drawn(16, 0, nil)
 		for i := range m.Pix {
@@ -628,7 +628,8 @@ func TestExposure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			enroll := func(refuse bool) schema.Result {
-				return s.ask(t, schema.OpEnroll, fmt.Sprintf(`{"anti_spoofing_mode":0,"allowed_face_traits_flags":128,"refuse_bad_exposure":%t,"face_too_dark":0.3,"face_too_bright":0.75,"blur_threshold_enroll_pred":0}`, refuse), c.picture)
+				return s.ask(t, schema.OpEnroll, fmt.Sprintf(`{"anti_spoofing_mode":0,"allowed_face_traits_flags":%d,"refuse_bad_exposure":%t,"face_too_dark":0.3,"face_too_bright":0.75,"blur_threshold_enroll_pred":0}`,
+					schema.FTFaceWithGlass|schema.FTFaceWithMask, refuse), c.picture)
 			}
 			if r := enroll(true); r.CallStatus.Reason != c.want || r.Enroll.EnrollPerformed != (c.want == "") || !strings.Contains(r.Feedback, c.advice) {
 				t.Errorf("%+v, feedback %q, scores %+v", r.CallStatus, r.Feedback, r.Faces)
