@@ -19,7 +19,7 @@ import (
 
 	xdraw "golang.org/x/image/draw"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/pkg/engine/imaging/imagingtest"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
@@ -36,14 +36,14 @@ func (s *stream) has(t *testing.T, role models.Role) bool {
 	return ok
 }
 
-// drawn is a picture of member i of the cast, 400 pixels wide and high.
-func drawn(i, shot int, change func(*portraits.Shot)) *image.RGBA {
-	p := portraits.Cast()[i]
+// drawnPerson is a picture of member i of the cast, 400 pixels wide and high.
+func drawnPerson(i, shot int, change func(*drawn.Shot)) *image.RGBA {
+	p := drawn.Cast()[i]
 	s := p.Shot(shot)
 	if change != nil {
 		change(&s)
 	}
-	return portraits.Render(p, s, 400)
+	return drawn.Render(p, s, 400)
 }
 
 // wall is a grey picture with m laid onto it, its upper left corner at x, y.
@@ -68,8 +68,8 @@ func crowd(n int) *image.RGBA {
 	const side = 250
 	out := wall(side*n, side, nil, 0, 0)
 	for i := range n {
-		p := portraits.Cast()[10+i]
-		draw.Draw(out, image.Rect(side*i, 0, side*(i+1), side), portraits.Render(p, p.Shot(0), side), image.Point{}, draw.Src)
+		p := drawn.Cast()[10+i]
+		draw.Draw(out, image.Rect(side*i, 0, side*(i+1), side), drawn.Render(p, p.Shot(0), side), image.Point{}, draw.Src)
 	}
 	return out
 }
@@ -94,7 +94,7 @@ func (s *stream) ask(t *testing.T, op schema.Operation, config string, pictures 
 // what to do.
 func TestTraitsOfAPicture(t *testing.T) {
 	s := useStream(t)
-	portrait := drawn(0, 0, nil)
+	portrait := drawnPerson(0, 0, nil)
 	for _, c := range []struct {
 		name    string
 		picture image.Image
@@ -105,8 +105,8 @@ func TestTraitsOfAPicture(t *testing.T) {
 		{"filling the picture", portrait.SubImage(image.Rect(76, 101, 302, 327)), schema.FTFaceTooClose, "Move away"},
 		{"cut off at the picture's left", portrait.SubImage(image.Rect(135, 0, 400, 400)), schema.FTFaceRight, "to your left"},
 		{"cut off at the picture's right", portrait.SubImage(image.Rect(0, 0, 240, 400)), schema.FTFaceLeft, "to your right"},
-		{"leaning to the picture's right", drawn(0, 0, func(s *portraits.Shot) { s.Roll = 30 * math.Pi / 180 }), schema.FTFaceRotatedLeft, "Tilt your head to your right"},
-		{"leaning to the picture's left", drawn(0, 0, func(s *portraits.Shot) { s.Roll = -30 * math.Pi / 180 }), schema.FTFaceRotatedRight, "Tilt your head to your left"},
+		{"leaning to the picture's right", drawnPerson(0, 0, func(s *drawn.Shot) { s.Roll = 30 * math.Pi / 180 }), schema.FTFaceRotatedLeft, "Tilt your head to your right"},
+		{"leaning to the picture's left", drawnPerson(0, 0, func(s *drawn.Shot) { s.Roll = -30 * math.Pi / 180 }), schema.FTFaceRotatedRight, "Tilt your head to your left"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -140,7 +140,7 @@ func names(r schema.Result) (all []string) {
 
 func TestCompareSeveralImages(t *testing.T) {
 	s := useStream(t)
-	anna, again, both := imagingtest.PNG(drawn(10, 1, nil)), imagingtest.PNG(drawn(10, 2, nil)), imagingtest.PNG(crowd(2))
+	anna, again, both := imagingtest.PNG(drawnPerson(10, 1, nil)), imagingtest.PNG(drawnPerson(10, 2, nil)), imagingtest.PNG(crowd(2))
 	r := s.ask(t, schema.OpCompare, `{"face_detection_strategy":0}`, anna, both, again)
 	if r.CallStatus.Reason != "" || len(r.Faces) != 4 || len(r.Compare.Pairs) != 5 {
 		t.Fatalf("%+v, %d faces: %+v", r.CallStatus, len(r.Faces), r.Compare)
@@ -280,7 +280,7 @@ func TestEstimateAge(t *testing.T) {
 // TestBadPictures: whatever a picture shows, the request has one defined outcome, and nobody is enrolled who is not there.
 func TestBadPictures(t *testing.T) {
 	s := useStream(t)
-	half := drawn(20, 0, nil)
+	half := drawnPerson(20, 0, nil)
 	noise := func(seed uint64, cell int) image.Image {
 		r := rand.New(rand.NewPCG(seed, 7))
 		m := image.NewRGBA(image.Rect(0, 0, 480/cell, 480/cell))
@@ -314,13 +314,13 @@ func TestBadPictures(t *testing.T) {
 		{name: "wide", data: see(imagingtest.Gradient(4000, 8))},
 		{name: "high", data: see(imagingtest.Gradient(8, 4000))},
 		{name: "cube", data: see(cube())},
-		{name: "cartoon", data: see(cartoon()), most: 1, enrolls: true},               // a face to a detector of faces, perhaps
-		{name: "statue", data: see(statue(drawn(0, 0, nil))), most: 1, enrolls: true}, // of a person: liveness alone can tell
+		{name: "cartoon", data: see(cartoon()), most: 1, enrolls: true},                     // a face to a detector of faces, perhaps
+		{name: "statue", data: see(statue(drawnPerson(0, 0, nil))), most: 1, enrolls: true}, // of a person: liveness alone can tell
 		{name: "animal", data: see(cat())},
-		{name: "sunglasses and mask", data: see(s.hidden(t, drawn(24, 0, nil))), most: 1, traits: schema.FTFaceWithMask},
+		{name: "sunglasses and mask", data: see(s.hidden(t, drawnPerson(24, 0, nil))), most: 1, traits: schema.FTFaceWithMask},
 		{name: "transparent", data: see(image.NewNRGBA(image.Rect(0, 0, 400, 400)))},
-		{name: "person with a transparent background", data: see(vignette(drawn(21, 0, nil))), least: 1, most: 1, enrolls: true},
-		{name: "animated GIF of a person", data: animated(drawn(22, 0, nil)), least: 1, most: 1, enrolls: true},
+		{name: "person with a transparent background", data: see(vignette(drawnPerson(21, 0, nil))), least: 1, most: 1, enrolls: true},
+		{name: "animated GIF of a person", data: animated(drawnPerson(22, 0, nil)), least: 1, most: 1, enrolls: true},
 		{name: "half outside, left", data: see(half.SubImage(image.Rect(200, 0, 400, 400))), most: 1, traits: schema.FTFaceRight},
 		{name: "half outside, top", data: see(half.SubImage(image.Rect(0, 200, 400, 400))), most: 1, traits: schema.FTFaceUp | schema.FTFaceTooClose},
 		{name: "12 pixels", data: see(wall(800, 800, scaled(half, 30), 380, 380)), most: 1, traits: schema.FTFaceTooFar},
@@ -608,7 +608,7 @@ func TestQuality(t *testing.T) {
 func TestExposure(t *testing.T) {
 	s := useStream(t) // a pack may see glasses or a mask on a drawn person in such light
 	lit := func(gain, most float64) []byte {
-		m := drawn(16, 0, nil)
+		m := drawnPerson(16, 0, nil)
 		for i := range m.Pix {
 			if i%4 != 3 {
 				m.Pix[i] = uint8(min(float64(m.Pix[i])*gain+most, 255))

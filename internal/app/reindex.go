@@ -8,7 +8,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/local"
-	"facestream/internal/reindex"
+	"facestream/internal/gallery/reindex"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"

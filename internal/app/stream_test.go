@@ -22,12 +22,12 @@ import (
 
 	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/drawn"
 	"facestream/internal/embedded"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/gallerytest"
 	"facestream/internal/objects"
 	"facestream/internal/objects/objectstest"
-	"facestream/internal/portraits"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -120,7 +120,7 @@ func startStream() (stop func() error, err error) {
 	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
 	var unrefused map[string]any // the uploads of these tests show drawn people
-	if err := json.Unmarshal([]byte(portraits.Config), &unrefused); err != nil {
+	if err := json.Unmarshal([]byte(drawn.Config), &unrefused); err != nil {
 		return nil, err
 	}
 	s.cfg.Ingest.Routes = []config.Route{{Config: unrefused}}
@@ -498,13 +498,13 @@ func forDrawn(config string) json.RawMessage {
 	if keys != "" {
 		keys = "," + keys
 	}
-	return json.RawMessage(strings.TrimSuffix(portraits.Config, "}") + keys + "}")
+	return json.RawMessage(strings.TrimSuffix(drawn.Config, "}") + keys + "}")
 }
 
 // portrait is picture shot of member i of the drawn cast.
 func portrait(t *testing.T, i, shot int) []byte {
 	t.Helper()
-	picture, err := portraits.JPEG(portraits.Cast()[i], shot, 400, 92)
+	picture, err := drawn.JPEG(drawn.Cast()[i], shot, 400, 92)
 	if err != nil {
 		t.Fatal(err)
 	}

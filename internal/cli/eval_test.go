@@ -18,8 +18,8 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"facestream/internal/config"
+	"facestream/internal/drawn"
 	"facestream/internal/eval"
-	"facestream/internal/portraits"
 	"facestream/packs"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
@@ -334,8 +334,8 @@ func drawnData(t *testing.T, n int) string {
 		t.Fatal(err)
 	}
 	files := map[string][]byte{"grey.png": grey.Bytes()}
-	for i, p := range portraits.Cast()[:n] {
-		file, err := portraits.JPEG(p, 0, 400, 90)
+	for i, p := range drawn.Cast()[:n] {
+		file, err := drawn.JPEG(p, 0, 400, 90)
 		if err != nil {
 			t.Fatal(err)
 		}

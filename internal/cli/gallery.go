@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/app"
-	"facestream/internal/audit"
+	"facestream/internal/gallery/verify"
 	"facestream/pkg/schema"
 )
 
@@ -39,7 +39,7 @@ func galleryVerifyCommand() *cobra.Command {
 				return err
 			}
 			defer g.Close()
-			report, err := audit.Run(c.Context(), client, g, schema.Collection(collection))
+			report, err := verify.Run(c.Context(), client, g, schema.Collection(collection))
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func galleryVerifyCommand() *cobra.Command {
 	return c
 }
 
-func printReport(c *cobra.Command, r audit.Report) error {
+func printReport(c *cobra.Command, r verify.Report) error {
 	since := "the beginning"
 	if !r.Since.IsZero() {
 		since = r.Since.Local().Format(time.DateTime) + "; what is older is not on the topic any more"

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/app"
-	"facestream/internal/reindex"
+	"facestream/internal/gallery/reindex"
 	"facestream/pkg/schema"
 )
 

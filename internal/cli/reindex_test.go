@@ -21,13 +21,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"facestream/internal/app"
-	"facestream/internal/audit"
 	"facestream/internal/config"
+	"facestream/internal/drawn"
 	"facestream/internal/embedded"
 	"facestream/internal/gallery"
+	"facestream/internal/gallery/reindex"
+	"facestream/internal/gallery/verify"
 	"facestream/internal/objects"
-	"facestream/internal/portraits"
-	"facestream/internal/reindex"
 	"facestream/packs"
 	"facestream/pkg/engine/onnx"
 	"facestream/pkg/events"
@@ -182,7 +182,7 @@ func (f *flow) reindex(pack string, args ...string) (reindex.Report, error) {
 
 func (f *flow) picture(person, shot int) schema.ObjectRef {
 	f.t.Helper()
-	data, err := portraits.JPEG(portraits.Cast()[person], shot, 400, 92)
+	data, err := drawn.JPEG(drawn.Cast()[person], shot, 400, 92)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func (f *flow) send(r schema.Request) schema.Result {
 	defer cancel()
 	r.ID = cmp.Or(r.ID, schema.RequestID(uuid.NewString()))
 	if len(r.Config) == 0 {
-		r.Config = json.RawMessage(portraits.Config)
+		r.Config = json.RawMessage(drawn.Config)
 	}
 	stream := f.client.Results(ctx, events.ResultsOptions{})
 	defer stream.Close()
@@ -367,7 +367,7 @@ func TestReindex(t *testing.T) {
 
 	// A request that comes now is answered under the new model.
 	waiting := schema.RequestID(uuid.NewString())
-	if err := f.client.Submit(t.Context(), f.publisher, schema.Request{ID: waiting, Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{f.picture(0, 1)}, Config: json.RawMessage(portraits.Config)}); err != nil {
+	if err := f.client.Submit(t.Context(), f.publisher, schema.Request{ID: waiting, Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{f.picture(0, 1)}, Config: json.RawMessage(drawn.Config)}); err != nil {
 		t.Fatal(err)
 	}
 	report, err = f.reindex(other, "--switch", "--drop-lost", "1")
@@ -403,8 +403,8 @@ func TestReindex(t *testing.T) {
 
 	text, err = f.run(t.Context(), "gallery", "verify", "--json")
 	wantCode(t, err, exitOutcome)
-	var verified audit.Report
-	if err := json.Unmarshal([]byte(text), &verified); err != nil || len(verified.Differences) != 1 || verified.Differences[0].Kind != audit.Missing || verified.Differences[0].GUID != guids["cid"] {
+	var verified verify.Report
+	if err := json.Unmarshal([]byte(text), &verified); err != nil || len(verified.Differences) != 1 || verified.Differences[0].Kind != verify.Missing || verified.Differences[0].GUID != guids["cid"] {
 		t.Errorf("the gallery after the switch: %v\n%s", err, text)
 	}
 

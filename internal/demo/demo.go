@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"facestream/internal/drawn"
 	"facestream/internal/objects"
-	"facestream/internal/portraits"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -37,7 +37,7 @@ const (
 
 // person is one member of the cast under the name that the demo gives it.
 type person struct {
-	portraits.Person
+	drawn.Person
 	index int
 	name  schema.ExternalID
 }
@@ -65,7 +65,7 @@ type check struct {
 // Run runs the demo and prints its table. It fails when an expected outcome did not hold.
 func Run(ctx context.Context, o Options) error {
 	r := &run{Options: o, drawing: make(chan struct{}, runtime.GOMAXPROCS(0)), collection: schema.Collection("demo-" + uuid.NewString()[:8]), waiting: map[schema.RequestID]chan schema.Result{}, arrived: map[schema.RequestID]schema.Result{}}
-	for i, p := range portraits.Cast() {
+	for i, p := range drawn.Cast() {
 		r.people = append(r.people, person{p, i, schema.ExternalID(fmt.Sprintf("person-%02d", i+1))})
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -126,10 +126,10 @@ func (r *run) expect(id schema.RequestID) <-chan schema.Result {
 }
 
 func (r *run) script(ctx context.Context) error {
-	known, strangers := r.people[:portraits.Enrolled], r.people[portraits.Enrolled:]
+	known, strangers := r.people[:drawn.Enrolled], r.people[drawn.Enrolled:]
 	fmt.Fprintf(r.Out, "Drawing %d people who do not exist, chosen from many drawn ones for being unlike each other; the match threshold is the model pack's.\n", len(r.people))
 	puids := make([]schema.PUID, len(r.people))
-	if err := r.each(ctx, fmt.Sprintf("%d people enrolled, half by upload, half by request", portraits.Enrolled), known, func(ctx context.Context, p person) (bool, error) {
+	if err := r.each(ctx, fmt.Sprintf("%d people enrolled, half by upload, half by request", drawn.Enrolled), known, func(ctx context.Context, p person) (bool, error) {
 		result, err := r.enroll(ctx, p)
 		if err != nil || result.Enroll == nil || !result.Enroll.EnrollPerformed {
 			return false, err
@@ -139,7 +139,7 @@ func (r *run) script(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := r.each(ctx, fmt.Sprintf("%d other pictures of them, the right person at rank 1", portraits.Enrolled), known, func(ctx context.Context, p person) (bool, error) {
+	if err := r.each(ctx, fmt.Sprintf("%d other pictures of them, the right person at rank 1", drawn.Enrolled), known, func(ctx context.Context, p person) (bool, error) {
 		result, err := r.request(ctx, schema.OpPredict, p, 1)
 		return matched(result) == puids[p.index] && puids[p.index] != "", err
 	}); err != nil {
@@ -225,7 +225,7 @@ func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
 		return schema.Result{}, err
 	}
 	ref, err := r.Objects.Put(ctx, schema.ObjectRef{Bucket: r.Bucket, Key: fmt.Sprintf("enroll/%s/%s/portrait.jpg", r.collection, string(p.name))}, data, "image/jpeg",
-		map[string]string{"facestream-config": portraits.Config})
+		map[string]string{"facestream-config": drawn.Config})
 	if err != nil {
 		return schema.Result{}, err
 	}
@@ -238,7 +238,7 @@ func (r *run) request(ctx context.Context, op schema.Operation, p person, shot i
 	if err != nil {
 		return schema.Result{}, err
 	}
-	req := schema.Request{Operation: op, Collection: r.collection, Images: []schema.ObjectRef{ref}, Config: json.RawMessage(portraits.Config)}
+	req := schema.Request{Operation: op, Collection: r.collection, Images: []schema.ObjectRef{ref}, Config: json.RawMessage(drawn.Config)}
 	if op == schema.OpEnroll {
 		req.ExternalID = p.name
 	}
@@ -295,5 +295,5 @@ func matched(r schema.Result) schema.PUID {
 func (r *run) picture(p person, shot int) ([]byte, error) {
 	r.drawing <- struct{}{}
 	defer func() { <-r.drawing }()
-	return portraits.JPEG(p.Person, shot, pictureSide, 92)
+	return drawn.JPEG(p.Person, shot, pictureSide, 92)
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/pkg/engine/models"
 )
 
@@ -22,11 +22,11 @@ func Drawn(ctx context.Context, o Options, people int) (*Report, error) {
 	var enrolled, searched []string
 	shots := map[string]func() ([]byte, error){}
 	for i := range people {
-		p := portraits.New(dice.Uint64())
+		p := drawn.New(dice.Uint64())
 		for shot, list := range []*[]string{&enrolled, &searched} {
 			name := fmt.Sprintf("person %d, picture %d", i+1, shot+1)
 			*list = append(*list, name)
-			shots[name] = func() ([]byte, error) { return portraits.JPEG(p, shot, drawnSide, drawnQuality) }
+			shots[name] = func() ([]byte, error) { return drawn.JPEG(p, shot, drawnSide, drawnQuality) }
 		}
 	}
 	pictures := append(append([]string{}, enrolled...), searched...)

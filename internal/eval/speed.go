@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -31,7 +31,7 @@ func Speed(ctx context.Context, o Options, reference *Subject) (*Report, error) 
 	var detector, embedding timing
 	m, _ := o.Subject.pack.Model(models.RoleDetector)
 	for i := range pictures {
-		p := portraits.New(dice.Uint64())
+		p := drawn.New(dice.Uint64())
 		scene, err := o.drawn(ctx, p, m.Input.LongSide)
 		if err != nil {
 			return nil, err
@@ -62,8 +62,8 @@ func Speed(ctx context.Context, o Options, reference *Subject) (*Report, error) 
 }
 
 // drawn is a decoded picture of p.
-func (o Options) drawn(ctx context.Context, p portraits.Person, side int) (*imaging.Image, error) {
-	data, err := portraits.JPEG(p, 0, side, drawnQuality)
+func (o Options) drawn(ctx context.Context, p drawn.Person, side int) (*imaging.Image, error) {
+	data, err := drawn.JPEG(p, 0, side, drawnQuality)
 	if err != nil {
 		return nil, err
 	}

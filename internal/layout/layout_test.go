@@ -35,18 +35,18 @@ var mayImport = map[string][]string{
 	"internal/embedded":       {"pkg/schema", "internal/objects"},
 	"internal/config":         {"pkg/schema"},
 	"internal/telemetry":      {"pkg/schema", "pkg/events", "internal/config"},
-	"internal/portraits":      {},
+	"internal/drawn":          {},
 	"internal/share":          {},
 
-	"internal/ingest":  {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome"},
-	"internal/traits":  {"pkg/schema", "pkg/engine/face"},
-	"internal/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/face", "pkg/engine/models", "pkg/engine/quality", "internal/outcome", "internal/traits"},
-	"internal/indexer": {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
-	"internal/audit":   {"pkg/schema", "pkg/events", "internal/gallery"},
-	"internal/reindex": {"pkg/schema", "pkg/engine", "pkg/engine/face", "internal/gallery"},
+	"internal/ingest":          {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome"},
+	"internal/traits":          {"pkg/schema", "pkg/engine/face"},
+	"internal/worker":          {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/face", "pkg/engine/models", "pkg/engine/quality", "internal/outcome", "internal/traits"},
+	"internal/indexer":         {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
+	"internal/gallery/verify":  {"pkg/schema", "pkg/events", "internal/gallery"},
+	"internal/gallery/reindex": {"pkg/schema", "pkg/engine", "pkg/engine/face", "internal/gallery"},
 
-	"internal/eval":    {"internal/portraits", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
-	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/portraits"},
+	"internal/eval":    {"internal/drawn", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
+	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/drawn"},
 	"internal/app":     {"*"},
 	"internal/sandbox": {"*"},
 	"internal/cli":     {"*"},
@@ -97,7 +97,7 @@ func contains(allowed []string, p string) bool {
 	return false
 }
 
-// TestDependenciesHaveAReason holds docs/dependencies.md to go.mod, and both to 25 lines.
+// TestDependenciesHaveAReason holds docs/dependencies.md to go.mod, and both to 40 lines.
 func TestDependenciesHaveAReason(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {
@@ -118,8 +118,8 @@ func TestDependenciesHaveAReason(t *testing.T) {
 			t.Errorf("docs/dependencies.md gives no reason for %s", fields[0])
 		}
 	}
-	if n == 0 || n > 25 {
-		t.Errorf("%d direct dependencies; at most 25 are allowed", n)
+	if n == 0 || n > 40 {
+		t.Errorf("%d direct dependencies; at most 40 are allowed", n)
 	}
 }
 

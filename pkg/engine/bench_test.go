@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -14,7 +14,7 @@ import (
 // counts is the ratio, "x-bare": what decoding, cutting out and Go cost.
 func BenchmarkValidate(b *testing.B) {
 	e, pack := openEngine(b), openPack(b)
-	file, err := portraits.JPEG(portraits.Cast()[0], 0, 640, 90)
+	file, err := drawn.JPEG(drawn.Cast()[0], 0, 640, 90)
 	if err != nil {
 		b.Fatal(err)
 	}

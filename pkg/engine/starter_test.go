@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/packs"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -186,7 +186,7 @@ func cast(t testing.TB, n int) [][]byte {
 	files := make([][]byte, n)
 	for i := range files {
 		var err error
-		if files[i], err = portraits.JPEG(portraits.Cast()[i], 0, 400, 90); err != nil {
+		if files[i], err = drawn.JPEG(drawn.Cast()[i], 0, 400, 90); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/config"
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/internal/sandbox"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/models"
@@ -56,12 +56,12 @@ const shots = 2
 
 func draw(ctx context.Context, o options) ([][]byte, error) {
 	pictures := make([][]byte, o.images)
-	people := portraits.Cast()
+	people := drawn.Cast()
 	g, _ := errgroup.WithContext(ctx)
 	g.SetLimit(o.threads)
 	for i := range pictures {
 		g.Go(func() (err error) {
-			pictures[i], err = portraits.JPEG(people[i%len(people)], i/len(people)%shots, o.side, 90)
+			pictures[i], err = drawn.JPEG(people[i%len(people)], i/len(people)%shots, o.side, 90)
 			return err
 		})
 	}

@@ -14,7 +14,7 @@ import (
 
 	"facestream/internal/app"
 	"facestream/internal/config"
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -87,7 +87,7 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 	if err := store.EnsureBucket(ctx, cfg.S3.Bucket, true); err != nil {
 		return err
 	}
-	picture, err := portraits.JPEG(portraits.Cast()[0], 0, 640, 90)
+	picture, err := drawn.JPEG(drawn.Cast()[0], 0, 640, 90)
 	if err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"facestream/internal/drawn"
 	"facestream/internal/objects"
 	"facestream/internal/objects/objectstest"
-	"facestream/internal/portraits"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -53,7 +53,7 @@ type load struct {
 	bucket    string
 	run       string // begins every name, so that runs on one broker do not meet
 	results   *results
-	people    []portraits.Person
+	people    []drawn.Person
 	pause     time.Duration // between two requests of an actor
 
 	sent, silent, skewed atomic.Int64 // requests; uploads without a notification; requests with a wrong clock
@@ -76,7 +76,7 @@ func (l *load) picture(person, shot int) []byte {
 	defer l.mu.Unlock()
 	at := [2]int{person, shot}
 	if l.pictures[at] == nil {
-		picture, err := portraits.JPEG(l.people[person], shot, side, jpeg.DefaultQuality)
+		picture, err := drawn.JPEG(l.people[person], shot, side, jpeg.DefaultQuality)
 		if err != nil {
 			panic(err) // an encoder that writes to memory and fails is a bug
 		}
@@ -192,7 +192,7 @@ func (a *actor) step(ctx context.Context) error {
 func (a *actor) enroll(ctx context.Context, shot schema.ObjectRef) error {
 	consent := &schema.Consent{Given: true, At: new(time.Time)}
 	*consent.At = time.Now().Add(a.skew())
-	r, err := a.request(ctx, schema.Request{Operation: schema.OpEnroll, Collection: a.collection, ExternalID: a.name, Images: []schema.ObjectRef{shot}, Consent: consent, Config: json.RawMessage(portraits.Config)}, expected{})
+	r, err := a.request(ctx, schema.Request{Operation: schema.OpEnroll, Collection: a.collection, ExternalID: a.name, Images: []schema.ObjectRef{shot}, Consent: consent, Config: json.RawMessage(drawn.Config)}, expected{})
 	a.add(r)
 	return err
 }
@@ -249,7 +249,7 @@ func (a *actor) predict(ctx context.Context, shot schema.ObjectRef) error {
 	if len(a.enrolled) == 0 {
 		e.reason = schema.ReasonNoMatch
 	}
-	return a.ask(ctx, schema.Request{Operation: schema.OpPredict, Collection: a.collection, Images: []schema.ObjectRef{shot}, ResultObject: a.random.IntN(4) == 0, Config: json.RawMessage(portraits.Config)}, e)
+	return a.ask(ctx, schema.Request{Operation: schema.OpPredict, Collection: a.collection, Images: []schema.ObjectRef{shot}, ResultObject: a.random.IntN(4) == 0, Config: json.RawMessage(drawn.Config)}, e)
 }
 
 // nonsense sends what nobody can be answered about; its outcome is a dead letter.

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/app"
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -71,7 +71,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	l := &load{
-		publisher: publisher, objects: store, bucket: system.cfg.S3.Bucket, run: fmt.Sprintf("soak%x", o.seed), results: results, people: portraits.Cast(), pause: o.think,
+		publisher: publisher, objects: store, bucket: system.cfg.S3.Bucket, run: fmt.Sprintf("soak%x", o.seed), results: results, people: drawn.Cast(), pause: o.think,
 		store:  reach,
 		ledger: map[schema.RequestID]expected{}, rows: map[schema.Collection]map[string]bool{}, dead: map[string]bool{}, pictures: map[[2]int][]byte{},
 	}

@@ -16,9 +16,9 @@ import (
 
 	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/drawn"
 	"facestream/internal/embedded"
 	"facestream/internal/objects"
-	"facestream/internal/portraits"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
 )
@@ -107,7 +107,7 @@ func startSystem(dir string, o options) (_ *system, err error) {
 		return p.addr()
 	}
 	settings := filepath.Join(dir, "settings.yaml")
-	if werr := os.WriteFile(settings, []byte("ingest:\n  routes:\n  - config: "+portraits.Config+"\n"), 0o600); werr != nil {
+	if werr := os.WriteFile(settings, []byte("ingest:\n  routes:\n  - config: "+drawn.Config+"\n"), 0o600); werr != nil {
 		return nil, werr
 	}
 	env := []string{

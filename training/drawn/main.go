@@ -14,7 +14,7 @@ import (
 	"runtime"
 	"sync"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 )
 
 func main() {
@@ -46,7 +46,7 @@ func run(out string, people, shots, size int, first uint64) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			p := portraits.New(first + uint64(i))
+			p := drawn.New(first + uint64(i))
 			for n := 0; n < shots && errs[i] == nil; n++ {
 				errs[i] = draw(filepath.Join(out, fmt.Sprintf("%05d-%02d.png", i, n)), p, p.Shot(n), size)
 			}
@@ -65,7 +65,7 @@ func run(out string, people, shots, size int, first uint64) error {
 }
 
 // draw writes one picture.
-func draw(file string, p portraits.Person, s portraits.Shot, size int) (err error) {
+func draw(file string, p drawn.Person, s drawn.Shot, size int) (err error) {
 	f, err := os.Create(file)
 	if err != nil {
 		return err
@@ -75,5 +75,5 @@ func draw(file string, p portraits.Person, s portraits.Shot, size int) (err erro
 			err = e
 		}
 	}()
-	return png.Encode(f, portraits.Render(p, s, size))
+	return png.Encode(f, drawn.Render(p, s, size))
 }

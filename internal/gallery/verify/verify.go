@@ -1,5 +1,5 @@
-// Package audit compares the gallery with what the results say was enrolled and deleted.
-package audit
+// Package verify compares the gallery with what the results say was enrolled and deleted.
+package verify
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package portraits
+package drawn
 
 // Person is one invented person: all that stays the same from shot to shot.
 // The zero value is not a person; use [New] or [Cast].

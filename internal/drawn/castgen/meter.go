@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"image/png"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
@@ -41,10 +41,10 @@ type view [][]float32
 
 // look draws one shot of p, size pixels wide and high. ok is false where a
 // detector does not find exactly one face with minConfidence.
-func (m meter) look(ctx context.Context, p portraits.Person, shot, size int) (v view, ok bool, err error) {
+func (m meter) look(ctx context.Context, p drawn.Person, shot, size int) (v view, ok bool, err error) {
 	var file bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
-	if err := encoder.Encode(&file, portraits.Render(p, p.Shot(shot), size)); err != nil {
+	if err := encoder.Encode(&file, drawn.Render(p, p.Shot(shot), size)); err != nil {
 		return nil, false, err
 	}
 	for _, pack := range m.packs {

@@ -1,4 +1,4 @@
-package portraits
+package drawn
 
 import "math"
 

@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -37,7 +37,7 @@ func openTestMeter(t *testing.T) meter {
 // pack's threshold on both sides.
 func TestCast(t *testing.T) {
 	s := search{meter: openTestMeter(t)}
-	for i, p := range portraits.Cast() {
+	for i, p := range drawn.Cast() {
 		m, err := s.meet(t.Context(), p)
 		if err == nil {
 			err = s.complete(t.Context(), m)
@@ -50,8 +50,8 @@ func TestCast(t *testing.T) {
 		}
 		s.cast = append(s.cast, m)
 	}
-	for i, probe := range s.cast[:portraits.Enrolled] {
-		for j, known := range s.cast[:portraits.Enrolled] {
+	for i, probe := range s.cast[:drawn.Enrolled] {
+		for j, known := range s.cast[:drawn.Enrolled] {
 			for n, v := range probe.views[1:] {
 				if own, other := s.meter.least(probe.views[0], v), s.meter.most(known.views[0], v); i != j && other >= own {
 					t.Errorf("shot %d of person %d is as much like person %d: %.3f, and %.3f like the person", n+1, i, j, other, own)

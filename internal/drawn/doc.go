@@ -1,4 +1,4 @@
-// Package portraits draws people who do not exist, so that tests and the demo
+// Package drawn draws people who do not exist, so that tests and the demo
 // have faces to detect, enrol and recognise and no photograph of anyone.
 //
 // A [Person] is everything that stays: the shape of the head, skin, eyes, hair,
@@ -15,4 +15,4 @@
 // Head coordinates, used throughout: origin at the centre of the head, x to the
 // right of the picture, y down, z towards the camera; the unit is half the height
 // of a head, about 115 mm. Eyes lie near y = -0.03, the chin near y = 0.95.
-package portraits
+package drawn

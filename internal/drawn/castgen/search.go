@@ -5,12 +5,12 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 )
 
 // member is a person with the embeddings of the first shots.
 type member struct {
-	person portraits.Person
+	person drawn.Person
 	views  []view
 
 	taken    bool // has a place in the cast
@@ -49,13 +49,13 @@ func (s *search) pain(c *member, i int, limit float64) float64 {
 			continue
 		}
 		weight, most := 1.0, -2.0
-		if j < portraits.Enrolled {
+		if j < drawn.Enrolled {
 			most = s.meter.likeness(other, c)
 		}
-		if i < portraits.Enrolled {
+		if i < drawn.Enrolled {
 			most = max(most, s.meter.likeness(c, other))
 		}
-		if i >= portraits.Enrolled && j >= portraits.Enrolled {
+		if i >= drawn.Enrolled && j >= drawn.Enrolled {
 			// They never meet in a gallery, but shall not look the same either.
 			weight, most = 0.02, s.meter.likeness(other, c)
 		}
@@ -69,7 +69,7 @@ func (s *search) pain(c *member, i int, limit float64) float64 {
 func (s *search) painAt(i int) float64 { return s.pain(s.cast[i], i, math.Inf(1)) }
 
 // meet looks at the first shot of a person.
-func (s *search) meet(ctx context.Context, p portraits.Person) (*member, error) {
+func (s *search) meet(ctx context.Context, p drawn.Person) (*member, error) {
 	m := &member{person: p}
 	v, ok, err := s.meter.look(ctx, p, 0, side)
 	if err != nil {
@@ -154,7 +154,7 @@ func (s *search) explore(ctx context.Context) error {
 	}
 	p := s.cast[i].person
 	for range 1 + s.dice.IntN(2) {
-		p = p.Sibling(s.dice.IntN(portraits.Genes), s.dice.IntN(portraits.Alleles))
+		p = p.Sibling(s.dice.IntN(drawn.Genes), s.dice.IntN(drawn.Alleles))
 	}
 	m, err := s.meet(ctx, p)
 	if err != nil {
@@ -197,10 +197,10 @@ func (s *search) measure() margins {
 		for _, v := range probe.views[1:] {
 			m.Genuine = min(m.Genuine, s.meter.least(probe.views[0], v))
 		}
-		for j, known := range s.cast[:portraits.Enrolled] {
+		for j, known := range s.cast[:drawn.Enrolled] {
 			switch c := s.meter.likeness(known, probe); {
 			case i == j:
-			case i < portraits.Enrolled:
+			case i < drawn.Enrolled:
 				m.Enrolled = max(m.Enrolled, c)
 			default:
 				m.Strangers = max(m.Strangers, c)

@@ -1,4 +1,4 @@
-package portraits_test
+package drawn_test
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 	"math"
 	"testing"
 
-	"facestream/internal/portraits"
+	"facestream/internal/drawn"
 )
 
 // thumbnail is an 8x8 mean of a picture in grey levels 0..255: what remains
@@ -33,9 +33,9 @@ func difference(a, b *image.RGBA) float64 {
 }
 
 func TestRenderRepeats(t *testing.T) {
-	p := portraits.New(7)
-	first := portraits.Render(p, p.Shot(1), 160)
-	again := portraits.Render(portraits.New(7), portraits.New(7).Shot(1), 160)
+	p := drawn.New(7)
+	first := drawn.Render(p, p.Shot(1), 160)
+	again := drawn.Render(drawn.New(7), drawn.New(7).Shot(1), 160)
 	if !bytes.Equal(first.Pix, again.Pix) {
 		t.Error("the same person and shot gave two pictures")
 	}
@@ -45,8 +45,8 @@ func TestRenderRepeats(t *testing.T) {
 // cast was chosen by its looks, so a wanted change means: run castgen, then put
 // the new thumbnail here.
 func TestDrawingIsUnchanged(t *testing.T) {
-	p := portraits.New(7)
-	got := thumbnail(portraits.Render(p, p.Shot(0), 320))
+	p := drawn.New(7)
+	got := thumbnail(drawn.Render(p, p.Shot(0), 320))
 	for i, want := range drawing {
 		if math.Abs(got[i]-want) > 1 {
 			var now [64]int
@@ -70,9 +70,9 @@ var drawing = [64]float64{
 }
 
 func TestRenderFillsThePicture(t *testing.T) {
-	p := portraits.Cast()[0]
+	p := drawn.Cast()[0]
 	for _, size := range []int{1, 33, 320} {
-		m := portraits.Render(p, p.Shot(0), size)
+		m := drawn.Render(p, p.Shot(0), size)
 		if m.Rect != image.Rect(0, 0, size, size) || !m.Opaque() {
 			t.Errorf("size %d: bounds %v, opaque %v", size, m.Rect, m.Opaque())
 		}
@@ -80,15 +80,15 @@ func TestRenderFillsThePicture(t *testing.T) {
 }
 
 func TestCastMembersDiffer(t *testing.T) {
-	cast := portraits.Cast()
+	cast := drawn.Cast()
 	if len(cast) != 36 {
 		t.Fatalf("%d people, want 36", len(cast))
 	}
 	// In the same shot only the person makes a difference.
-	shot := portraits.NewShot(1)
+	shot := drawn.NewShot(1)
 	pictures := make([]*image.RGBA, len(cast))
 	for i, p := range cast {
-		pictures[i] = portraits.Render(p, shot, 96)
+		pictures[i] = drawn.Render(p, shot, 96)
 	}
 	for i := range cast {
 		for j := range i {
@@ -100,12 +100,12 @@ func TestCastMembersDiffer(t *testing.T) {
 }
 
 func TestShotsDiffer(t *testing.T) {
-	p := portraits.New(3)
-	a, b := portraits.Render(p, p.Shot(0), 96), portraits.Render(p, p.Shot(1), 96)
+	p := drawn.New(3)
+	a, b := drawn.Render(p, p.Shot(0), 96), drawn.Render(p, p.Shot(1), 96)
 	if d := difference(a, b); d < 5 {
 		t.Errorf("two shots differ by %.1f levels only", d)
 	}
-	if portraits.New(4).Shot(0) == p.Shot(0) {
+	if drawn.New(4).Shot(0) == p.Shot(0) {
 		t.Error("two people share a shot")
 	}
 }
@@ -113,7 +113,7 @@ func TestShotsDiffer(t *testing.T) {
 func TestNewShotRanges(t *testing.T) {
 	const degree = math.Pi / 180
 	for seed := range uint64(500) {
-		s := portraits.NewShot(seed)
+		s := drawn.NewShot(seed)
 		for _, c := range []struct {
 			name       string
 			value, max float64
@@ -131,18 +131,18 @@ func TestNewShotRanges(t *testing.T) {
 // TestSibling holds that genes are independent: of all alleles of a gene exactly
 // one is the person's own, and another one changes the picture.
 func TestSibling(t *testing.T) {
-	p := portraits.New(12345)
-	shot := portraits.NewShot(1)
-	own := portraits.Render(p, shot, 96)
-	for gene := range portraits.Genes {
+	p := drawn.New(12345)
+	shot := drawn.NewShot(1)
+	own := drawn.Render(p, shot, 96)
+	for gene := range drawn.Genes {
 		same := 0
 		var most float64
-		for allele := range portraits.Alleles {
+		for allele := range drawn.Alleles {
 			s := p.Sibling(gene, allele)
 			if s.Seed() == p.Seed() {
 				same++
 			} else if allele%8 == 0 {
-				most = max(most, difference(own, portraits.Render(s, shot, 96)))
+				most = max(most, difference(own, drawn.Render(s, shot, 96)))
 			}
 		}
 		if same != 1 {
@@ -155,9 +155,9 @@ func TestSibling(t *testing.T) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	cast := portraits.Cast()
+	cast := drawn.Cast()
 	for i := 0; b.Loop(); i++ {
 		p := cast[i%len(cast)]
-		portraits.Render(p, p.Shot(0), 320)
+		drawn.Render(p, p.Shot(0), 320)
 	}
 }

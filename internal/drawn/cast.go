@@ -1,4 +1,4 @@
-package portraits
+package drawn
 
 // Enrolled is how many of the Cast the demo enrols; the rest are strangers.
 const Enrolled = 24
