@@ -194,7 +194,8 @@ type TopicStatus struct {
 	Groups     []GroupLag        `json:"groups,omitempty"`
 }
 
-// PartitionStatus is the range of a partition: First is the oldest record's offset, Last is where the next one will go.
+// PartitionStatus is the range of a partition: First is the oldest record's offset; Last is where the next record will
+// go, or the first record of the oldest open transaction, because nothing can be read from there on until it ends.
 type PartitionStatus struct {
 	ID    int   `json:"id"`
 	First int64 `json:"first"`
@@ -204,7 +205,7 @@ type PartitionStatus struct {
 // GroupLag is how far a consumer group is behind in a topic.
 type GroupLag struct {
 	Group string `json:"group"`
-	// Lag is the number of offsets between what the group committed and the end, over all partitions. Where it
+	// Lag is the number of offsets between what the group committed and Last, over all partitions. Where the group
 	// committed nothing yet, the whole partition counts.
 	Lag       int64         `json:"lag"`
 	Committed map[int]int64 `json:"committed"` // by partition; absent: nothing committed
@@ -416,13 +417,18 @@ func partitionIDs(t kafka.Topic) []int {
 	return ids
 }
 
-// ranges returns the first and last offset of the given partitions, in their order.
+// ranges returns the first and last offset of the given partitions, in their order. The last is the end of what can be
+// read: records of an open transaction, and what lies behind them, come later.
 func (c *Client) ranges(ctx context.Context, topic Topic, ids []int) ([]PartitionStatus, error) {
+	return c.rangesAt(ctx, kafka.ReadCommitted, topic, ids)
+}
+
+func (c *Client) rangesAt(ctx context.Context, level kafka.IsolationLevel, topic Topic, ids []int) ([]PartitionStatus, error) {
 	asked := make([]kafka.OffsetRequest, 0, 2*len(ids))
 	for _, id := range ids {
 		asked = append(asked, kafka.FirstOffsetOf(id), kafka.LastOffsetOf(id))
 	}
-	answers, err := c.listOffsets(ctx, topic, asked)
+	answers, err := c.listOffsets(ctx, level, topic, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -437,8 +443,10 @@ func (c *Client) ranges(ctx context.Context, topic Topic, ids []int) ([]Partitio
 	return out, nil
 }
 
-func (c *Client) listOffsets(ctx context.Context, topic Topic, asked []kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
-	res, err := c.kafka.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{string(topic): asked}})
+func (c *Client) listOffsets(ctx context.Context, level kafka.IsolationLevel, topic Topic, asked []kafka.OffsetRequest) (map[int]kafka.PartitionOffsets, error) {
+	res, err := c.kafka.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Topics: map[string][]kafka.OffsetRequest{string(topic): asked}, IsolationLevel: level,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@
 //   - Records of one key in one partition are handled one after another, in order; there is no other order
 //     (invariant 4). The key decides the partition as in Java's clients (murmur2), so other producers' keyed records
 //     fall in line.
+//   - Only committed records are read. What a producer's transaction wrote becomes visible when it is committed; until
+//     then readers wait before its first record. What it aborted is skipped, and offsets pass it.
 //   - When its context ends, a consumer stops fetching, lets the running handlers finish up to DrainTimeout, commits
 //     and leaves. Records that wait for a handler, for their next try or for a dependency are left for the next member.
 //     A kill at any instant repeats at most what was not committed yet (every 250 ms) and loses none (invariant 7).

@@ -3,14 +3,11 @@ package events
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 )
 
 // Record is one record of a topic.
@@ -24,17 +21,11 @@ type Record struct {
 	Attempt   int           // 1 at the first try; 0 outside a Consumer
 }
 
-const (
-	fetchBytes = mib // a single larger record still comes whole
-	// fetchWait is how long the broker holds an empty answer back. kafka-go cannot abort a request that it has sent, so
-	// it is also how long a stopped reader's connection is in use, unless the client is closed.
-	fetchWait = 500 * time.Millisecond
-)
-
 // partitionReader reads one partition without a group, for ever, in the order of offsets.
 //
-// It fetches with kafka.Client rather than kafka.Reader: every request has a deadline, an offset outside the log is
-// seen instead of corrected silently, and nothing is read ahead of the consumer, so that its bound on memory holds.
+// It fetches by itself rather than with kafka.Reader: every request has a deadline, an offset outside the log is seen
+// instead of corrected silently, aborted transactions are left out, and nothing is read ahead of the consumer, so that
+// its bound on memory holds.
 type partitionReader struct {
 	client    *Client
 	topic     Topic
@@ -43,8 +34,8 @@ type partitionReader struct {
 
 	// deliver gets each record; its error ends run.
 	deliver func(kafka.Message) error
-	// progress is told the next offset and the end of the log (-1: unknown) at the start, after each record and after
-	// each fetch; its error ends run.
+	// progress is told the next offset and the end of what can be read (-1: unknown) at the start, after each record and
+	// after each fetch; its error ends run.
 	progress func(next, end int64) error
 	// rewound is asked when the log ends before next (the broker lost it, or the topic was made anew); nil allows
 	// reading it again from its first record, an error ends run.
@@ -149,7 +140,8 @@ func (r *partitionReader) resolve(ctx context.Context) error {
 
 // reposition follows an offset that is outside the log. done ends run.
 func (r *partitionReader) reposition(ctx context.Context, log zerolog.Logger) (done bool, err error) {
-	ranges, err := r.client.ranges(ctx, r.topic, []int{r.partition})
+	// Up to the end of the log: an offset inside an open transaction is not outside the log.
+	ranges, err := r.client.rangesAt(ctx, kafka.ReadUncommitted, r.topic, []int{r.partition})
 	if err != nil {
 		return false, err
 	}
@@ -174,70 +166,6 @@ func (r *partitionReader) reposition(ctx context.Context, log zerolog.Logger) (d
 		return true, err
 	}
 	return false, nil
-}
-
-// fetch returns the records at r.next and after, the offset that follows them, and the end of the log.
-func (r *partitionReader) fetch(ctx context.Context) ([]kafka.Message, int64, int64, error) {
-	res, err := r.client.kafka.Fetch(ctx, &kafka.FetchRequest{
-		Topic: string(r.topic), Partition: r.partition, Offset: r.next, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait,
-	})
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	if res.Error != nil {
-		return nil, 0, 0, res.Error
-	}
-	next, out := r.next, []kafka.Message(nil)
-	batches := []kafka.RecordReader{res.Records}
-	if stream, ok := res.Records.(*protocol.RecordStream); ok {
-		batches = stream.Records
-	}
-	for _, batch := range batches {
-		// The marks of transactions take an offset each and are no records.
-		_, control := batch.(*protocol.ControlBatch)
-		for {
-			rec, err := batch.ReadRecord()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return nil, 0, 0, err
-			}
-			m, err := r.message(rec)
-			if err != nil {
-				return nil, 0, 0, err
-			}
-			if m.Offset < r.next { // a batch comes whole, also when it begins before what was asked for
-				continue
-			}
-			next = m.Offset + 1
-			if !control {
-				m.HighWaterMark = res.HighWatermark
-				out = append(out, m)
-			}
-		}
-	}
-	return out, next, res.HighWatermark, nil
-}
-
-// message copies a record out of kafka-go's pooled buffers.
-func (r *partitionReader) message(rec *kafka.Record) (kafka.Message, error) {
-	m := kafka.Message{Topic: string(r.topic), Partition: r.partition, Offset: rec.Offset, Headers: rec.Headers, Time: rec.Time}
-	for _, x := range []struct {
-		from kafka.Bytes
-		to   *[]byte
-	}{{rec.Key, &m.Key}, {rec.Value, &m.Value}} {
-		if x.from == nil {
-			continue
-		}
-		b, err := kafka.ReadAll(x.from)
-		x.from.Close()
-		if err != nil {
-			return m, fmt.Errorf("offset %d: %w", rec.Offset, err)
-		}
-		*x.to = b
-	}
-	return m, nil
 }
 
 // record decodes m; with an error the event holds the bare value.
@@ -383,7 +311,7 @@ func (c *Client) positions(ctx context.Context, topic Topic, ids []int, at time.
 	for i, id := range ids {
 		asked[i] = kafka.TimeOffsetOf(id, at)
 	}
-	answers, err := c.listOffsets(ctx, topic, asked)
+	answers, err := c.listOffsets(ctx, kafka.ReadCommitted, topic, asked)
 	if err != nil {
 		return nil, err
 	}
