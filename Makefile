@@ -77,12 +77,12 @@ soak: build models ## Let everything go wrong for DURATION (30m) under load and 
 	$(GO) run ./tools/soak -duration $(DURATION) $(SOAKFLAGS)
 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
-	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/app
+	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/allinone
 
 test-milvus: toolchain ## The gallery's suite, the stream's tests and that of reindex on a Milvus that is started for them (MILVUS=lite|standalone, FLOW)
 	@unset FACESTREAM_MILVUS; export MILVUS_TICKS=short; $(with_milvus); \
 		$(GO) test -race -count=1 -p 1 -parallel $(if $(filter lite,$(MILVUS)),1,8) -timeout 40m ./internal/gallery/milvus; \
-		$(GO) test -race -count=1 -timeout 40m -run '$(FLOW)' ./internal/app; \
+		$(GO) test -race -count=1 -timeout 40m -run '$(FLOW)' ./internal/allinone; \
 		$(GO) test -race -count=1 -run TestReindex ./internal/cli
 
 image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx

@@ -4,8 +4,8 @@ package main
 import (
 	"os"
 
-	"facestream/internal/app"
-	"facestream/internal/cli"
+	"facestream/internal/program"
+	"facestream/internal/services/indexer"
 )
 
-func main() { os.Exit(cli.Service("indexer", app.Indexer)) }
+func main() { os.Exit(program.Service("indexer", indexer.Run)) }

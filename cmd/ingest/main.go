@@ -4,8 +4,8 @@ package main
 import (
 	"os"
 
-	"facestream/internal/app"
-	"facestream/internal/cli"
+	"facestream/internal/program"
+	"facestream/internal/services/ingest"
 )
 
-func main() { os.Exit(cli.Service("ingest", app.Ingest)) }
+func main() { os.Exit(program.Service("ingest", ingest.Run)) }

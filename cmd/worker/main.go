@@ -4,8 +4,8 @@ package main
 import (
 	"os"
 
-	"facestream/internal/app"
-	"facestream/internal/cli"
+	"facestream/internal/program"
+	"facestream/internal/services/worker"
 )
 
-func main() { os.Exit(cli.Service("worker", app.Worker)) }
+func main() { os.Exit(program.Service("worker", worker.Run)) }

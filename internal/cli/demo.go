@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
+	"facestream/internal/allinone"
 	"facestream/internal/demo"
+	"facestream/internal/host"
+	"facestream/internal/program"
 )
 
 func demoCommand() *cobra.Command {
@@ -27,9 +29,9 @@ func demoCommand() *cobra.Command {
 			}
 			ctx, cancel := context.WithCancel(c.Context())
 			defer cancel()
-			return app.Up(ctx, cfg, newLogger(cfg, "demo"), func(ctx context.Context, a app.Addresses) error {
+			return allinone.Up(ctx, cfg, program.Logger(cfg, "demo"), func(ctx context.Context, a allinone.Addresses) error {
 				cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{a.Kafka}, a.S3
-				kafka, store, err := app.Clients(cfg)
+				kafka, store, err := host.Clients(cfg)
 				if err != nil {
 					return err
 				}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
+	"facestream/internal/gallery/drivers"
 	"facestream/internal/gallery/verify"
 	"facestream/pkg/schema"
 )
@@ -34,7 +34,7 @@ func galleryVerifyCommand() *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			g, err := app.OpenGalleryReader(c.Context(), cfg.Indexer.Gallery)
+			g, err := drivers.OpenReader(c.Context(), cfg.Indexer.Gallery)
 			if err != nil {
 				return err
 			}

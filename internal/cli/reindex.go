@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
 	"facestream/internal/gallery/reindex"
 	"facestream/pkg/schema"
 )
@@ -37,12 +36,12 @@ func reindexCommand() *cobra.Command {
 			case dropLost < 0:
 				return &exitError{exitUsage, fmt.Errorf("--drop-lost is %d, and must be 0 or more", dropLost)}
 			case discard:
-				return app.DiscardStaged(c.Context(), cfg, pack)
+				return discardStaged(c.Context(), cfg, pack)
 			}
 			bar := &stepBar{out: c.ErrOrStderr()}
 			progress := func(name schema.Collection, done, total int) { bar.show(string(name), done, total) }
 			var report reindex.Report
-			err = app.Reindex(c.Context(), cfg, pack, progress, func(r *reindex.Reindexer) error {
+			err = withReindexer(c.Context(), cfg, pack, progress, func(r *reindex.Reindexer) error {
 				var err error
 				switch {
 				case dryRun:

@@ -20,14 +20,18 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/rs/zerolog"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/drawn"
 	"facestream/internal/embedded"
 	"facestream/internal/gallery"
+	"facestream/internal/gallery/drivers"
 	"facestream/internal/gallery/reindex"
 	"facestream/internal/gallery/verify"
+	"facestream/internal/host"
 	"facestream/internal/objects"
+	"facestream/internal/services/indexer"
+	"facestream/internal/services/ingest"
+	"facestream/internal/services/worker"
 	"facestream/packs"
 	"facestream/pkg/engine/onnx"
 	"facestream/pkg/events"
@@ -73,7 +77,7 @@ type flow struct {
 	client    *events.Client
 	store     *objects.Store
 	publisher *events.Publisher
-	gallery   app.Gallery // while the indexer runs
+	gallery   drivers.Gallery // while the indexer runs
 	stops     map[string]func()
 }
 
@@ -102,7 +106,7 @@ func startFlow(t *testing.T) *flow {
 		t.Fatal(err)
 	}
 	cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{servers.KafkaAddr()}, servers.S3Addr()
-	client, store, err := app.Clients(cfg)
+	client, store, err := host.Clients(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,17 +128,17 @@ func (f *flow) start(name, pack string) {
 	f.t.Helper()
 	cfg := f.cfg
 	cfg.Worker.Models = pack
-	run := map[string]func(context.Context, *app.App) error{"ingest": app.Ingest, "worker": app.Worker}[name]
+	run := map[string]host.Service{"ingest": ingest.Run, "worker": worker.Run}[name]
 	if name == "indexer" {
-		g, err := app.OpenGallery(f.t.Context(), cfg.Indexer.Gallery)
+		g, err := drivers.Open(f.t.Context(), cfg.Indexer.Gallery)
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		f.gallery, run = g, app.IndexWith(g, g.Ping)
+		f.gallery, run = g, indexer.With(g, g.Ping)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- app.Serve(ctx, cfg, zerolog.Nop(), run) }()
+	go func() { ended <- host.Serve(ctx, cfg, zerolog.Nop(), run) }()
 	f.stops[name] = func() {
 		cancel()
 		err := <-ended
@@ -433,7 +437,7 @@ func TestReindex(t *testing.T) {
 }
 
 func readCollections(t *testing.T, f *flow) ([]gallery.Kept, error) {
-	r, err := app.OpenGalleryReader(t.Context(), f.cfg.Indexer.Gallery)
+	r, err := drivers.OpenReader(t.Context(), f.cfg.Indexer.Gallery)
 	if err != nil {
 		return nil, err
 	}

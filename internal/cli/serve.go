@@ -6,7 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
+	"facestream/internal/allinone"
+	"facestream/internal/program"
 )
 
 func upCommand() *cobra.Command {
@@ -19,8 +20,8 @@ func upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := newLogger(cfg, "up")
-			return app.Up(c.Context(), cfg, log, func(_ context.Context, a app.Addresses) error {
+			log := program.Logger(cfg, "up")
+			return allinone.Up(c.Context(), cfg, log, func(_ context.Context, a allinone.Addresses) error {
 				fmt.Fprint(c.OutOrStdout(), banner(a))
 				return nil
 			})
@@ -38,7 +39,7 @@ func serversCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Servers(c.Context(), cfg, newLogger(cfg, "servers"), func(_ context.Context, a app.Addresses) error {
+			return allinone.Servers(c.Context(), cfg, program.Logger(cfg, "servers"), func(_ context.Context, a allinone.Addresses) error {
 				fmt.Fprintf(c.OutOrStdout(), "Kafka   %s\nS3      http://%s\n", a.Kafka, a.S3)
 				return nil
 			})
@@ -47,7 +48,7 @@ func serversCommand() *cobra.Command {
 }
 
 // banner says where everything is and what to try first.
-func banner(a app.Addresses) string {
+func banner(a allinone.Addresses) string {
 	return fmt.Sprintf(`
 facestream is up. Ctrl-C stops it; its data stay in %s.
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facestream/internal/app"
+	"facestream/internal/host"
 )
 
 func topicsCommand() *cobra.Command {
@@ -26,7 +26,7 @@ func topicsCommand() *cobra.Command {
 				return err
 			}
 			// A broker does not list the groups that a user may not describe: their lag would look like none.
-			for _, group := range app.Groups() {
+			for _, group := range host.Groups() {
 				if _, err := client.Members(c.Context(), group); err != nil {
 					fmt.Fprintf(c.ErrOrStderr(), "the lag of %s is not shown: %v\n", group, err)
 				}

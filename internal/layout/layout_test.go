@@ -45,11 +45,18 @@ var mayImport = map[string][]string{
 	"internal/gallery/verify":  {"pkg/schema", "pkg/events", "internal/gallery"},
 	"internal/gallery/reindex": {"pkg/schema", "pkg/engine", "pkg/engine/face", "internal/gallery"},
 
-	"internal/eval":    {"internal/drawn", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
-	"internal/demo":    {"pkg/schema", "pkg/events", "internal/objects", "internal/drawn"},
-	"internal/app":     {"*"},
-	"internal/sandbox": {"*"},
-	"internal/cli":     {"*"},
+	"internal/eval": {"internal/drawn", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
+	"internal/demo": {"pkg/schema", "pkg/events", "internal/objects", "internal/drawn"},
+
+	"internal/gallery/drivers":  {"pkg/schema", "internal/config", "internal/gallery", "internal/gallery/local", "internal/gallery/milvus"},
+	"internal/host":             {"pkg/schema", "pkg/events", "internal/config", "internal/objects", "internal/outcome", "internal/telemetry"},
+	"internal/program":          {"internal/config", "internal/host", "internal/telemetry"},
+	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/host", "internal/ingest", "internal/ledger"},
+	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "internal/config", "internal/host", "internal/traits", "internal/worker"},
+	"internal/services/indexer": {"pkg/events", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer"},
+	"internal/allinone":         {"pkg/events", "internal/config", "internal/embedded", "internal/host", "internal/objects", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
+	"internal/sandbox":          {"pkg/schema", "pkg/events", "internal/allinone", "internal/config", "internal/host", "internal/objects"},
+	"internal/cli":              {"*"},
 }
 
 func TestWhoImportsWhom(t *testing.T) {

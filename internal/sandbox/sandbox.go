@@ -9,8 +9,9 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"facestream/internal/app"
+	"facestream/internal/allinone"
 	"facestream/internal/config"
+	"facestream/internal/host"
 	"facestream/internal/objects"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -37,10 +38,10 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 	cfg.Embedded.KafkaAddr, cfg.Embedded.S3Addr, cfg.Telemetry.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	return app.Up(ctx, cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), func(ctx context.Context, a app.Addresses) error {
+	return allinone.Up(ctx, cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), func(ctx context.Context, a allinone.Addresses) error {
 		defer stop()
 		cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{a.Kafka}, a.S3
-		client, store, err := app.Clients(cfg)
+		client, store, err := host.Clients(cfg)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the tests that speak to a broker, a store or a gallery against real ones: those of pkg/events, internal/objects,
-# internal/notify and internal/gallery/milvus, and the whole flow of internal/app.
+# internal/notify and internal/gallery/milvus, and the whole flow of internal/allinone.
 #
 # With FACESTREAM_KAFKA: against that broker, with the settings around it (FACESTREAM_KAFKA_TLS_ENABLED, …), and with
 # FACESTREAM_S3_ENDPOINT against that store, which must notify it. Tests that restart them need KAFKA_DIR and S3_DIR, the
@@ -20,7 +20,7 @@ cache=$PWD/.cache
 run_tests() {
 	local log=$cache/test-real-$1.log
 	shift
-	# One package after the other: internal/app stops the broker. Without -race, which `make test` has: it would take the
+	# One package after the other: internal/allinone stops the broker. Without -race, which `make test` has: it would take the
 	# processor from the services, and with that the outages would last longer than the tests wait.
 	if ! "$go" test -count=1 -p 1 -timeout 15m -v "$@" >"$log" 2>&1; then
 		cat "$log"
@@ -43,7 +43,7 @@ prepare_python() {
 mkdir -p "$cache"
 prepare_python
 if [ -n "${FACESTREAM_KAFKA:-}" ]; then
-	packages=(./internal/app)
+	packages=(./internal/allinone)
 	# The tests of pkg/events know no users.
 	[ "${FACESTREAM_KAFKA_SASL_MECHANISM:-none}" != none ] || packages+=(./pkg/events)
 	[ -z "${FACESTREAM_S3_ENDPOINT:-}" ] || packages+=(./internal/objects ./internal/notify)
@@ -63,7 +63,7 @@ store_tests() {
 	FACESTREAM_S3_TLS_CA_FILE=$S3_DIR/tls/ca.pem run_tests "$store-tls" ./internal/objects
 	tools/s3/down.sh --wipe
 	tools/s3/up.sh "$store"
-	run_tests "$store" ./internal/objects ./internal/notify ./internal/app
+	run_tests "$store" ./internal/objects ./internal/notify ./internal/allinone
 	tools/s3/down.sh --wipe
 	unset S3_DIR S3_KIND FACESTREAM_S3_ENDPOINT
 }
@@ -90,7 +90,7 @@ echo "--- three nodes, of which one is lost"
 export KAFKA_DIR=$own/three KAFKA_NODES=3 KAFKA_HEAP=${KAFKA_HEAP:-384m} FACESTREAM_KAFKA_REPLICATION_FACTOR=3
 export FACESTREAM_KAFKA=127.0.0.1:$KAFKA_PORT,127.0.0.1:$((KAFKA_PORT + 10)),127.0.0.1:$((KAFKA_PORT + 20))
 tools/kafka/up.sh
-run_tests three -run '^TestBrokerLostForGood$' ./internal/app
+run_tests three -run '^TestBrokerLostForGood$' ./internal/allinone
 unset KAFKA_NODES KAFKA_HEAP FACESTREAM_KAFKA_REPLICATION_FACTOR
 tools/kafka/down.sh
 
@@ -103,5 +103,5 @@ export FACESTREAM_KAFKA_TLS_ENABLED=true FACESTREAM_KAFKA_TLS_CA_FILE=$KAFKA_DIR
 export FACESTREAM_KAFKA_SASL_MECHANISM=scram-sha-512 FACESTREAM_KAFKA_SASL_USERNAME=admin FACESTREAM_KAFKA_SASL_PASSWORD=$password
 tools/kafka/down.sh --wipe # its users have passwords of their own
 tools/kafka/up.sh
-run_tests secured ./internal/app
+run_tests secured ./internal/allinone
 tools/kafka/down.sh

@@ -15,8 +15,8 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/notification"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/host"
 	"facestream/internal/objects"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	client, store, err := app.Clients(cfg)
+	client, store, err := host.Clients(cfg)
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/host"
+	service "facestream/internal/services/worker"
 	"facestream/internal/telemetry"
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
@@ -141,7 +142,7 @@ func runSleeper(ctx context.Context) error {
 		return err
 	}
 	e := sleeper{pause: pause, slots: make(chan struct{}, cfg.Worker.Concurrency)}
-	return app.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), app.WorkWith(e, worker.Pack{}))
+	return host.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), service.With(e, worker.Pack{}))
 }
 
 // addSleeper starts a worker with a simulated network for one image at a time.

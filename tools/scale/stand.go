@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/segmentio/kafka-go"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/drawn"
+	"facestream/internal/host"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -68,7 +68,7 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 	if err != nil {
 		return err
 	}
-	client, store, err := app.Clients(cfg)
+	client, store, err := host.Clients(cfg)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"reflect"
 	"time"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/gallery/drivers"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -93,7 +93,7 @@ func (l *load) checkObjects(ctx context.Context, v *verdict) error {
 
 // checkGallery holds the rows of every collection against the enrolments and deletions.
 func (l *load) checkGallery(ctx context.Context, cfg config.Gallery, v *verdict) error {
-	g, err := app.OpenGallery(ctx, cfg)
+	g, err := drivers.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}

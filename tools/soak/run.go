@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"facestream/internal/app"
 	"facestream/internal/drawn"
+	"facestream/internal/host"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -45,7 +45,7 @@ func run(ctx context.Context, o options) (err error) {
 			err = os.RemoveAll(dir)
 		}
 	}()
-	client, store, err := app.Clients(system.cfg)
+	client, store, err := host.Clients(system.cfg)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	watchers.Go(func() { fence.watch(watching) })
 
-	reach, err := app.StoreConfig(system.cfg.S3)
+	reach, err := host.StoreConfig(system.cfg.S3)
 	if err != nil {
 		return err
 	}

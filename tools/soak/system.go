@@ -14,10 +14,10 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/drawn"
 	"facestream/internal/embedded"
+	"facestream/internal/host"
 	"facestream/internal/objects"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
@@ -206,7 +206,7 @@ func serveStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, _, err := app.Clients(cfg)
+	client, _, err := host.Clients(cfg)
 	if err != nil {
 		return err
 	}

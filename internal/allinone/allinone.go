@@ -1,4 +1,6 @@
-package app
+// Package allinone runs everything in one process: the embedded broker and object store, and the three services, which
+// speak to them as they would to any other.
+package allinone
 
 import (
 	"context"
@@ -11,7 +13,11 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/embedded"
+	"facestream/internal/host"
 	"facestream/internal/objects"
+	"facestream/internal/services/indexer"
+	"facestream/internal/services/ingest"
+	"facestream/internal/services/worker"
 	"facestream/pkg/events"
 )
 
@@ -39,7 +45,7 @@ func Servers(ctx context.Context, cfg config.Config, log zerolog.Logger, ready f
 func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(context.Context, Addresses) error) error {
 	return withServers(ctx, cfg, log, func(ctx context.Context, cfg config.Config) error {
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return Serve(ctx, cfg, log, Ingest, Worker, Indexer) })
+		g.Go(func() error { return host.Serve(ctx, cfg, log, ingest.Run, worker.Run, indexer.Run) })
 		g.Go(func() error { return ready(ctx, addresses(cfg)) })
 		return g.Wait()
 	})

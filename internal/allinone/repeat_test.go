@@ -1,4 +1,4 @@
-package app_test
+package allinone_test
 
 import (
 	"cmp"

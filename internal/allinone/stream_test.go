@@ -1,4 +1,4 @@
-package app_test
+package allinone_test
 
 import (
 	"bytes"
@@ -20,14 +20,18 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
 	"facestream/internal/drawn"
 	"facestream/internal/embedded"
 	"facestream/internal/gallery"
+	"facestream/internal/gallery/drivers"
 	"facestream/internal/gallery/gallerytest"
+	"facestream/internal/host"
 	"facestream/internal/objects"
 	"facestream/internal/objects/objectstest"
+	"facestream/internal/services/indexer"
+	"facestream/internal/services/ingest"
+	"facestream/internal/services/worker"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -156,12 +160,12 @@ func startStream() (stop func() error, err error) {
 		}
 		s.cfg.Kafka.Brokers, s.cfg.S3.Endpoint = []string{s.servers.KafkaAddr()}, s.servers.S3Addr()
 	}
-	if s.client, s.objects, err = app.Clients(s.cfg); err != nil {
+	if s.client, s.objects, err = host.Clients(s.cfg); err != nil {
 		cancel()
 		return nil, err
 	}
 	s.publisher = s.client.NewPublisher(events.PublisherConfig{Source: "test"})
-	g, err := app.OpenGallery(ctx, s.cfg.Indexer.Gallery)
+	g, err := drivers.Open(ctx, s.cfg.Indexer.Gallery)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -176,9 +180,9 @@ func startStream() (stop func() error, err error) {
 	}
 	var wg sync.WaitGroup
 	served := make(chan error, 3)
-	serve := func(cfg config.Config, services ...func(context.Context, *app.App) error) {
+	serve := func(cfg config.Config, services ...host.Service) {
 		wg.Go(func() {
-			err := app.Serve(ctx, cfg, log, services...)
+			err := host.Serve(ctx, cfg, log, services...)
 			if ctx.Err() == nil {
 				s.end(fmt.Errorf("a service ended by itself: %w", err))
 			}
@@ -186,11 +190,11 @@ func startStream() (stop func() error, err error) {
 		})
 	}
 	if s.secured() {
-		serve(s.as("ingest"), app.Ingest)
-		serve(s.as("worker"), app.Worker)
-		serve(s.as("indexer"), app.IndexWith(faulty, ping))
+		serve(s.as("ingest"), ingest.Run)
+		serve(s.as("worker"), worker.Run)
+		serve(s.as("indexer"), indexer.With(faulty, ping))
 	} else {
-		serve(s.cfg, app.Ingest, app.Worker, app.IndexWith(faulty, ping))
+		serve(s.cfg, ingest.Run, worker.Run, indexer.With(faulty, ping))
 	}
 	wg.Go(func() { s.follow(ctx, events.Results, s.keepResult) })
 	wg.Go(func() { s.follow(ctx, events.DeadLetters, s.keepDeadLetter) })
@@ -240,14 +244,14 @@ func serverSettings() (config.Config, error) {
 // prepareBroker creates the topics on a broker that runs already, and the rights where it asks for users. It returns how
 // the store reaches it.
 func (s *stream) prepareBroker(ctx context.Context) (*kafka.Transport, error) {
-	client, _, err := app.Clients(s.cfg)
+	client, _, err := host.Clients(s.cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if _, err := client.EnsureTopics(ctx, app.TopicSpecs(s.cfg.Kafka)); err != nil {
+	if _, err := client.EnsureTopics(ctx, host.TopicSpecs(s.cfg.Kafka)); err != nil {
 		return nil, err
 	}
 	if s.secured() {

@@ -1,4 +1,4 @@
-package app
+package cli
 
 import (
 	"context"
@@ -7,8 +7,10 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/gallery"
-	"facestream/internal/gallery/local"
+	"facestream/internal/gallery/drivers"
 	"facestream/internal/gallery/reindex"
+	"facestream/internal/host"
+	"facestream/internal/services/worker"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -17,10 +19,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Reindex lets do work on the gallery of cfg, to build it anew under the embedding model of a pack. progress may be nil.
-func Reindex(ctx context.Context, cfg config.Config, pack string, progress func(c schema.Collection, done, total int), do func(*reindex.Reindexer) error) (err error) {
+// withReindexer calls do with what builds the gallery of cfg anew under the embedding model of a pack.
+func withReindexer(ctx context.Context, cfg config.Config, pack string, progress func(c schema.Collection, done, total int), do func(*reindex.Reindexer) error) (err error) {
 	cfg.Resolve()
-	client, store, err := Clients(cfg)
+	client, store, err := host.Clients(cfg)
 	if err != nil {
 		return err
 	}
@@ -29,7 +31,7 @@ func Reindex(ctx context.Context, cfg config.Config, pack string, progress func(
 	if err != nil {
 		return err
 	}
-	e, err := openEngine(ctx, cfg.Worker, located)
+	e, err := worker.OpenEngine(ctx, cfg.Worker, located)
 	if err != nil {
 		return err
 	}
@@ -39,18 +41,18 @@ func Reindex(ctx context.Context, cfg config.Config, pack string, progress func(
 	if err != nil {
 		return err
 	}
-	s, err := openStage(ctx, cfg.Indexer.Gallery, gallery.Tie{Model: sample[0].Model, Dimension: len(sample[0].Vector)})
+	s, err := drivers.OpenStage(ctx, cfg.Indexer.Gallery, gallery.Tie{Model: sample[0].Model, Dimension: len(sample[0].Vector)})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	return do(&reindex.Reindexer{
-		Serving: s.serving, Staging: s.staging, Objects: store, Engine: e, Model: e.EmbeddingModel(),
+		Serving: s.Serving, Staging: s.Staging, Objects: store, Engine: e, Model: e.EmbeddingModel(),
 		Quiet: func(ctx context.Context) error {
 			if err := quiet(ctx, client); err != nil {
 				return fmt.Errorf("whether workers and indexers have stopped: %w", err)
 			}
-			return s.own()
+			return s.Own()
 		},
 		MaxBytes: int64(cfg.Worker.MaxBytes), Concurrency: cfg.Worker.Concurrency, Progress: progress,
 	})
@@ -58,19 +60,19 @@ func Reindex(ctx context.Context, cfg config.Config, pack string, progress func(
 
 var _ reindex.Engine = (*engine.Engine)(nil)
 
-// DiscardStaged erases what is staged of the gallery of cfg under the embedding model of a pack; of the local gallery,
-// which stages one model at a time, under any.
-func DiscardStaged(ctx context.Context, cfg config.Config, pack string) (err error) {
+// discardStaged erases what is staged of the gallery of cfg under the embedding model of a pack. The local gallery stages
+// one model at a time, and erases it whatever its model.
+func discardStaged(ctx context.Context, cfg config.Config, pack string) (err error) {
 	cfg.Resolve()
 	_, model, err := embeddingOf(pack)
 	if err != nil {
 		return err
 	}
-	s, err := openStage(ctx, cfg.Indexer.Gallery, gallery.Tie{Model: model})
+	s, err := drivers.OpenStage(ctx, cfg.Indexer.Gallery, gallery.Tie{Model: model})
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.discard(ctx), s.close())
+	return errors.Join(s.Discard(ctx), s.Close())
 }
 
 func embeddingOf(pack string) (*models.Pack, schema.ModelID, error) {
@@ -85,42 +87,12 @@ func embeddingOf(pack string) (*models.Pack, schema.ModelID, error) {
 	return located, m.ID(), nil
 }
 
-// stage is a gallery and what is built beside it.
-type stage struct {
-	serving gallery.Reader
-	staging gallery.Staging
-	own     func() error // keeps an indexer away, where the driver can
-	discard func(context.Context) error
-	close   func() error
-}
-
-func openStage(ctx context.Context, cfg config.Gallery, tie gallery.Tie) (*stage, error) {
-	if cfg.Driver == config.DriverMilvus {
-		g, err := openMilvus(ctx, cfg.Milvus)
-		if err != nil {
-			return nil, err
-		}
-		staging := g.Staging(tie)
-		return &stage{serving: g, staging: staging, own: func() error { return nil }, discard: staging.Discard, close: g.Close}, nil
-	}
-	r, err := local.OpenReader(ctx, cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
-	staging := local.NewStaging(cfg.Dir, tie)
-	return &stage{
-		serving: r, staging: staging, own: staging.Own,
-		discard: func(context.Context) error { return staging.Discard() },
-		close:   func() error { return errors.Join(staging.Close(), r.Close()) },
-	}, nil
-}
-
 // quiet answers nil when nobody is there to change the gallery, and what the worker made under the former model is in it.
 func quiet(ctx context.Context, client *events.Client) error {
 	const op = "reindex.quiet"
 	members := map[string]int{}
 	for _, service := range []string{"worker", "indexer"} {
-		n, err := client.Members(ctx, group(service))
+		n, err := client.Members(ctx, host.Group(service))
 		if err != nil {
 			return err
 		}
@@ -132,14 +104,14 @@ func quiet(ctx context.Context, client *events.Client) error {
 	}
 	lag := topics[0].Records() // of who committed nothing yet
 	for _, g := range topics[0].Groups {
-		if g.Group == group("indexer") {
+		if g.Group == host.Group("indexer") {
 			lag = g.Lag
 		}
 	}
 	switch {
 	case members["worker"] > 0:
 		return schema.Fatal(op, fmt.Errorf("workers run under the former model (%d in their group); stop them, then the indexers once `facestream topics` shows that %s has no lag in %s, and run this again",
-			members["worker"], group("indexer"), events.Analyses))
+			members["worker"], host.Group("indexer"), events.Analyses))
 	case lag > 0 && members["indexer"] > 0:
 		return schema.Fatal(op, fmt.Errorf("the indexers have %d analyses of the former model to do; wait until `facestream topics` shows no lag, stop them, and run this again", lag))
 	case lag > 0:

@@ -1,4 +1,4 @@
-package app_test
+package allinone_test
 
 import (
 	"bytes"
@@ -17,8 +17,11 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/host"
+	"facestream/internal/services/indexer"
+	"facestream/internal/services/ingest"
+	"facestream/internal/services/worker"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -98,7 +101,7 @@ func (s *stream) transport(user string) (*kafka.Transport, error) {
 	if user != "" {
 		cfg = s.as(user)
 	}
-	k, err := app.KafkaConfig(cfg.Kafka)
+	k, err := host.KafkaConfig(cfg.Kafka)
 	return &kafka.Transport{TLS: k.TLS, SASL: k.SASL}, err
 }
 
@@ -188,17 +191,17 @@ func TestMissingRightIsNamed(t *testing.T) {
 	none := func(*testing.T) {}
 	for _, c := range []struct {
 		service string
-		run     func(context.Context, *app.App) error
+		run     host.Service
 		// provoke makes the service write to a topic; where it only reads, nothing needs to happen.
 		provoke map[events.Topic]func(*testing.T)
 	}{
-		{"ingest", app.Ingest, map[events.Topic]func(*testing.T){
+		{"ingest", ingest.Run, map[events.Topic]func(*testing.T){
 			events.Jobs: request(schema.OpValidate, image), events.Results: request(schema.OpValidate), events.DeadLetters: garbage(events.Requests),
 		}},
-		{"worker", app.Worker, map[events.Topic]func(*testing.T){
+		{"worker", worker.Run, map[events.Topic]func(*testing.T){
 			events.Analyses: request(schema.OpEnroll, image), events.Results: request(schema.OpValidate, image), events.DeadLetters: garbage(events.Jobs),
 		}},
-		{"indexer", app.Indexer, map[events.Topic]func(*testing.T){
+		{"indexer", indexer.Run, map[events.Topic]func(*testing.T){
 			events.Results: request(schema.OpPredict, image), events.DeadLetters: garbage(events.Analyses),
 		}},
 	} {
@@ -227,7 +230,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 
 // runUntil runs a service as the user probe until a line of its log, or its error, contains text. It calls provoke now
 // and then.
-func (s *stream) runUntil(t *testing.T, service func(context.Context, *app.App) error, text string, provoke func(*testing.T)) string {
+func (s *stream) runUntil(t *testing.T, service host.Service, text string, provoke func(*testing.T)) string {
 	t.Helper()
 	cfg := s.as("probe")
 	cfg.DataDir = t.TempDir()
@@ -236,7 +239,7 @@ func (s *stream) runUntil(t *testing.T, service func(context.Context, *app.App) 
 	log := &syncBuffer{}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- app.Serve(ctx, cfg, zerolog.New(log).Level(zerolog.WarnLevel), service) }()
+	go func() { ended <- host.Serve(ctx, cfg, zerolog.New(log).Level(zerolog.WarnLevel), service) }()
 	var err error
 	running := true
 	for deadline := time.Now().Add(patience); running && !strings.Contains(log.String(), text) && time.Now().Before(deadline); {

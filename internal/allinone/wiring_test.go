@@ -1,4 +1,4 @@
-package app_test
+package allinone_test
 
 import (
 	"encoding/pem"
@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"facestream/internal/app"
 	"facestream/internal/config"
+	"facestream/internal/host"
 )
 
 // TestStoreOfAPrivateAuthority reaches the store over HTTPS by the settings of an operator.
@@ -31,7 +31,7 @@ func TestStoreOfAPrivateAuthority(t *testing.T) {
 	}
 	cfg := s.cfg
 	cfg.S3.Endpoint, cfg.S3.TLS = proxy.Listener.Addr().String(), config.TLS{Enabled: true, CAFile: authority}
-	client, store, err := app.Clients(cfg)
+	client, store, err := host.Clients(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestStoreOfAPrivateAuthority(t *testing.T) {
 		t.Error(err)
 	}
 	cfg.S3.TLS.CAFile = authority + ".absent"
-	if _, _, err := app.Clients(cfg); err == nil || !strings.Contains(err.Error(), "s3.tls.ca_file") {
+	if _, _, err := host.Clients(cfg); err == nil || !strings.Contains(err.Error(), "s3.tls.ca_file") {
 		t.Errorf("%v does not name the setting", err)
 	}
 }

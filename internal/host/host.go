@@ -1,6 +1,6 @@
-// Package app puts the services together: it opens what a service needs, waits for what is not there yet, runs it, and
-// stops it in the right order. It is the one place that knows every driver.
-package app
+// Package host runs services: it connects to the broker and the object store, waits until both answer, creates what is
+// missing there, serves health and metrics, and stops everything in order. What a service does is not its business.
+package host
 
 import (
 	"context"
@@ -20,7 +20,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// App is what every service of a process shares.
+// Service runs one service on what the process shares, until ctx ends.
+type Service func(ctx context.Context, a *App) error
+
+// App is what the services of a process share.
 type App struct {
 	Config  config.Config
 	Log     zerolog.Logger
@@ -32,15 +35,15 @@ type App struct {
 	starting atomic.Int32 // services that do not consume yet
 }
 
-// Clients returns the connections that cfg names, for tools that need no more than them. It does no I/O.
+// Clients returns clients of the broker and the store that cfg names. It does no I/O.
 func Clients(cfg config.Config) (*events.Client, *objects.Store, error) {
 	return ClientsLogging(cfg, zerolog.Nop())
 }
 
-// ClientsLogging is Clients with a log, where what keeps being tried says why: a tool that waits for a right would
+// ClientsLogging is [Clients] with a log that says why something is tried again: a tool that waits for a right would
 // otherwise wait in silence.
 func ClientsLogging(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.Store, error) {
-	kafka, err := kafkaConfig(cfg.Kafka)
+	kafka, err := KafkaConfig(cfg.Kafka)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,14 +70,14 @@ func newApp(cfg config.Config, log zerolog.Logger) (*App, error) {
 
 // Serve runs one service, or several in one process, beside the endpoint for health and metrics, until ctx ends or one of
 // them fails.
-func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services ...func(context.Context, *App) error) error {
+func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services ...Service) error {
 	cfg.Resolve()
 	a, err := newApp(cfg, log)
 	if err != nil {
 		return err
 	}
 	a.starting.Store(int32(len(services)))
-	a.Health.Pending("services") // until each has loaded what it needs; see consume
+	a.Health.Pending("services") // until each has loaded what it needs; see Consume
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Health.Run(ctx) })
 	g.Go(func() error {
@@ -94,7 +97,7 @@ func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services 
 	return ignoreEnd(ctx, g.Wait())
 }
 
-// ignoreEnd forgets an error that only says that ctx ended: being told to stop is no failure.
+// ignoreEnd drops an error that only says that ctx ended: being told to stop is not a failure.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
@@ -107,21 +110,21 @@ func (a *App) prepare(ctx context.Context) error {
 	a.Health.AddCheck("broker", a.Client.Ping)
 	a.Health.AddCheck("objects", func(ctx context.Context) error { return a.Objects.Ping(ctx, a.Config.S3.Bucket) })
 	return errors.Join(
-		a.eventually(ctx, "the Kafka broker at "+fmt.Sprint(a.Config.Kafka.Brokers), func(ctx context.Context) error {
-			created, err := a.Client.EnsureTopics(ctx, topicSpecs(a.Config.Kafka))
+		a.Eventually(ctx, "the Kafka broker at "+fmt.Sprint(a.Config.Kafka.Brokers), func(ctx context.Context) error {
+			created, err := a.Client.EnsureTopics(ctx, TopicSpecs(a.Config.Kafka))
 			if len(created) > 0 {
 				a.Log.Info().Strs("topics", created).Msg("created topics")
 			}
 			return err
 		}),
-		a.eventually(ctx, "the object store at "+a.Config.S3.Endpoint, func(ctx context.Context) error {
+		a.Eventually(ctx, "the object store at "+a.Config.S3.Endpoint, func(ctx context.Context) error {
 			return a.Objects.EnsureBucket(ctx, a.Config.S3.Bucket, true)
 		}),
 	)
 }
 
-// eventually calls f until it succeeds, and says once in a while what it waits for. A permanent error ends it.
-func (a *App) eventually(ctx context.Context, what string, f func(context.Context) error) error {
+// Eventually calls f until it succeeds, and logs now and then what it waits for. A permanent or fatal error ends it.
+func (a *App) Eventually(ctx context.Context, what string, f func(context.Context) error) error {
 	const pause, remind = 500 * time.Millisecond, 10 * time.Second
 	var said time.Time
 	for {
@@ -141,7 +144,36 @@ func (a *App) eventually(ctx context.Context, what string, f func(context.Contex
 	}
 }
 
-// sink publishes results in the name of service.
-func (a *App) sink(service string, p *events.Publisher) *outcome.Sink {
+// Sink publishes results in the name of service.
+func (a *App) Sink(service string, p *events.Publisher) *outcome.Sink {
 	return &outcome.Sink{Service: service, Publisher: p, Objects: a.Objects, Log: a.Log, Count: a.Metrics.Outcome}
+}
+
+// Consume reads topics in the consumer group of service, facestream-<service>, and calls h for each record until ctx ends.
+// The service is ready from here on.
+func (a *App) Consume(ctx context.Context, service string, topics []events.Topic, concurrency int, h events.Handler) error {
+	if a.starting.Add(-1) == 0 {
+		a.Health.AddCheck("services", func(context.Context) error { return nil })
+	}
+	return a.Client.NewConsumer(events.ConsumerConfig{
+		Group: Group(service), Service: service, Topics: topics,
+		Concurrency: concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
+		DrainTimeout: a.Config.Consumer.DrainTimeout, SessionTimeout: a.Config.Kafka.SessionTimeout,
+		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(service),
+	}, h).Run(ctx)
+}
+
+// Groups are the consumer groups of the services.
+func Groups() []string { return []string{Group("ingest"), Group("worker"), Group("indexer")} }
+
+// Group is the consumer group of a service.
+func Group(service string) string { return "facestream-" + service }
+
+// Publisher writes events in the name of service.
+func (a *App) Publisher(service string) *events.Publisher {
+	stage := a.Metrics.Stage(service)
+	return a.Client.NewPublisher(events.PublisherConfig{
+		Source:    "facestream/" + service,
+		Published: func(_ events.Topic, _ int, took time.Duration) { stage("publish", took) },
+	})
 }

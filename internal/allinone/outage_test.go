@@ -1,4 +1,4 @@
-package app_test
+package allinone_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/segmentio/kafka-go"
 
-	"facestream/internal/app"
+	"facestream/internal/host"
 	"facestream/internal/objects/objectstest"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -302,7 +302,7 @@ func TestDroppedNotificationsAreReconciled(t *testing.T) {
 	}
 	const uploads, dropped = 200, 10 // one in dropped
 	image := portrait(t, 12, 0)
-	store, err := app.StoreConfig(s.cfg.S3)
+	store, err := host.StoreConfig(s.cfg.S3)
 	if err != nil {
 		t.Fatal(err)
 	}

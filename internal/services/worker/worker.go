@@ -1,0 +1,97 @@
+// Package worker wires the worker service: it loads a model pack, and jobs become analyses and results.
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"facestream/internal/config"
+	"facestream/internal/host"
+	"facestream/internal/traits"
+	"facestream/internal/worker"
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+)
+
+// jobsPerSlot jobs are open for each image that the engine works on, so that no processor waits while images are fetched
+// and analyses are published.
+const jobsPerSlot = 3
+
+// Run is the service on the model pack that the settings name.
+func Run(ctx context.Context, a *host.App) error {
+	pack, err := models.Locate(a.Config.Worker.Models)
+	if err != nil {
+		return err
+	}
+	e, err := OpenEngine(ctx, a.Config.Worker, pack)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	a.Log.Info().Interface("models", e.Models()).Msg("the models are loaded")
+	return With(e, about(pack, e.Models()))(ctx, a)
+}
+
+// OpenEngine loads the networks of pack under the worker's limits.
+func OpenEngine(ctx context.Context, cfg config.Worker, pack *models.Pack) (*engine.Engine, error) {
+	limits := imaging.Limits{Bytes: int(cfg.MaxBytes), Pixels: cfg.MaxPixels, Side: cfg.MaxSide}
+	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: cfg.ORTLib, Limits: limits, LongSide: cfg.LongSide, Concurrency: cfg.Concurrency, Calls: cfg.Calls})
+	if err != nil {
+		return nil, fmt.Errorf("loading model pack %q: %w", pack.Name, err)
+	}
+	return e, nil
+}
+
+// With is the service on an engine that is open, with what is known of its model pack.
+func With(e worker.Engine, pack worker.Pack) host.Service {
+	return func(ctx context.Context, a *host.App) error {
+		publisher := a.Publisher("worker")
+		defer publisher.Close()
+		service := &worker.Service{
+			Objects: a.Objects, Engine: e, Publisher: publisher, Results: a.Sink("worker", publisher),
+			MaxBytes: int64(a.Config.Worker.MaxBytes), Pack: pack,
+			Stage: a.Metrics.Stage("worker"), Log: a.Log,
+		}
+		a.Log.Info().Msg("worker is ready")
+		return a.Consume(ctx, "worker", []events.Topic{events.Jobs}, jobsPerSlot*a.Config.Worker.Concurrency, service.Handle)
+	}
+}
+
+// about is what the worker needs to know of a pack of which an engine has loaded networks.
+func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
+	matching, _ := pack.Model(models.RoleEmbedding)
+	detection, _ := pack.Model(models.RoleDetector)
+	named := face.Thresholds(pack)
+	value := func(name string, otherwise float32) float32 {
+		if t, ok := named[name]; ok {
+			return t.Value
+		}
+		return otherwise
+	}
+	points, plain := worker.UnmeasuredPoints, traits.Uncalibrated
+	return worker.Pack{
+		Name: pack.Name, Models: loaded,
+		Thresholds: schema.Thresholds{
+			Min: matching.Thresholds["min"].Value,
+			Med: matching.Thresholds["med"].Value,
+			Max: matching.Thresholds["max"].Value,
+		},
+		MinConfidence: detection.Thresholds[face.ThresholdConfidence].Value,
+		Liveness: worker.OperatingPoints{
+			Soft:     value(face.ThresholdLiveSoft, points.Soft),
+			Regular:  value(face.ThresholdLive, points.Regular),
+			Hardened: value(face.ThresholdLiveHardened, points.Hardened),
+		},
+		Traits: traits.Calibration{
+			Sharpness: value(face.ThresholdSharpness, plain.Sharpness),
+			EyeOpen:   value(face.ThresholdEyeOpen, plain.EyeOpen),
+			MouthOpen: value(face.ThresholdMouthOpen, plain.MouthOpen),
+			Glasses:   value(face.ThresholdGlasses, plain.Glasses),
+			Mask:      value(face.ThresholdMask, plain.Mask),
+		},
+	}
+}
