@@ -68,9 +68,13 @@ func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Resul
 
 func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
 	image := a.Images[0]
+	puid, err := s.enrolledAs(ctx, a)
+	if err != nil {
+		return nil, err
+	}
 	row := gallery.Row{
 		ID: schema.RowID(a.ID, image, 0), FormerID: schema.FormerRowID(a.ID, image, 0, a.Probes[0].Model),
-		PUID: a.Subject(), ExternalID: a.ExternalID, Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
+		PUID: puid, ExternalID: a.ExternalID.Normal(), Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
 		Source: &gallery.Source{Image: image, Box: a.Faces[0].Geometry.InPicture()},
 	}
 	if err := s.Gallery.Upsert(ctx, a.Collection, []gallery.Row{row})[0]; err != nil {
@@ -81,6 +85,34 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	r.Enroll = &schema.EnrollData{EnrollPerformed: true, Message: "enrolled",
 		Response: &schema.EnrollResponse{GUID: row.ID, PUID: row.PUID, Message: "enrolled"}}
 	return r, nil
+}
+
+// enrolledAs is the puid that an enrolment adds its face to. A person whom an earlier version stored under a spelling of
+// the same name keeps that puid.
+func (s *Service) enrolledAs(ctx context.Context, a *schema.Analysis) (schema.PUID, error) {
+	if len(a.Persons()) == 1 {
+		return a.Person(), nil
+	}
+	stored, err := s.person(ctx, a)
+	switch {
+	case schema.ReasonOf(err) == schema.ReasonUnknownCollection || err == nil && len(stored) == 0:
+		return a.Person(), nil
+	case err != nil:
+		return "", err
+	}
+	return stored[0].Row.PUID, nil
+}
+
+// person is the most similar row of the person whom a names, as a list of one, or none where nobody is stored. The
+// spelling that the request gave comes before the other ones.
+func (s *Service) person(ctx context.Context, a *schema.Analysis) ([]gallery.Match, error) {
+	for _, puid := range a.Persons() {
+		found := s.Gallery.Search(ctx, a.Collection, a.Probes, 1, puid)[0]
+		if found.Err != nil || len(found.Value) > 0 {
+			return found.Value, found.Err
+		}
+	}
+	return nil, nil
 }
 
 func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
@@ -115,17 +147,17 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 
 // verify compares the face with the images of one person. The most similar of them decides.
 func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
-	found := s.Gallery.Search(ctx, a.Collection, a.Probes, 1, a.Person())[0]
-	if found.Err != nil {
-		return nil, found.Err
+	stored, err := s.person(ctx, a)
+	if err != nil {
+		return nil, err
 	}
-	if len(found.Value) == 0 {
+	if len(stored) == 0 {
 		const message = "nobody in the collection has this puid or external id"
 		r := newResult(a, schema.ReasonUnknownPUID, message)
 		r.Verify = &schema.VerifyResult{Message: message}
 		return r, nil
 	}
-	t, best := *a.Thresholds, found.Value[0]
+	t, best := *a.Thresholds, stored[0]
 	v := &schema.VerifyResult{
 		VerifyPerformed: true, Message: "matched", IsMatch: t.Matches(best.Score), Similarity: best.Score, Confidence: t.Confidence(best.Score),
 		PUID: best.Row.PUID, GUID: best.Row.ID, FaceThresholds: []float32{t.Min, t.Med, t.Max},
@@ -141,18 +173,26 @@ func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	return r, nil
 }
 
+// delete erases the person under every spelling of the name, so that nothing of them is left.
 func (s *Service) delete(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
-	deleted := s.Gallery.Delete(ctx, a.Collection, []gallery.Deletion{{PUID: a.Subject(), Request: a.ID}})[0]
-	if deleted.Err != nil {
-		return nil, deleted.Err
+	var deletions []gallery.Deletion
+	for _, puid := range a.Persons() {
+		deletions = append(deletions, gallery.Deletion{PUID: puid, Request: a.ID})
 	}
-	if deleted.Value == 0 {
+	count := 0
+	for _, deleted := range s.Gallery.Delete(ctx, a.Collection, deletions) {
+		if deleted.Err != nil {
+			return nil, deleted.Err
+		}
+		count += deleted.Value
+	}
+	if count == 0 {
 		r := newResult(a, schema.ReasonUnknownPUID, "nobody in the collection has this puid or external id")
 		r.UserDelete = &schema.UserDeleteResponse{Status: 1, Message: "nobody had this id"}
 		return r, nil
 	}
 	r := newResult(a, "", "")
-	r.UserDelete = &schema.UserDeleteResponse{Count: deleted.Value, Message: "deleted"}
+	r.UserDelete = &schema.UserDeleteResponse{Count: count, Message: "deleted"}
 	return r, nil
 }
 

@@ -434,6 +434,9 @@ func (k *ConfigKey) parse(raw json.RawMessage) (x any, problem string) {
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return wrong("is no string")
 		}
+		if unpairedSurrogate(raw) {
+			return nil, halfACharacter
+		}
 		if k.Enum != nil && !k.lists(s) || k.MaxLength > 0 && len(s) > k.MaxLength || k.pattern != nil && !k.pattern.MatchString(s) {
 			return wrong("has a value that is not allowed")
 		}

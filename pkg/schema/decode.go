@@ -149,7 +149,11 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 			decodeValue(item, v.Index(i), fmt.Sprintf("%s[%d]", path, i), ps)
 		}
 	case reflect.String:
-		if expect("string") {
+		switch {
+		case !expect("string"):
+		case unpairedSurrogate(raw):
+			ps.invalid(path, halfACharacter)
+		default:
 			_ = json.Unmarshal(raw, v.Addr().Interface()) // raw is a valid JSON string
 		}
 	case reflect.Bool:
@@ -160,6 +164,9 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 		panic("schema: DecodeRequest cannot decode a " + v.Type().String())
 	}
 }
+
+// halfACharacter is the problem of a string for which unpairedSurrogate holds.
+const halfACharacter = `holds half of a character (\ud800..\udfff without its other half); write the character itself`
 
 func (p *Problems) invalid(field, message string) {
 	*p = append(*p, Problem{field, message, ReasonInvalidRequest})

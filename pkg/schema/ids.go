@@ -53,13 +53,18 @@ func ObjectRequestID(o ObjectRef) RequestID {
 	return RequestID(derive(nsObject, o.Bucket, o.Key, version))
 }
 
-// DerivePUID is the identity of a person in a collection: a function of the external id where there is one, else of the
-// enrolling request.
+// DerivePUID is the identity of a person in a collection: a function of the external id in its normal spelling where
+// there is one, else of the enrolling request.
 func DerivePUID(c Collection, external ExternalID, request RequestID) PUID {
 	if external != "" {
-		return PUID(derive(nsPUID, string(c), "external", string(external)))
+		return derivePUID(c, external.Normal())
 	}
 	return PUID(derive(nsPUID, string(c), "request", string(request)))
+}
+
+// derivePUID is the identity of the exact spelling of external.
+func derivePUID(c Collection, external ExternalID) PUID {
+	return PUID(derive(nsPUID, string(c), "external", string(external)))
 }
 
 // RowID is the gallery id of one enrolled face: the same request, object version and face always give the same row,

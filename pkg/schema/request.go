@@ -3,9 +3,10 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ObjectRef names one object in the store. Key is the raw key, not URL-encoded. Version is "" where the bucket keeps no
@@ -67,27 +68,35 @@ func (p Problems) Reason() Reason {
 	return p[0].Reason
 }
 
-var collectionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-
 // DefaultCollection is used where a request names none.
 const DefaultCollection Collection = "default"
 
-// Normalize fills the defaults that follow from the request itself: the collection. It returns every problem it finds;
-// the request is usable only when there is none.
+// Normalize fills the defaults that follow from the request itself: the collection. It also removes the quotes around
+// ETags. It returns every problem it finds; the request is usable only when there is none.
 func (r *Request) Normalize() Problems {
 	var ps Problems
 	add := func(field, format string, args ...any) {
 		ps = append(ps, Problem{field, fmt.Sprintf(format, args...), ReasonInvalidRequest})
 	}
 	atMost := func(field, value string, most int) {
-		if len(value) > most {
+		switch {
+		case len(value) > most:
 			add(field, "has %d bytes; at most %d are allowed", len(value), most)
+		case !utf8.ValidString(value):
+			add(field, "is not UTF-8")
+		}
+	}
+	name := func(field, value string, most int) {
+		if problem := nameProblem(value); problem != "" {
+			add(field, "%s", problem)
+		} else {
+			atMost(field, value, most)
 		}
 	}
 	if r.ID == "" {
 		add("id", "is missing; choose one that is unique per request")
 	}
-	atMost("id", string(r.ID), 128)
+	name("id", string(r.ID), 128)
 	if !r.Operation.Known() {
 		return append(Problems{{"operation", fmt.Sprintf("%.40q is not one of %v", string(r.Operation), Operations()), ReasonUnknownOperation}}, ps...)
 	}
@@ -106,8 +115,8 @@ func (r *Request) Normalize() Problems {
 		case named != "" && named != r.Collection:
 			add("collection", "is %q, but config.collection_name is %q", r.Collection, named)
 		}
-		if !collectionPattern.MatchString(string(r.Collection)) {
-			add("collection", "must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit")
+		if err := r.Collection.Validate(); err != nil {
+			add("collection", "%v", err)
 		}
 	}
 	switch least, most, n := r.Operation.Images(), r.Operation.MaxImages(), len(r.Images); {
@@ -128,12 +137,20 @@ func (r *Request) Normalize() Problems {
 		atMost(image+"key", o.Key, 1024)
 		atMost(image+"version", o.Version, 1024)
 		atMost(image+"etag", o.ETag, 255)
+		if bare := BareETag(o.ETag); bare != o.ETag {
+			r.Images = slices.Clone(r.Images) // the caller's own stay as they are
+			r.Images[i].ETag = bare
+		}
 	}
-	atMost("external_id", string(r.ExternalID), 256)
+	kept := atMost // whoever is stored under a name that is no longer allowed stays reachable by it
+	if r.Operation == OpEnroll {
+		kept = name
+	}
+	kept("external_id", string(r.ExternalID), 256)
 	atMost("puid", string(r.PUID), 64)
 	atMost("operation_tag", r.Tag, 256)
 	if r.Consent != nil {
-		atMost("consent.reference", r.Consent.Reference, 256)
+		kept("consent.reference", r.Consent.Reference, 256)
 	}
 	if r.Operation.NeedsPerson() && r.PUID == "" && r.ExternalID == "" {
 		add("puid", "is missing; %s needs puid or external_id", r.Operation)
@@ -149,12 +166,27 @@ func (r *Request) Subject() PUID {
 	return r.Person()
 }
 
-// Person is the one whom the request names by puid or external_id, else the one that an enrolment of it makes.
+// Person is the one whom the request names by puid or external_id, else the one that an enrolment of it makes. Every
+// spelling of an external_id names the same person.
 func (r *Request) Person() PUID {
 	if r.PUID != "" {
 		return r.PUID
 	}
 	return DerivePUID(r.Collection, r.ExternalID, r.ID)
+}
+
+// Persons are the puids under which the gallery may hold [Request.Person], the likeliest first. There is more than one
+// only where external_id has several spellings in Unicode: earlier versions made a person of each, and a stored puid never
+// changes.
+func (r *Request) Persons() []PUID {
+	if r.PUID != "" || r.ExternalID == "" {
+		return []PUID{r.Person()}
+	}
+	var out []PUID
+	for _, s := range r.ExternalID.spellings() {
+		out = append(out, derivePUID(r.Collection, s))
+	}
+	return out
 }
 
 // Expired reports whether the deadline has passed at now.

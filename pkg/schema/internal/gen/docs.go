@@ -265,6 +265,25 @@ A request has at most ` + fmt.Sprintf("%d bytes and %d levels of nesting", schem
 Reasons of every operation: ` + list(anyReasons) + `. Of every operation on images: ` + list(imageReasons) + `.
 Records that end as dead letters: ` + list(deadReasons) + `. All are described in [reasons.md](reasons.md).
 
+## Names
+
+A name comes back as it was given, and names that look the same are the same name.
+
+- **New names** (` + "`id`, the `external_id` and `consent.reference` of an enrolment" + `) must be UTF-8 without control characters, line
+  separators, invisible characters, characters that change the direction of text, U+FFFD, and spaces at their ends. U+200C and U+200D are allowed after a
+  letter of a script that uses them. Any other name is refused, because a guess could make two people one.
+- **People who are enrolled already** are found and erased by the name under which they were stored, whatever the rules are today.
+- **Spellings**: an ` + "`external_id`" + ` is read in Unicode normalisation form C, so that a composed and a decomposed "ë" are one person. Upper and
+  lower case are not equal, and neither are ` + "`id`s" + ` that differ in any byte. Where an earlier version stored a person under another spelling, that person keeps
+  the puid: an enrolment adds to it, verify compares with it (with the spelling that was asked for first), and user_delete erases every spelling.
+- **Collections**: 1-64 letters, digits, ` + "`_`, `.` or `-`" + `, beginning with a letter or digit.
+- **Object keys** are taken byte by byte and must be UTF-8. An upload whose key has ` + "`.` or `..`" + ` between slashes names nobody and is refused.
+- **ETags** are taken with and without quotes.
+- **Metadata** (` + "`x-amz-meta-facestream-*`" + `) is UTF-8, or encoded after RFC 2047 as AWS S3 returns it. Other bytes (Latin-1) are refused.
+- **JSON** must be UTF-8. A string with half of a character (` + "`\\ud800`" + ` alone) is refused, because most readers turn every half into the same character.
+
+## Operations
+
 | operation | operation_type_id | images | collection | in this version |
 |---|---|---|---|---|
 `)

@@ -1,0 +1,126 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// This file decides which names can be kept. A name that one person types and another reads must come back as it was
+// given, and two names that look the same must be the same; otherwise one person becomes two, or two become one.
+//
+// The rules for new names do not reach names that are already stored: verify and user_delete take every spelling.
+
+// nameProblem says why text cannot be kept as a new name, or returns "". It does not repeat the text, which may name a
+// person (invariant 6). docs/operations-reference.md lists the rules.
+func nameProblem(text string) string {
+	if !utf8.ValidString(text) {
+		return "is not UTF-8"
+	}
+	previous := rune(0)
+	for _, r := range text {
+		switch {
+		case r == utf8.RuneError:
+			return "holds U+FFFD, which stands for a character that was lost on the way; send the name as UTF-8"
+		case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
+			return fmt.Sprintf("holds the control character %U; leave it out", r)
+		case isJoiner(r) && previous >= firstWithJoiners:
+		case unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Noncharacter_Code_Point, r) || r == '\u115f' || r == '\u1160' || r == '\u3164' || r == '\uffa0':
+			return fmt.Sprintf("holds the invisible character %U; leave it out", r)
+		}
+		previous = r
+	}
+	if strings.TrimFunc(text, unicode.IsSpace) != text {
+		return "begins or ends with a space; leave it out"
+	}
+	return ""
+}
+
+// isJoiner reports whether r is the zero-width non-joiner or joiner. They belong to the spelling of names in Persian, in
+// the scripts of India, and to emoji; firstWithJoiners is the first block with such a script, Arabic. Between Latin
+// letters they are invisible.
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
+
+const firstWithJoiners = '\u0600'
+
+// Normal is the spelling under which e names a person: Unicode normalisation form C. A name typed on a Mac and the same
+// name typed elsewhere are often spelled differently and are one name all the same.
+func (e ExternalID) Normal() ExternalID { return ExternalID(norm.NFC.String(string(e))) }
+
+// spellings are the spellings under which a person may be stored who is called e: e as given, then the two normal forms.
+// Earlier versions kept every spelling as a person of its own.
+func (e ExternalID) spellings() []ExternalID {
+	out := []ExternalID{e}
+	for _, form := range []norm.Form{norm.NFC, norm.NFD} {
+		s := ExternalID(form.String(string(e)))
+		known := false
+		for _, other := range out {
+			known = known || s == other
+		}
+		if !known {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+var collectionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+
+// Validate reports why c cannot name a collection.
+func (c Collection) Validate() error {
+	if !collectionPattern.MatchString(string(c)) {
+		return errors.New("must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit")
+	}
+	return nil
+}
+
+// BareETag is etag without the quotes that HTTP puts around it and without the mark of a weak one ("W/"), which a proxy
+// that compresses may add. Clients hand out ETags in all these forms.
+func BareETag(etag string) string {
+	return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
+}
+
+// unpairedSurrogate reports whether raw, a valid JSON string, escapes half of a character (\ud800 alone). encoding/json
+// reads every such half as U+FFFD, so that different names would become one.
+func unpairedSurrogate(raw []byte) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		i++
+		high, ok := surrogateAt(raw, i)
+		if !ok {
+			continue
+		}
+		if high >= 0xdc00 { // the second half without the first
+			return true
+		}
+		low, ok := surrogateAt(raw, i+6)
+		if raw[i+5] != '\\' || !ok || low < 0xdc00 {
+			return true
+		}
+		i += 10
+	}
+	return false
+}
+
+// surrogateAt reads "uXXXX" at raw[i:] where it stands for half of a character.
+func surrogateAt(raw []byte, i int) (rune, bool) {
+	if i+5 >= len(raw) || raw[i] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, c := range raw[i+1 : i+5] {
+		digit := strings.IndexByte("0123456789abcdef", c|0x20)
+		if digit < 0 {
+			return 0, false
+		}
+		r = r<<4 | rune(digit)
+	}
+	return r, r >= 0xd800 && r < 0xe000
+}
