@@ -48,8 +48,9 @@ type ResultsOptions struct {
 	From Start
 }
 
-// ResultStream reads the outcomes of requests from every partition of the results topic, without a group: it sees all
-// of them, and survives restarts of the broker. Next and Await are for one goroutine at a time.
+// ResultStream reads the outcomes of all requests from every partition of the results topic, without a group, and
+// survives restarts of the broker. To wait for the outcome of one's own requests, use a [Caller]. Next is for one
+// goroutine at a time.
 type ResultStream struct {
 	armed  chan struct{} // closed when the start positions are fixed
 	out    chan Record
@@ -65,22 +66,24 @@ func (c *Client) Results(ctx context.Context, opts ResultsOptions) *ResultStream
 	s := &ResultStream{armed: make(chan struct{}), out: make(chan Record), done: make(chan struct{}), cancel: cancel, client: c}
 	go func() {
 		defer close(s.done)
-		s.read(ctx, opts.From)
+		c.followResults(ctx, opts.From, s.armed, func(r Record) error {
+			select {
+			case s.out <- r:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
 	}()
 	return s
 }
 
-func (s *ResultStream) read(ctx context.Context, from Start) {
-	f := &follower{client: s.client, topic: Results, handle: func(r Record) error {
-		select {
-		case s.out <- r:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}}
+// followResults hands the records of the results topic to handle until ctx ends. It closes armed when the start
+// positions are fixed. handle fails only when ctx has ended.
+func (c *Client) followResults(ctx context.Context, from Start, armed chan<- struct{}, handle func(Record) error) {
+	f := &follower{client: c, topic: Results, handle: handle}
 	var start map[int]int64
-	err := s.client.retry(ctx, "events.results", func() error {
+	err := c.retry(ctx, "events.results", func() error {
 		ends, err := f.open(ctx)
 		if err != nil {
 			return err
@@ -96,7 +99,7 @@ func (s *ResultStream) read(ctx context.Context, from Start) {
 			for id := range ends {
 				ids = append(ids, id)
 			}
-			at, err := s.client.positions(ctx, Results, ids, from.at)
+			at, err := c.positions(ctx, Results, ids, from.at)
 			if err != nil {
 				return err
 			}
@@ -111,8 +114,8 @@ func (s *ResultStream) read(ctx context.Context, from Start) {
 	if err != nil {
 		return // ctx ended
 	}
-	close(s.armed)
-	_ = f.run(ctx, start, nil) // ends with ctx; handle fails with nothing else
+	close(armed)
+	_ = f.run(ctx, start, nil) // ends with ctx
 }
 
 // errStreamClosed is what readers of a closed stream get.
@@ -127,8 +130,12 @@ func (s *ResultStream) Ready(ctx context.Context) error {
 	case <-s.done:
 		return schema.Transient("events.results", errStreamClosed)
 	case <-ctx.Done():
-		return schema.Transient("events.results", fmt.Errorf("the topic %s cannot be read yet (is the broker running, and the topic created?): %w", Results, ctx.Err()))
+		return notReadable(ctx)
 	}
+}
+
+func notReadable(ctx context.Context) error {
+	return schema.Transient("events.results", fmt.Errorf("the topic %s cannot be read yet (is the broker running, and the topic created?): %w", Results, ctx.Err()))
 }
 
 // Next returns the next result and the event that carried it. Redelivery may repeat a result, under the same Event.ID
@@ -139,7 +146,7 @@ func (s *ResultStream) Next(ctx context.Context) (schema.Result, Event, error) {
 		case r := <-s.out:
 			var res schema.Result
 			if err := json.Unmarshal(r.Event.Data, &res); err != nil {
-				s.client.log.Warn().Int("partition", r.Partition).Int64("offset", r.Offset).Str("cause", describeJSONError(err)).Msg("a record of the results topic is no result; skipping it")
+				s.client.notAResult(r)
 				continue
 			}
 			return res, r.Event, nil
