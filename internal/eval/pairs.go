@@ -66,7 +66,7 @@ func (o Options) acquire(ctx context.Context, r *Report, pictures []string, read
 	config := schema.DefaultConfig(schema.OpCompare)
 	params := engine.Params{
 		MinConfidence: max(config.MinConfidence(schema.OpCompare), o.Subject.minConfidence()),
-		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
+		Strategy:      engine.Strategy(config.Detection.Strategy),
 		Embed:         true,
 	}
 	found, err := o.firstFaces(ctx, "pictures", pictures, read, params, func(picture, why string) { r.fail(filepath.Base(picture), "%s", why) })

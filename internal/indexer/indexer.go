@@ -116,11 +116,11 @@ func (s *Service) person(ctx context.Context, a *schema.Analysis) ([]gallery.Mat
 }
 
 func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
-	config, problems := schema.ResolveConfig(a.Operation, a.Config)
+	config, problems := a.Configuration()
 	if len(problems) > 0 {
 		return nil, schema.Permanent("indexer.config", problems.Reason(), problems)
 	}
-	found := s.Gallery.Search(ctx, a.Collection, a.Probes, config.Neighbors)[0]
+	found := s.Gallery.Search(ctx, a.Collection, a.Probes, config.Matching.Neighbors)[0]
 	if found.Err != nil {
 		return nil, found.Err
 	}

@@ -140,7 +140,7 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 		return err
 	}
 	job := schema.Job{Request: req, Digest: digest, AcceptedAt: time.Now().UTC()}
-	problems = append(problems, job.Normalize()...)
+	problems = append(problems, job.Resolve()...)
 	for i, o := range job.Images {
 		if !slices.Contains(s.Buckets, o.Bucket) {
 			job.ResultObject = false // nothing is written to a bucket that is not served

@@ -190,13 +190,13 @@ var decisions = []struct {
 	trait schema.FaceTraits
 	holds func(*view) bool
 }{
-	{schema.FTFaceTooClose, func(v *view) bool { return v.above(schema.MetricFaceSize, v.config.ThresholdUserTooClose) }},
-	{schema.FTFaceTooFar, func(v *view) bool { return v.below(schema.MetricFaceSize, v.config.ThresholdUserTooFar) }},
-	{schema.FTFaceRight, func(v *view) bool { return v.extent().TopLeft.X < v.config.ThresholdUserRight*float32(v.Width) }},
-	{schema.FTFaceLeft, func(v *view) bool { return v.extent().BottomRight.X > v.config.ThresholdUserLeft*float32(v.Width) }},
-	{schema.FTFaceUp, func(v *view) bool { return v.extent().TopLeft.Y < v.config.ThresholdUserUp*float32(v.Height) }},
-	{schema.FTFaceDown, func(v *view) bool { return v.extent().BottomRight.Y > v.config.ThresholdUserDown*float32(v.Height) }},
-	{schema.FTImageBlurr, func(v *view) bool { return v.below(schema.MetricSharpness, v.config.BlurThresholdEnrollPred) }},
+	{schema.FTFaceTooClose, func(v *view) bool { return v.above(schema.MetricFaceSize, v.config.Pose.TooClose) }},
+	{schema.FTFaceTooFar, func(v *view) bool { return v.below(schema.MetricFaceSize, v.config.Pose.TooFar) }},
+	{schema.FTFaceRight, func(v *view) bool { return v.extent().TopLeft.X < v.config.Pose.Right*float32(v.Width) }},
+	{schema.FTFaceLeft, func(v *view) bool { return v.extent().BottomRight.X > v.config.Pose.Left*float32(v.Width) }},
+	{schema.FTFaceUp, func(v *view) bool { return v.extent().TopLeft.Y < v.config.Pose.Up*float32(v.Height) }},
+	{schema.FTFaceDown, func(v *view) bool { return v.extent().BottomRight.Y > v.config.Pose.Down*float32(v.Height) }},
+	{schema.FTImageBlurr, func(v *view) bool { return v.below(schema.MetricSharpness, v.config.Quality.Sharpness) }},
 	{schema.FTFaceWithGlass, func(v *view) bool { return v.reaches(schema.MetricGlasses, v.Calibration.Glasses) }},
 	{schema.FTFaceWithMask, func(v *view) bool { return v.reaches(schema.MetricMask, v.Calibration.Mask) }},
 	{schema.FTLookingLeft, func(v *view) bool { return v.sideways() && v.Attributes.Pose.Yaw > 0 }},
@@ -209,16 +209,16 @@ var decisions = []struct {
 		_, down := v.config.VerticalGaze(v.op)
 		return v.above(schema.MetricVerticalGaze, down)
 	}},
-	{schema.FTFaceTooDark, func(v *view) bool { return v.below(schema.MetricBrightness, v.config.FaceTooDark) }},
-	{schema.FTFaceTooBright, func(v *view) bool { return v.above(schema.MetricBrightness, v.config.FaceTooBright) }},
+	{schema.FTFaceTooDark, func(v *view) bool { return v.below(schema.MetricBrightness, v.config.Quality.TooDark) }},
+	{schema.FTFaceTooBright, func(v *view) bool { return v.above(schema.MetricBrightness, v.config.Quality.TooBright) }},
 	{schema.FTFaceLowValConf, func(v *view) bool {
-		return v.below(schema.MetricLandmarkConfidence, v.config.LandmarkConfidenceScoreThreshold)
+		return v.below(schema.MetricLandmarkConfidence, v.config.Detection.LandmarkConfidence)
 	}},
-	{schema.FTEyeBlink, func(v *view) bool { return v.reaches(schema.MetricEyesClosed, v.config.EyesBlinkingThreshold) }},
-	{schema.FTMouthOpened, func(v *view) bool { return v.reaches(schema.MetricMouthOpen, v.config.MouthOpenedThreshold) }},
-	{schema.FTFaceRotatedRight, func(v *view) bool { return v.below(schema.MetricRotation, -v.config.AngleRotationRightThreshold) }},
-	{schema.FTFaceRotatedLeft, func(v *view) bool { return v.above(schema.MetricRotation, v.config.AngleRotationLeftThreshold) }},
-	{schema.FTFaceNotInOval, func(v *view) bool { return v.config.ValidateFacePositionOval && !v.inOval() }},
+	{schema.FTEyeBlink, func(v *view) bool { return v.reaches(schema.MetricEyesClosed, v.config.Quality.EyesClosed) }},
+	{schema.FTMouthOpened, func(v *view) bool { return v.reaches(schema.MetricMouthOpen, v.config.Quality.MouthOpen) }},
+	{schema.FTFaceRotatedRight, func(v *view) bool { return v.below(schema.MetricRotation, -v.config.Pose.RotationRight) }},
+	{schema.FTFaceRotatedLeft, func(v *view) bool { return v.above(schema.MetricRotation, v.config.Pose.RotationLeft) }},
+	{schema.FTFaceNotInOval, func(v *view) bool { return v.config.Pose.InOval && !v.inOval() }},
 }
 
 func (v *view) sideways() bool {
@@ -243,7 +243,7 @@ func (v *view) inOval() bool {
 
 // Of decides the traits of s, whose scores are those of Scores, in op. face_validations_off leaves none.
 func Of(s Subject, scores []schema.FaceMetric, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
-	if config.FaceValidationsOff {
+	if config.Quality.ValidationsOff {
 		return 0
 	}
 	v := &view{Subject: s, scores: map[string]float32{}, config: config, op: op}
@@ -262,10 +262,10 @@ func Of(s Subject, scores []schema.FaceMetric, config schema.OperationConfig, op
 // Rejecting are those of traits that fail op under config.
 func Rejecting(traits schema.FaceTraits, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
 	invalid := schema.InvalidFaceTraits(op)
-	if op == schema.OpEnroll && config.RefuseBadExposure {
+	if op == schema.OpEnroll && config.Quality.RefuseBadExposure {
 		invalid |= schema.FTFaceTooDark | schema.FTFaceTooBright
 	}
-	return traits & invalid &^ schema.FaceTraits(config.AllowedFaceTraitsFlags)
+	return traits & invalid &^ config.Quality.AllowedTraits
 }
 
 // advice is what a person can do about each trait, what spoils recognition most first.

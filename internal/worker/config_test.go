@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -213,6 +214,34 @@ func another(k schema.ConfigKey) string {
 		return fmt.Sprint(int64(k.Range.Min))
 	}
 	return fmt.Sprint(int64(k.Range.Max))
+}
+
+// TestConfigurationComesFromIngest: worker and indexer work by the configuration that the job carries. Their own defaults
+// serve only jobs of an ingest that resolved none.
+func TestConfigurationComesFromIngest(t *testing.T) {
+	d := newDesk(t)
+	for name, angle := range map[string]float64{"anna": 0, "bert": 40} {
+		d.pictures[name] = picture{faces: []engine.Face{someone(angle)}}
+		d.ask(schema.Request{Operation: schema.OpEnroll, Images: images(name), ExternalID: schema.ExternalID(name)})
+	}
+	for _, tt := range []struct {
+		resolved   string
+		candidates int
+		traits     string
+	}{
+		{``, 1, ""},
+		{`{"neighbors":2,"face_too_dark":0.6}`, 2, "FT_FACE_TOO_DARK"},
+	} {
+		job := schema.Job{Request: schema.Request{ID: "r", Operation: schema.OpPredict, Collection: schema.DefaultCollection, Images: images("anna")},
+			AcceptedAt: time.Unix(1700000000, 0), ResolvedConfig: json.RawMessage(tt.resolved)}
+		r := d.do(job)
+		if r.Predict == nil || r.Predict.Response == nil {
+			t.Fatalf("%+v", r.CallStatus)
+		}
+		if n := len(r.Predict.Response.List); n != tt.candidates || traitsOf(r) != tt.traits {
+			t.Errorf("%s: %d candidates, traits %q", tt.resolved, n, traitsOf(r))
+		}
+	}
 }
 
 // TestAttributesAreAskedFor: without the validations and the smile, the networks behind them need not run.

@@ -22,12 +22,12 @@ const seedDefault = 0.9
 
 // threshold lays asked, on the seed SDK's scale, onto that of the networks' score: two straight lines through 0, through the
 // level's operating point at the seed's default, and through 1. It never falls where asked rises.
-func (p OperatingPoints) threshold(level string, asked float32) float32 {
+func (p OperatingPoints) threshold(level schema.LivenessCalibration, asked float32) float32 {
 	point := p.Regular
 	switch level {
-	case "SOFT":
+	case schema.LivenessSoft:
 		point = p.Soft
-	case "HARDENED":
+	case schema.LivenessHardened:
 		point = p.Hardened
 	}
 	if asked <= seedDefault {
@@ -52,7 +52,7 @@ func (p OperatingPoints) judge(f engine.Face, faces int, config schema.Operation
 	case !traits.Finite(found.Score):
 		return schema.SpoofGenericError, &schema.Liveness{Message: "the liveness networks gave no number"}
 	}
-	threshold := p.threshold(config.LivenessCalibration, config.AntiSpoofingThreshold)
+	threshold := p.threshold(config.Liveness.Calibration, config.Liveness.Threshold)
 	status := schema.SpoofNone
 	if found.Score < threshold {
 		status = schema.SpoofDetected

@@ -11,10 +11,10 @@ import (
 )
 
 // portraitOptions are what config says of portraits.
-func portraitOptions(config schema.OperationConfig) face.PortraitOptions {
-	colour := imaging.RGB{byte(config.BackgroundColorRGB >> 16), byte(config.BackgroundColorRGB >> 8), byte(config.BackgroundColorRGB)}
-	o := face.PortraitOptions{Preset: face.Preset(config.PortraitPreset), Width: config.PortraitWidth, Pad: &colour, Format: imaging.Format(config.PortraitFormat)}
-	if config.PortraitBackground == "replace" {
+func portraitOptions(config schema.PortraitConfig) face.PortraitOptions {
+	colour := imaging.RGB{byte(config.BackgroundColor >> 16), byte(config.BackgroundColor >> 8), byte(config.BackgroundColor)}
+	o := face.PortraitOptions{Preset: face.Preset(config.Preset), Width: config.Width, Pad: &colour, Format: imaging.Format(config.Format)}
+	if config.Background == schema.BackgroundReplace {
 		o.Background = &colour
 	}
 	return o

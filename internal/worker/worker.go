@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -105,7 +104,7 @@ type analysis struct {
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
-	config, problems := schema.ResolveConfig(job.Operation, job.Config)
+	config, problems := job.Configuration()
 	if len(problems) > 0 {
 		return nil, schema.Permanent("worker.config", problems.Reason(), problems)
 	}
@@ -116,7 +115,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	if err := s.Pack.performs(job.Operation); err != nil {
 		return nil, err
 	}
-	a.Thresholds = thresholds(config, s.Pack.Thresholds)
+	a.Thresholds = thresholds(config.Matching, s.Pack.Thresholds)
 	params := s.params(job.Operation, config)
 	for i, ref := range job.Images {
 		start := time.Now()
@@ -181,32 +180,30 @@ func (p Pack) performs(op schema.Operation) error {
 func (s *Service) params(op schema.Operation, config schema.OperationConfig) engine.Params {
 	p := engine.Params{
 		MinConfidence: max(s.Pack.MinConfidence, config.MinConfidence(op)),
-		Strategy:      engine.Strategy(config.FaceDetectionStrategy),
-		Turn:          config.AutomaticTurning,
-		Attributes:    !config.FaceValidationsOff || config.GetSmileIntensity,
+		Strategy:      engine.Strategy(config.Detection.Strategy),
+		Turn:          config.Detection.Turn,
+		Attributes:    !config.Quality.ValidationsOff || config.Quality.Smile,
 		Age:           op == schema.OpEstimateAge,
-	}
-	if config.QualityGroups != "" {
-		p.Quality = strings.Split(config.QualityGroups, ",")
+		Quality:       config.Quality.GroupNames(),
 	}
 	switch op {
 	case schema.OpEnroll, schema.OpPredict, schema.OpCompare, schema.OpVerify:
 		p.Embed = true
 	}
-	switch o := portraitOptions(config); {
+	switch o := portraitOptions(config.Portrait); {
 	case op == schema.OpFaceISO:
 		p.Portraits = []face.PortraitOptions{o}
-	case config.CropFaces:
+	case config.Portrait.CropFaces:
 		o.Background = nil
 		p.Portraits = []face.PortraitOptions{o}
 	}
 	switch op {
 	case schema.OpValidate, schema.OpEnroll, schema.OpPredict, schema.OpVerify, schema.OpAntiSpoofing:
 		if s.Pack.Has(models.RoleLiveness) {
-			p.Liveness = config.AntiSpoofingMode
+			p.Liveness = int(config.Liveness.Mode)
 		}
 		// Who asks for it learns that the pack cannot: an attack that nobody looked for must not pass for none.
-		p.Documents = config.AntiSpoofingDetectDocument && config.AntiSpoofingMode != 0
+		p.Documents = config.Liveness.DetectDocument && config.Liveness.Mode != schema.LivenessOff
 	}
 	return p
 }
@@ -227,7 +224,7 @@ func (s *Service) measure(a *analysis, stage string, took time.Duration) {
 }
 
 // thresholds are the request's where it sets them, else the pack's, times fudge_factor.
-func thresholds(config schema.OperationConfig, pack schema.Thresholds) *schema.Thresholds {
+func thresholds(config schema.MatchingConfig, pack schema.Thresholds) *schema.Thresholds {
 	pick := func(asked *float32, pack float32) float32 {
 		if asked != nil {
 			pack = *asked
@@ -235,9 +232,9 @@ func thresholds(config schema.OperationConfig, pack schema.Thresholds) *schema.T
 		return pack * config.FudgeFactor
 	}
 	return &schema.Thresholds{
-		Min: pick(config.FaceThresholdsMin, pack.Min),
-		Med: pick(config.FaceThresholdsMed, pack.Med),
-		Max: pick(config.FaceThresholdsMax, pack.Max),
+		Min: pick(config.Min, pack.Min),
+		Med: pick(config.Med, pack.Med),
+		Max: pick(config.Max, pack.Max),
 	}
 }
 
@@ -254,7 +251,7 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 		r.Geometry.OriginalBox = &box
 	}
 	subject := traits.Subject{Face: f.Face, Width: found.Width, Height: found.Height, Attributes: f.Attributes, Calibration: s.Pack.Traits}
-	scores := traits.Scores(subject, config.GetSmileIntensity)
+	scores := traits.Scores(subject, config.Quality.Smile)
 	r.Traits = traits.Of(subject, scores, config, op)
 	r.TraitNames = schema.TraitNames(r.Traits)
 	detailed := len(found.Faces) <= schema.MaxDetailedFaces
@@ -273,7 +270,7 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f, len(found.Faces), config)
 	if f.Age != nil && traits.Finite(f.Age.Years) && traits.Finite(f.Age.Deviation) && traits.Finite(f.Age.Confidence) {
 		r.Age = &schema.AgeData{Confidence: f.Age.Confidence, Estimated: f.Age.Years, Deviation: f.Age.Deviation}
-		if config.UseAgeStddev {
+		if config.Quality.LowerAge {
 			r.Age.Estimated = max(f.Age.Years-f.Age.Deviation, 0)
 		}
 	}

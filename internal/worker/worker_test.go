@@ -195,9 +195,15 @@ func (d *desk) ask(r schema.Request) schema.Result {
 	requests++
 	r.ID = schema.RequestID(fmt.Sprintf("r-%d", requests))
 	job := schema.Job{Request: r, AcceptedAt: time.Unix(1700000000, 0)}
-	if problems := job.Normalize(); len(problems) > 0 {
+	if problems := job.Resolve(); len(problems) > 0 {
 		return *schema.NewResult(&job, problems.Reason(), problems.Error())
 	}
+	return d.do(job)
+}
+
+// do sends a job through the worker and, where it goes there, the indexer.
+func (d *desk) do(job schema.Job) schema.Result {
+	d.t.Helper()
 	data, err := json.Marshal(&job)
 	if err != nil {
 		d.t.Fatal(err)

@@ -12,11 +12,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestConfigTags holds what the struct tags promise: they parse, names are unique, everything is described, and every
-// default is a value that the key itself takes.
-func TestConfigTags(t *testing.T) {
+// TestConfigTable holds what the table of keys promises: names are unique, everything is described, every default is a
+// value that the key itself takes, and a key has a field of its own exactly where it does something.
+func TestConfigTable(t *testing.T) {
 	seen := map[string]bool{}
 	added := 0
+	var c OperationConfig
+	fields := map[any]bool{}
+	kinds := map[string][]reflect.Kind{
+		"string": {reflect.String}, "integer": {reflect.Int, reflect.Uint32}, "number": {reflect.Float32}, "boolean": {reflect.Bool},
+	}
 	for _, k := range ConfigKeys() {
 		if seen[k.Name] || k.Name == "" {
 			t.Errorf("%q is named twice or not at all", k.Name)
@@ -30,6 +35,16 @@ func TestConfigTags(t *testing.T) {
 		}
 		if k.Added {
 			added++
+		}
+		if (k.field == nil) == (k.Effect != "") {
+			t.Errorf("%s must have a field if it does something, and none if it does nothing", k.Name)
+		}
+		if k.field != nil {
+			if field := k.field(&c); fields[field] {
+				t.Errorf("%s shares its field with another key", k.Name)
+			} else if fields[field] = true; !slices.Contains(kinds[k.Type], scalarKind(field)) {
+				t.Errorf("%s is a %s, but its field is a %T", k.Name, k.Type, field)
+			}
 		}
 		if (k.Type == "number" || k.Type == "integer") && (k.Range == nil) == (k.Enum == nil) {
 			t.Errorf("%s must have either a range or an enum", k.Name)
@@ -49,7 +64,7 @@ func TestConfigTags(t *testing.T) {
 		}
 	}
 	if len(seen)-added != 71 {
-		t.Errorf("%d keys besides the added ones; the seed SDK's text and schema have 71 together", len(seen)-added)
+		t.Errorf("%d keys besides the added ones; the CryptoNets SDK's text and schema have 71 together", len(seen)-added)
 	}
 	for _, o := range Overrides() {
 		k := keyNamed(o.Key)
@@ -64,6 +79,15 @@ func TestConfigTags(t *testing.T) {
 	}
 }
 
+// scalarKind is the kind of the scalar that field, a pointer to a field, holds.
+func scalarKind(field any) reflect.Kind {
+	x := reflect.TypeOf(field).Elem()
+	if x.Kind() == reflect.Pointer {
+		x = x.Elem()
+	}
+	return x.Kind()
+}
+
 func TestResolveConfigDefaults(t *testing.T) {
 	for _, tt := range []struct {
 		op   Operation
@@ -71,9 +95,9 @@ func TestResolveConfigDefaults(t *testing.T) {
 	}{
 		{OpValidate, func(*OperationConfig) {}},
 		{OpEnroll, func(c *OperationConfig) {}},
-		{OpPredict, func(c *OperationConfig) { c.ThresholdUserTooFar = 0.1 }},
+		{OpPredict, func(c *OperationConfig) { c.Pose.TooFar = 0.1 }},
 		{OpDocScanFace, func(c *OperationConfig) {
-			c.ContextString, c.BlurThresholdDoc, c.ConfScoreThrDoc, c.BlurThresholdEnrollPred, c.ThresholdUserTooFar = "predict", 100, 0.8, 50, 0.01
+			c.General.Context, c.Quality.Sharpness, c.Pose.TooFar = ContextPredict, 50, 0.01
 		}},
 	} {
 		want := DefaultConfig("")
@@ -89,8 +113,8 @@ func TestResolveConfigDefaults(t *testing.T) {
 		}
 	}
 	c := DefaultConfig("")
-	if c.FaceThresholdsMin != nil || c.Neighbors != 1 || c.FudgeFactor != 1 || c.FaceDetectionStrategy != 1 || c.BackgroundColorRGB != 0xF0F0F0 {
-		t.Errorf("defaults: face_thresholds_min %v, neighbors %d, fudge_factor %v, strategy %d, background %x", c.FaceThresholdsMin, c.Neighbors, c.FudgeFactor, c.FaceDetectionStrategy, c.BackgroundColorRGB)
+	if m := c.Matching; m.Min != nil || m.Neighbors != 1 || m.FudgeFactor != 1 || c.Detection.Strategy != MostConfident || c.Portrait.BackgroundColor != 0xF0F0F0 {
+		t.Errorf("defaults: %+v, strategy %d, background %x", m, c.Detection.Strategy, c.Portrait.BackgroundColor)
 	}
 }
 
@@ -104,9 +128,10 @@ func TestResolveConfigKeys(t *testing.T) {
 	}
 	want := DefaultConfig(OpPredict)
 	low, med := float32(-0.5), float32(0.25)
-	want.Neighbors, want.FudgeFactor, want.FaceThresholdsMin, want.FaceThresholdsMed = 5, 1.25, &low, &med
-	want.ContextString, want.ConfScoreThrPredict, want.FaceValidationsOff, want.CollectionName = "predict", 0.1, true, "staff"
-	want.BackgroundColorRGB, want.FaceDetectionStrategy, want.ThresholdUserTooFar = 255, 0, 0.3
+	want.Matching = MatchingConfig{Min: &low, Med: &med, Neighbors: 5, FudgeFactor: 1.25}
+	want.General = GeneralConfig{Context: ContextPredict, CollectionName: "staff"}
+	want.Detection.ConfidencePredict, want.Detection.Strategy, want.Quality.ValidationsOff = 0.1, EveryFace, true
+	want.Portrait.BackgroundColor, want.Pose.TooFar = 255, 0.3
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // FuzzDecodeRequest: whatever arrives, a request without problems survives encoding and is valid a second time.
@@ -64,22 +65,26 @@ func FuzzResolveConfig(f *testing.F) {
 			}
 			return
 		}
-		v := reflect.ValueOf(c)
 		for _, k := range ConfigKeys() {
-			field := v.Field(k.index)
-			if field.Kind() == reflect.Pointer {
-				if field.IsNil() {
-					continue
-				}
-				field = field.Elem()
+			x, ok := k.value(&c)
+			if !ok {
+				continue
 			}
-			b, err := json.Marshal(field.Interface())
+			b, err := json.Marshal(x)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if _, problem := k.parse(b); problem != "" {
 				t.Errorf("%s was accepted as %s, but %s", k.Name, b, problem)
 			}
+		}
+		b, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, problems := ResolveConfig(OpPredict, b)
+		if diff := cmp.Diff(c, again); len(problems) > 0 || diff != "" {
+			t.Errorf("a resolved configuration resolves to another one: %v\n%s", problems, diff)
 		}
 	})
 }

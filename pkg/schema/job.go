@@ -1,6 +1,9 @@
 package schema
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Job is a validated request whose images are resolved to object versions. It is the value of the topic facestream.jobs.
 type Job struct {
@@ -8,6 +11,38 @@ type Job struct {
 	// Digest is the sha256 (hex) of the request's content: two requests with one id and different digests are not the same.
 	Digest     string    `json:"digest"`
 	AcceptedAt time.Time `json:"accepted_at"`
+	// ResolvedConfig is the request's config with every default filled in, as ingest resolved it. All services work by it,
+	// so that defaults cannot differ between them during a roll-out. An ingest older than this field leaves it out.
+	ResolvedConfig json.RawMessage `json:"resolved_config,omitempty"`
+}
+
+// Resolve completes j from its request: it normalises the request ([Request.Normalize]) and resolves its configuration.
+// It returns every problem of the request; j is usable only when there is none.
+func (j *Job) Resolve() Problems {
+	ps := j.Normalize()
+	if len(ps) > 0 {
+		return ps
+	}
+	config, ps := ResolveConfig(j.Operation, j.Config)
+	if len(ps) > 0 {
+		return ps
+	}
+	resolved, err := json.Marshal(config)
+	if err != nil {
+		return Problems{{"config", err.Error(), ReasonInvalidConfiguration}}
+	}
+	j.ResolvedConfig = resolved
+	return nil
+}
+
+// Configuration is how j is to be done: what ingest resolved. Keys that ingest did not know are as this version resolves
+// them; those that this version does not know are left out, unless the request names them, which is a problem.
+func (j *Job) Configuration() (OperationConfig, Problems) {
+	config, ps := ResolveConfig(j.Operation, j.Config)
+	if len(ps) == 0 && len(j.ResolvedConfig) > 0 {
+		ps = config.apply("resolved_config", j.ResolvedConfig, false)
+	}
+	return config, ps
 }
 
 // Analysis is what the worker found, for operations that need the gallery. It is the value of the topic facestream.analyses

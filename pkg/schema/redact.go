@@ -79,7 +79,7 @@ func (r Result) MarshalZerologObject(z *zerolog.Event) {
 	z.Str("request_id", string(r.RequestID)).Str("operation", string(r.Operation)).Str("reason", string(r.CallStatus.Reason))
 }
 
-// The parts of a result that name a person, and the configuration, hide as a whole: where fmt meets a pointer under a verb
+// The parts of a result that name a person hide as a whole: where fmt meets a pointer under a verb
 // that does not suit it, it prints what lies behind without asking the fields' own methods.
 
 func hide(f fmt.State) { _, _ = io.WriteString(f, redacted) }
@@ -113,9 +113,6 @@ func (OutputImage) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
 func (Candidate) Format(f fmt.State, _ rune) { hide(f) }
-
-// Format hides the value from every verb.
-func (OperationConfig) Format(f fmt.State, _ rune) { hide(f) }
 
 // MarshalZerologObject writes nothing.
 func (FaceID) MarshalZerologObject(*zerolog.Event) {}
@@ -158,6 +155,3 @@ func (r VerifyResult) MarshalZerologObject(z *zerolog.Event) {
 
 // MarshalZerologObject writes the score.
 func (c Candidate) MarshalZerologObject(z *zerolog.Event) { z.Float32("score", c.Score) }
-
-// MarshalZerologObject writes nothing.
-func (OperationConfig) MarshalZerologObject(*zerolog.Event) {}

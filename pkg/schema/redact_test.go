@@ -40,7 +40,7 @@ func subjects() map[string]any {
 		"Request": request, "Job": job, "Analysis": Analysis{Job: job, Faces: []FaceResult{face}, Probes: []Embedding{embedding}}, "Result": *result,
 		"FaceID": *face.IDs, "FaceResult": face, "EnrollResponse": enroll, "EnrollData": *result.Enroll,
 		"ISOImageResult": *result.ISOImage, "OutputImage": *result.ISOImage.Image,
-		"VerifyResult": *result.Verify, "Candidate": candidate, "PredictResponse": predict, "PredictData": *result.Predict, "OperationConfig": OperationConfig{Identifier: external},
+		"VerifyResult": *result.Verify, "Candidate": candidate, "PredictResponse": predict, "PredictData": *result.Predict,
 	}
 }
 
@@ -125,7 +125,7 @@ func TestPrivateTypesAreRedacted(t *testing.T) {
 		}
 		return false
 	}
-	for _, x := range []reflect.Type{reflect.TypeFor[Analysis](), reflect.TypeFor[Result](), reflect.TypeFor[OperationConfig]()} {
+	for _, x := range []reflect.Type{reflect.TypeFor[Analysis](), reflect.TypeFor[Result]()} {
 		if !holds(x) {
 			t.Errorf("%s holds nothing private; the search is broken", x)
 		}

@@ -106,7 +106,7 @@ func (r *Request) Normalize() Problems {
 	config, problems := ResolveConfig(r.Operation, r.Config)
 	ps = append(ps, problems...)
 	if r.Operation.NeedsCollection() {
-		named := Collection(config.CollectionName)
+		named := config.General.CollectionName
 		switch {
 		case r.Collection == "" && named != "":
 			r.Collection = named

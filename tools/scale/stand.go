@@ -125,7 +125,7 @@ func (s *stand) send(ctx context.Context, n int) error {
 	batch := make([]events.Event, n)
 	for i := range batch {
 		job := schema.Job{Request: schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: schema.OpValidate, Images: []schema.ObjectRef{s.image}}, AcceptedAt: time.Now()}
-		if problems := job.Normalize(); len(problems) > 0 {
+		if problems := job.Resolve(); len(problems) > 0 {
 			return problems
 		}
 		data, err := json.Marshal(&job)

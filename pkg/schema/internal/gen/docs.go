@@ -19,24 +19,28 @@ func configPage() []byte {
 	b.WriteString(generated + `# Operation configuration
 
 A request's ` + "`config`" + ` object says how its operation is to be done. Every key is optional. Keys, types and defaults are those
-of the seed SDK, so that its configurations can be sent as they are; only ` + added() + ` are additions.
-A key that has **no effect** in this version is checked like any other and then not used; its row says why.
+of the CryptoNets SDK, so its configurations can be sent as they are. These keys are additions: ` + added() + `.
+A key that has **no effect** in this version is checked like any other and then ignored. Its row says why.
 
 An unknown key, a repeated key, ` + "`null`" + `, a wrong type or a value outside the range is rejected with the reason
 ` + "`invalid_configuration`" + `. The message names every such key with the values that it takes. Integers may be written as
 ` + "`3`" + ` or ` + "`3.0`" + `. The machine-readable form of this page is [operation-config.schema.json](../pkg/schema/operation-config.schema.json).
 
+Ingest fills in the defaults and sends the complete configuration along with the job, so every service works by the same one
+([ADR 9](adr/0009-configuration-is-resolved-once.md)). Only what belongs to the model pack is left to the worker, which has
+loaded it: the matching thresholds and the operating points of its networks.
+
 The matching thresholds (` + "`face_thresholds_*`" + `) are cosines, -1..1. They have no default of their own, because a threshold means
-something for one embedding model only: the default is that of the model pack, where the evaluation that measured it is
-named. All three are multiplied by ` + "`fudge_factor`" + `. Where a request sets several of them, min ≤ med ≤ max must hold.
+something for one embedding model only. The default is that of the model pack, which names the evaluation that measured it.
+All three are multiplied by ` + "`fudge_factor`" + `. Where a request sets several of them, min ≤ med ≤ max must hold.
 
-The limits of quality, pose and position are held against the [scores](#scores) of a face, which are on the scale of the
-seed's defaults. What the model pack does not measure has no score, and sets no trait. A face reaches as far as its box, and
-at least 0.3 of the distance of its eyes beyond its five points, so that a face which the picture cuts off is known as such.
+The limits of quality, pose and position apply to the [scores](#scores) of a face, which are on the scale of the CryptoNets
+SDK's defaults. What the model pack does not measure has no score and sets no trait. The extent of a face is its box, or 0.3 of
+the distance between its eyes beyond its five points where that is more. So a face that the image cuts off is recognised as cut off.
 
-The seed's scale of ` + "`anti_spoofing_threshold`" + ` is laid onto the liveness networks' by two straight lines: 0 stays 0, the default
-0.9 is the pack's operating point for ` + "`liveness_calibration`" + `, 1 stays 1. The result carries the threshold that was used
-(` + "`faces[].liveness.threshold`" + `).
+` + "`anti_spoofing_threshold`" + ` is on the CryptoNets SDK's scale. Two straight lines map it to the scale of the liveness networks: 0
+stays 0, the key's default becomes the model pack's operating point for ` + "`liveness_calibration`" + `, and 1 stays 1. The result
+carries the threshold that was used (` + "`faces[].liveness.threshold`" + `).
 `)
 	group := ""
 	for _, k := range schema.ConfigKeys() {
@@ -53,9 +57,9 @@ The seed's scale of ` + "`anti_spoofing_threshold`" + ` is laid onto the livenes
 	b.WriteString(`
 ## Traits
 
-` + "`face_traits_flags`, `allowed_face_traits_flags` and `document_traits`" + ` are unions of these bits; ` + "`face_traits`" + ` names them. A face
-that has a trait which fails the operation is answered ` + "`face_rejected`" + `, unless ` + "`allowed_face_traits_flags`" + ` has its bit.
-Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is never set: no network of this version judges backgrounds.
+` + "`face_traits_flags`, `allowed_face_traits_flags` and `document_traits`" + ` are unions of these bits; ` + "`face_traits`" + ` names them. If
+a face has a trait that fails the operation, the answer is ` + "`face_rejected`" + `, unless ` + "`allowed_face_traits_flags`" + ` has its bit.
+Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is never set, because no network of this version judges backgrounds.
 
 | bit | face trait | fails | document trait |
 |---|---|---|---|
@@ -81,7 +85,7 @@ Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is n
 	return b.Bytes()
 }
 
-// added lists the keys that the seed SDK does not have.
+// added lists the keys that the CryptoNets SDK does not have.
 func added() string {
 	var names []string
 	for _, k := range schema.ConfigKeys() {
@@ -89,7 +93,7 @@ func added() string {
 			names = append(names, "`"+k.Name+"`")
 		}
 	}
-	return strings.Join(names, " and ")
+	return strings.Join(names, ", ")
 }
 
 func takes(k schema.ConfigKey) string {

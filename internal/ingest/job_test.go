@@ -1,0 +1,65 @@
+package ingest_test
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"facestream/internal/ingest"
+	"facestream/internal/objects"
+	"facestream/internal/outcome"
+	"facestream/pkg/events"
+	"facestream/pkg/schema"
+	"facestream/pkg/schema/schematest"
+)
+
+// surroundings are a store in which every object exists, a ledger that knows nothing, and a publisher that keeps the jobs.
+type surroundings struct{ jobs [][]byte }
+
+func (*surroundings) Stat(_ context.Context, ref schema.ObjectRef) (objects.Info, error) {
+	return objects.Info{Ref: ref}, nil
+}
+func (*surroundings) List(context.Context, string, string) iter.Seq2[objects.Info, error] { return nil }
+func (*surroundings) Put(_ context.Context, ref schema.ObjectRef, _ []byte, _ string, _ map[string]string) (schema.ObjectRef, error) {
+	return ref, nil
+}
+func (*surroundings) Seen(context.Context, schema.RequestID) (string, bool, error) {
+	return "", false, nil
+}
+func (*surroundings) Record(context.Context, schema.RequestID, string, time.Time) error { return nil }
+func (s *surroundings) Publish(_ context.Context, topic events.Topic, published ...events.Event) error {
+	for _, e := range published {
+		if topic == events.Jobs {
+			s.jobs = append(s.jobs, e.Data)
+		}
+	}
+	return nil
+}
+
+// TestJobCarriesItsConfiguration: ingest fills in the defaults, so that no other service has to.
+func TestJobCarriesItsConfiguration(t *testing.T) {
+	around := &surroundings{}
+	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"}}
+	request := []byte(`{"id":"r","operation":"predict","images":[{"bucket":"b","key":"k"}],"config":{"neighbors":3}}`)
+	if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Event: events.Event{Data: request}}); err != nil || len(around.jobs) != 1 {
+		t.Fatalf("%d jobs, %v", len(around.jobs), err)
+	}
+	schematest.Validate(t, "job", around.jobs[0])
+	var job schema.Job
+	if err := json.Unmarshal(around.jobs[0], &job); err != nil {
+		t.Fatal(err)
+	}
+	var got schema.OperationConfig
+	if err := json.Unmarshal(job.ResolvedConfig, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := schema.DefaultConfig(schema.OpPredict)
+	want.Matching.Neighbors = 3
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
