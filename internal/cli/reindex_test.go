@@ -202,23 +202,19 @@ func (f *flow) send(r schema.Request) schema.Result {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
-	r.ID = cmp.Or(r.ID, schema.RequestID(uuid.NewString()))
 	if len(r.Config) == 0 {
 		r.Config = json.RawMessage(drawn.Config)
 	}
-	stream := f.client.Results(ctx, events.ResultsOptions{})
-	defer stream.Close()
-	if err := stream.Ready(ctx); err != nil {
+	caller, err := f.client.OpenCaller(ctx, events.PublisherConfig{})
+	if err != nil {
 		f.t.Fatal(err)
 	}
-	if err := f.client.Submit(ctx, f.publisher, r); err != nil {
-		f.t.Fatal(err)
-	}
-	result, _, err := stream.Await(ctx, r.ID)
+	defer caller.Close()
+	answer, err := caller.Call(ctx, r)
 	if err != nil {
 		f.t.Fatalf("%s: %v", r.Operation, err)
 	}
-	return result
+	return answer.Result
 }
 
 func (f *flow) enroll(name schema.ExternalID, person int) (schema.Result, schema.ObjectRef) {
@@ -371,6 +367,11 @@ func TestReindex(t *testing.T) {
 
 	// A request that comes now is answered under the new model.
 	waiting := schema.RequestID(uuid.NewString())
+	caller, err := f.client.OpenCaller(t.Context(), events.PublisherConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
 	if err := f.client.Submit(t.Context(), f.publisher, schema.Request{ID: waiting, Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{f.picture(0, 1)}, Config: json.RawMessage(drawn.Config)}); err != nil {
 		t.Fatal(err)
 	}
@@ -389,11 +390,9 @@ func TestReindex(t *testing.T) {
 
 	f.start("worker", other)
 	f.start("indexer", other)
-	stream := f.client.Results(t.Context(), events.ResultsOptions{From: events.Earliest()})
-	defer stream.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if r, _, err := stream.Await(ctx, waiting); err != nil || r.Predict == nil || r.Predict.Response.GUID != guids["ann"] {
+	if r, err := caller.Await(ctx, waiting); err != nil || r.Predict == nil || r.Predict.Response.GUID != guids["ann"] {
 		t.Errorf("the request that waited: %+v, %v", r, err)
 	}
 	for name, person := range map[schema.ExternalID]int{"ann": 0, "dee": 3} {

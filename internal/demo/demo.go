@@ -45,14 +45,12 @@ type person struct {
 // run is one run of the demo.
 type run struct {
 	Options
-	publisher  *events.Publisher
+	results    *events.Caller
 	drawing    chan struct{} // bounds how many pictures are drawn at once
 	collection schema.Collection
 	people     []person
-	mu         sync.Mutex
-	waiting    map[schema.RequestID]chan schema.Result
-	arrived    map[schema.RequestID]schema.Result // results that nobody waits for yet
-	first      time.Duration                      // process start to first result
+	first      sync.Once
+	toFirst    time.Duration // from the start of the process to the first result
 	checks     []check
 }
 
@@ -64,65 +62,21 @@ type check struct {
 
 // Run runs the demo and prints its table. It fails when an expected outcome did not hold.
 func Run(ctx context.Context, o Options) error {
-	r := &run{Options: o, drawing: make(chan struct{}, runtime.GOMAXPROCS(0)), collection: schema.Collection("demo-" + uuid.NewString()[:8]), waiting: map[schema.RequestID]chan schema.Result{}, arrived: map[schema.RequestID]schema.Result{}}
+	r := &run{Options: o, drawing: make(chan struct{}, runtime.GOMAXPROCS(0)), collection: schema.Collection("demo-" + uuid.NewString()[:8])}
 	for i, p := range drawn.Cast() {
 		r.people = append(r.people, person{p, i, schema.ExternalID(fmt.Sprintf("person-%02d", i+1))})
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r.publisher = o.Client.NewPublisher(events.PublisherConfig{Source: "facestream/demo"})
-	defer r.publisher.Close()
-	stream := o.Client.Results(ctx, events.ResultsOptions{})
-	defer stream.Close()
-	if err := stream.Ready(ctx); err != nil {
+	var err error
+	if r.results, err = o.Client.OpenCaller(ctx, events.PublisherConfig{Source: "facestream/demo"}); err != nil {
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.collect(gctx, stream) })
-	g.Go(func() error {
-		defer cancel()
-		return r.script(gctx)
-	})
-	if err := g.Wait(); err != nil {
+	defer r.results.Close()
+	if err := r.script(ctx); err != nil {
 		return err
 	}
 	return r.report()
-}
-
-// collect hands every result to whoever waits for it, until ctx ends.
-func (r *run) collect(ctx context.Context, stream *events.ResultStream) error {
-	for {
-		result, _, err := stream.Next(ctx)
-		if ctx.Err() != nil {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		r.mu.Lock()
-		if r.first == 0 {
-			r.first = time.Since(r.Started)
-		}
-		if c, ok := r.waiting[result.RequestID]; ok {
-			delete(r.waiting, result.RequestID)
-			c <- result
-		} else {
-			r.arrived[result.RequestID] = result
-		}
-		r.mu.Unlock()
-	}
-}
-
-// expect returns where the result of id arrives, even if it came before.
-func (r *run) expect(id schema.RequestID) <-chan schema.Result {
-	c := make(chan schema.Result, 1)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if result, ok := r.arrived[id]; ok {
-		c <- result
-	} else {
-		r.waiting[id] = c
-	}
-	return c
 }
 
 func (r *run) script(ctx context.Context) error {
@@ -208,7 +162,7 @@ func (c check) String() string {
 }
 
 func (r *run) report() error {
-	fmt.Fprintf(r.Out, "First result %.2f s after the start.\n", r.first.Seconds())
+	fmt.Fprintf(r.Out, "First result %.2f s after the start.\n", r.toFirst.Seconds())
 	if i := slices.IndexFunc(r.checks, func(c check) bool { return c.got != c.want }); i >= 0 {
 		return fmt.Errorf("%s: %d of %d", r.checks[i].what, r.checks[i].got, r.checks[i].want)
 	}
@@ -229,7 +183,7 @@ func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
 	if err != nil {
 		return schema.Result{}, err
 	}
-	return r.await(ctx, r.expect(schema.ObjectRequestID(ref)))
+	return r.took(r.results.Await(ctx, schema.ObjectRequestID(ref)))
 }
 
 // request uploads a picture of p outside the watched keys and sends a request that names it.
@@ -266,21 +220,15 @@ func (r *run) upload(ctx context.Context, p person, shot int) (schema.ObjectRef,
 }
 
 func (r *run) send(ctx context.Context, req schema.Request) (schema.Result, error) {
-	req.ID = schema.RequestID(uuid.NewString())
-	result := r.expect(req.ID)
-	if err := r.Client.Submit(ctx, r.publisher, req); err != nil {
-		return schema.Result{}, err
-	}
-	return r.await(ctx, result)
+	return r.took(r.results.Call(ctx, req))
 }
 
-func (r *run) await(ctx context.Context, result <-chan schema.Result) (schema.Result, error) {
-	select {
-	case got := <-result:
-		return got, nil
-	case <-ctx.Done():
-		return schema.Result{}, fmt.Errorf("no result within %v: %w", patience, ctx.Err())
+// took notes how long the first result took.
+func (r *run) took(a events.Answer, err error) (schema.Result, error) {
+	if err == nil {
+		r.first.Do(func() { r.toFirst = time.Since(r.Started) })
 	}
+	return a.Result, err
 }
 
 func matched(r schema.Result) schema.PUID {

@@ -19,11 +19,9 @@ import (
 
 // Sandbox is a running facestream with a client's connections to it.
 type Sandbox struct {
-	Bucket    string
-	Client    *events.Client
-	Publisher *events.Publisher
-	Objects   *objects.Store
-	Results   *events.ResultStream // sees every result from the start
+	Bucket  string
+	Objects *objects.Store
+	Results *events.Caller // sees every result from the start
 }
 
 // Run starts everything, calls f, stops everything, and removes what it left on the disk. cfg's folder and addresses are
@@ -45,14 +43,12 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 		if err != nil {
 			return err
 		}
-		s := &Sandbox{Bucket: a.Bucket, Client: client, Objects: store, Publisher: client.NewPublisher(events.PublisherConfig{Source: "facestream/sandbox"})}
-		defer s.Publisher.Close()
-		s.Results = client.Results(ctx, events.ResultsOptions{})
-		defer s.Results.Close()
-		if err := s.Results.Ready(ctx); err != nil {
+		caller, err := client.OpenCaller(ctx, events.PublisherConfig{Source: "facestream/sandbox"})
+		if err != nil {
 			return err
 		}
-		return f(ctx, s)
+		defer caller.Close()
+		return f(ctx, &Sandbox{Bucket: a.Bucket, Objects: store, Results: caller})
 	})
 }
 
@@ -65,12 +61,12 @@ func (s *Sandbox) Put(ctx context.Context, key string, image []byte) (schema.Obj
 	return s.Objects.Put(ctx, schema.ObjectRef{Bucket: s.Bucket, Key: key}, image, "image/jpeg", map[string]string{"facestream-config": tolerant})
 }
 
-// Submit sends a request under the configuration of Put, unless it has one of its own.
-func (s *Sandbox) Submit(ctx context.Context, r schema.Request) error {
+// Call sends a request under the configuration of Put, unless it has one of its own, and returns its result.
+func (s *Sandbox) Call(ctx context.Context, r schema.Request) (events.Answer, error) {
 	if len(r.Config) == 0 {
 		r.Config = json.RawMessage(tolerant)
 	}
-	return s.Client.Submit(ctx, s.Publisher, r)
+	return s.Results.Call(ctx, r)
 }
 
 // FreeAddr is a loopback address that nobody listened on a moment ago, for servers in processes of their own.

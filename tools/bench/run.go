@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -71,7 +70,7 @@ func draw(ctx context.Context, o options) ([][]byte, error) {
 func measure(ctx context.Context, s *sandbox.Sandbox, o options, e *engine.Engine, pictures [][]byte) error {
 	if id, err := upload(ctx, s, pictures[0]); err != nil { // warms both ways up
 		return err
-	} else if _, _, err := s.Results.Await(ctx, id); err != nil {
+	} else if _, err := s.Results.Await(ctx, id); err != nil {
 		return err
 	}
 	var alone, through []float64
@@ -127,38 +126,26 @@ func analyzeAll(ctx context.Context, e *engine.Engine, threads int, pictures [][
 	return g.Wait()
 }
 
-// streamAll uploads the pictures to be enrolled and waits for every result.
+// streamAll uploads the pictures to be enrolled, eight at a time, and waits for every result.
 func streamAll(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	var failed atomic.Pointer[error]
-	go func() {
-		for _, p := range pictures {
-			g.Go(func() error {
-				_, err := upload(gctx, s, p)
+	all, ctx := errgroup.WithContext(ctx)
+	uploading := make(chan struct{}, 8)
+	for _, p := range pictures {
+		all.Go(func() error {
+			uploading <- struct{}{}
+			id, err := upload(ctx, s, p)
+			<-uploading
+			if err != nil {
 				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
-			failed.Store(&err)
-		}
-	}()
-	seen := map[schema.RequestID]bool{}
-	for len(seen) < len(pictures) {
-		wait, cancel := context.WithTimeout(ctx, time.Minute)
-		r, _, err := s.Results.Next(wait)
-		cancel()
-		if f := failed.Load(); f != nil {
-			return *f
-		} else if err != nil {
+			}
+			r, err := s.Results.Await(ctx, id)
+			if err == nil && (r.Enroll == nil || !r.Enroll.EnrollPerformed) {
+				err = fmt.Errorf("a picture was not enrolled: %s", r.CallStatus.ReturnMessage)
+			}
 			return err
-		}
-		if r.Enroll == nil || !r.Enroll.EnrollPerformed {
-			return fmt.Errorf("a picture was not enrolled: %s", r.CallStatus.ReturnMessage)
-		}
-		seen[r.RequestID] = true
+		})
 	}
-	return nil
+	return all.Wait()
 }
 
 // latency sends one request at a time for images that are there already.
@@ -171,11 +158,7 @@ func latency(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
 			return err
 		}
 		start := time.Now()
-		id := schema.RequestID(uuid.NewString())
-		if err := s.Submit(ctx, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}}); err != nil {
-			return err
-		}
-		r, _, err := s.Results.Await(ctx, id)
+		r, err := s.Call(ctx, schema.Request{Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}})
 		if err != nil {
 			return err
 		}

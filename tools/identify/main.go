@@ -11,7 +11,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/config"
 	"facestream/internal/eval"
@@ -94,69 +97,64 @@ func choose(data string, n int) (mates, strangers []subject, err error) {
 
 // enroll uploads a picture of each person and returns who was enrolled.
 func enroll(ctx context.Context, s *sandbox.Sandbox, people []subject) (map[string]bool, error) {
-	waiting := map[schema.RequestID]string{}
-	for _, p := range people {
-		image, err := os.ReadFile(p.enrol)
-		if err != nil {
-			return nil, err
-		}
-		ref, err := s.Put(ctx, fmt.Sprintf("enroll/%s/%s/a.jpg", collection, p.name), image)
-		if err != nil {
-			return nil, err
-		}
-		waiting[schema.ObjectRequestID(ref)] = p.name
-	}
+	var mu sync.Mutex
 	enrolled := map[string]bool{}
-	for len(waiting) > 0 {
-		r, _, err := s.Results.Next(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range people {
+		ref, err := upload(ctx, s, fmt.Sprintf("enroll/%s/%s/a.jpg", collection, p.name), p.enrol)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, g.Wait())
 		}
-		name, ok := waiting[r.RequestID]
-		delete(waiting, r.RequestID)
-		if ok && r.Enroll != nil && r.Enroll.EnrollPerformed {
-			enrolled[name] = true
-		}
+		g.Go(func() error {
+			r, err := s.Results.Await(ctx, schema.ObjectRequestID(ref))
+			if err == nil && r.Enroll != nil && r.Enroll.EnrollPerformed {
+				mu.Lock()
+				defer mu.Unlock()
+				enrolled[p.name] = true
+			}
+			return err
+		})
 	}
-	return enrolled, nil
+	return enrolled, g.Wait()
 }
 
 // search sends a prediction for each person. right is the person, wrong somebody else, none nobody.
 func search(ctx context.Context, s *sandbox.Sandbox, kind string, people []subject, enrolled map[string]bool) (right, wrong, none int, err error) {
-	waiting := map[schema.RequestID]string{}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range people {
-		image, err := os.ReadFile(p.probe)
+		ref, err := upload(ctx, s, fmt.Sprintf("probes/%s/%s.jpg", kind, p.name), p.probe)
 		if err != nil {
-			return 0, 0, 0, err
+			return 0, 0, 0, errors.Join(err, g.Wait())
 		}
-		ref, err := s.Put(ctx, fmt.Sprintf("probes/%s/%s.jpg", kind, p.name), image)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		id := schema.RequestID(kind + "-" + p.name)
-		waiting[id] = p.name
-		if err := s.Submit(ctx, schema.Request{ID: id, Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}}); err != nil {
-			return 0, 0, 0, err
-		}
+		g.Go(func() error {
+			r, err := s.Call(ctx, schema.Request{Operation: schema.OpPredict, Collection: collection, Images: []schema.ObjectRef{ref}})
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case r.CallStatus.ReturnCode != schema.CodeNoError:
+				return errors.New(r.CallStatus.ReturnMessage)
+			case r.Predict == nil || r.Predict.Response == nil || r.Predict.Response.PUID == "":
+				none++
+			case string(r.Predict.Response.List[0].ExternalID) == p.name && enrolled[p.name]:
+				right++
+			default:
+				wrong++
+			}
+			return nil
+		})
 	}
-	for len(waiting) > 0 {
-		r, _, err := s.Results.Next(ctx)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		name, ok := waiting[r.RequestID]
-		delete(waiting, r.RequestID)
-		switch {
-		case !ok:
-		case r.CallStatus.ReturnCode != schema.CodeNoError:
-			return 0, 0, 0, errors.New(r.CallStatus.ReturnMessage)
-		case r.Predict == nil || r.Predict.Response == nil || r.Predict.Response.PUID == "":
-			none++
-		case string(r.Predict.Response.List[0].ExternalID) == name && enrolled[name]:
-			right++
-		default:
-			wrong++
-		}
+	err = g.Wait()
+	return right, wrong, none, err
+}
+
+func upload(ctx context.Context, s *sandbox.Sandbox, key, file string) (schema.ObjectRef, error) {
+	image, err := os.ReadFile(file)
+	if err != nil {
+		return schema.ObjectRef{}, err
 	}
-	return right, wrong, none, nil
+	return s.Put(ctx, key, image)
 }

@@ -159,7 +159,7 @@ func rebalance(ctx context.Context, o options) error {
 		if err := s.settle(ctx); err != nil {
 			return err
 		}
-		fmt.Printf("%d jobs, each answered\n", len(s.sent))
+		fmt.Printf("%d jobs, each answered\n", len(s.jobs))
 		return nil
 	})
 }
@@ -176,13 +176,13 @@ func (s *stand) pauses(from, to time.Time) (quiet, slowest time.Duration) {
 		}
 	}
 	quiet = max(quiet, to.Sub(last))
-	for id, sent := range s.sent {
-		at, ok := s.answered[id]
-		if !ok {
+	for _, j := range s.jobs {
+		at := j.answered
+		if at.IsZero() {
 			at = to
 		}
-		if at.After(from) && sent.Before(to) {
-			slowest = max(slowest, at.Sub(sent))
+		if at.After(from) && j.sent.Before(to) {
+			slowest = max(slowest, at.Sub(j.sent))
 		}
 	}
 	return quiet, slowest

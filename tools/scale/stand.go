@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/segmentio/kafka-go"
 
 	"facestream/internal/config"
 	"facestream/internal/drawn"
@@ -25,17 +24,20 @@ type stand struct {
 	bin, dir   string
 	env        []string
 	partitions int // of the topic of jobs
-	client     *events.Client
 	publisher  *events.Publisher
+	results    *events.Caller
 	image      schema.ObjectRef
 	workers    []*process // that should run
 	all        []*process // that ever did
 
+	awaiting sync.WaitGroup // for the results of jobs
 	mu       sync.Mutex
-	sent     map[schema.RequestID]time.Time
-	answered map[schema.RequestID]time.Time
+	jobs     []*job
 	arrivals []time.Time // of first results, in order
 }
+
+// job is when one was written and when its first result came; zero where none has come yet.
+type job struct{ sent, answered time.Time }
 
 // with opens a stand, calls f and closes it.
 func with(ctx context.Context, o options, partitions int, f func(context.Context, *stand) error) (err error) {
@@ -51,7 +53,7 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 		}
 	}()
 	s := &stand{
-		bin: o.bin, dir: dir, partitions: partitions, sent: map[schema.RequestID]time.Time{}, answered: map[schema.RequestID]time.Time{},
+		bin: o.bin, dir: dir, partitions: partitions,
 		env: []string{"FACESTREAM_DATA_DIR=" + dir, "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_TELEMETRY_LOG_FORMAT=json"},
 	}
 	defer func() {
@@ -73,7 +75,7 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 		return err
 	}
 	defer client.Close()
-	s.client, s.publisher = client, client.NewPublisher(events.PublisherConfig{Source: "scale"})
+	s.publisher = client.NewPublisher(events.PublisherConfig{Source: "scale"})
 	defer s.publisher.Close()
 	specs := events.DefaultSpecs()
 	for i := range specs {
@@ -94,9 +96,11 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 	if s.image, err = store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: "scale/a.jpg"}, picture, "image/jpeg", nil); err != nil {
 		return err
 	}
-	var following sync.WaitGroup
-	following.Go(func() { s.follow(ctx) })
-	defer following.Wait()
+	if s.results, err = client.OpenCaller(ctx, events.PublisherConfig{}); err != nil {
+		return err
+	}
+	defer s.results.Close()
+	defer s.awaiting.Wait()
 	defer cancel()
 	return f(ctx, s)
 }
@@ -133,39 +137,32 @@ func (s *stand) send(ctx context.Context, n int) error {
 			return err
 		}
 		batch[i] = events.Event{ID: schema.EventID(events.TypeJob, job.ID), Type: events.TypeJob, Key: string(job.ID), Data: data}
-		s.mu.Lock()
-		s.sent[job.ID] = time.Now()
-		s.mu.Unlock()
+		s.await(ctx, job.ID)
 	}
 	return s.publisher.Publish(ctx, events.Jobs, batch...)
 }
 
-// follow notes when the first result of each job arrives.
-func (s *stand) follow(ctx context.Context) {
-	from := map[int]int64{}
-	for partition := range 64 { // what was there before is nobody's business
-		from[partition] = kafka.LastOffset
-	}
-	s.client.ReadAll(ctx, events.Results, from, func(r events.Record) error {
-		var v schema.Result
-		if err := json.Unmarshal(r.Event.Data, &v); err != nil {
-			return err
+// await notes when the first result of a job arrives.
+func (s *stand) await(ctx context.Context, id schema.RequestID) {
+	j := &job{sent: time.Now()}
+	s.mu.Lock()
+	s.jobs = append(s.jobs, j)
+	s.mu.Unlock()
+	s.awaiting.Go(func() {
+		if _, err := s.results.Await(ctx, id); err != nil {
+			return // settle reports jobs without a result
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if _, repeated := s.answered[v.RequestID]; !repeated && !s.sent[v.RequestID].IsZero() {
-			now := time.Now()
-			s.answered[v.RequestID] = now
-			s.arrivals = append(s.arrivals, now)
-		}
-		return nil
-	}, nil)
+		j.answered = time.Now()
+		s.arrivals = append(s.arrivals, j.answered)
+	})
 }
 
 func (s *stand) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.sent) - len(s.answered)
+	return len(s.jobs) - len(s.arrivals)
 }
 
 // settle waits until every job is answered, for as long as results arrive.
@@ -177,7 +174,7 @@ func (s *stand) settle(ctx context.Context) error {
 			last, had = time.Now(), n
 		}
 		if time.Since(last) > time.Minute || ctx.Err() != nil {
-			return fmt.Errorf("%d of %d jobs have no result", had, len(s.sent))
+			return fmt.Errorf("%d of %d jobs have no result", had, len(s.jobs))
 		}
 	}
 	return nil
