@@ -40,8 +40,8 @@ func (b *Batched) Delete(ctx context.Context, c schema.Collection, deletions []D
 }
 
 // List implements [Gallery].
-func (b *Batched) List(ctx context.Context, c schema.Collection, after string, limit int) (Page, error) {
-	return b.inner.List(ctx, c, after, limit)
+func (b *Batched) List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (Page, error) {
+	return b.inner.List(ctx, c, after, limit, among...)
 }
 
 // Upsert implements [Gallery].

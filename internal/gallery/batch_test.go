@@ -73,7 +73,7 @@ func (s *slow) Delete(context.Context, schema.Collection, []gallery.Deletion) []
 	return nil
 }
 
-func (s *slow) List(context.Context, schema.Collection, string, int) (gallery.Page, error) {
+func (s *slow) List(context.Context, schema.Collection, string, int, ...schema.PUID) (gallery.Page, error) {
 	return gallery.Page{}, nil
 }
 

@@ -35,7 +35,7 @@ type Match struct {
 	Score float32
 }
 
-// Page is a part of a listing. Next is "" on the last page; Total counts the whole collection.
+// Page is a part of a listing. Next is "" on the last page; Total counts the rows of all pages.
 type Page struct {
 	Rows  []Row // ordered by ID, without their embeddings, with their sources
 	Next  string
@@ -68,12 +68,14 @@ type Gallery interface {
 	// deterministic, so that this can only be a repeat of its enrolment that comes late (invariant 3). It is answered nil,
 	// as it was the first time.
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
-	// Search answers each probe with up to k persons, best first: per person the most similar row. Exact ties are ordered by row ID.
-	// Where among names persons, it looks at these alone.
+	// Search answers each probe with up to k persons, best first: per person the most similar row. Exact ties are ordered
+	// by row ID. Where among names persons, it looks at these alone, at a cost that grows with their rows and not with the
+	// collection.
 	Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []Outcome[[]Match]
 	// Delete removes every row of each person and answers how many there were; nobody is 0, not an error. Deleting again
 	// for the same request answers the first count again and spares what was enrolled since (invariant 3).
 	Delete(ctx context.Context, c schema.Collection, deletions []Deletion) []Outcome[int]
-	// List returns up to limit rows after the page token; "" starts.
-	List(ctx context.Context, c schema.Collection, after string, limit int) (Page, error)
+	// List returns up to limit rows after the page token; "" starts. Where among names persons, it lists and counts their
+	// rows alone, at a cost as that of Search.
+	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (Page, error)
 }

@@ -17,7 +17,7 @@ type Reader interface {
 	// Collections returns every collection that ever had a row, by name.
 	Collections(ctx context.Context) ([]Kept, error)
 	// List is that of Gallery.
-	List(ctx context.Context, c schema.Collection, after string, limit int) (Page, error)
+	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (Page, error)
 }
 
 // Staging is a gallery under another model that is built beside the one that serves. Its rows have the ids of those that
@@ -32,7 +32,7 @@ type Staging interface {
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
 	// Remove forgets rows by id; others are no error. A row that was removed can be written again.
 	Remove(ctx context.Context, c schema.Collection, ids []string) error
-	// List is that of Gallery; a collection of which nothing was ever staged is unknown_collection.
+	// List is that of Gallery, of all persons; a collection of which nothing was ever staged is unknown_collection.
 	List(ctx context.Context, c schema.Collection, after string, limit int) (Page, error)
 	// Switch puts what is staged of each collection in the place of what serves, which is erased: rows, model and
 	// dimension, also where no row is staged. Memory of deletions stays. No indexer may have the gallery. After a crash

@@ -29,7 +29,8 @@ const (
 //   - search: milliseconds of one at a time, for the 5 best persons among 10,000 and 100,000; the median beside the time
 //     in which this machine reads as many embeddings from its memory once (of-scan, the bound of an exact search by one
 //     thread); and how often the first answer is the exact one, for probes of somebody enrolled (cosine 0.6, recall-mate)
-//     and of nobody (recall-stranger: the best of many equally wrong answers).
+//     and of nobody (recall-stranger: the best of many equally wrong answers); and the median of searches among the rows of
+//     one person (verify-ms).
 //
 // settle, where it is not nil, returns when the server has done with collection c of g what it does later by itself: it is
 // called before searches.
@@ -97,6 +98,7 @@ func Bench[G gallery.Gallery](b *testing.B, open func(b *testing.B) G, settle fu
 			b.ReportMetric(p50, "p50-ms")
 			b.ReportMetric(took[len(took)*99/100], "p99-ms")
 			b.ReportMetric(p50/scan[len(scan)/2], "of-scan")
+			b.ReportMetric(verifyTime(b, g, rows, mates), "verify-ms")
 			b.ReportMetric(recall(b, g, rows, mates), "recall-mate")
 			b.ReportMetric(recall(b, g, rows, strangers), "recall-stranger")
 		})
@@ -143,6 +145,20 @@ func fill(b *testing.B, g gallery.Gallery, rows []gallery.Row) {
 			}
 		}
 	}
+}
+
+// verifyTime is the median of the milliseconds in which a probe is compared with one person.
+func verifyTime(b *testing.B, g gallery.Gallery, rows []gallery.Row, probes []schema.Embedding) float64 {
+	var took []float64
+	for i := range 51 {
+		start := time.Now()
+		if o := g.Search(b.Context(), main, probes[i:i+1], 1, rows[i].PUID)[0]; o.Err != nil || len(o.Value) != 1 {
+			b.Fatal(len(o.Value), "answers", o.Err)
+		}
+		took = append(took, ms(time.Since(start)))
+	}
+	slices.Sort(took)
+	return took[len(took)/2]
 }
 
 // recall is the share of probes whose best answer is the row of highest cosine.

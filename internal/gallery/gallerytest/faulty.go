@@ -56,12 +56,12 @@ func (f Faulty) Delete(ctx context.Context, c schema.Collection, deletions []gal
 }
 
 // List implements [gallery.Gallery].
-func (f Faulty) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
+func (f Faulty) List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error) {
 	const op = "gallery.list"
 	if err := f.failed(op); err != nil {
 		return gallery.Page{}, err
 	}
-	page, err := f.Inner.List(ctx, c, after, limit)
+	page, err := f.Inner.List(ctx, c, after, limit, among...)
 	if lost := f.failed(op); lost != nil {
 		return gallery.Page{}, lost
 	}

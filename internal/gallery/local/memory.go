@@ -19,16 +19,32 @@ type collection struct {
 
 	mu      sync.RWMutex
 	faces   []face
-	vectors []float32      // that of faces[i] at [i*Dimension : (i+1)*Dimension]
-	index   map[string]int // row id to i
+	vectors []float32               // that of faces[i] at [i*Dimension : (i+1)*Dimension]
+	index   map[string]int          // row id to i
+	people  map[schema.PUID][]int32 // person to each i of theirs, in no order
 }
 
-func newCollection() *collection { return &collection{index: map[string]int{}} }
+func newCollection() *collection {
+	return &collection{index: map[string]int{}, people: map[schema.PUID][]int32{}}
+}
 
-func (c *collection) size() int {
+// size counts the rows of the persons whom among names, of all where it names nobody.
+func (c *collection) size(among []schema.PUID) int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return len(c.faces)
+	if len(among) == 0 {
+		return len(c.faces)
+	}
+	n := 0
+	for _, p := range once(among) {
+		n += len(c.people[p])
+	}
+	return n
+}
+
+// once returns the persons with nobody named twice.
+func once(among []schema.PUID) []schema.PUID {
+	return slices.Compact(slices.Sorted(slices.Values(among)))
 }
 
 func (c *collection) vector(i int) []float32 {
@@ -50,22 +66,43 @@ func (c *collection) apply(changes []change) {
 }
 
 func (c *collection) put(f face, vector []float32) {
-	if i, ok := c.index[f.id]; ok {
+	i, ok := c.index[f.id]
+	if ok {
+		c.disown(i)
 		c.faces[i] = f
 		copy(c.vector(i), vector)
+	} else {
+		i = len(c.faces)
+		c.index[f.id] = i
+		c.faces = append(c.faces, f)
+		c.vectors = append(c.vectors, vector...)
+	}
+	c.people[f.puid] = append(c.people[f.puid], int32(i))
+}
+
+// disown takes row i away from its person.
+func (c *collection) disown(i int) {
+	p := c.faces[i].puid
+	rows := c.people[p]
+	if len(rows) == 1 {
+		delete(c.people, p)
 		return
 	}
-	c.index[f.id] = len(c.faces)
-	c.faces = append(c.faces, f)
-	c.vectors = append(c.vectors, vector...)
+	rows[slices.Index(rows, int32(i))] = rows[len(rows)-1]
+	c.people[p] = rows[:len(rows)-1]
 }
 
 // remove fills the gap with the last row: the order in memory means nothing.
 func (c *collection) remove(id string) {
 	i, last := c.index[id], len(c.faces)-1
-	c.faces[i] = c.faces[last]
-	c.index[c.faces[i].id] = i
-	copy(c.vector(i), c.vector(last))
+	c.disown(i)
+	if i != last {
+		moved := c.people[c.faces[last].puid]
+		moved[slices.Index(moved, int32(last))] = int32(i)
+		c.faces[i] = c.faces[last]
+		c.index[c.faces[i].id] = i
+		copy(c.vector(i), c.vector(last))
+	}
 	delete(c.index, id)
 	clear(c.faces[last:])
 	clear(c.vector(last))
@@ -82,14 +119,21 @@ func (c *collection) nearest(ctx context.Context, probe []float32, k int, among 
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	best := persons{c: c, at: map[schema.PUID]int{}}
-	for i := range c.faces {
-		if i%checkEvery == 0 && ctx.Err() != nil {
+	if len(among) == 0 {
+		for i := range c.faces {
+			if i%checkEvery == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			best.offer(candidate{i, dot(probe, c.vector(i))}, k)
+		}
+	}
+	for _, p := range among {
+		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if len(among) > 0 && !slices.Contains(among, c.faces[i].puid) {
-			continue
+		for _, i := range c.people[p] {
+			best.offer(candidate{int(i), dot(probe, c.vector(int(i)))}, k)
 		}
-		best.offer(candidate{i, dot(probe, c.vector(i))}, k)
 	}
 	slices.SortFunc(best.heap, c.order)
 	out := make([]gallery.Match, len(best.heap))

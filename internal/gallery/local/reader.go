@@ -56,20 +56,23 @@ func (r *Reader) Collections(ctx context.Context) ([]gallery.Kept, error) {
 }
 
 // List is that of [gallery.Gallery].
-func (r *Reader) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
+func (r *Reader) List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error) {
 	const op = "gallery.list"
 	if err := gallery.CheckCount(op, "limit", limit); err != nil {
 		return gallery.Page{}, err
 	}
 	var key int64
 	var page gallery.Page
-	err := r.db.QueryRowContext(ctx, "SELECT id, (SELECT count(*) FROM faces WHERE collection = collections.id) FROM collections WHERE name = ?",
-		string(c)).Scan(&key, &page.Total)
+	err := r.db.QueryRowContext(ctx, "SELECT id FROM collections WHERE name = ?", string(c)).Scan(&key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return gallery.Page{}, gallery.Unknown(op, c)
 	}
 	if err == nil {
-		err = readPage(ctx, r.db, key, after, limit, &page)
+		from, args := facesOf(key, among)
+		err = r.db.QueryRowContext(ctx, "SELECT count(*) "+from, args...).Scan(&page.Total)
+	}
+	if err == nil {
+		err = readPage(ctx, r.db, key, after, limit, among, &page)
 	}
 	if err != nil {
 		return gallery.Page{}, schema.Transient(op, err)

@@ -156,7 +156,7 @@ func (g *Gallery) create(ctx context.Context, op string, c schema.Collection, ti
 	if err != nil {
 		return collection{}, err
 	}
-	if err := g.make(ctx, faces(name, tie.Dimension), g.cfg.Index); err != nil {
+	if err := g.makeRows(ctx, name, tie.Dimension); err != nil {
 		return collection{}, transient(op, err)
 	}
 	aliasErr := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.CreateAlias(ctx, name, g.alias(c)) })
@@ -208,21 +208,62 @@ func (g *Gallery) make(ctx context.Context, s *entity.Schema, index Index) error
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}
-	err = g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
-		if there, err := g.client.DescribeIndex(ctx, name, vectorField); err == nil && len(there) > 0 {
+	return g.index(ctx, name, vectorField, index.definition())
+}
+
+// index has the server index a field, unless it does so already.
+func (g *Gallery) index(ctx context.Context, name, field string, definition entity.Index) error {
+	err := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
+		if there, err := g.client.DescribeIndex(ctx, name, field); err == nil && len(there) > 0 {
 			return nil
 		}
 		// Not waited for: it covers rows as they come, and the SDK would wait without end where the server is away.
-		err := g.client.CreateIndex(ctx, name, vectorField, index.definition(), true)
+		err := g.client.CreateIndex(ctx, name, field, definition, true)
 		if err != nil {
-			if there, _ := g.client.DescribeIndex(ctx, name, vectorField); len(there) > 0 {
+			if there, _ := g.client.DescribeIndex(ctx, name, field); len(there) > 0 {
 				return nil
 			}
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("index %s: %w", name, err)
+		return fmt.Errorf("index %s of %s: %w", field, name, err)
+	}
+	return nil
+}
+
+// makeRows makes a Milvus collection for rows.
+func (g *Gallery) makeRows(ctx context.Context, name string, dimension int) error {
+	if err := g.make(ctx, faces(name, dimension), g.cfg.Index); err != nil {
+		return err
+	}
+	return g.indexPersons(ctx, name)
+}
+
+// indexPersons has the server find the rows of a person without reading all rows. Servers from 2.4 on have one kind of
+// index for that, those before it another; one that has neither answers the same, more slowly.
+func (g *Gallery) indexPersons(ctx context.Context, name string) error {
+	for _, kind := range []entity.IndexType{entity.Inverted, entity.Trie} {
+		err := g.index(ctx, name, puidField, entity.NewScalarIndexWithType(kind))
+		if _, refused := errors.AsType[*refusal](err); !refused {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexExisting indexes the persons of all collections: earlier versions made them without.
+func (g *Gallery) indexExisting(ctx context.Context) error {
+	all, err := g.names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, names := range all {
+		for _, name := range names {
+			if err := g.indexPersons(ctx, name); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

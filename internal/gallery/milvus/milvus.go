@@ -71,7 +71,10 @@ func Open(ctx context.Context, cfg Config) (*Gallery, error) {
 		return err
 	})
 	if err == nil {
-		if err = g.makeDeletions(ctx); err != nil {
+		if err = g.makeDeletions(ctx); err == nil {
+			err = g.indexExisting(ctx)
+		}
+		if err != nil {
 			err = errors.Join(err, g.Close())
 		}
 	}
@@ -226,7 +229,7 @@ func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []sche
 }
 
 // List implements [gallery.Gallery]. A page has at most maxPage rows.
-func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
+func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error) {
 	const op = "gallery.list"
 	if err := gallery.CheckCount(op, "limit", limit); err != nil {
 		return gallery.Page{}, err
@@ -235,19 +238,23 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 	if err != nil {
 		return gallery.Page{}, err
 	}
-	return g.list(ctx, op, col, after, limit)
+	return g.list(ctx, op, col, after, limit, among)
 }
 
-func (g *Gallery) list(ctx context.Context, op string, col collection, after string, limit int) (gallery.Page, error) {
+func (g *Gallery) list(ctx context.Context, op string, col collection, after string, limit int, among []schema.PUID) (gallery.Page, error) {
 	limit = min(limit, maxPage)
+	theirs := ""
+	if len(among) > 0 {
+		theirs = ofPersons(among)
+	}
 	var page gallery.Page
 	both, within := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
-		page.Total, err = g.count(within, col.name)
+		page.Total, err = g.countOf(within, col.name, theirs)
 		return err
 	})
 	both.Go(func() (err error) {
-		page.Rows, err = g.following(within, col, after, limit+1)
+		page.Rows, err = g.following(within, col, theirs, after, limit+1)
 		return err
 	})
 	if err := both.Wait(); err != nil {

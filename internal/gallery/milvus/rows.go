@@ -89,6 +89,15 @@ func oneOf(field string, values []string) string {
 	return field + " in [" + strings.Join(list, ",") + "]"
 }
 
+// ofPersons is true for the rows of persons.
+func ofPersons(persons []schema.PUID) string {
+	names := make([]string, len(persons))
+	for i, p := range persons {
+		names[i] = string(p)
+	}
+	return oneOf(puidField, names)
+}
+
 // entry is a row as it is stored.
 type entry struct {
 	id, puid, external string
@@ -189,12 +198,17 @@ func number(found client.ResultSet, field string) (int, error) {
 	return int(n), err
 }
 
-// following returns the n rows with the lowest ids after a given one. Because no server promises the order of what a
-// query answers, it takes a window of them and narrows it: n rows are at or below the n-th of the window, so none above
-// that one is among those wanted. A window that is not full holds all that is left.
-func (g *Gallery) following(ctx context.Context, col collection, after string, n int) ([]gallery.Row, error) {
+// following returns, of the rows for which the expression theirs is true ("" for all), the n with the lowest ids after a
+// given one. Because no server promises the order of what a query answers, it takes a window of them and narrows it: n
+// rows are at or below the n-th of the window, so none above that one is among those wanted. A window that is not full
+// holds all that is left.
+func (g *Gallery) following(ctx context.Context, col collection, theirs, after string, n int) ([]gallery.Row, error) {
 	size := min(max(2*n, 1024), window)
-	for expression := idField + " > " + literal(after); ; {
+	from := idField + " > " + literal(after)
+	if theirs != "" {
+		from = theirs + " && " + from
+	}
+	for expression := from; ; {
 		found, err := g.query(ctx, col.name, expression, size, rowFields...)
 		if err != nil {
 			return nil, err
@@ -207,7 +221,7 @@ func (g *Gallery) following(ctx context.Context, col collection, after string, n
 		if len(rows) < size {
 			return rows[:min(n, len(rows))], nil
 		}
-		expression = fmt.Sprintf("%s > %s && %s <= %s", idField, literal(after), idField, literal(rows[n-1].ID))
+		expression = fmt.Sprintf("%s && %s <= %s", from, idField, literal(rows[n-1].ID))
 	}
 }
 

@@ -62,11 +62,7 @@ func (g *Gallery) nearest(ctx context.Context, col collection, open []*probe, k 
 
 // nearestOf answers each probe with the k best of the persons whom among names, of whose rows it reads the first window.
 func (g *Gallery) nearestOf(ctx context.Context, col collection, open []*probe, k int, among []schema.PUID) error {
-	named := make([]string, len(among))
-	for i, p := range among {
-		named[i] = string(p)
-	}
-	ids, err := g.ids(ctx, col, oneOf(puidField, named))
+	ids, err := g.ids(ctx, col, ofPersons(among))
 	if err != nil {
 		return err
 	}

@@ -220,6 +220,31 @@ func TestPersonWithManyImages(t *testing.T) {
 	}
 }
 
+// The server finds the rows of a person by an index, which collections of earlier versions lack until somebody opens them.
+func TestPersonsAreIndexed(t *testing.T) {
+	cfg := config(t, FLAT)
+	g := open(t, cfg)
+	upsert(t, g, testRow("a", "ann", 1))
+	indexed := func(name string) bool {
+		there, _ := g.client.DescribeIndex(t.Context(), name, puidField)
+		return len(there) > 0
+	}
+	if !indexed(g.alias(people)) {
+		t.Error("a new collection has no index by person")
+	}
+	former := g.alias(people) + modelMark + escape(string(foreign))
+	if err := g.make(t.Context(), faces(former, 32), FLAT); err != nil {
+		t.Fatal(err)
+	}
+	if indexed(former) {
+		t.Fatal("the collection is not as earlier versions made it")
+	}
+	open(t, cfg)
+	if !indexed(former) {
+		t.Error("a collection of an earlier version has no index by person after Open")
+	}
+}
+
 // The alias decides which model a collection is tied to, at once and for every process (invariant 5).
 func TestAliasSwitch(t *testing.T) {
 	cfg := config(t, FLAT)

@@ -134,7 +134,7 @@ func (s *Staging) make(ctx context.Context, op string, c schema.Collection, col 
 	if s.ready[c] {
 		return col, nil
 	}
-	err := s.g.make(ctx, faces(col.name, col.tie.Dimension), s.g.cfg.Index)
+	err := s.g.makeRows(ctx, col.name, col.tie.Dimension)
 	if err == nil {
 		err = s.g.load(ctx, col.name)
 	}
@@ -173,7 +173,7 @@ func (s *Staging) List(ctx context.Context, c schema.Collection, after string, l
 	if err != nil {
 		return gallery.Page{}, err
 	}
-	return s.g.list(ctx, op, col, after, limit)
+	return s.g.list(ctx, op, col, after, limit, nil)
 }
 
 // Switch implements [gallery.Staging]: each collection's alias in one step, then what it stood for is dropped.

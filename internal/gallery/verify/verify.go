@@ -57,7 +57,7 @@ type Report struct {
 
 // Lister lists a collection: the part of a [gallery.Gallery] that an audit needs.
 type Lister interface {
-	List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error)
+	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error)
 }
 
 // settle is how long a row may be ahead of its result, which is published after it.
