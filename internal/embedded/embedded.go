@@ -11,8 +11,9 @@
 //     its file backend works with paths relative to it. Resolve other relative paths before Open. Close restores it.
 //   - While the broker is away an upload is answered after a few seconds; its notification waits in memory for the broker
 //     and is lost if the store stops first. The reconciler of ingest is there for that.
-//   - Keys become file paths, so "a" and "a/b" cannot both be objects, "a//b" and "a/./b" are the object "a/b", and no part
-//     between slashes may exceed 255 bytes.
+//   - Keys become file paths, so "a" and "a/b" cannot both be objects. Keys that would meet in one file ("a//b", "a/./b",
+//     "a/../b"), keys that no listing can carry (not UTF-8, control characters) and keys with more than 255 bytes between
+//     slashes are refused. Objects that earlier versions stored under such keys are moved to the folder s3/set-aside.
 //   - The file backend has a line to print at its start; os.Stdout is the null device for that moment.
 //   - A sleeping goroutine of the gateway's HTTP server ends up to 10 s after Close.
 package embedded

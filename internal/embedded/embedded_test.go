@@ -222,16 +222,22 @@ func TestInvariant7SIGKILL(t *testing.T) {
 		t.Errorf("%q does not name %q and %q", err, dir, pid)
 	}
 
-	acknowledged := make(chan int)
+	acknowledged, first := make(chan int), make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		n := 0
 		for ctx.Err() == nil && produce(ctx, kafkaAddr, fmt.Sprintf("record %06d", n)) == nil {
-			n++
+			if n++; n == 1 {
+				close(first)
+			}
 		}
 		acknowledged <- n
 	}()
-	time.Sleep(200 * time.Millisecond)
+	select {
+	case <-first:
+	case <-acknowledged:
+		t.Fatal("the broker acknowledges nothing")
+	}
 	image := put(t, storeOf(t, s3Addr), "enroll/a/killed.jpg", "before")
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -348,7 +354,7 @@ func TestStoppedStoreLetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	time.Sleep(100 * time.Millisecond) // until it is accepted
+	put(t, storeOf(t, s.S3Addr()), "enroll/a/x.jpg", "x") // once this is answered, the earlier connection is accepted, too
 	if err := s.StopS3(); err != nil {
 		t.Fatal(err)
 	}

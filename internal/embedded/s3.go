@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/rs/zerolog"
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
@@ -26,7 +27,7 @@ var taken atomic.Bool
 // gateway is one running S3 gateway.
 type gateway struct {
 	server   *s3api.S3ApiServer
-	backend  *posix.Posix
+	backend  files
 	notifier *notifier
 	served   chan error // receives what serving ended with
 	stopping atomic.Bool
@@ -51,14 +52,14 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 	if err != nil {
 		return nil, "", err
 	}
-	backend, err := openBackend(o.Dir)
+	backend, err := openBackend(o.Dir, o.Log)
 	if err != nil {
 		return nil, "", errors.Join(err, os.Chdir(back))
 	}
-	g := &gateway{backend: backend, notifier: newNotifier(o), served: make(chan error, 1), back: back}
+	g := &gateway{backend: files{backend, o.Log}, notifier: newNotifier(o), served: make(chan error, 1), back: back}
 	ready := make(chan struct{})
 	root := auth.Account{Access: o.AccessKey, Secret: string(o.SecretKey), Role: auth.RoleAdmin}
-	g.server, err = s3api.New(backend, middlewares.RootUserConfig{Access: root.Access, Secret: root.Secret}, Region,
+	g.server, err = s3api.New(g.backend, middlewares.RootUserConfig{Access: root.Access, Secret: root.Secret}, Region,
 		auth.NewIAMServiceSingle(root), nil, nil, g.notifier, nil,
 		s3api.WithConcurrencyLimiter(1024, 512),
 		s3api.WithMpMaxParts(10_000), // the protocol's own limit
@@ -122,13 +123,21 @@ func (g *gateway) release() error {
 
 // openBackend opens the object files in dir. Object metadata live in extended attributes, or, on file systems that
 // have none, in files beside the objects; a folder that began with such files goes on with them.
-func openBackend(dir string) (*posix.Posix, error) {
+func openBackend(dir string, log zerolog.Logger) (*posix.Posix, error) {
 	dir = filepath.Join(dir, "s3")
 	root, versions, sidecar := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "metadata")
 	for _, d := range []string{root, versions} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
 		}
+	}
+	moved, err := setAside(root, filepath.Join(dir, "set-aside"))
+	if moved > 0 {
+		log.Warn().Int("count", moved).Str("folder", filepath.Join(dir, "set-aside")).
+			Msg("objects had names that no listing can carry; they were moved out of their buckets")
+	}
+	if err != nil {
+		log.Warn().Err(err).Msg("a listing may fail until the next start")
 	}
 	var metadata meta.MetadataStorer = meta.XattrMeta{}
 	opts := posix.PosixOpts{VersioningDir: versions, CopyObjectThreshold: 5 << 30} // 5 GiB is the protocol's own limit
