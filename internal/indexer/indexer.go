@@ -152,10 +152,7 @@ func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		return nil, err
 	}
 	if len(stored) == 0 {
-		const message = "nobody in the collection has this puid or external id"
-		r := newResult(a, schema.ReasonUnknownPUID, message)
-		r.Verify = &schema.VerifyResult{Message: message}
-		return r, nil
+		return newResult(a, schema.ReasonUnknownPUID, nobody), nil
 	}
 	t, best := *a.Thresholds, stored[0]
 	v := &schema.VerifyResult{
@@ -187,17 +184,22 @@ func (s *Service) delete(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		count += deleted.Value
 	}
 	if count == 0 {
-		r := newResult(a, schema.ReasonUnknownPUID, "nobody in the collection has this puid or external id")
-		r.UserDelete = &schema.UserDeleteResponse{Status: 1, Message: "nobody had this id"}
-		return r, nil
+		return newResult(a, schema.ReasonUnknownPUID, nobody), nil
 	}
 	r := newResult(a, "", "")
 	r.UserDelete = &schema.UserDeleteResponse{Count: count, Message: "deleted"}
 	return r, nil
 }
 
+// nobody is the message of the reason unknown_puid.
+const nobody = "nobody in the collection has this puid or external id"
+
+// newResult starts the outcome of a with what the worker found, unless it is a failure, which carries no data.
 func newResult(a *schema.Analysis, reason schema.Reason, message string) *schema.Result {
 	r := schema.NewResult(&a.Job, reason, message)
-	r.Faces, r.Models, r.Timings, r.Feedback = a.Faces, a.Models, a.Timings, a.Feedback
+	r.Models, r.Timings = a.Models, a.Timings
+	if reason.Code() == schema.CodeNoError {
+		r.Faces, r.Feedback = a.Faces, a.Feedback
+	}
 	return r
 }

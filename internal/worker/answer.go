@@ -29,6 +29,9 @@ func (s *Service) answer(a *analysis) *schema.Result {
 			return a.result(schema.ReasonSeveralFaces, fmt.Sprintf("%d faces were found; %s takes one", n, a.Operation))
 		}
 		if a.Operation == schema.OpFaceISO {
+			if a.unportrayed != nil {
+				return a.result(schema.ReasonOf(a.unportrayed), schema.MessageOf(a.unportrayed))
+			}
 			return a.result("", "")
 		}
 		if reason, message := a.refusal(); reason != "" {
@@ -60,17 +63,19 @@ func (a *analysis) refusal() (schema.Reason, string) {
 	return "", ""
 }
 
-// result starts the outcome of the analysis with what was found, and with the block of its operation.
+// result starts the outcome of the analysis with what was found, and with the block of its operation. A failure has neither.
 func (a *analysis) result(reason schema.Reason, message string) *schema.Result {
 	r := schema.NewResult(&a.Job, reason, message)
-	r.Faces, r.Models, r.Timings = a.Faces, a.Models, a.Timings
+	r.Models, r.Timings = a.Models, a.Timings
+	if reason.Code() != schema.CodeNoError {
+		return r
+	}
+	r.Faces = a.Faces
 	switch a.Operation {
 	case schema.OpEnroll:
 		r.Enroll = &schema.EnrollData{Message: message}
 	case schema.OpPredict:
 		r.Predict = &schema.PredictData{Message: message}
-	case schema.OpVerify:
-		r.Verify = &schema.VerifyResult{Message: message}
 	case schema.OpFaceISO:
 		r.ISOImage = &schema.ISOImageResult{Success: a.kept != nil, Image: a.kept}
 	}
@@ -122,6 +127,8 @@ func (a *analysis) compare() *schema.Result {
 	}
 	if c.FaceDetectedA && c.FaceDetectedB {
 		firstTwo(c)
+	} else {
+		c.Similarity, c.DistanceMin, c.DistanceMean, c.DistanceMax = -1, 2, 2, 2 // as far apart as faces can be
 	}
 	var without []string
 	for i, faces := range a.perImage {
@@ -133,11 +140,14 @@ func (a *analysis) compare() *schema.Result {
 	if without != nil {
 		r = a.result(schema.ReasonNoFace, "no face was found in "+strings.Join(without, ", "))
 	}
-	r.Compare = c
+	if len(c.Pairs) > 0 {
+		r.Compare = c
+	}
 	return r
 }
 
-// firstTwo sets the seed's fields of c from its pairs of the first two images, of which there is at least one.
+// firstTwo sets the fields of c that are about the first two images, from its pairs of these images, of which there is at
+// least one.
 func firstTwo(c *schema.CompareResult) {
 	n := 0
 	for _, p := range c.Pairs {

@@ -57,7 +57,7 @@ func TestEveryConfigKey(t *testing.T) {
 		"automatic_turning":                   {op: schema.OpValidate, see: someone(0), turned: 90, value: `false`, show: faces, before: "2", after: "0", config: `"face_detection_strategy":0`},
 		"face_thresholds_min": {op: schema.OpPredict, config: `"neighbors":3`, see: someone(0), value: `0.05`,
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Predict.Response.List)) }, before: "2", after: "3"},
-		"face_thresholds_med": {op: schema.OpCompare, see: someone(0), value: `0.9`,
+		"face_thresholds_med": {op: schema.OpCompare, config: `"face_thresholds_max":0.95`, see: someone(0), value: `0.9`,
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Compare.IsMatch) }, before: "true", after: "false"},
 		"face_thresholds_max": {op: schema.OpPredict, see: someone(20), value: `0.95`, show: reason, before: "", after: "no_match"},
 		"neighbors": {op: schema.OpPredict, see: someone(0), value: `2`,

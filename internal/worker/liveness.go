@@ -36,17 +36,15 @@ func (p OperatingPoints) threshold(level schema.LivenessCalibration, asked float
 	return point + (1-point)*(asked-seedDefault)/(1-seedDefault)
 }
 
-// judge says whether f, one of faces faces, is live. What cannot be assessed is never live, and a face on a document is a
-// picture of one whatever the networks say of it.
-func (p OperatingPoints) judge(f engine.Face, faces int, config schema.OperationConfig) (schema.SpoofStatus, *schema.Liveness) {
+// judge says whether f is live. A face that cannot be assessed never counts as live, and a face on a document is a picture
+// of one, whatever the networks say of it.
+func (p OperatingPoints) judge(f engine.Face, config schema.OperationConfig) (schema.SpoofStatus, *schema.Liveness) {
 	found := f.Liveness
 	switch {
 	case f.Document != nil:
 		return schema.SpoofDetected, &schema.Liveness{Message: fmt.Sprintf("the face is on an identity document (confidence %.2f)", f.Document.Confidence)}
 	case found == nil:
 		return schema.SpoofNotPerformed, nil
-	case faces > 1:
-		return schema.SpoofInvalidFace, &schema.Liveness{Message: "there are several faces; liveness is assessed for one"}
 	case !found.Assessable:
 		return schema.SpoofInvalidFace, &schema.Liveness{Message: found.Why}
 	case !traits.Finite(found.Score):

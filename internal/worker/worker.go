@@ -101,6 +101,8 @@ type analysis struct {
 	config    schema.OperationConfig
 	portraits map[int]*face.Portrait // of the one face of face_iso, or of those of the result by their indices
 	kept      *schema.OutputImage    // where the portrait of face_iso lies in the store
+	// unportrayed is why face_iso could make none.
+	unportrayed error
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
@@ -112,11 +114,16 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
+	a.Faces = []schema.FaceResult{} // none found, so far
 	if err := s.Pack.performs(job.Operation); err != nil {
 		return nil, err
 	}
-	a.Thresholds = thresholds(config.Matching, s.Pack.Thresholds)
 	params := s.params(job.Operation, config)
+	thresholds, problems := thresholds(config.Matching, s.Pack.Thresholds)
+	if params.Embed && len(problems) > 0 {
+		return nil, schema.Permanent("worker.thresholds", problems.Reason(), problems)
+	}
+	a.Thresholds = thresholds
 	for i, ref := range job.Images {
 		start := time.Now()
 		image, _, err := s.Objects.Get(ctx, ref, s.MaxBytes)
@@ -143,7 +150,9 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 				continue // the answer is that these are too many
 			}
 			if job.Operation == schema.OpFaceISO && f.Unportrayed != nil {
-				return nil, aboutImage(i, f.Unportrayed)
+				if a.unportrayed = aboutImage(i, f.Unportrayed); schema.ReasonOf(a.unportrayed) == "" {
+					return nil, a.unportrayed
+				}
 			}
 			if len(f.Portraits) > 0 {
 				a.portraits[len(a.Faces)-1] = f.Portraits[0]
@@ -223,19 +232,47 @@ func (s *Service) measure(a *analysis, stage string, took time.Duration) {
 	}
 }
 
-// thresholds are the request's where it sets them, else the pack's, times fudge_factor.
-func thresholds(config schema.MatchingConfig, pack schema.Thresholds) *schema.Thresholds {
-	pick := func(asked *float32, pack float32) float32 {
+// thresholds are the request's where it sets them, else the pack's, times fudge_factor. Thresholds that contradict each
+// other are a problem: no score could be judged by them.
+func thresholds(config schema.MatchingConfig, pack schema.Thresholds) (*schema.Thresholds, schema.Problems) {
+	type threshold struct {
+		key   string
+		value float32
+		asked bool
+	}
+	pick := func(key string, asked *float32, pack float32) threshold {
 		if asked != nil {
-			pack = *asked
+			return threshold{key, *asked, true}
 		}
-		return pack * config.FudgeFactor
+		return threshold{key, pack, false}
+	}
+	inForce := []threshold{
+		pick("face_thresholds_min", config.Min, pack.Min),
+		pick("face_thresholds_med", config.Med, pack.Med),
+		pick("face_thresholds_max", config.Max, pack.Max),
+	}
+	var problems schema.Problems
+	for i, low := range inForce[:2] {
+		high := inForce[i+1]
+		if low.value <= high.value {
+			continue
+		}
+		named, word, other := low, "exceeds", high
+		if !low.asked {
+			named, word, other = high, "is below", low
+		}
+		whose := "that of the request"
+		if !other.asked {
+			whose = "the model pack's; set it as well"
+		}
+		problems = append(problems, schema.Problem{Field: "config." + named.key, Reason: schema.ReasonInvalidConfiguration,
+			Message: fmt.Sprintf("is %v and %s %s, which is %v, %s", named.value, word, other.key, other.value, whose)})
 	}
 	return &schema.Thresholds{
-		Min: pick(config.Min, pack.Min),
-		Med: pick(config.Med, pack.Med),
-		Max: pick(config.Max, pack.Max),
-	}
+		Min: inForce[0].value * config.FudgeFactor,
+		Med: inForce[1].value * config.FudgeFactor,
+		Max: inForce[2].value * config.FudgeFactor,
+	}, problems
 }
 
 // faceResult is f, found in the picture that found is about, as it goes into the result.
@@ -267,7 +304,7 @@ func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, o
 			r.Pose = &schema.PoseAngles{Yaw: a.Pose.Yaw, Pitch: a.Pose.Pitch, Roll: a.Pose.Roll}
 		}
 	}
-	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f, len(found.Faces), config)
+	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f, config)
 	if f.Age != nil && traits.Finite(f.Age.Years) && traits.Finite(f.Age.Deviation) && traits.Finite(f.Age.Confidence) {
 		r.Age = &schema.AgeData{Confidence: f.Age.Confidence, Estimated: f.Age.Years, Deviation: f.Age.Deviation}
 		if config.Quality.LowerAge {

@@ -223,7 +223,29 @@ func (d *desk) do(job schema.Job) schema.Result {
 	if err := json.Unmarshal(d.result, &result); err != nil {
 		d.t.Fatal(err)
 	}
+	d.answersAsTheSDK(result)
 	return result
+}
+
+// answersAsTheSDK holds result to what the CryptoNets SDK says of data fields: a failure has none, and a success on images
+// has faces, an empty list where there are none.
+func (d *desk) answersAsTheSDK(result schema.Result) {
+	d.t.Helper()
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(d.result, &fields); err != nil {
+		d.t.Fatal(err)
+	}
+	if result.CallStatus.ReturnCode != schema.CodeNoError {
+		for _, name := range []string{"faces", "compare", "verify", "enroll", "predict", "iso_image", "user_delete", "user_feedback_message"} {
+			if fields[name] != nil {
+				d.t.Errorf("%s failed with %q and carries %s: %s", result.Operation, result.CallStatus.Reason, name, fields[name])
+			}
+		}
+		return
+	}
+	if result.Operation.Images() > 0 && (result.Faces == nil || result.CallStatus.Reason == schema.ReasonNoFace && result.Operation != schema.OpCompare && string(fields["faces"]) != "[]") {
+		d.t.Errorf("%s with reason %q: faces are %s", result.Operation, result.CallStatus.Reason, fields["faces"])
+	}
 }
 
 func images(keys ...string) []schema.ObjectRef {
@@ -438,11 +460,11 @@ func TestLiveness(t *testing.T) {
 		{schema.OpAntiSpoofing, "live", `{}`, schema.SpoofNone, ""},
 		{schema.OpAntiSpoofing, "spoof", `{}`, schema.SpoofDetected, ""},
 		{schema.OpAntiSpoofing, "edge", `{}`, schema.SpoofInvalidFace, ""},
-		{schema.OpAntiSpoofing, "two", `{"face_detection_strategy":0}`, schema.SpoofInvalidFace, ""},
+		{schema.OpAntiSpoofing, "two", `{"face_detection_strategy":0}`, schema.SpoofNone, ""},
 		{schema.OpAntiSpoofing, "live", `{"anti_spoofing_mode":0}`, schema.SpoofNotPerformed, ""},
 		{schema.OpAntiSpoofing, "none", `{}`, -1, schema.ReasonNoFace},
 		{schema.OpValidate, "spoof", `{}`, schema.SpoofDetected, ""},
-		{schema.OpValidate, "two", `{"face_detection_strategy":0}`, schema.SpoofInvalidFace, ""},
+		{schema.OpValidate, "two", `{"face_detection_strategy":0}`, schema.SpoofNone, ""},
 		{schema.OpEnroll, "spoof", `{}`, schema.SpoofDetected, schema.ReasonSpoofDetected},
 		{schema.OpEnroll, "edge", `{}`, schema.SpoofInvalidFace, schema.ReasonLivenessUnknown},
 		{schema.OpEnroll, "spoof", `{"anti_spoofing_mode":0}`, schema.SpoofNotPerformed, ""},
@@ -472,6 +494,81 @@ func TestLiveness(t *testing.T) {
 		}
 		if got.Enroll != nil && got.Enroll.EnrollPerformed == (tt.reason != "") {
 			t.Errorf("%s %s: enroll_performed %v", tt.op, tt.image, got.Enroll.EnrollPerformed)
+		}
+	}
+}
+
+// TestLivenessOfSeveral: each of several faces is judged on its own.
+func TestLivenessOfSeveral(t *testing.T) {
+	d := newDesk(t)
+	member := func(n int, confidence float32, change func(*engine.Face)) engine.Face {
+		f := someone(float64(90 * n))
+		f.Points[0].X, f.Confidence = f.Points[0].X+float32(n), confidence
+		change(&f)
+		return f
+	}
+	d.pictures["group"] = picture{faces: []engine.Face{
+		member(0, 0.9, func(*engine.Face) {}),
+		member(1, 0.8, func(f *engine.Face) { f.Liveness.Score = 0.1 }),
+		member(2, 0.7, func(f *engine.Face) { f.Liveness = &face.Liveness{Why: "the face is 20 pixels wide"} }),
+	}}
+	want := []schema.SpoofStatus{schema.SpoofNone, schema.SpoofDetected, schema.SpoofInvalidFace}
+	for _, op := range []schema.Operation{schema.OpValidate, schema.OpAntiSpoofing} {
+		r := d.ask(schema.Request{Operation: op, Images: images("group"), Config: json.RawMessage(`{"face_detection_strategy":0}`)})
+		var got []schema.SpoofStatus
+		for _, f := range r.Faces {
+			got = append(got, f.SpoofStatus)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: spoof_status %v, want %v", op, got, want)
+		}
+	}
+}
+
+// TestThresholdsInForce: the thresholds of a request are held against those of the model pack that it leaves in force. A
+// result says either that two faces match, or that it is not sure of it at all, never both.
+func TestThresholdsInForce(t *testing.T) {
+	d := newDesk(t) // the pack has 0.25, 0.5, 0.75
+	d.pictures["a"], d.pictures["b"] = picture{faces: []engine.Face{someone(0)}}, picture{faces: []engine.Face{someone(40)}}
+	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("a"), ExternalID: "anna"}); r.CallStatus.Reason != "" {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	for _, tt := range []struct {
+		config string
+		keys   string // named by the refusal; "" for none
+	}{
+		{`{}`, ""},
+		{`{"face_thresholds_min":0.8}`, "config.face_thresholds_min"},
+		{`{"face_thresholds_min":0.6}`, "config.face_thresholds_min"},
+		{`{"face_thresholds_med":0.8}`, "config.face_thresholds_med"},
+		{`{"face_thresholds_med":0.2}`, "config.face_thresholds_med"},
+		{`{"face_thresholds_max":0.4}`, "config.face_thresholds_max"},
+		{`{"face_thresholds_min":0.8,"face_thresholds_med":0.9}`, "config.face_thresholds_med"},
+		{`{"face_thresholds_min":0.8,"face_thresholds_max":0.9}`, "config.face_thresholds_min"},
+		{`{"face_thresholds_min":0.8,"face_thresholds_med":0.85,"face_thresholds_max":0.9}`, ""},
+		{`{"face_thresholds_min":0.5,"fudge_factor":1.5}`, ""},
+		{`{"face_thresholds_min":0.75,"face_thresholds_med":0.75,"face_thresholds_max":0.75}`, ""},
+	} {
+		for _, r := range []schema.Request{
+			{Operation: schema.OpCompare, Images: images("a", "b")},
+			{Operation: schema.OpPredict, Images: images("b")},
+			{Operation: schema.OpVerify, Images: images("b"), ExternalID: "anna"},
+		} {
+			r.Config = json.RawMessage(tt.config)
+			result := d.ask(r)
+			s := result.CallStatus
+			if tt.keys != "" {
+				if s.Reason != schema.ReasonInvalidConfiguration || !strings.HasPrefix(s.ReturnMessage, tt.keys+": ") {
+					t.Errorf("%s with %s: reason %q, %q; want the name %s", r.Operation, tt.config, s.Reason, s.ReturnMessage, tt.keys)
+				}
+				continue
+			}
+			if s.Reason == schema.ReasonInvalidConfiguration {
+				t.Errorf("%s with %s: %s", r.Operation, tt.config, s.ReturnMessage)
+			}
+			if c := result.Compare; c != nil && c.IsMatch != (c.Confidence >= 0.5) {
+				t.Errorf("%s: is_match %v with confidence %v", tt.config, c.IsMatch, c.Confidence)
+			}
 		}
 	}
 }
@@ -601,7 +698,7 @@ func TestDocument(t *testing.T) {
 		{schema.OpPredict, "card", `{"anti_spoofing_detect_document":true,"anti_spoofing_threshold":0}`, schema.ReasonSpoofDetected, []schema.SpoofStatus{schema.SpoofDetected}},
 		{schema.OpEnroll, "card", `{"anti_spoofing_detect_document":true,"anti_spoofing_mode":0}`, "", []schema.SpoofStatus{schema.SpoofNotPerformed}},
 		{schema.OpEnroll, "card", `{}`, "", []schema.SpoofStatus{schema.SpoofNone}},
-		{schema.OpValidate, "held", `{"anti_spoofing_detect_document":true,"face_detection_strategy":0}`, "", []schema.SpoofStatus{schema.SpoofDetected, schema.SpoofInvalidFace}},
+		{schema.OpValidate, "held", `{"anti_spoofing_detect_document":true,"face_detection_strategy":0}`, "", []schema.SpoofStatus{schema.SpoofDetected, schema.SpoofNone}},
 	} {
 		r := d.ask(schema.Request{Operation: test.op, Images: images(test.image), Config: json.RawMessage(test.config)})
 		var got []schema.SpoofStatus
@@ -685,8 +782,17 @@ func TestCompareSeveral(t *testing.T) {
 		t.Errorf("a third image without a face: %+v %+v", r.CallStatus, r.Compare)
 	}
 	r = ask(`{}`, "nobody", "b")
-	if r.CallStatus.Reason != schema.ReasonNoFace || r.Compare.FaceDetectedA || !r.Compare.FaceDetectedB || len(r.Compare.Pairs) != 0 {
-		t.Errorf("a first image without a face: %+v %+v", r.CallStatus, r.Compare)
+	if r.CallStatus.Reason != schema.ReasonNoFace || r.Compare != nil || len(r.Faces) != 1 || !strings.Contains(r.CallStatus.ReturnMessage, "images[0]") {
+		t.Errorf("nothing to compare with: %+v %+v", r.CallStatus, r.Compare)
+	}
+	r = ask(`{}`, "nobody", "nobody")
+	if r.CallStatus.Reason != schema.ReasonNoFace || r.Compare != nil || r.Faces == nil {
+		t.Errorf("no face at all: %+v %+v", r.CallStatus, r.Compare)
+	}
+	r = ask(`{}`, "nobody", "b", "c")
+	check("a first image without a face", r, map[pair]float64{{1, 0, 2, 1}: 120})
+	if c := r.Compare; c.FaceDetectedA || !c.FaceDetectedB || c.IsMatch || c.Confidence != 0 || c.Similarity != -1 || c.DistanceMin != 2 || c.DistanceMean != 2 || c.DistanceMax != 2 {
+		t.Errorf("a first image without a face: %+v", c)
 	}
 	var crowd picture
 	for i := range schema.MaxCompareFaces {

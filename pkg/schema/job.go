@@ -89,13 +89,14 @@ func (t Thresholds) Identifies(score float32) bool { return score >= t.Max }
 // Matches reports whether score is similar enough to call two faces the same person: it reaches Med.
 func (t Thresholds) Matches(score float32) bool { return score >= t.Med }
 
-// Confidence maps score to 0..1: 0 at Min and below, 0.5 at Med, 1 at Max and above, linear in between.
+// Confidence maps score to 0..1: 0 at Min and below, 0.5 at Med, 1 at Max and above, linear in between. Where thresholds
+// coincide, the highest of the values holds, so that a score that matches has 0.5 or more.
 func (t Thresholds) Confidence(score float32) float32 {
 	switch {
-	case score <= t.Min:
-		return 0
 	case score >= t.Max:
 		return 1
+	case score <= t.Min && score < t.Med:
+		return 0
 	case score < t.Med:
 		return 0.5 * (score - t.Min) / (t.Med - t.Min)
 	}

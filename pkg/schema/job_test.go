@@ -70,3 +70,25 @@ func TestJobsBeforeResolvedConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestConfidenceAgreesWithMatches: whatever ordered thresholds are in force, two faces match exactly where the confidence
+// is 0.5 or more, and somebody is identified only with certainty.
+func TestConfidenceAgreesWithMatches(t *testing.T) {
+	steps := []float32{-1, -0.25, 0, 0.25, 0.5, 0.75, 1}
+	for _, low := range steps {
+		for _, med := range steps {
+			for _, high := range steps {
+				if low > med || med > high {
+					continue
+				}
+				in := Thresholds{low, med, high}
+				for _, score := range steps {
+					confidence := in.Confidence(score)
+					if in.Matches(score) != (confidence >= 0.5) || in.Identifies(score) != (confidence == 1) || confidence < 0 || confidence > 1 {
+						t.Errorf("%v under %+v: matches %v, identifies %v, confidence %v", score, in, in.Matches(score), in.Identifies(score), confidence)
+					}
+				}
+			}
+		}
+	}
+}

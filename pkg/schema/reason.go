@@ -45,7 +45,7 @@ func Reasons() []ReasonInfo {
 	return []ReasonInfo{
 		{ReasonInvalidRequest, CodeInvalidArgument, "The request is missing a field or holds one that is not allowed.", "The message names every problem; correct them and send a new request."},
 		{ReasonUnknownOperation, CodeInvalidArgument, "The operation is not one that facestream knows.", "Use one of the operations in docs/operations-reference.md."},
-		{ReasonInvalidConfiguration, CodeInvalidConfiguration, "A configuration key is unknown, has the wrong type or is out of range.", "The message names each key and its allowed range."},
+		{ReasonInvalidConfiguration, CodeInvalidConfiguration, "A configuration key is unknown, has the wrong type, is out of range, or contradicts another key or the model pack's threshold.", "The message names each key, and the values that it takes or what it contradicts."},
 		{ReasonOperationUnavailable, CodeInvalidConfiguration, "The operation is known, but this version does not perform it.", "Use another operation or a newer version."},
 		{ReasonRoleAbsent, CodeInvalidConfiguration, "The operation needs a network that the loaded model pack does not have; the message names its role.", "Load a pack that has the role (`facestream models list`)."},
 		{ReasonRequestIDReused, CodeInvalidArgument, "Another request with other content already used this request id. It goes to the dead letters; the first request keeps its outcome.", "Give each request an id of its own."},
@@ -61,7 +61,7 @@ func Reasons() []ReasonInfo {
 		{ReasonImageUnderexposed, CodeNoError, "The face is too dark to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_dark` sets the limit."},
 		{ReasonImageOverexposed, CodeNoError, "The face is too bright to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_bright` sets the limit."},
 		{ReasonSpoofDetected, CodeNoError, "The face is a picture of one (print, screen, mask), or the liveness networks take it for that.", "Take a new picture of the person; `anti_spoofing_threshold` and `liveness_calibration` set the balance of errors."},
-		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (too small, too near the border, one of several), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.message` says why. `anti_spoofing_mode` 0 switches the check off."},
+		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (too small, too near the border), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.message` says why. `anti_spoofing_mode` 0 switches the check off."},
 		{ReasonUnknownCollection, CodeInvalidArgument, "Nobody was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
 		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has nobody with this puid or external id.", "Nothing is stored for this person; no action is needed after a delete."},
 		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Use another collection, run the services with the collection's model, or take the gallery to theirs: `facestream reindex`."},

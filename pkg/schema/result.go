@@ -5,12 +5,13 @@ import (
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
-// those of the seed SDK's CallResult; verify, request_id, operation, collection, models, timings_ms and images are additions.
+// those of the CryptoNets SDK's CallResult; verify, request_id, operation, collection, models, timings_ms and images are
+// additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with one CloudEvents id are equal in content: equal in everything but timings_ms, which are measurements.
 type Result struct {
 	CallStatus CallStatus          `json:"call_status"`
-	Faces      []FaceResult        `json:"faces,omitempty"`
+	Faces      []FaceResult        `json:"faces,omitzero"` // empty where none was found, absent where none was looked for
 	Compare    *CompareResult      `json:"compare,omitempty"`
 	Verify     *VerifyResult       `json:"verify,omitempty"`
 	Enroll     *EnrollData         `json:"enroll,omitempty"`
@@ -175,9 +176,11 @@ const MaxDetailedFaces = 64
 // MaxCompareFaces is how many faces the images of one comparison may show together.
 const MaxCompareFaces = 64
 
-// CompareResult is the similarity of the selected faces of images. The seed's fields are about the first two images, of
-// which the most similar pair of faces decides; distances are 1 - cosine, 0..2, equal with one face a side. Pairs are all
-// pairs of faces of different images. FaceThresholds are min, med, max as cosines.
+// CompareResult is the similarity of the selected faces of images. Where there is no pair of faces to compare, a result has
+// none. Pairs are all pairs of faces of different images; the other fields are about the first two images, and the most
+// similar pair of their faces decides. Distances are 1 - cosine, 0..2, equal with one face a side. Where one of the first two
+// images has no face, similarity and distances have the values of the least similar faces there can be, -1 and 2.
+// FaceThresholds are min, med, max as cosines.
 type CompareResult struct {
 	FaceDetectedA  bool       `json:"face_detected_a"`
 	FaceDetectedB  bool       `json:"face_detected_b"`
@@ -203,8 +206,8 @@ type FacePair struct {
 	Confidence float32 `json:"confidence"`
 }
 
-// VerifyResult says whether a face is that of the person whom the request names. Similarity is the cosine, -1..1, to the
-// most similar image of that person, which GUID names.
+// VerifyResult says whether a face is that of the person whom the request names; a result without a comparison has none.
+// Similarity is the cosine, -1..1, to the most similar image of that person, which GUID names.
 type VerifyResult struct {
 	VerifyPerformed bool      `json:"verify_performed"`
 	Message         string    `json:"message"`
@@ -287,7 +290,7 @@ type Candidate struct {
 
 // UserDeleteResponse says how many images of the person were deleted; they are no longer searchable (invariant 4).
 type UserDeleteResponse struct {
-	Status  int    `json:"status"` // 0: deleted, 1: nobody had this id
+	Status  int    `json:"status"` // 0: deleted
 	Count   int    `json:"uuid_count"`
 	Message string `json:"message,omitempty"`
 }

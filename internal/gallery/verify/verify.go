@@ -154,7 +154,7 @@ func (b *book) add(r events.Record) {
 	switch {
 	case result.Enroll != nil && result.Enroll.EnrollPerformed && result.Enroll.Response != nil:
 		b.person(result.Collection, schema.PUID(puid)).rows[result.Enroll.Response.GUID] = says
-	case result.UserDelete != nil:
+	case result.Operation == schema.OpUserDelete && (result.CallStatus.Reason == "" || result.CallStatus.Reason == schema.ReasonUnknownPUID):
 		p := b.person(result.Collection, schema.PUID(puid))
 		clear(p.rows)
 		p.deleted = says

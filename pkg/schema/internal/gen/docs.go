@@ -27,7 +27,7 @@ An unknown key, a repeated key, ` + "`null`" + `, a wrong type or a value outsid
 ` + "`3`" + ` or ` + "`3.0`" + `. The machine-readable form of this page is [operation-config.schema.json](../pkg/schema/operation-config.schema.json).
 
 Ingest fills in the defaults and sends the complete configuration along with the job, so every service works by the same one
-([ADR 9](adr/0009-configuration-is-resolved-once.md)). Only what belongs to the model pack is left to the worker, which has
+([ADR 10](adr/0010-configuration-is-resolved-once.md)). Only what belongs to the model pack is left to the worker, which has
 loaded it: the matching thresholds and the operating points of its networks.
 
 The matching thresholds (` + "`face_thresholds_*`" + `) are cosines, -1..1. They have no default of their own, because a threshold means
@@ -163,9 +163,9 @@ var reference = map[schema.Operation]operation{
 		fields:  "`images` (1)",
 		answer: "`faces[]`: those that `face_detection_strategy` selects, each with its `face_traits_flags` and `face_traits`, [`scores`](operation-config.md#scores), `pose`, `spoof_status` and, in " +
 			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`, what the person should do about the traits. Where an image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
-			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups` each face has its `quality`: what was measured, and what each group allows. With `crop_faces` each face is cut out and written beside its image, and `cropped_image_info` names the `object`. An image without a face is answered `no_face`.",
+			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups` each face has its `quality`: what was measured, and what each group allows. With `crop_faces` each face is cut out and written beside its image, and `cropped_image_info` names the `object`. An image without a face is answered `no_face`, with empty `faces`.",
 		reasons: []schema.Reason{schema.ReasonNoFace},
-		request: "request_validate", results: []string{"result_validate_traits", "result_validate_quality"},
+		request: "request_validate", results: []string{"result_validate_traits", "result_validate_quality", "result_validate_empty_faces"},
 	},
 	schema.OpEnroll: {
 		summary: "Stores the face of an image in a collection. The person is the one whom `external_id` or `puid` names, else a new one. " +
@@ -191,14 +191,14 @@ var reference = map[schema.Operation]operation{
 		fields: fmt.Sprintf("`images` (%d to %d), which show %d faces at most together", schema.OpCompare.Images(), schema.OpCompare.MaxImages(), schema.MaxCompareFaces),
 		answer: "`compare`: about the first two images, of which the most similar pair of faces decides, `is_match`, `similarity_score` (cosine, -1..1), `confidence` (0..1: 0 at the " +
 			"lowest threshold, 0.5 at the middle one, 1 at the highest), the distances (1 - cosine) and the three `face_thresholds`; `pairs[]`, every pair of faces of different images, " +
-			"with the indices of their images and of their faces in `faces[]`; `faces[]`, each with the index of its `image` and, with `crop_faces`, its `cropped_image_info`. Where an image shows no face, the reason is `no_face`, and the others are compared.",
+			"with the indices of their images and of their faces in `faces[]`; `faces[]`, each with the index of its `image` and, with `crop_faces`, its `cropped_image_info`. Where an image shows no face, the reason is `no_face`, and the others are compared. If it is one of the first two, the fields about these say so by the values of the least similar faces there can be: `similarity_score` -1, distances 2. Without any pair of faces there is no `compare`.",
 		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces},
-		request: "request_compare", results: []string{"result_compare", "result_compare_several", "result_compare_no_face"},
+		request: "request_compare", results: []string{"result_compare", "result_compare_several", "result_compare_without_pair"},
 	},
 	schema.OpVerify: {
 		summary: "Says whether the face of an image is that of one enrolled person (1:1). A spoof is not compared; no trait fails the comparison.",
 		fields:  "`images` (1); `external_id` or `puid`, whose images the face is compared with; `collection` (default `default`)",
-		answer: "`verify`: `is_match`, from `face_thresholds_med` on; `similarity_score`, the cosine to the most similar image of the person, and `confidence`, that similarity normalised by the three " +
+		answer: "`verify`, absent if nothing was compared: `is_match`, from `face_thresholds_med` on; `similarity_score`, the cosine to the most similar image of the person, and `confidence`, that similarity normalised by the three " +
 			"`face_thresholds` to 0..1; `puid`; `guid`, the image's; `faces[]`",
 		reasons: []schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch, schema.ReasonNoFace,
 			schema.ReasonSeveralFaces, schema.ReasonSpoofDetected, schema.ReasonLivenessUnknown},
@@ -212,9 +212,9 @@ var reference = map[schema.Operation]operation{
 		request: "request_estimate_age", results: []string{"result_estimate_age"},
 	},
 	schema.OpAntiSpoofing: {
-		summary: "Says whether the face of an image is live, or a print, a screen or a mask. It needs a model pack with the role `liveness`.",
+		summary: "Says whether the face of an image is live, or a print, a screen or a mask. With `face_detection_strategy` 0 each face is judged on its own. It needs a model pack with the role `liveness`.",
 		fields:  "`images` (1)",
-		answer: "`faces[].spoof_status`: 0 live, 4 a spoof, 3 not assessable (too small, too near the border, one of several faces), 1 the networks gave no number, 2 with `anti_spoofing_mode` 0; " +
+		answer: "`faces[].spoof_status`: 0 live, 4 a spoof, 3 not assessable (too small, too near the border), 1 the networks gave no number, 2 with `anti_spoofing_mode` 0; " +
 			"`faces[].liveness`: the networks' `score` and the `threshold` that it is held against, or the `message` that says why there are none",
 		reasons: []schema.Reason{schema.ReasonNoFace},
 		request: "request_anti_spoofing", results: []string{"result_anti_spoofing"},
@@ -230,9 +230,9 @@ var reference = map[schema.Operation]operation{
 	schema.OpUserDelete: {
 		summary: "Deletes every image of a person from a collection. When the result is published, predict no longer finds the person.",
 		fields:  "`external_id` or `puid`; `collection` (default `default`); no images",
-		answer:  "`user_delete.status` 0 and `uuid_count`, the number of images that were deleted; `status` 1 where nobody had this id",
+		answer:  "`user_delete.status` 0 and `uuid_count`, the number of images that were deleted. If nobody has this id, the answer is `unknown_puid`, without `user_delete`",
 		reasons: []schema.Reason{schema.ReasonUnknownPUID, schema.ReasonUnknownCollection},
-		request: "request_user_delete", results: []string{"result_user_delete"},
+		request: "request_user_delete", results: []string{"result_user_delete", "result_user_delete_nobody"},
 	},
 }
 
