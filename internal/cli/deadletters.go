@@ -17,7 +17,7 @@ import (
 func deadLettersCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dead-letters",
-		Short: "What could be neither handled nor answered: list, show, replay",
+		Short: "List, show and replay the records that could be neither handled nor answered",
 	}
 	c.AddCommand(deadLettersList(), deadLettersShow(), deadLettersReplay())
 	return c
@@ -25,7 +25,11 @@ func deadLettersCommand() *cobra.Command {
 
 // withClient runs f with the connection that the command's settings name.
 func withClient(c *cobra.Command, f func(*events.Client) error) error {
-	_, client, _, err := connect(c)
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	client, _, err := reach(c.Context(), cfg)
 	if err != nil {
 		return err
 	}
@@ -39,7 +43,8 @@ func filterFlags(c *cobra.Command) func() events.DeadLetterFilter {
 	var age time.Duration
 	f := c.Flags()
 	f.StringVar(&origin, "topic", "", "only of this topic")
-	f.StringVar(&reason, "reason", "", "only with this reason")
+	f.StringVar(&reason, "reason", "", "only with this reason (docs/reasons.md)")
+	completeFlag(c, "reason", reasonNames())
 	f.StringVar(&service, "service", "", "only of this service")
 	f.DurationVar(&age, "since", 0, "only younger than this")
 	return func() events.DeadLetterFilter {
@@ -68,7 +73,7 @@ func lineOf(d events.DeadLetter) deadLetterLine {
 
 func deadLettersList() *cobra.Command {
 	var asJSON bool
-	c := &cobra.Command{Use: "list", Short: "List them: id, when, who, where, why", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Short: "List dead letters: which record failed, when, where and why", Args: cobra.NoArgs}
 	filter := filterFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return withClient(c, func(client *events.Client) error {
@@ -97,7 +102,7 @@ func deadLettersList() *cobra.Command {
 func deadLettersShow() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
-		Short: "Show one with its original bytes, which may hold personal data",
+		Short: "Show one dead letter with its original bytes, which may hold personal data",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := events.ParseDeadLetterID(args[0])
@@ -143,12 +148,12 @@ func deadLettersReplay() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay [ID...]",
 		Short: "Write the original records back to where they failed",
-		Long:  "replay is for after the cause is mended. A record that fails again comes back as a further dead letter.",
+		Long:  "Replay after the cause is fixed. A record that fails again becomes another dead letter.",
 	}
 	filter := filterFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if all == (len(args) > 0) {
-			return &exitError{exitUsage, errors.New("name the ids, or --all with filters")}
+			return &exitError{exitUsage, errors.New("name the ids of dead letters (`facestream dead-letters list` shows them), or give --all, with filters where you want fewer")}
 		}
 		return withClient(c, func(client *events.Client) error {
 			var letters []events.DeadLetter
@@ -182,6 +187,6 @@ func deadLettersReplay() *cobra.Command {
 			return nil
 		})
 	}
-	c.Flags().BoolVar(&all, "all", false, "replay everything that the filters choose")
+	c.Flags().BoolVar(&all, "all", false, "replay every dead letter that the filters let through")
 	return c
 }

@@ -9,9 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"facestream/internal/eval"
@@ -91,9 +89,9 @@ func (e *evaluator) with(c *cobra.Command, f func(eval.Options) error) error {
 		return err
 	}
 	defer subject.Close()
-	bar := &stepBar{out: c.ErrOrStderr()}
+	bar := newProgress(c.ErrOrStderr(), count)
 	defer bar.finish()
-	return f(eval.Options{Subject: subject, Data: e.data, Progress: bar.show})
+	return f(eval.Options{Subject: subject, Data: e.data, Progress: func(step string, done, total int) { bar.show(step, int64(done), int64(total)) }})
 }
 
 // open loads the pack of that name, or that of the services where it is empty.
@@ -368,28 +366,4 @@ func (e *evaluator) printAll(w io.Writer, outcomes []eval.Outcome) error {
 		return errors.New("nothing could be measured")
 	}
 	return nil
-}
-
-// stepBar shows one progress bar a step.
-type stepBar struct {
-	out  io.Writer
-	step string
-	bar  *progressbar.ProgressBar
-}
-
-func (s *stepBar) show(step string, done, total int) {
-	if s.bar == nil || s.step != step {
-		s.finish()
-		s.step = step
-		s.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(s.out), progressbar.OptionSetDescription(step),
-			progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionSetWidth(24))
-	}
-	_ = s.bar.Set(done) // a bar that cannot be drawn is no reason to stop
-}
-
-func (s *stepBar) finish() {
-	if s.bar != nil {
-		fmt.Fprintln(s.out)
-		s.bar = nil
-	}
 }

@@ -12,9 +12,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"facestream/packs"
@@ -61,7 +59,7 @@ func modelsPullCommand() *cobra.Command {
 				return err
 			}
 			out := c.ErrOrStderr()
-			bars := &downloadBars{out: out}
+			bar := newProgress(out, megabytes)
 			pack, err := models.Pull(c.Context(), manifest, dir, models.PullOptions{
 				Mirror: mirror,
 				Accept: func(missing []models.Model) error {
@@ -71,9 +69,9 @@ func modelsPullCommand() *cobra.Command {
 					}
 					return confirm(c.InOrStdin(), out)
 				},
-				Progress: bars.show,
+				Progress: func(m models.Model, bytes int64) { bar.show(m.File, min(bytes, m.Bytes), m.Bytes) },
 			})
-			bars.finish()
+			bar.finish()
 			if err != nil {
 				return err
 			}
@@ -113,32 +111,6 @@ func confirm(in io.Reader, out io.Writer) error {
 	}
 	fmt.Fprintln(out)
 	return &exitError{exitOutcome, errors.New("the licences were not accepted, nothing was fetched; --yes accepts them")}
-}
-
-// downloadBars shows one progress bar a file.
-type downloadBars struct {
-	out  io.Writer
-	file string
-	bar  *progressbar.ProgressBar
-}
-
-func (d *downloadBars) show(m models.Model, bytes int64) {
-	if d.bar == nil || d.file != m.File {
-		d.finish()
-		d.file = m.File
-		d.bar = progressbar.NewOptions64(m.Bytes, progressbar.OptionSetWriter(d.out), progressbar.OptionShowBytes(true),
-			progressbar.OptionSetDescription(m.File), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(24))
-	}
-	// A bar that cannot be drawn is no reason to stop; a source that sends too much is refused by its sha256.
-	_ = d.bar.Set64(min(bytes, m.Bytes))
-}
-
-func (d *downloadBars) finish() {
-	if d.bar != nil {
-		fmt.Fprintln(d.out)
-		d.bar = nil
-	}
 }
 
 // packView is what list prints of a pack.

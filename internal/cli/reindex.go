@@ -38,10 +38,10 @@ func reindexCommand() *cobra.Command {
 			case discard:
 				return discardStaged(c.Context(), cfg, pack)
 			}
-			bar := &stepBar{out: c.ErrOrStderr()}
-			progress := func(name schema.Collection, done, total int) { bar.show(string(name), done, total) }
+			bar := newProgress(c.ErrOrStderr(), count)
+			show := func(name schema.Collection, done, total int) { bar.show(string(name), int64(done), int64(total)) }
 			var report reindex.Report
-			err = withReindexer(c.Context(), cfg, pack, progress, func(r *reindex.Reindexer) error {
+			err = withReindexer(c.Context(), cfg, pack, show, func(r *reindex.Reindexer) error {
 				var err error
 				switch {
 				case dryRun:

@@ -3,33 +3,36 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"facestream/internal/config"
-	"facestream/internal/host"
-	"facestream/internal/objects"
 	"facestream/internal/program"
-	"facestream/pkg/events"
 )
 
 const (
 	exitUsage   = program.ExitUsage
 	exitOutcome = program.ExitOutcome
+	exitNo      = 4 // the command asked a question, and the answer is no
 )
 
-// exitError carries an exit code through cobra.
+// exitError carries an exit code through cobra. Without an error it ends a command that has said everything already.
 type exitError struct {
 	code int
 	err  error
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
 func (e *exitError) Unwrap() error { return e.err }
 func (e *exitError) ExitCode() int { return e.code }
 
@@ -38,10 +41,35 @@ func Main() int { return execute(root()) }
 
 func execute(c *cobra.Command) int {
 	c.SilenceUsage, c.SilenceErrors = true, true
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &exitError{exitUsage, fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
+	return program.Run(func(ctx context.Context) error { return run(ctx, c) })
+}
+
+// run executes c. What cobra refuses before a command begins is wrong usage.
+func run(ctx context.Context, c *cobra.Command) error {
+	c.SetFlagErrorFunc(wrongFlag)
+	began := false
+	eachCommand(c, func(c *cobra.Command) {
+		refuseUnknown(c)
+		if inner := c.RunE; inner != nil {
+			c.RunE = func(c *cobra.Command, args []string) error {
+				began = true
+				return inner(c, args)
+			}
+		}
 	})
-	return program.Run(c.ExecuteContext)
+	err := c.ExecuteContext(ctx)
+	var coded *exitError
+	if err != nil && !began && !errors.As(err, &coded) {
+		return &exitError{exitUsage, err}
+	}
+	return err
+}
+
+func eachCommand(c *cobra.Command, f func(*cobra.Command)) {
+	f(c)
+	for _, sub := range c.Commands() {
+		eachCommand(sub, f)
+	}
 }
 
 func root() *cobra.Command {
@@ -68,18 +96,6 @@ func configFlags(c *cobra.Command) {
 }
 
 func loadConfig(c *cobra.Command) (config.Config, error) { return program.Load(c.Flags()) }
-
-// connect loads the settings of c and prepares the connections that they name.
-func connect(c *cobra.Command) (config.Config, *events.Client, *objects.Store, error) {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return cfg, nil, nil, err
-	}
-	// Warnings alone: what a command waits for, such as a right that its user lacks.
-	log := program.Logger(cfg, "facestream")
-	client, store, err := host.ClientsLogging(cfg, log.Level(max(log.GetLevel(), zerolog.WarnLevel)))
-	return cfg, client, store, err
-}
 
 // printJSON writes v as one indented JSON document.
 func printJSON(w io.Writer, v any) error {

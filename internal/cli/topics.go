@@ -17,15 +17,20 @@ func topicsCommand() *cobra.Command {
 		Short: "Show the topics: partitions, retention, records, and the lag of each group",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, client, _, err := connect(c)
+			cfg, err := loadConfig(c)
 			if err != nil {
 				return err
 			}
+			client, _, err := reach(c.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
 			topics, err := client.Describe(c.Context())
 			if err != nil {
 				return err
 			}
-			// A broker does not list the groups that a user may not describe: their lag would look like none.
+			// A broker does not list the groups that a user may not describe: it would look as if they had no lag.
 			for _, group := range host.Groups() {
 				if _, err := client.Members(c.Context(), group); err != nil {
 					fmt.Fprintf(c.ErrOrStderr(), "the lag of %s is not shown: %v\n", group, err)
@@ -38,7 +43,7 @@ func topicsCommand() *cobra.Command {
 			fmt.Fprintln(w, "TOPIC\tPARTITIONS\tRETENTION\tRECORDS\tGROUPS AND THEIR LAG")
 			for _, t := range topics {
 				if !t.Exists {
-					fmt.Fprintf(w, "%s\tis not there: a service creates it when it starts, or this user lacks Describe on it\n", t.Topic)
+					fmt.Fprintf(w, "%s\tdoes not exist (a service creates it when it starts), or this user lacks the right Describe on it\n", t.Topic)
 					continue
 				}
 				var records int64

@@ -43,7 +43,9 @@ func Run(work func(context.Context) error) int {
 	if err == nil {
 		return ExitOK
 	}
-	fmt.Fprintln(os.Stderr, "error:", err)
+	if text := err.Error(); text != "" { // else everything was said
+		fmt.Fprintln(os.Stderr, "error:", text)
+	}
 	var coded interface {
 		error
 		ExitCode() int

@@ -98,7 +98,7 @@ func (r *Request) Normalize() Problems {
 	}
 	name("id", string(r.ID), 128)
 	if !r.Operation.Known() {
-		return append(Problems{{"operation", fmt.Sprintf("%.40q is not one of %v", string(r.Operation), Operations()), ReasonUnknownOperation}}, ps...)
+		return append(Problems{{"operation", unknownOperation(r.Operation), ReasonUnknownOperation}}, ps...)
 	}
 	if !r.Operation.Performed() {
 		return append(Problems{{"operation", fmt.Sprintf("%q is not performed by this version", string(r.Operation)), ReasonOperationUnavailable}}, ps...)
@@ -156,6 +156,17 @@ func (r *Request) Normalize() Problems {
 		add("puid", "is missing; %s needs puid or external_id", r.Operation)
 	}
 	return ps
+}
+
+// unknownOperation says that op is none, and which one may be meant.
+func unknownOperation(op Operation) string {
+	var names []string
+	for _, o := range Operations() {
+		if o.Performed() {
+			names = append(names, string(o))
+		}
+	}
+	return fmt.Sprintf("%.40q is not one of %s%s", string(op), strings.Join(names, ", "), suggest(string(op), names))
 }
 
 // Subject is the person whom the request changes, as far as the request alone says: the key of order (invariant 4).

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"facestream/internal/config"
+	"facestream/internal/host"
+	"facestream/internal/objects"
+	"facestream/internal/program"
+	"facestream/pkg/events"
+)
+
+// connect loads the settings of c and prepares the connections that they name. It does no I/O with the servers.
+func connect(c *cobra.Command) (config.Config, *events.Client, *objects.Store, error) {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return cfg, nil, nil, err
+	}
+	client, store, err := clients(cfg)
+	return cfg, client, store, err
+}
+
+func clients(cfg config.Config) (*events.Client, *objects.Store, error) {
+	// Warnings alone: what a command waits for, such as a right that its user lacks.
+	log := program.Logger(cfg, "facestream")
+	return host.ClientsLogging(cfg, log.Level(max(log.GetLevel(), zerolog.WarnLevel)))
+}
+
+// reach prepares the connections that cfg names and returns when the broker answers, or says what to do when it does not.
+func reach(ctx context.Context, cfg config.Config) (*events.Client, *objects.Store, error) {
+	client, store, err := clients(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := answers(ctx, client, cfg); err != nil {
+		client.Close()
+		return nil, nil, err
+	}
+	return client, store, nil
+}
+
+// startup is how long a command waits for a broker that has just been started.
+const startup = 3 * time.Second
+
+func answers(ctx context.Context, client *events.Client, cfg config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, startup)
+	defer cancel()
+	var last error
+	for {
+		err := client.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if last == nil || ctx.Err() == nil { // at the end of its time a try says nothing but that
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return brokerError(cfg, last)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func brokerError(cfg config.Config, err error) error {
+	brokers := strings.Join(cfg.Kafka.Brokers, ", ")
+	if nobodyListens(err) {
+		return fmt.Errorf("no Kafka broker listens at %s. Is nothing running? Start `facestream up`, or name the broker with --kafka-brokers (FACESTREAM_KAFKA)", brokers)
+	}
+	return fmt.Errorf("the Kafka broker at %s does not answer: %w", brokers, err)
+}
+
+// storeError explains why the object store did not do what was asked of it.
+func storeError(cfg config.Config, err error) error {
+	if nobodyListens(err) {
+		return fmt.Errorf("no object store listens at %s. Is nothing running? Start `facestream up`, or name the store with --s3-endpoint (FACESTREAM_S3_ENDPOINT)", cfg.S3.Endpoint)
+	}
+	return fmt.Errorf("the object store at %s: %w", cfg.S3.Endpoint, err)
+}
+
+func nobodyListens(err error) bool {
+	var name *net.DNSError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound
+}

@@ -1,0 +1,375 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"facestream/pkg/schema"
+)
+
+// verdict is what a result means for whoever asked.
+type verdict int
+
+const (
+	positive verdict = iota // done; where the operation asks a question, the answer is yes
+	negative                // done; the answer is no
+	notDone                 // refused, or not possible
+)
+
+// exit is the exit code of a command whose outcome is v; nil for 0. What there is to say was printed.
+func (v verdict) exit() error {
+	switch v {
+	case negative:
+		return &exitError{code: exitNo}
+	case notDone:
+		return &exitError{code: exitOutcome}
+	}
+	return nil
+}
+
+// summary is a result as a person wants to read it: what was decided, why, and what to do.
+type summary struct {
+	verdict verdict
+	line    string   // all of it in one line
+	details []detail // in the order of their weight
+}
+
+type detail struct{ label, text string }
+
+func (s *summary) add(label, format string, args ...any) {
+	s.details = append(s.details, detail{label, fmt.Sprintf(format, args...)})
+}
+
+// The most that a summary lists of one kind; the JSON has all.
+const mostListed = 8
+
+// notDoneAs says what did not happen.
+var notDoneAs = map[schema.Operation]string{
+	schema.OpValidate: "not validated", schema.OpEnroll: "not enrolled", schema.OpPredict: "not searched", schema.OpCompare: "not compared",
+	schema.OpVerify: "not verified", schema.OpEstimateAge: "no age estimated", schema.OpFaceISO: "no portrait made",
+	schema.OpAntiSpoofing: "liveness not checked", schema.OpUserDelete: "nobody deleted",
+}
+
+// summarize reads r for a person.
+func summarize(r *schema.Result) summary {
+	var s summary
+	switch reason := r.CallStatus.Reason; {
+	case reason != "" && reason != schema.ReasonNoMatch:
+		s.verdict = notDone
+		s.line = notDoneLine(r.Operation) + ": " + inWords(cmp.Or(r.CallStatus.ReturnMessage, string(reason)))
+	default:
+		s.decide(r)
+	}
+	s.faces(r)
+	if advice := cmp.Or(r.Feedback, remedy(r.CallStatus.Reason)); advice != "" {
+		s.add("to do", "%s", advice)
+	}
+	if s.verdict == notDone && r.CallStatus.Reason != "" {
+		s.add("reason", "%s", r.CallStatus.Reason)
+	}
+	s.add("request", "%s", r.RequestID)
+	if tag := r.CallStatus.OperationTag; tag != "" {
+		s.add("tag", "%s", tag)
+	}
+	return s
+}
+
+// traitName is a face trait as messages name it.
+var traitName = regexp.MustCompile(`FT_[A-Z_]+`)
+
+// traitWords are the traits whose names say too little.
+var traitWords = map[string]string{
+	"FT_FACE_RIGHT": "face too far right", "FT_FACE_LEFT": "face too far left", "FT_FACE_UP": "face too high", "FT_FACE_DOWN": "face too low",
+	"FT_IMAGE_BLURR": "image blurred", "FT_FACE_WITH_GLASS": "glasses", "FT_FACE_WITH_MASK": "mask", "FT_LOOKING_HIGH": "looking up",
+	"FT_FACE_LOW_VAL_CONF": "face partly hidden", "FT_EYE_BLINK": "eyes closed", "FT_MOUTH_OPENED": "mouth open",
+	"FT_FACE_ROTATED_RIGHT": "head tilted right", "FT_FACE_ROTATED_LEFT": "head tilted left",
+}
+
+// inWords replaces the names of traits in message by words.
+func inWords(message string) string {
+	return traitName.ReplaceAllStringFunc(message, func(name string) string {
+		return cmp.Or(traitWords[name], strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "FT_"), "_", " ")))
+	})
+}
+
+// remedy is what the reason's reader can do; "" where there is nothing.
+func remedy(reason schema.Reason) string {
+	for _, i := range schema.Reasons() {
+		if i.Reason == reason && i.Remedy != "None." {
+			return i.Remedy
+		}
+	}
+	return ""
+}
+
+// decide says what the operation decided.
+func (s *summary) decide(r *schema.Result) {
+	where := ""
+	if r.Collection != "" {
+		where = " in " + string(r.Collection)
+	}
+	switch {
+	case r.Operation == schema.OpEnroll && r.Enroll != nil && r.Enroll.EnrollPerformed && r.Enroll.Response != nil:
+		s.line = "enrolled as " + string(r.Enroll.Response.PUID) + where
+		if r.ExternalID != "" {
+			s.add("person", "%s", string(r.ExternalID))
+		}
+	case r.Operation == schema.OpPredict && r.Predict != nil && r.Predict.Response != nil:
+		s.predict(r.Predict.Response, where)
+	case r.Operation == schema.OpVerify && r.Verify != nil:
+		v := r.Verify
+		s.line = "this is not "
+		s.verdict = negative
+		if v.IsMatch {
+			s.line, s.verdict = "this is ", positive
+		}
+		s.line += cmp.Or(string(r.ExternalID), string(v.PUID), "the person") + where + similarity(v.Similarity, v.FaceThresholds)
+		s.add("puid", "%s", string(v.PUID))
+	case r.Operation == schema.OpCompare && r.Compare != nil:
+		s.compare(r)
+	case r.Operation == schema.OpAntiSpoofing:
+		s.liveness(r.Faces)
+	case r.Operation == schema.OpEstimateAge:
+		s.line = "no age estimated"
+		s.verdict = notDone
+		var ages []string
+		for _, f := range r.Faces {
+			if f.Age != nil {
+				ages = append(ages, fmt.Sprintf("%.0f", f.Age.Estimated))
+			}
+		}
+		if ages != nil {
+			s.line, s.verdict = "about "+strings.Join(ages, ", ")+" years old", positive
+		}
+	case r.Operation == schema.OpFaceISO && r.ISOImage != nil && r.ISOImage.Image != nil:
+		i := r.ISOImage.Image
+		s.line = "portrait made: " + address(i.Object)
+		s.add("size", "%d × %d px", i.Info.Width, i.Info.Height)
+	case r.Operation == schema.OpUserDelete && r.UserDelete != nil:
+		s.line = "deleted from " + string(r.Collection) + ": " + plural(r.UserDelete.Count, "image")
+		if r.ExternalID != "" {
+			s.line += " of " + string(r.ExternalID)
+		}
+	case r.Operation == schema.OpValidate:
+		s.line = plural(len(r.Faces), "face")
+		if len(r.Faces) == 1 {
+			if live := liveness(r.Faces[0]); live != "" {
+				s.line += ", " + live
+			}
+		}
+	default: // a result that says neither what was done nor why it was not
+		s.line, s.verdict = notDoneLine(r.Operation), notDone
+	}
+}
+
+func notDoneLine(op schema.Operation) string { return cmp.Or(notDoneAs[op], "not done") }
+
+func (s *summary) predict(p *schema.PredictResponse, where string) {
+	if p.PUID == "" || len(p.List) == 0 {
+		s.line, s.verdict = "nobody recognised"+where, negative
+	} else {
+		best := p.List[0]
+		s.line = "recognised as " + cmp.Or(string(best.ExternalID), string(best.PUID)) + where + similarity(best.Score, nil)
+	}
+	for i, c := range p.List {
+		if i == mostListed {
+			s.add("", "and %d more; --json lists all", len(p.List)-i)
+			break
+		}
+		name := string(c.PUID)
+		if c.ExternalID != "" {
+			name = string(c.ExternalID) + ", " + name
+		}
+		s.add("candidate", "%s: similarity %.2f, %s", name, c.Score, reached(c.Level))
+	}
+}
+
+// reached names the highest threshold that a candidate's score reaches.
+func reached(level int) string {
+	switch level {
+	case 3:
+		return "recognised (face_thresholds_max)"
+	case 2:
+		return "similar (face_thresholds_med), not enough to recognise"
+	}
+	return "a little similar (face_thresholds_min), not enough to recognise"
+}
+
+func (s *summary) compare(r *schema.Result) {
+	c := r.Compare
+	s.line = "different people"
+	s.verdict = negative
+	if c.IsMatch {
+		s.line, s.verdict = "the same person", positive
+	}
+	s.line += similarity(c.Similarity, c.FaceThresholds)
+	if len(r.Images) > 2 {
+		s.line = "images 1 and 2: " + s.line
+	}
+	if len(c.Pairs) < 2 {
+		return
+	}
+	for i, p := range c.Pairs {
+		if i == mostListed {
+			s.add("", "and %d more pairs; --json lists all", len(c.Pairs)-i)
+			break
+		}
+		same := "different"
+		if p.IsMatch {
+			same = "the same"
+		}
+		s.add("pair", "face %d of image %d, face %d of image %d: %s%s", p.FaceA+1, p.ImageA+1, p.FaceB+1, p.ImageB+1, same, similarity(p.Similarity, c.FaceThresholds))
+	}
+}
+
+// similarity is a score beside the threshold that decides between one person and two: the second of the three.
+func similarity(score float32, thresholds []float32) string {
+	if len(thresholds) < 3 {
+		return fmt.Sprintf(" (similarity %.2f)", score)
+	}
+	return " (similarity " + against(score, thresholds[1]) + ")"
+}
+
+// against compares a score with a threshold, with as many digits as it takes to see the difference.
+func against(score, threshold float32) string {
+	sign := "≥"
+	if score < threshold {
+		sign = "<"
+	}
+	for digits := 2; ; digits++ {
+		a, b := fmt.Sprintf("%.*f", digits, score), fmt.Sprintf("%.*f", digits, threshold)
+		if a != b || score == threshold || digits == 6 {
+			return a + " " + sign + " " + b
+		}
+	}
+}
+
+// liveness decides for all faces: one that is not live counts most, then one that could not be assessed.
+func (s *summary) liveness(faces []schema.FaceResult) {
+	s.verdict, s.line = notDone, "liveness not checked"
+	for _, f := range faces {
+		v := notDone
+		switch f.SpoofStatus {
+		case schema.SpoofNone:
+			v = positive
+		case schema.SpoofDetected:
+			v = negative
+		}
+		if s.line == "liveness not checked" || v == negative && s.verdict != negative || v == notDone && s.verdict == positive {
+			s.verdict, s.line = v, cmp.Or(liveness(f), s.line)
+		}
+	}
+}
+
+func liveness(f schema.FaceResult) string {
+	l := f.Liveness
+	if l == nil {
+		l = &schema.Liveness{}
+	}
+	why := l.Message
+	if l.Score != nil && l.Threshold != nil {
+		why = against(*l.Score, *l.Threshold)
+	}
+	if why != "" {
+		why = " (" + why + ")"
+	}
+	switch f.SpoofStatus {
+	case schema.SpoofNone:
+		return "live" + why
+	case schema.SpoofDetected:
+		return "not live" + why
+	case schema.SpoofNotPerformed:
+		return ""
+	}
+	return "liveness unknown" + why
+}
+
+// faces lists the faces: where each is, and what was found of it.
+func (s *summary) faces(r *schema.Result) {
+	for i, f := range r.Faces {
+		if i == mostListed {
+			s.add("", "and %d more faces; --json lists all", len(r.Faces)-i)
+			break
+		}
+		label := "face"
+		if len(r.Faces) > 1 {
+			label = fmt.Sprintf("face %d", i+1)
+		}
+		box := f.Geometry.InPicture()
+		text := fmt.Sprintf("%.0f × %.0f px at %.0f,%.0f", box.BottomRight.X-box.TopLeft.X, box.BottomRight.Y-box.TopLeft.Y, box.TopLeft.X, box.TopLeft.Y)
+		if len(r.Images) > 1 {
+			text += fmt.Sprintf(" of image %d", f.Image+1)
+		}
+		text += fmt.Sprintf(", confidence %.2f", f.Geometry.Confidence)
+		if f.Geometry.Turned != 0 {
+			text += fmt.Sprintf(", the image turned by %d° clockwise", f.Geometry.Turned)
+		}
+		if live := liveness(f); live != "" {
+			text += ", " + live
+		}
+		if f.Age != nil {
+			text += fmt.Sprintf(", about %.0f years old (confidence %.2f)", f.Age.Estimated, f.Age.Confidence)
+		}
+		s.add(label, "%s", text)
+		if len(f.TraitNames) > 0 {
+			s.add("traits", "%s", strings.Join(f.TraitNames, ", "))
+		}
+		if f.Quality != nil {
+			for _, g := range f.Quality.Groups {
+				s.add("quality", "%s", qualityOf(g))
+			}
+		}
+		if f.Crop != nil {
+			s.add("portrait", "%s", address(f.Crop.Object))
+		}
+	}
+}
+
+// qualityOf is a group of requirements with those that it fails by.
+func qualityOf(g schema.QualityGroup) string {
+	text := g.Group + ": " + string(g.Status)
+	var failed []string
+	for _, r := range g.Requirements {
+		if r.Status == "fail" {
+			failed = append(failed, r.Check)
+		}
+	}
+	if failed != nil {
+		text += " (" + strings.Join(failed, ", ") + ")"
+	}
+	return text
+}
+
+// address names an object as submit --image takes it.
+func address(o schema.ObjectRef) string { return "s3://" + o.Bucket + "/" + o.Key }
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// printLine writes s, which is of r, published at a time, in one line.
+func (s summary) printLine(out screen, at time.Time, r *schema.Result) {
+	fmt.Fprintf(out, "%s  %-13s  %s  %s\n", at.Local().Format("15:04:05.000"), r.Operation, out.paint(s.colour(), s.line), out.paint(dim, string(r.RequestID)))
+}
+
+func (s summary) colour() string {
+	return map[verdict]string{positive: green, negative: yellow, notDone: red}[s.verdict]
+}
+
+// print writes s to out: the decision, then the details under their labels.
+func (s summary) print(out screen) error {
+	var b strings.Builder
+	b.WriteString(out.paint(s.colour(), out.wrap(0, s.line)) + "\n")
+	const indent = 2 + len("candidate") + 2
+	for _, d := range s.details {
+		b.WriteString("  " + out.paint(dim, fmt.Sprintf("%-*s", indent-2, d.label)) + out.wrap(indent, d.text) + "\n")
+	}
+	_, err := out.Write([]byte(b.String()))
+	return err
+}

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"facestream/internal/program"
+)
+
+// facestream runs the command with args, as Main does.
+func facestream(t *testing.T, args ...string) (stdout, said string, code int) {
+	t.Helper()
+	c := root()
+	c.SilenceUsage, c.SilenceErrors = true, true
+	var out, errs bytes.Buffer
+	c.SetOut(&out)
+	c.SetErr(&errs)
+	c.SetArgs(args)
+	code = program.Run(func(context.Context) error {
+		err := run(t.Context(), c)
+		if err != nil {
+			errs.WriteString(err.Error())
+		}
+		return err
+	})
+	return out.String(), errs.String(), code
+}
+
+// closedPort is an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestWrongUsage: what is wrong on a command line is found before anything is sent, named as it was typed, and followed by
+// what was probably meant. Nothing listens anywhere.
+func TestWrongUsage(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "a.jpg")
+	if err := os.WriteFile(image, []byte("an image"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	addr := closedPort(t)
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want []string // parts of what is said
+	}{
+		{"an unknown command", []string{"sumbit"}, exitUsage, []string{`"sumbit"`, "submit"}},
+		{"an unknown command of a group", []string{"models", "pul", "open"}, exitUsage, []string{`"pul"`, "facestream models", "did you mean pull?"}},
+		{"an unknown flag", []string{"submit", "--wiat", image}, exitUsage, []string{"--wiat", "did you mean --wait?", "facestream submit --help"}},
+		{"an argument too many", []string{"topics", "all"}, exitUsage, []string{`"all"`}},
+		{"a flag that is missing", []string{"upload", image}, exitUsage, []string{`"key"`}},
+		{"a misspelt operation", []string{"submit", "-o", "enrol", image}, exitUsage, []string{"--operation", `"enrol"`, "did you mean enroll?", "anti_spoofing"}},
+		{"an operation of another version", []string{"submit", "-o", "doc_scan_face", image}, exitUsage, []string{"--operation", "not performed by this version"}},
+		{"too few images", []string{"submit", "-o", "compare", image}, exitUsage, []string{"images: compare takes 2 to 8, the request names 1"}},
+		{"nobody named", []string{"submit", "-o", "user_delete"}, exitUsage, []string{"--puid", "external_id"}},
+		{"a configuration that is no JSON", []string{"submit", image, "--operation-config", "{neighbors:3}"}, exitUsage, []string{"--operation-config: is not JSON"}},
+		{"a misspelt key", []string{"submit", image, "--operation-config", `{"neighbours":3}`}, exitUsage, []string{"--operation-config: neighbours is not a configuration key", "did you mean neighbors?"}},
+		{"a value out of range", []string{"submit", image, "--operation-config", `{"neighbors":0}`}, exitUsage, []string{"--operation-config: neighbors is out of range; it must be an integer, 1..100"}},
+		{"a file that is not there", []string{"submit", "-o", "validate", "nobody.jpg"}, program.ExitFailed, []string{"image 1", "nobody.jpg"}},
+		{"no servers", []string{"submit", "-o", "validate", image, "--kafka-brokers", addr}, program.ExitFailed, []string{"no Kafka broker listens at " + addr, "facestream up", "--kafka-brokers"}},
+		{"no servers to watch", []string{"watch", "--kafka-brokers", addr}, program.ExitFailed, []string{"no Kafka broker listens at " + addr, "facestream up"}},
+		{"no topics", []string{"topics", "--kafka-brokers", addr}, program.ExitFailed, []string{"no Kafka broker listens at " + addr}},
+		{"no dead letters", []string{"dead-letters", "list", "--kafka-brokers", addr}, program.ExitFailed, []string{"no Kafka broker listens at " + addr}},
+		{"a misspelt reason", []string{"watch", "--reason", "noface"}, exitUsage, []string{"--reason", "did you mean no_face?"}},
+		{"a misspelt setting", []string{"topics", "--kafka-broker", addr}, exitUsage, []string{"did you mean --kafka-brokers?"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			stdout, said, code := facestream(t, tt.args...)
+			if code != tt.code || stdout != "" {
+				t.Errorf("exit code %d, want %d; printed %q", code, tt.code, stdout)
+			}
+			for _, part := range tt.want {
+				if !strings.Contains(said, part) {
+					t.Errorf("%q does not say %q", said, part)
+				}
+			}
+		})
+	}
+}
+
+// TestCompletion: the shell completes operations and reasons.
+func TestCompletion(t *testing.T) {
+	stdout, _, _ := facestream(t, cobra.ShellCompNoDescRequestCmd, "submit", "-o", "")
+	got := strings.Split(stdout, "\n")
+	for _, op := range operationNames() {
+		if !slices.Contains(got, op) {
+			t.Errorf("%s is not completed: %q", op, got)
+		}
+	}
+	if len(operationNames()) != 9 {
+		t.Errorf("operations: %v", operationNames())
+	}
+	if stdout, _, _ := facestream(t, cobra.ShellCompNoDescRequestCmd, "watch", "--reason", "spoof"); !strings.Contains(stdout, "spoof_detected") {
+		t.Errorf("reasons are not completed: %q", stdout)
+	}
+}
+
+// TestHelpNamesEveryOperation: and the exit codes, which scripts need.
+func TestHelpNamesEveryOperation(t *testing.T) {
+	stdout, _, code := facestream(t, "submit", "--help")
+	for _, op := range operationNames() {
+		if !strings.Contains(stdout, op) {
+			t.Errorf("submit --help does not name %s", op)
+		}
+	}
+	if code != 0 || !strings.Contains(stdout, "exit code") {
+		t.Errorf("exit code %d, help %s", code, stdout)
+	}
+}
+
+// TestExamples: the commands, flags and arguments of every example of the help exist.
+func TestExamples(t *testing.T) {
+	examples := 0
+	eachCommand(root(), func(c *cobra.Command) {
+		for line := range strings.Lines(c.Example) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), " | ")
+			args := strings.Fields(line)
+			if len(args) == 0 || args[0] != "facestream" {
+				t.Errorf("%s: the example %q does not begin with facestream", c.CommandPath(), line)
+				continue
+			}
+			examples++
+			found, rest, err := root().Find(args[1:])
+			if err != nil || found.CommandPath() != c.CommandPath() {
+				t.Errorf("%s: the example %q is of %s: %v", c.CommandPath(), line, found.CommandPath(), err)
+				continue
+			}
+			if err := found.ParseFlags(rest); err != nil {
+				t.Errorf("%s: %q: %v", c.CommandPath(), line, err)
+			} else if err := errors.Join(found.ValidateArgs(found.Flags().Args()), found.ValidateRequiredFlags(), found.ValidateFlagGroups()); err != nil {
+				t.Errorf("%s: %q: %v", c.CommandPath(), line, err)
+			}
+		}
+	})
+	if examples < 10 {
+		t.Errorf("%d examples", examples)
+	}
+}
