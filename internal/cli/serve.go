@@ -50,7 +50,7 @@ func serversCommand() *cobra.Command {
 // banner says where everything is and what to try first.
 func banner(a allinone.Addresses) string {
 	return fmt.Sprintf(`
-facestream is up. Ctrl-C stops it; its data stay in %s.
+facestream is up. Ctrl-C stops it; its data stays in %s.
 
   Kafka     %s
   S3        http://%s   bucket %s
@@ -58,7 +58,7 @@ facestream is up. Ctrl-C stops it; its data stay in %s.
 
 Try it with an image of your own:
 
-  bin/facestream submit --operation validate --image FILE --wait
+  bin/facestream submit -o validate FILE --wait
   bin/facestream upload FILE --key enroll/employees/alice/portrait.jpg
   bin/facestream watch
 
