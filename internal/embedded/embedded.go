@@ -36,6 +36,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"facestream/internal/objects"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -247,22 +248,11 @@ func (s *Servers) StopS3() error {
 	return err
 }
 
-// poll calls ready every few milliseconds until it returns true, or ctx or startTimeout ends.
-func poll(ctx context.Context, what string, ready func(context.Context) (bool, error)) error {
+// poll calls ready every few milliseconds until it returns nil or a fatal error, or until ctx or startTimeout ends.
+func poll(ctx context.Context, what string, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("%s did not answer within %s", what, startTimeout))
 	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := ready(ctx); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
+	return retry.Policy{Least: 5 * time.Millisecond, Most: 50 * time.Millisecond}.Do(ctx, func() error { return ready(ctx) })
 }
 
 // startTimeout is for a slow disk with a long log to read; an idle machine needs well under a second.

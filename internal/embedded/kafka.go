@@ -11,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"facestream/pkg/schema"
 )
 
 // minSessionTimeout lets consumer groups notice a dead member after a second or two instead of the protocol's usual six,
@@ -38,17 +40,17 @@ func ensureTopic(ctx context.Context, addr, topic string, partitions int) error 
 	transport := &kafka.Transport{}
 	defer transport.CloseIdleConnections()
 	client := kafka.Client{Addr: kafka.TCP(addr), Timeout: time.Second, Transport: transport}
-	return poll(ctx, "the kafka broker on "+addr, func(ctx context.Context) (bool, error) {
+	return poll(ctx, "the kafka broker on "+addr, func(ctx context.Context) error {
 		r, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{
 			Topics: []kafka.TopicConfig{{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}},
 		})
 		if err != nil {
-			return false, nil // not up yet
+			return err // not up yet
 		}
 		if err := r.Errors[topic]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
-			return false, fmt.Errorf("create the topic %s: %w", topic, err)
+			return schema.Fatal("embedded.ensure_topic", fmt.Errorf("create the topic %s: %w", topic, err))
 		}
-		return true, nil
+		return nil
 	})
 }
 

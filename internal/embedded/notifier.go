@@ -12,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/versity/versitygw/s3event"
+
+	"facestream/pkg/retry"
 )
 
 // notifier publishes the gateway's creations as AWS S3 does: URL-encoded keys, bare ETags, versions.
@@ -25,7 +27,8 @@ type notifier struct {
 	writer  *kafka.Writer
 	log     zerolog.Logger
 	queue   chan pending
-	closing chan struct{}
+	closing context.Context // ends when Close is called
+	close   context.CancelFunc
 	done    chan struct{}
 }
 
@@ -53,10 +56,9 @@ func newNotifier(o Options) *notifier {
 	// It remembers that a broker was away until it next looks, by default after 6 s.
 	transport.MetadataTTL = metadataTTL
 	n := &notifier{
-		log:     o.Log,
-		queue:   make(chan pending, queueLength),
-		closing: make(chan struct{}),
-		done:    make(chan struct{}),
+		log:   o.Log,
+		queue: make(chan pending, queueLength),
+		done:  make(chan struct{}),
 		writer: &kafka.Writer{
 			Addr:         kafka.TCP(o.KafkaAddr),
 			Topic:        o.ObjectsTopic,
@@ -67,6 +69,7 @@ func newNotifier(o Options) *notifier {
 			Transport:    transport,
 		},
 	}
+	n.closing, n.close = context.WithCancel(context.Background())
 	go n.run()
 	return n
 }
@@ -106,7 +109,7 @@ func (n *notifier) run() {
 		select {
 		case p := <-n.queue:
 			n.send(n.batch(p))
-		case <-n.closing:
+		case <-n.closing.Done():
 			select {
 			case p := <-n.queue:
 				n.send(n.batch(p))
@@ -138,22 +141,17 @@ func (n *notifier) send(batch []pending) {
 	for i, p := range batch {
 		messages[i] = p.message
 	}
-	for {
+	err := retry.Policy{Least: retryPause, Most: retryPause}.Do(n.closing, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
-		err := n.writer.WriteMessages(ctx, messages...)
-		cancel()
-		if err == nil {
-			for _, p := range batch {
-				close(p.sent)
-			}
-			return
-		}
-		select {
-		case <-n.closing:
-			n.lost(len(batch), err)
-			return
-		case <-time.After(retryPause):
-		}
+		defer cancel()
+		return n.writer.WriteMessages(ctx, messages...)
+	})
+	if err != nil {
+		n.lost(len(batch), err)
+		return
+	}
+	for _, p := range batch {
+		close(p.sent)
 	}
 }
 
@@ -163,7 +161,7 @@ func (n *notifier) lost(count int, err error) {
 
 // Close sends what is queued, if the broker takes it, and ends.
 func (n *notifier) Close() error {
-	close(n.closing)
+	n.close()
 	<-n.done
 	err := n.writer.Close()
 	n.writer.Transport.(*kafka.Transport).CloseIdleConnections()

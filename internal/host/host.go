@@ -17,7 +17,7 @@ import (
 	"facestream/internal/outcome"
 	"facestream/internal/telemetry"
 	"facestream/pkg/events"
-	"facestream/pkg/schema"
+	"facestream/pkg/retry"
 )
 
 // Service runs one service on what the process shares, until ctx ends.
@@ -127,21 +127,13 @@ func (a *App) prepare(ctx context.Context) error {
 func (a *App) Eventually(ctx context.Context, what string, f func(context.Context) error) error {
 	const pause, remind = 500 * time.Millisecond, 10 * time.Second
 	var said time.Time
-	for {
-		err := f(ctx)
-		if err == nil || schema.ClassOf(err) == schema.ClassPermanent || schema.ClassOf(err) == schema.ClassFatal {
-			return err
-		}
+	policy := retry.Policy{Least: pause, Most: pause, Failed: func(_ int, err error) {
 		if time.Since(said) > remind {
 			a.Log.Warn().Err(err).Msgf("waiting for %s", what)
 			said = time.Now()
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
+	}}
+	return policy.Do(ctx, func() error { return f(ctx) })
 }
 
 // Sink publishes results in the name of service.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 
 	"github.com/google/uuid"
@@ -45,7 +46,7 @@ func answerRequests(t *testing.T, ctx context.Context, c *Client, run string) {
 		}, nil)
 	})
 	working.Go(func() {
-		for sleep(ctx, 20*time.Millisecond) {
+		for retry.Sleep(ctx, 20*time.Millisecond) {
 			mu.Lock()
 			ids := waiting
 			waiting = nil

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 
 	"github.com/rs/zerolog"
@@ -281,7 +282,7 @@ func (c *Client) Describe(ctx context.Context, topics ...Topic) ([]TopicStatus, 
 func (c *Client) Members(ctx context.Context, group string) (int, error) {
 	const op = "events.members"
 	members := 0
-	err := someTries(ctx, func() error {
+	err := groupRequest.Do(ctx, func() error {
 		res, err := c.kafka.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
 		if err == nil && len(res.Groups) != 1 {
 			err = errors.New("the broker did not describe it")
@@ -314,7 +315,7 @@ func groupLag(group string, ranges []PartitionStatus, committed []kafka.OffsetFe
 // committed fetches the offsets of a group.
 func (c *Client) committed(ctx context.Context, group string, in map[string][]int) (map[string][]kafka.OffsetFetchPartition, error) {
 	var res *kafka.OffsetFetchResponse
-	err := someTries(ctx, func() error {
+	err := groupRequest.Do(ctx, func() error {
 		var err error
 		if res, err = c.kafka.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: in}); err == nil {
 			err = res.Error
@@ -327,20 +328,9 @@ func (c *Client) committed(ctx context.Context, group string, in map[string][]in
 	return res.Topics, nil
 }
 
-// someTries calls f, a request about a group, for some seconds. Such requests are known to fail with an unexpected EOF
-// just after a broker came back, and for want of a coordinator on a broker that had no group before. A refusal stays one.
-func someTries(ctx context.Context, f func() error) error {
-	var err error
-	for try := range 10 {
-		if try > 0 && !sleep(ctx, backoff(try, 100*time.Millisecond, time.Second)) {
-			break
-		}
-		if err = f(); err == nil || refused(err) {
-			break
-		}
-	}
-	return err
-}
+// groupRequest is for requests about a group. They are known to fail with an unexpected EOF just after a broker came
+// back, and for want of a coordinator on a broker that had no group before. A refusal stays one.
+var groupRequest = retry.Policy{Least: 100 * time.Millisecond, Most: time.Second, Tries: 10, Stop: refused}
 
 func (c *Client) describeConfigs(ctx context.Context, out []TopicStatus) error {
 	req := &kafka.DescribeConfigsRequest{}
@@ -460,22 +450,21 @@ func (c *Client) listOffsets(ctx context.Context, level kafka.IsolationLevel, to
 	return out, nil
 }
 
+// again is how requests to the broker are repeated.
+var again = retry.Policy{Least: 50 * time.Millisecond, Most: time.Second}
+
 // retry calls f until it succeeds, fails for good (fatal, permanent), or ctx ends: then the error is transient and
 // carries the last cause.
 func (c *Client) retry(ctx context.Context, op string, f func() error) error {
-	for n := 1; ; n++ {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		if class := schema.ClassOf(err); class == schema.ClassFatal || class == schema.ClassPermanent {
-			return err
-		}
+	policy := again
+	policy.Failed = func(n int, err error) {
 		if worthSaying(err, n) {
 			c.log.Warn().Str("op", op).Err(err).Msg("still trying")
 		}
-		if !sleep(ctx, backoff(n, 50*time.Millisecond, time.Second)) {
-			return schema.Transient(op, fmt.Errorf("%w; the last cause: %w", ctx.Err(), err))
-		}
 	}
+	err := policy.Do(ctx, f)
+	if err != nil && schema.ClassOf(err) == schema.ClassUnknown {
+		return schema.Transient(op, err)
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 
 	"github.com/google/go-cmp/cmp"
@@ -225,7 +226,7 @@ func TestRebalance(t *testing.T) {
 				}
 				before[p.Partition] = p.CommittedOffset
 			}
-			sleep(watch, 20*time.Millisecond)
+			retry.Sleep(watch, 20*time.Millisecond)
 		}
 	})
 	defer func() { stopWatch(); watching.Wait() }()

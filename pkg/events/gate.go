@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"facestream/pkg/retry"
+
 	"github.com/rs/zerolog"
 )
 
@@ -63,7 +65,7 @@ func (g *gate) wait(ctx context.Context, failedAt time.Time) (waited bool, err e
 			g.outage(true)
 			g.log.Warn().Err(err).Msg("a dependency is down; records wait for it, nothing is given up")
 		}
-		if !sleep(ctx, readyInterval) {
+		if !retry.Sleep(ctx, readyInterval) {
 			return down, ctx.Err()
 		}
 	}

@@ -127,32 +127,36 @@ func (p *Publisher) writeRound(ctx context.Context, topic Topic, messages []kafk
 			small = append(small, m)
 		}
 	}
-	for try := 1; ; try++ {
-		var err, errLarge error
-		if small, err = failed(small, p.small.WriteMessages(ctx, small...)); errors.Is(err, kafka.MessageSizeTooLarge) {
-			// The topic's limit is below ours and counts the batch: each record gets its chance alone.
-			large, small, err = append(large, small...), nil, nil
-		}
-		large, errLarge = failed(large, p.large.WriteMessages(ctx, large...))
-		switch err = cmp.Or(err, errLarge); {
-		case err == nil:
-			return nil
-		case errors.Is(errLarge, kafka.MessageSizeTooLarge):
-			return tooLarge(topic, messageSize(large[0]))
-		case errors.Is(err, io.ErrClosedPipe):
-			return schema.Transient(op, errors.New("the publisher is closed"))
-		}
-		err = naming(err, "Write", "topic "+string(topic))
+	policy := again
+	policy.Stop = func(err error) bool {
+		return schema.ClassOf(err) == schema.ClassPermanent || errors.Is(err, io.ErrClosedPipe)
+	}
+	policy.Failed = func(try int, err error) {
 		if worthSaying(err, try) {
 			p.client.log.Warn().Str("topic", string(topic)).Err(err).Msg("writing fails; still trying")
 		}
 		if p.cfg.Retried != nil {
 			p.cfg.Retried(topic)
 		}
-		if !sleep(ctx, backoff(try, 50*time.Millisecond, time.Second)) {
-			return schema.Transient(op, fmt.Errorf("topic %s: %w; the last cause: %w", topic, ctx.Err(), err))
-		}
 	}
+	err := policy.Do(ctx, func() error {
+		var err, errLarge error
+		if small, err = failed(small, p.small.WriteMessages(ctx, small...)); errors.Is(err, kafka.MessageSizeTooLarge) {
+			// The topic's limit is below ours and counts the batch: each record gets its chance alone.
+			large, small, err = append(large, small...), nil, nil
+		}
+		if large, errLarge = failed(large, p.large.WriteMessages(ctx, large...)); errors.Is(errLarge, kafka.MessageSizeTooLarge) {
+			return tooLarge(topic, messageSize(large[0]))
+		}
+		return naming(cmp.Or(err, errLarge), "Write", "topic "+string(topic))
+	})
+	switch {
+	case errors.Is(err, io.ErrClosedPipe):
+		return schema.Transient(op, errors.New("the publisher is closed"))
+	case err != nil && schema.ClassOf(err) == schema.ClassUnknown:
+		return schema.Transient(op, fmt.Errorf("topic %s: %w", topic, err))
+	}
+	return err
 }
 
 // failed returns the messages that err says were not written, in order, and one of the causes.

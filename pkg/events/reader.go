@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"facestream/pkg/retry"
+
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 )
@@ -87,7 +89,7 @@ func (r *partitionReader) run(ctx context.Context) error {
 		}
 		if r.next != before || r.next >= end {
 			progressed = time.Now()
-		} else if sleep(ctx, 50*time.Millisecond) {
+		} else if retry.Sleep(ctx, 50*time.Millisecond) {
 			r.renewIfStalled(log, &progressed, errors.New("the broker says that there is more, and sends nothing"))
 		}
 	}
@@ -112,7 +114,7 @@ func (r *partitionReader) pause(ctx context.Context, log zerolog.Logger, progres
 		log.Warn().Err(err).Msg("reading fails; still trying")
 	}
 	r.renewIfStalled(log, progressed, err)
-	sleep(ctx, backoff(failures, 50*time.Millisecond, time.Second))
+	again.Pause(ctx, failures)
 }
 
 func (r *partitionReader) renewIfStalled(log zerolog.Logger, progressed *time.Time, cause error) {

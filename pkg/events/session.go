@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 
 	"github.com/rs/zerolog"
@@ -334,7 +335,7 @@ func (s *session) settle(m kafka.Message) (outcome Outcome, attempt int) {
 		s.cfg.Hooks.Retried(r.Topic, class)
 		s.log.Debug().Str("topic", m.Topic).Int("partition", m.Partition).Int64("offset", m.Offset).Int("attempt", attempt).
 			Stringer("class", class).Err(err).Msg("the handler failed; trying again")
-		if !sleep(s.admit, backoff(max(counted, 1), s.cfg.BackoffMin, s.cfg.BackoffMax)) {
+		if !(retry.Policy{Least: s.cfg.BackoffMin, Most: s.cfg.BackoffMax}).Pause(s.admit, counted) {
 			return OutcomeAbandoned, attempt
 		}
 	}

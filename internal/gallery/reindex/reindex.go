@@ -17,6 +17,7 @@ import (
 	"facestream/internal/gallery"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -87,12 +88,12 @@ const (
 	// Faces of two people that overlap as much are not both found.
 	sameFace = 0.3
 
-	tries      = 8
-	firstPause = 200 * time.Millisecond // doubled from try to try
-	longPause  = 5 * time.Second
 	// awayAfter images in a row that could not be read, each after all its tries, mean that it is not about the images.
 	awayAfter = 20
 )
+
+// again is how calls of the store and of the galleries are repeated: some 12 s long.
+var again = retry.Policy{Least: 200 * time.Millisecond, Most: 5 * time.Second, Tries: 8}
 
 // Plan counts what Build would do, and does nothing. It fetches no image: of the lost rows it finds the unsourced ones.
 func (r *Reindexer) Plan(ctx context.Context) (Report, error) {
@@ -161,7 +162,7 @@ func (r *Reindexer) confirm(ctx context.Context, built Report) error {
 func (r *Reindexer) forEach(ctx context.Context, do func(*Tally, *Report) error) (Report, error) {
 	report := Report{Model: r.Model, Collections: []Tally{}, Lost: []Left{}, Unread: []Left{}}
 	var kept []gallery.Kept
-	err := retry(ctx, func() (err error) {
+	err := again.Do(ctx, func() (err error) {
 		kept, err = r.Serving.Collections(ctx)
 		return err
 	})
@@ -271,7 +272,7 @@ func (c *cursor) head(ctx context.Context) (*gallery.Row, error) {
 			return nil, nil
 		}
 		var page gallery.Page
-		err := retry(ctx, func() (err error) {
+		err := again.Do(ctx, func() (err error) {
 			page, err = c.list(c.after)
 			return err
 		})
@@ -320,7 +321,7 @@ func (b *builder) forget(ctx context.Context) error {
 	if len(b.surplus) == 0 {
 		return nil
 	}
-	err := retry(ctx, func() error { return b.r.Staging.Remove(ctx, b.t.Collection, b.surplus) })
+	err := again.Do(ctx, func() error { return b.r.Staging.Remove(ctx, b.t.Collection, b.surplus) })
 	if err == nil {
 		b.t.Removed += len(b.surplus)
 		b.t.Surplus -= len(b.surplus)
@@ -348,7 +349,7 @@ func (b *builder) stage(ctx context.Context) error {
 	group.SetLimit(b.r.Concurrency)
 	for _, row := range b.missing {
 		group.Go(func() error {
-			err := retry(within, func() error { return b.r.embed(within, &row) })
+			err := again.Do(within, func() error { return b.r.embed(within, &row) })
 			switch schema.ClassOf(err) {
 			case schema.ClassFatal:
 				return err
@@ -384,7 +385,7 @@ func (b *builder) stage(ctx context.Context) error {
 	}
 	b.missing = b.missing[:0]
 	n := len(made)
-	err := retry(ctx, func() error {
+	err := again.Do(ctx, func() error {
 		var failed error
 		var left []gallery.Row
 		for i, err := range b.r.Staging.Upsert(ctx, b.t.Collection, made) {
@@ -426,22 +427,4 @@ func (r *Reindexer) embed(ctx context.Context, row *gallery.Row) error {
 		return schema.Permanent("reindex.face", schema.ReasonNoFace, errors.New("the model's detector does not find the face that was enrolled"))
 	}
 	return nil
-}
-
-// retry calls f until it succeeds, fails for good, has failed as often as is sensible, or ctx ends.
-func retry(ctx context.Context, f func() error) error {
-	pause := firstPause
-	for try := 1; ; try++ {
-		err := f()
-		class := schema.ClassOf(err)
-		if err == nil || class == schema.ClassPermanent || class == schema.ClassFatal || try == tries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, longPause)
-	}
 }

@@ -502,7 +502,7 @@ func TestUnreadRow(t *testing.T) {
 			}
 		}
 		check(b.run(t.Context(), (*Reindexer).Build))
-		if b.store.gets["a"] != tries || b.store.gets["b"] != 1 {
+		if b.store.gets["a"] != again.Tries || b.store.gets["b"] != 1 {
 			t.Errorf("images fetched: %v", b.store.gets)
 		}
 		check(b.change(100), nil)
