@@ -33,6 +33,12 @@ func Unknown(op string, c schema.Collection) error {
 	return schema.Permanent(op, schema.ReasonUnknownCollection, fmt.Errorf("nobody was ever enrolled in collection %q", c))
 }
 
+// Stranger is the answer for a row that joins a person of whom the collection has none.
+func Stranger(op string) error {
+	return schema.Permanent(op, schema.ReasonUnknownPUID,
+		errors.New("nobody in the collection has this puid; to enrol somebody new leave it out, and the result gives them one"))
+}
+
 // Unit returns e's vector as a copy of unit length, and what it would tie a collection to. It is permanent with reason
 // invalid_request where the model is not named, or the vector is empty, zero, or not finite.
 func Unit(op string, e schema.Embedding) ([]float32, Tie, error) {

@@ -21,6 +21,9 @@ type Row struct {
 	// FormerID is the id that earlier versions gave the row, "" for none. It is not kept: Upsert looks whether the row was
 	// deleted under it.
 	FormerID string
+	// Joins asks Upsert to refuse the row where its person has none yet. A row that was deleted is not refused: that is a
+	// repeat. It is not kept.
+	Joins bool
 }
 
 // Source is what an embedding was made of, as far as it takes to make one under another model.
@@ -60,11 +63,12 @@ type Deletion struct {
 // not, through a crash of the process or the server. A batch answers per item, in order; one bad item fails alone.
 //
 // Errors are classified ([schema.ClassOf]): permanent with reason unknown_collection, model_mismatch (a collection takes
-// the model of its first row, for good; another model's vector is refused on Upsert and Search alike) or invalid_request
-// (an item without a name, a vector without a direction or of another dimension, k or limit below 1), else transient.
+// the model of its first row, for good; another model's vector is refused on Upsert and Search alike), unknown_puid (a
+// row joins a person who has none) or invalid_request (an item without a name, a vector without a direction or of another
+// dimension, k or limit below 1), else transient.
 // Where ctx ends during a write, the write may or may not be carried out.
 type Gallery interface {
-	// Upsert writes rows. The first row of a new collection creates it. A row that was deleted stays deleted: its id is
+	// Upsert writes rows. The first row of a new collection, unless it joins somebody, creates it. A row that was deleted stays deleted: its id is
 	// deterministic, so that this can only be a repeat of its enrolment that comes late (invariant 3). It is answered nil,
 	// as it was the first time.
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error

@@ -76,6 +76,7 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		ID: schema.RowID(a.ID, image, 0), FormerID: schema.FormerRowID(a.ID, image, 0, a.Probes[0].Model),
 		PUID: puid, ExternalID: a.ExternalID.Normal(), Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
 		Source: &gallery.Source{Image: image, Box: a.Faces[0].Geometry.InPicture()},
+		Joins:  a.PUID != "", // nobody but facestream gives puids
 	}
 	if err := s.Gallery.Upsert(ctx, a.Collection, []gallery.Row{row})[0]; err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func Reasons() []ReasonInfo {
 		{ReasonSpoofDetected, CodeNoError, "The face is a picture of one (print, screen, mask), or the liveness networks take it for that.", "Take a new picture of the person; `anti_spoofing_threshold` and `liveness_calibration` set the balance of errors."},
 		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (too small, too near the border), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.message` says why. `anti_spoofing_mode` 0 switches the check off."},
 		{ReasonUnknownCollection, CodeInvalidArgument, "Nobody was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
-		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has nobody with this puid or external id.", "Nothing is stored for this person; no action is needed after a delete."},
+		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has nobody with this puid or external id.", "Nothing is stored for this person; no action is needed after a delete. To enrol somebody new, leave `puid` out: the result gives them one."},
 		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Use another collection, run the services with the collection's model, or take the gallery to theirs: `facestream reindex`."},
 		{ReasonNoMatch, CodeNoError, "Nobody in the collection, or not the person whom verify asks about, is similar enough. This is a result, not a failure.", "None."},
 		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known form. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema."},

@@ -55,6 +55,8 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 		{"DeleteRemovesThePerson", "", (*suite).deleteRemoves},
 		{"DeleteRepeatedAnswersTheFirstCount", "", (*suite).deleteRepeated},
 		{"Invariant3DeletedRowStaysDeleted", "", (*suite).deletedStaysDeleted},
+		{"JoinsPersonsWhoAreThere", "", (*suite).joins},
+		{"Invariant3JoiningIsRepeatable", "", (*suite).joinsAgain},
 		{"DeleteAnswersPerItem", "", (*suite).deleteAnswersPerItem},
 		{"EmptiedCollectionKeepsItsModel", "", (*suite).emptiedCollection},
 		{"CollectionsAreIndependent", "", (*suite).collectionsAreIndependent},
@@ -608,6 +610,53 @@ func (s *suite) deleteRepeated() {
 	if n := s.delete("other", "ann", "r1"); n != 1 {
 		s.t.Errorf("request r1 in another collection answers %d, want 1", n)
 	}
+}
+
+func joining(id string, person schema.PUID, e schema.Embedding) gallery.Row {
+	r := row(id, person, e)
+	r.Joins = true
+	return r
+}
+
+// joins: a row that joins somebody is refused where they have no row, alone, and makes neither person nor collection.
+func (s *suite) joins() {
+	s.wantPermanent("a new collection", s.g.Upsert(s.t.Context(), main, []gallery.Row{joining("a", "ann", at(0))})[0], schema.ReasonUnknownCollection)
+	_, err := s.g.List(s.t.Context(), main, "", 1)
+	s.wantPermanent("a collection that somebody could not join", err, schema.ReasonUnknownCollection)
+
+	s.upsert(main, row("a1", "ann", at(0)))
+	s.upsert("other", row("b1", "bob", at(0)))
+	errs := s.g.Upsert(s.t.Context(), main, []gallery.Row{
+		joining("a2", "ann", at(10)), joining("b2", "bob", at(20)), row("c1", "cid", at(30)), joining("d1", "", at(40)), joining("a3", "ann", at(50)),
+	})
+	for i, want := range []schema.Reason{"", schema.ReasonUnknownPUID, "", schema.ReasonInvalidRequest, ""} {
+		if want != "" {
+			s.wantPermanent(fmt.Sprintf("row %d", i), errs[i], want)
+		} else if errs[i] != nil {
+			s.t.Errorf("row %d: %v", i, errs[i])
+		}
+	}
+	s.wantIDs(main, "a1", "a2", "a3", "c1")
+	s.delete(main, "ann", "r1")
+	s.wantPermanent("a person who was deleted", s.g.Upsert(s.t.Context(), main, []gallery.Row{joining("a4", "ann", at(0))})[0], schema.ReasonUnknownPUID)
+	foreign := joining("c2", "cid", at(0))
+	foreign.Embedding.Model = other
+	s.wantPermanent("another model", s.g.Upsert(s.t.Context(), main, []gallery.Row{foreign})[0], schema.ReasonModelMismatch)
+	s.wantIDs(main, "c1")
+}
+
+// joinsAgain: what was accepted once is accepted again, whatever became of the person since.
+func (s *suite) joinsAgain() {
+	first, second := row("a1", "ann", at(0)), joining("a2", "ann", at(10))
+	former := joining("new a3", "ann", at(20))
+	former.FormerID = "a3"
+	s.upsert(main, first)
+	s.upsert(main, second, joining("a3", "ann", at(20)))
+	s.upsert(main, second)
+	s.wantIDs(main, "a1", "a2", "a3")
+	s.delete(main, "ann", "r1")
+	s.upsert(main, second, former)
+	s.wantIDs(main)
 }
 
 func (s *suite) deleteAnswersPerItem() {

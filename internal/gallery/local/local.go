@@ -350,12 +350,26 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 			if it == nil {
 				continue
 			}
+			if it.joins && t.known(c) == nil {
+				errs[i] = gallery.Unknown(op, c)
+				continue
+			}
 			col, err := t.collection(ctx, c, it.tie)
 			if err != nil {
 				return err
 			}
 			if errs[i] = col.tie.Admit(op, c, it.tie); errs[i] != nil {
 				continue
+			}
+			if it.joins {
+				known, err := t.mayJoin(ctx, col, it.stored)
+				if err != nil {
+					return err
+				}
+				if !known {
+					errs[i] = gallery.Stranger(op)
+					continue
+				}
 			}
 			if err := t.put(ctx, col, it.stored); err != nil {
 				return err
@@ -515,12 +529,13 @@ type stored struct {
 	vector   []float32 // unit length
 	source   string    // JSON, "" for none
 	formerID string
+	joins    bool
 }
 
 func newStored(op string, r gallery.Row, vector []float32) (stored, error) {
 	s := stored{
 		face:   face{id: r.ID, puid: r.PUID, externalID: r.ExternalID, created: r.Created.UnixMicro()},
-		vector: vector, formerID: r.FormerID,
+		vector: vector, formerID: r.FormerID, joins: r.Joins,
 	}
 	if r.Consent != nil {
 		b, err := json.Marshal(r.Consent)

@@ -57,7 +57,7 @@ type writer struct {
 	unerased bool
 }
 
-type statements struct{ addCollection, putFace, removeFaces, dropFace, remember, recall, rewriteDue *sql.Stmt }
+type statements struct{ addCollection, putFace, joinable, removeFaces, dropFace, remember, recall, rewriteDue *sql.Stmt }
 
 func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 	w := &writer{g: g}
@@ -70,6 +70,8 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 			SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))
 			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id,
 			consent = excluded.consent, created = excluded.created, vector = excluded.vector, source = excluded.source`},
+		{&w.joinable, `SELECT EXISTS (SELECT 1 FROM faces WHERE collection = ? AND puid = ?)
+			OR EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))`},
 		{&w.removeFaces, "DELETE FROM faces WHERE collection = ? AND puid = ? RETURNING id"},
 		{&w.dropFace, "DELETE FROM faces WHERE collection = ? AND id = ?"},
 		{&w.remember, "INSERT INTO deletions (key, count) VALUES (?, ?)"},
@@ -131,6 +133,7 @@ func (w *writer) commit(group []*write) error {
 		statements: statements{
 			addCollection: tx.StmtContext(ctx, w.addCollection),
 			putFace:       tx.StmtContext(ctx, w.putFace),
+			joinable:      tx.StmtContext(ctx, w.joinable),
 			removeFaces:   tx.StmtContext(ctx, w.removeFaces),
 			dropFace:      tx.StmtContext(ctx, w.dropFace),
 			remember:      tx.StmtContext(ctx, w.remember),
@@ -233,6 +236,14 @@ func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
 	}
 	t.changes[c] = append(t.changes[c], change{f.face, f.vector})
 	return nil
+}
+
+// mayJoin reports whether the person of a row has others, or the row was deleted.
+func (t *transaction) mayJoin(ctx context.Context, c *collection, f stored) (bool, error) {
+	key, former := rowKey(c, f.id), rowKey(c, f.formerID)
+	var yes bool
+	err := t.joinable.QueryRowContext(ctx, c.key, string(f.puid), key[:], former[:]).Scan(&yes)
+	return yes, err
 }
 
 // remove deletes the rows of a person and answers how many there were. For a request that did so before it only answers.

@@ -22,6 +22,7 @@
 package milvus
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -102,30 +103,32 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 	const op = "gallery.upsert"
 	return g.put(ctx, op, c, rows, func(first gallery.Tie) (collection, error) {
 		col, err := g.resolve(ctx, op, c)
-		if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
+		if schema.ReasonOf(err) == schema.ReasonUnknownCollection && first != (gallery.Tie{}) {
 			col, err = g.create(ctx, op, c, first)
 		}
 		return col, err
 	})
 }
 
-// put writes rows of c into the Milvus collection that find answers; it is asked with what the first good row would tie
-// a new one to, where there is one.
+// put writes rows of c into the Milvus collection that find answers. It is asked with what the first good row would tie a
+// new one to: nothing where all good rows join somebody.
 func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows []gallery.Row, find func(gallery.Tie) (collection, error)) []error {
 	errs := make([]error, len(rows))
 	entries := make([]*entry, len(rows))
 	ties := make([]gallery.Tie, len(rows))
-	first := -1 // the row that a new collection is tied by
+	var first gallery.Tie
+	good := false
 	for i, r := range rows {
-		if entries[i], ties[i], errs[i] = newEntry(op, r); errs[i] == nil && first < 0 {
-			first = i
+		entries[i], ties[i], errs[i] = newEntry(op, r)
+		good = good || errs[i] == nil
+		if errs[i] == nil && !r.Joins && first == (gallery.Tie{}) {
+			first = ties[i]
 		}
 	}
-	if first < 0 {
+	if !good {
 		return errs
 	}
-	col, err := find(ties[first])
-	last := map[string]int{} // the row that stands, of those with one id
+	col, err := find(first)
 	for i := range rows {
 		if errs[i] == nil {
 			errs[i] = err
@@ -133,6 +136,10 @@ func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows 
 		if errs[i] == nil {
 			errs[i] = col.tie.Admit(op, c, ties[i])
 		}
+	}
+	g.refuseStrangers(ctx, op, c, col, rows, errs)
+	last := map[string]int{} // the row that stands, of those with one id
+	for i := range rows {
 		if errs[i] == nil {
 			last[entries[i].id] = i
 		}
@@ -165,6 +172,35 @@ func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows 
 		}
 	}
 	return errs
+}
+
+// refuseStrangers sets the error of each good row that joins a person who has no row.
+func (g *Gallery) refuseStrangers(ctx context.Context, op string, c schema.Collection, col collection, rows []gallery.Row, errs []error) {
+	var persons []schema.PUID
+	for i, r := range rows {
+		if errs[i] == nil && r.Joins {
+			persons = append(persons, r.PUID)
+		}
+	}
+	if len(persons) == 0 {
+		return
+	}
+	known, err := g.known(ctx, col, persons)
+	for i, r := range rows {
+		if errs[i] != nil || !r.Joins || known[r.PUID] {
+			continue
+		}
+		var deleted map[string]int
+		if err == nil {
+			deleted, err = g.recall(ctx, rowKeys(c, []string{r.ID, cmp.Or(r.FormerID, r.ID)}))
+		}
+		switch {
+		case err != nil:
+			errs[i] = transient(op, err)
+		case len(deleted) == 0:
+			errs[i] = gallery.Stranger(op)
+		}
+	}
 }
 
 // Delete implements [gallery.Gallery]. How many rows a request deleted, and which, is kept under hashes: no name outlives

@@ -317,6 +317,28 @@ func (g *Gallery) ids(ctx context.Context, col collection, expression string) ([
 	return ids.Data(), nil
 }
 
+// known tells which of persons have rows.
+func (g *Gallery) known(ctx context.Context, col collection, persons []schema.PUID) (map[schema.PUID]bool, error) {
+	known := map[schema.PUID]bool{}
+	for {
+		found, err := g.query(ctx, col.name, ofPersons(persons), window, puidField)
+		if err != nil || found.Len() == 0 {
+			return known, err
+		}
+		names, ok := found.GetColumn(puidField).(*entity.ColumnVarChar)
+		if !ok {
+			return nil, errors.New("the server's answer lacks the puids")
+		}
+		for _, p := range names.Data() {
+			known[schema.PUID(p)] = true
+		}
+		persons = slices.DeleteFunc(slices.Clone(persons), func(p schema.PUID) bool { return known[p] })
+		if names.Len() < window || len(persons) == 0 {
+			return known, nil // else the rows of some have left no room for those of others
+		}
+	}
+}
+
 // erase deletes rows by id: a deletion by another field would read at a consistency that nobody chose.
 func (g *Gallery) erase(ctx context.Context, col collection, ids []string) error {
 	return g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.Delete(ctx, col.name, "", oneOf(idField, ids)) })
