@@ -26,15 +26,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"facestream/internal/dirlock"
 	"facestream/internal/objects"
 	"facestream/pkg/retry"
 	"facestream/pkg/schema"
@@ -64,7 +63,7 @@ type Options struct {
 // Servers are the two running servers. The methods are safe for concurrent use.
 type Servers struct {
 	opts   Options
-	lock   *flock.Flock
+	lock   *dirlock.Lock
 	failed chan error // what the gateway died of, when nobody stopped it
 
 	mu      sync.Mutex
@@ -87,7 +86,7 @@ func Open(ctx context.Context, opts Options) (*Servers, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, schema.Fatal(op, err)
 	}
-	lock, err := acquire(dir)
+	lock, err := dirlock.Acquire(dir, "data folder")
 	if err != nil {
 		return nil, schema.Fatal(op, err)
 	}
@@ -127,28 +126,6 @@ func (o Options) validate() error {
 	return errors.Join(problems...)
 }
 
-// acquire locks dir for this process and leaves the process id in the lock file for whoever comes second.
-func acquire(dir string) (*flock.Flock, error) {
-	path := filepath.Join(dir, "lock")
-	lock := flock.New(path)
-	locked, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("lock the data folder %s: %w", dir, err)
-	}
-	if !locked {
-		owner, _ := os.ReadFile(path)
-		pid := strings.TrimSpace(string(owner))
-		if pid == "" {
-			pid = "unknown" // between its lock and its write
-		}
-		return nil, fmt.Errorf("the data folder %s is in use by process %s; stop that process or choose another folder", dir, pid)
-	}
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the process id to %s: %w", path, err), lock.Unlock())
-	}
-	return lock, nil
-}
-
 // KafkaAddr is the broker's host:port, the same for the life of s.
 func (s *Servers) KafkaAddr() string {
 	s.mu.Lock()
@@ -176,7 +153,7 @@ func (s *Servers) Run(ctx context.Context) error {
 // Close stops the store, then the broker (so that the last notifications still arrive), and releases the folder. A
 // second Close does nothing.
 func (s *Servers) Close() error {
-	return errors.Join(s.StopS3(), s.StopKafka(), s.lock.Unlock())
+	return errors.Join(s.StopS3(), s.StopKafka(), s.lock.Close())
 }
 
 // StartKafka starts the broker on its address and data and returns when it answers and has the objects topic. It does

@@ -26,16 +26,15 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
+	"facestream/internal/dirlock"
 	"facestream/internal/gallery"
 	"facestream/pkg/schema"
 )
@@ -77,7 +76,7 @@ var errClosed = errors.New("the gallery is closed")
 
 // Gallery is a [gallery.Gallery] in one folder. It keeps Row.Created to the microsecond.
 type Gallery struct {
-	lock *flock.Flock
+	lock *dirlock.Lock
 	// db has one connection: transactions, pages of a listing and the emptying of the log take turns and are never refused.
 	db *sql.DB
 
@@ -137,27 +136,8 @@ func (g *Gallery) release() error {
 	return errors.Join(err, g.lock.Close())
 }
 
-// own locks dir for this process. The lock goes with the process, however it ends.
-func own(dir string) (*flock.Flock, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create the gallery's folder: %w", err)
-	}
-	path := filepath.Join(dir, "LOCK")
-	lock := flock.New(path, flock.SetPermissions(0o600))
-	held, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("lock the gallery's folder %q: %w", dir, err)
-	}
-	if !held {
-		pid, _ := os.ReadFile(path) // only for the message; the lock itself has decided
-		return nil, fmt.Errorf("the gallery's folder %q belongs to process %s; stop that process or choose another folder",
-			dir, strings.TrimSpace(string(pid)))
-	}
-	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the lock of the gallery's folder %q: %w", dir, err), lock.Close())
-	}
-	return lock, nil
-}
+// own takes a gallery's folder for this process.
+func own(dir string) (*dirlock.Lock, error) { return dirlock.Acquire(dir, "gallery's folder") }
 
 func openDB(dir string, options url.Values) (*sql.DB, error) {
 	path, err := filepath.Abs(filepath.Join(dir, "gallery.db"))

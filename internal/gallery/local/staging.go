@@ -11,8 +11,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/gofrs/flock"
-
+	"facestream/internal/dirlock"
 	"facestream/internal/gallery"
 	"facestream/pkg/schema"
 )
@@ -29,8 +28,8 @@ type Staging struct {
 	tie gallery.Tie
 
 	mu     sync.Mutex
-	staged *Gallery     // nil until it is needed
-	lock   *flock.Flock // of the serving gallery's folder; nil until it is needed
+	staged *Gallery      // nil until it is needed
+	lock   *dirlock.Lock // of the serving gallery's folder; nil until it is needed
 }
 
 var _ gallery.Staging = (*Staging)(nil)

@@ -88,7 +88,7 @@ func TestSwitchNeedsTheFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{"switch": s.Switch(t.Context(), []schema.Collection{visited}), "own": s.Own()} {
-		if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "belongs to process") {
+		if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "in use by process") {
 			t.Errorf("%s while an indexer has the gallery: %v; want a fatal error that names the process", what, err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestOneProcessStages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{"upsert": second.Upsert(t.Context(), visited, rows)[0], "discard": second.Discard()} {
-		if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "belongs to process") {
+		if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "in use by process") {
 			t.Errorf("%s by a second process: %v; want a fatal error that names the first", what, err)
 		}
 	}

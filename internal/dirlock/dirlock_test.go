@@ -1,0 +1,76 @@
+package dirlock_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"facestream/internal/dirlock"
+)
+
+const childDir = "FACESTREAM_TEST_DIRLOCK"
+
+// TestMain runs the tests, or a process that owns a folder until it is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		if _, err := dirlock.Acquire(dir, "test folder"); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("owned")
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+func TestAcquire(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "folder")
+	lock, err := dirlock.Acquire(dir, "test folder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = dirlock.Acquire(dir, "test folder")
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("in use by process %d;", os.Getpid())) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("the second owner: %v", err)
+	}
+	for range 2 {
+		if err := lock.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lock, err = dirlock.Acquire(dir, "test folder"); err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	lock.Close()
+}
+
+// The lock of a process that was killed is gone with it.
+func TestKilledOwner(t *testing.T) {
+	dir := t.TempDir()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childDir+"="+dir)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "owned\n" {
+		t.Fatalf("the child said %q, %v", line, err)
+	}
+	if _, err := dirlock.Acquire(dir, "test folder"); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("process %d;", child.Process.Pid)) {
+		t.Errorf("while the child owns it: %v", err)
+	}
+	child.Process.Kill()
+	_ = child.Wait() // killed
+	lock, err := dirlock.Acquire(dir, "test folder")
+	if err != nil {
+		t.Fatalf("after the child was killed: %v", err)
+	}
+	lock.Close()
+}
