@@ -8,13 +8,14 @@ import (
 	"path/filepath"
 
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
 
 // analyze says of the best face of each photograph below the folder faces what params ask for. The photographs in which no face
 // was found are failures of r, and nil in the answer.
-func (o Options) analyze(ctx context.Context, r *Report, files []string, params engine.Params) ([]*engine.Face, error) {
+func (o Options) analyze(ctx context.Context, r *Report, files []string, params engine.Params) ([]*face.Observation, error) {
 	params.Strategy, params.MinConfidence = engine.BestConfidence, o.Subject.minConfidence()
 	read := func(file string) ([]byte, error) {
 		return os.ReadFile(filepath.Join(o.Data, "faces", filepath.FromSlash(file)))
@@ -25,8 +26,8 @@ func (o Options) analyze(ctx context.Context, r *Report, files []string, params 
 // firstFaces says of the first face that the engine selects in each picture what params ask for; nil where there is none, which
 // fail is told, in order, with the reason.
 func (o Options) firstFaces(ctx context.Context, what string, pictures []string, read func(picture string) ([]byte, error), params engine.Params,
-	fail func(picture, why string)) ([]*engine.Face, error) {
-	found := make([]*engine.Face, len(pictures))
+	fail func(picture, why string)) ([]*face.Observation, error) {
+	found := make([]*face.Observation, len(pictures))
 	why := make([]string, len(pictures))
 	err := o.forEach(ctx, what, len(pictures), func(ctx context.Context, i int) error {
 		data, err := read(pictures[i])

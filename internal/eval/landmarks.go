@@ -37,7 +37,7 @@ func Landmarks(ctx context.Context, o Options, reference *Subject) (*Report, err
 		Data: Data{Folder: folder, Images: len(files)},
 	}
 	type outcome struct {
-		found, truth []engine.Face
+		found, truth []face.Observation
 		why          string
 	}
 	outcomes := make([]outcome, len(files))
@@ -49,7 +49,7 @@ func Landmarks(ctx context.Context, o Options, reference *Subject) (*Report, err
 		out := &outcomes[i]
 		for _, side := range []struct {
 			subject *Subject
-			faces   *[]engine.Face
+			faces   *[]face.Observation
 		}{{o.Subject, &out.found}, {reference, &out.truth}} {
 			a, err := side.subject.engine.Analyze(ctx, data, engine.Params{Strategy: engine.MultipleFaces, Attributes: true})
 			switch reason := schema.ReasonOf(err); {
@@ -90,7 +90,7 @@ type landmarkErrors struct {
 }
 
 // add counts an image, and tells r what failed: found are the faces of the tested pack, best first, truth those of the reference.
-func (l *landmarkErrors) add(r *Report, file string, found, truth []engine.Face) {
+func (l *landmarkErrors) add(r *Report, file string, found, truth []face.Observation) {
 	hits := 0
 	for i, t := range match(boxes(found), boxes(truth)) {
 		if t < 0 {
@@ -98,7 +98,7 @@ func (l *landmarkErrors) add(r *Report, file string, found, truth []engine.Face)
 		}
 		hits++
 		at := fmt.Sprintf("the face at (%.0f, %.0f)", truth[t].Box.TopLeft.X, truth[t].Box.TopLeft.Y)
-		e, ok := nme(found[i].Attributes.Landmarks, truth[t].Attributes.Landmarks)
+		e, ok := nme(found[i].Landmarks, truth[t].Landmarks)
 		if !ok {
 			r.fail(file, "%s: the reference's eyes have no width", at)
 			continue
@@ -114,7 +114,7 @@ func (l *landmarkErrors) add(r *Report, file string, found, truth []engine.Face)
 	l.found.Count, l.found.Of = l.found.Count+hits, l.found.Of+len(truth)
 }
 
-func boxes(all []engine.Face) []face.Face {
+func boxes(all []face.Observation) []face.Face {
 	out := make([]face.Face, len(all))
 	for i, f := range all {
 		out[i] = f.Face

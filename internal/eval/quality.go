@@ -17,6 +17,7 @@ import (
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/quality"
+	"facestream/pkg/schema"
 )
 
 // spoiling makes a picture worse by steps, and has the checks whose scalars must fall with them. Those of LuminanceMean need not: a
@@ -133,10 +134,12 @@ func (o Options) spoilAll(ctx context.Context, img *imaging.Image) ([][]falling,
 	}
 	all := make([][]falling, len(spoilings))
 	for k, s := range spoilings {
-		reports := []*quality.Report{first}
+		reports := []*schema.FaceQuality{first}
 		for _, by := range s.steps {
-			if s.turns && first != nil && first.Measure(quality.Roll).Native < 0 {
-				by = -by
+			if s.turns && first != nil {
+				if roll, _, _ := quality.Measured(first, quality.Roll); roll < 0 {
+					by = -by
+				}
 			}
 			spoilt, there := s.spoil(img, by), faces
 			if s.turns {
@@ -157,13 +160,17 @@ func (o Options) spoilAll(ctx context.Context, img *imaging.Image) ([][]falling,
 	return all, nil
 }
 
-func follow(reports []*quality.Report, check quality.Check) falling {
+func follow(reports []*schema.FaceQuality, check quality.Check) falling {
 	var steps, losses []float64
 	for step, r := range reports {
-		if r == nil || !r.Measure(check).Assessed {
+		if r == nil {
 			return falling{}
 		}
-		steps, losses = append(steps, float64(step)), append(losses, -float64(r.Measure(check).Scalar))
+		_, scalar, ok := quality.Measured(r, check)
+		if !ok {
+			return falling{}
+		}
+		steps, losses = append(steps, float64(step)), append(losses, -float64(scalar))
 	}
 	f := falling{assessed: true, rho: spearman(steps, losses), monotone: losses[len(losses)-1] > losses[0]}
 	for i := 1; i < len(losses); i++ {
@@ -173,7 +180,7 @@ func follow(reports []*quality.Report, check quality.Check) falling {
 }
 
 // assess is the quality of the first of the faces as the pixels show it; nil where there is none.
-func assess(ctx context.Context, img *imaging.Image, faces []face.Face) (*quality.Report, error) {
+func assess(ctx context.Context, img *imaging.Image, faces []face.Face) (*schema.FaceQuality, error) {
 	if len(faces) == 0 {
 		return nil, nil
 	}
@@ -181,15 +188,14 @@ func assess(ctx context.Context, img *imaging.Image, faces []face.Face) (*qualit
 	if err != nil {
 		return nil, err
 	}
-	seen := pixels.Classify(ctx, img, []face.Seen{{Face: faces[0]}})[0]
-	if seen.Err != nil {
-		return nil, seen.Err
-	}
-	reports, err := quality.Assess(img, []quality.Subject{{Face: faces[0], Attributes: seen.Attributes}}, faces, nil, nil)
-	if err != nil {
+	o := &face.Observation{Face: faces[0]}
+	if err := pixels.Observe(ctx, img, []*face.Observation{o})[0]; err != nil {
 		return nil, err
 	}
-	return reports[0], nil
+	if err := quality.Assess(img, []*face.Observation{o}, faces, nil, nil); err != nil {
+		return nil, err
+	}
+	return o.Quality, nil
 }
 
 // spearman is the correlation of the ranks, those of equal values their mean; 0 where all values of one are equal.

@@ -7,6 +7,7 @@ import (
 
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/quality"
+	"facestream/pkg/schema"
 )
 
 func TestSpearman(t *testing.T) {
@@ -27,18 +28,18 @@ func TestSpearman(t *testing.T) {
 }
 
 func TestFollow(t *testing.T) {
-	reports := func(scalars ...float32) (all []*quality.Report) {
+	reports := func(scalars ...float32) (all []*schema.FaceQuality) {
 		for _, s := range scalars {
-			r := &quality.Report{}
+			r := &schema.FaceQuality{}
 			if s >= 0 {
-				r.Measures = []quality.Measure{{Check: quality.Noise, Assessed: true, Scalar: s}}
+				r.Measures = []schema.QualityMeasure{{Check: string(quality.Noise), Native: new(float32), Scalar: &s}}
 			}
 			all = append(all, r)
 		}
 		return all
 	}
 	for _, test := range []struct {
-		reports []*quality.Report
+		reports []*schema.FaceQuality
 		want    falling
 	}{
 		{reports(90, 50, 20), falling{true, 1, true}},

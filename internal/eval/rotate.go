@@ -65,7 +65,7 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 			}
 			if quarters == 0 {
 				upright = a
-				out.turned = a.Turned != 0
+				out.turned = len(a.Faces) > 0 && a.Faces[0].Turned != 0
 			}
 			if len(upright.Faces) == 0 || len(a.Faces) == 0 {
 				out.faceless = len(upright.Faces) == 0
@@ -78,7 +78,7 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 			}
 			cosine := schema.Cosine(upright.Faces[0].Embedding.Vector, a.Faces[0].Embedding.Vector)
 			out.least = min(out.least, float64(cosine))
-			same := a.Width == upright.Width && a.Faces[0].Overlap(upright.Faces[0].Face) >= minOverlap
+			same := a.Faces[0].Width == upright.Faces[0].Width && a.Faces[0].Overlap(upright.Faces[0].Face) >= minOverlap
 			if same {
 				out.found++
 			}

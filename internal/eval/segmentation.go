@@ -94,7 +94,7 @@ func (o Options) masks(ctx context.Context, data []byte, reference *Subject) (ov
 	f := a.Faces[0]
 	var masks [2]*face.Mask
 	for i, s := range []*Subject{o.Subject, reference} {
-		if masks[i], err = s.engine.Person(ctx, img, f.Face, f.Attributes.Landmarks); err != nil {
+		if masks[i], err = s.engine.Person(ctx, img, f.Face, f.Landmarks); err != nil {
 			return 0, "", err
 		}
 	}

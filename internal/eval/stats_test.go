@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
@@ -302,8 +301,8 @@ func TestNME(t *testing.T) {
 		t.Error("an error in widths of eyes that have none")
 	}
 
-	someone := func(x float32, landmarks []schema.PointF) engine.Face {
-		return engine.Face{Face: at(x, 0, 20), Attributes: &face.Attributes{Landmarks: landmarks}}
+	someone := func(x float32, landmarks []schema.PointF) face.Observation {
+		return face.Observation{Face: at(x, 0, 20), Landmarks: landmarks}
 	}
 	far := iBUG()
 	for i := range far {
@@ -311,8 +310,8 @@ func TestNME(t *testing.T) {
 	}
 	var l landmarkErrors
 	r := &Report{}
-	l.add(r, "a.jpg", []engine.Face{someone(0, moved), someone(500, far), someone(100, far), someone(200, iBUG())},
-		[]engine.Face{someone(0, iBUG()), someone(100, iBUG()), someone(200, flat), someone(300, iBUG())})
+	l.add(r, "a.jpg", []face.Observation{someone(0, moved), someone(500, far), someone(100, far), someone(200, iBUG())},
+		[]face.Observation{someone(0, iBUG()), someone(100, iBUG()), someone(200, flat), someone(300, iBUG())})
 	l.report(r)
 	for name, want := range map[string]float64{"faces found": 0.75, "NME, mean": 0.15, "NME, median": 0.15, "NME above 10 %": 0.5} {
 		if f := r.Figure(name); f.Name != name || math.Abs(f.Value-want) > 1e-6 {

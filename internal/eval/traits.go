@@ -14,18 +14,18 @@ type trait struct {
 	name, column, value string // the label that means that a face has it
 	threshold           string
 	below               bool // a face has it below the threshold, not from it on
-	score               func(*face.Attributes) *float32
+	score               func(*face.Observation) *float32
 }
 
 var traits = []trait{
-	{"left eye closed", "left_eye", "closed", face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.LeftEyeOpen }},
-	{"right eye closed", "right_eye", "closed", face.ThresholdEyeOpen, true, func(a *face.Attributes) *float32 { return a.RightEyeOpen }},
-	{"mouth open", "mouth", "open", face.ThresholdMouthOpen, false, func(a *face.Attributes) *float32 { return a.MouthOpen }},
-	{"smile", "smile", "yes", face.ThresholdSmile, false, func(a *face.Attributes) *float32 { return a.Smile }},
-	{"mask", "mask", "yes", face.ThresholdMask, false, func(a *face.Attributes) *float32 { return a.Mask }},
-	{"glasses", "glasses", "yes", face.ThresholdGlasses, false, func(a *face.Attributes) *float32 { return a.Glasses }},
-	{"blurred", "blurred", "yes", face.ThresholdSharpness, true, func(a *face.Attributes) *float32 { return &a.Sharpness }},
-	{"dark", "dark", "yes", face.ThresholdLight, true, func(a *face.Attributes) *float32 { return &a.Light.Mean }},
+	{"left eye closed", "left_eye", "closed", face.ThresholdEyeOpen, true, func(o *face.Observation) *float32 { return o.LeftEyeOpen }},
+	{"right eye closed", "right_eye", "closed", face.ThresholdEyeOpen, true, func(o *face.Observation) *float32 { return o.RightEyeOpen }},
+	{"mouth open", "mouth", "open", face.ThresholdMouthOpen, false, func(o *face.Observation) *float32 { return o.MouthOpen }},
+	{"smile", "smile", "yes", face.ThresholdSmile, false, func(o *face.Observation) *float32 { return o.Smile }},
+	{"mask", "mask", "yes", face.ThresholdMask, false, func(o *face.Observation) *float32 { return o.Mask }},
+	{"glasses", "glasses", "yes", face.ThresholdGlasses, false, func(o *face.Observation) *float32 { return o.Glasses }},
+	{"blurred", "blurred", "yes", face.ThresholdSharpness, true, func(o *face.Observation) *float32 { return o.Sharpness }},
+	{"dark", "dark", "yes", face.ThresholdLight, true, func(o *face.Observation) *float32 { return &o.Light.Mean }},
 }
 
 // Traits compares what is said of labelled faces with their labels, at the thresholds of the manifest.
@@ -60,7 +60,7 @@ func Traits(ctx context.Context, o Options) (*Report, error) {
 			if label == "" || found[i] == nil {
 				continue
 			}
-			score := t.score(found[i].Attributes)
+			score := t.score(found[i])
 			if score == nil {
 				continue
 			}
@@ -128,7 +128,7 @@ func HeadPose(ctx context.Context, o Options) (*Report, error) {
 			if label == "" || found[i] == nil {
 				continue
 			}
-			angle := axis.angle(*found[i].Attributes.Pose)
+			angle := axis.angle(*found[i].Pose)
 			said := axis.middle
 			if angle <= -turned {
 				said = axis.minus

@@ -13,17 +13,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Subject is one face and the picture that it was found in.
-type Subject struct {
-	Face face.Face
-	// Width and Height of the upright picture in pixels.
-	Width, Height int
-	// Attributes may be nil: then only what follows from the face's place is known.
-	Attributes  *face.Attributes
-	Calibration Calibration
-}
-
-// Calibration are the operating points of a model pack, on the scale of its own answers ([face.Attributes]): what the seed
+// Calibration are the operating points of a model pack, on the scale of its own answers ([face.Observation]): what the seed
 // SDK's defaults, which belong to networks of its own, stand for here. A score is the pack's answer on two straight lines
 // through 0, through this point at the seed's default, and through 1.
 type Calibration struct {
@@ -58,49 +48,50 @@ func bend(x, point, seed float32) float32 {
 // these two lines: 130 of 320 units in the head model that OpenCV's example of pose estimation uses.
 const noseDepth = 130.0 / 320
 
-// Scores are what is measured of s, in the order of [schema.Metrics]; smile only where it is asked for.
-func Scores(s Subject, smile bool) []schema.FaceMetric {
+// Scores are what is measured of a face, in the order of [schema.Metrics]; smile only where it is asked for. What no network
+// and no measure answered is left out.
+func Scores(o *face.Observation, c Calibration, smile bool) []schema.FaceMetric {
 	var out []schema.FaceMetric
 	add := func(name string, value *float32) {
 		if value != nil && Finite(*value) {
 			out = append(out, schema.FaceMetric{Name: name, Value: *value})
 		}
 	}
-	size, rotation := s.size(), s.rotation()
+	size, rotation := size(o), rotation(o)
 	add(schema.MetricFaceSize, &size)
 	add(schema.MetricRotation, &rotation)
-	a := s.Attributes
-	if a == nil {
-		return out
-	}
-	if a.Pose != nil {
-		frontality, gaze := Frontality(*a.Pose), VerticalGaze(*a.Pose)
+	if o.Pose != nil {
+		frontality, gaze := Frontality(*o.Pose), VerticalGaze(*o.Pose)
 		add(schema.MetricFrontality, &frontality)
 		add(schema.MetricVerticalGaze, &gaze)
 	}
-	add(schema.MetricLandmarkConfidence, a.LandmarkConfidence)
-	sharpness := a.Sharpness * seedBlur / s.Calibration.Sharpness
-	add(schema.MetricSharpness, &sharpness)
-	add(schema.MetricBrightness, &a.Light.Mean)
-	add(schema.MetricBrightnessLow, &a.Light.Low)
-	add(schema.MetricBrightnessHigh, &a.Light.High)
-	add(schema.MetricEyeLeftOpen, a.LeftEyeOpen)
-	add(schema.MetricEyeRightOpen, a.RightEyeOpen)
-	if open := lessOpenEye(a); open != nil {
-		closed := bend(1-*open, 1-s.Calibration.EyeOpen, seedEyesClosed)
+	add(schema.MetricLandmarkConfidence, o.LandmarkConfidence)
+	if o.Sharpness != nil {
+		sharpness := *o.Sharpness * seedBlur / c.Sharpness
+		add(schema.MetricSharpness, &sharpness)
+	}
+	if o.Light != nil {
+		add(schema.MetricBrightness, &o.Light.Mean)
+		add(schema.MetricBrightnessLow, &o.Light.Low)
+		add(schema.MetricBrightnessHigh, &o.Light.High)
+	}
+	add(schema.MetricEyeLeftOpen, o.LeftEyeOpen)
+	add(schema.MetricEyeRightOpen, o.RightEyeOpen)
+	if open := lessOpenEye(o); open != nil {
+		closed := bend(1-*open, 1-c.EyeOpen, seedEyesClosed)
 		add(schema.MetricEyesClosed, &closed)
 	}
-	if a.MouthOpen != nil {
-		open := bend(*a.MouthOpen, s.Calibration.MouthOpen, seedMouthOpened)
+	if o.MouthOpen != nil {
+		open := bend(*o.MouthOpen, c.MouthOpen, seedMouthOpened)
 		add(schema.MetricMouthOpen, &open)
 	}
 	if smile {
-		add(schema.MetricSmile, a.Smile)
+		add(schema.MetricSmile, o.Smile)
 	}
-	add(schema.MetricGlasses, a.Glasses)
-	add(schema.MetricMask, a.Mask)
+	add(schema.MetricGlasses, o.Glasses)
+	add(schema.MetricMask, o.Mask)
 	for _, region := range []string{"left_eye", "right_eye", "nose", "mouth"} {
-		if p, ok := a.Occlusion[region]; ok {
+		if p, ok := o.Occlusion[region]; ok {
 			add("occlusion_"+region, &p)
 		}
 	}
@@ -126,8 +117,8 @@ func radians(degrees float32) float64 { return float64(degrees) * math.Pi / 180 
 // size is the square root of the box's area as a share of the picture's shorter side. A share of the area, as the seed
 // calls its keys, would make one limit mean another distance in a portrait and in a landscape picture; and with boxes that
 // end at forehead and chin, its default 0.2 would refuse two portraits of three.
-func (s Subject) size() float32 {
-	return float32(math.Sqrt(float64(s.Face.Area()))) / float32(max(min(s.Width, s.Height), 1))
+func size(o *face.Observation) float32 {
+	return float32(math.Sqrt(float64(o.Area()))) / float32(max(min(o.Width, o.Height), 1))
 }
 
 // beyond is how far a face reaches at least beyond the outermost of its five points on every side, as a share of the
@@ -135,8 +126,8 @@ func (s Subject) size() float32 {
 const beyond = 0.3
 
 // extent is the face's box, wider where its points say so: where a face is cut off, detectors fit the box into the picture.
-func (s Subject) extent() schema.BoxF {
-	box, p := s.Face.Box, s.Face.Points
+func extent(o *face.Observation) schema.BoxF {
+	box, p := o.Box, o.Points
 	margin := beyond * float32(math.Hypot(float64(p[1].X-p[0].X), float64(p[1].Y-p[0].Y)))
 	for _, q := range p {
 		box.TopLeft.X, box.BottomRight.X = min(box.TopLeft.X, q.X-margin), max(box.BottomRight.X, q.X+margin)
@@ -146,24 +137,24 @@ func (s Subject) extent() schema.BoxF {
 }
 
 // rotation is by how many degrees the head leans to the picture's right, by its pose, else by the line of the eyes.
-func (s Subject) rotation() float32 {
-	if s.Attributes != nil && s.Attributes.Pose != nil {
-		return s.Attributes.Pose.Roll
+func rotation(o *face.Observation) float32 {
+	if o.Pose != nil {
+		return o.Pose.Roll
 	}
-	left, right := s.Face.Points[0], s.Face.Points[1]
-	return float32(math.Atan2(float64(right.Y-left.Y), float64(right.X-left.X)) * 180 / math.Pi)
+	return o.Roll()
 }
 
-func lessOpenEye(a *face.Attributes) *float32 {
-	if a.LeftEyeOpen == nil || a.RightEyeOpen != nil && *a.RightEyeOpen < *a.LeftEyeOpen {
-		return a.RightEyeOpen
+func lessOpenEye(o *face.Observation) *float32 {
+	if o.LeftEyeOpen == nil || o.RightEyeOpen != nil && *o.RightEyeOpen < *o.LeftEyeOpen {
+		return o.RightEyeOpen
 	}
-	return a.LeftEyeOpen
+	return o.LeftEyeOpen
 }
 
 // view is what the decisions look at.
 type view struct {
-	Subject
+	*face.Observation
+	Calibration
 	scores map[string]float32
 	config schema.OperationConfig
 	op     schema.Operation
@@ -192,15 +183,15 @@ var decisions = []struct {
 }{
 	{schema.FTFaceTooClose, func(v *view) bool { return v.above(schema.MetricFaceSize, v.config.Pose.TooClose) }},
 	{schema.FTFaceTooFar, func(v *view) bool { return v.below(schema.MetricFaceSize, v.config.Pose.TooFar) }},
-	{schema.FTFaceRight, func(v *view) bool { return v.extent().TopLeft.X < v.config.Pose.Right*float32(v.Width) }},
-	{schema.FTFaceLeft, func(v *view) bool { return v.extent().BottomRight.X > v.config.Pose.Left*float32(v.Width) }},
-	{schema.FTFaceUp, func(v *view) bool { return v.extent().TopLeft.Y < v.config.Pose.Up*float32(v.Height) }},
-	{schema.FTFaceDown, func(v *view) bool { return v.extent().BottomRight.Y > v.config.Pose.Down*float32(v.Height) }},
+	{schema.FTFaceRight, func(v *view) bool { return extent(v.Observation).TopLeft.X < v.config.Pose.Right*float32(v.Width) }},
+	{schema.FTFaceLeft, func(v *view) bool { return extent(v.Observation).BottomRight.X > v.config.Pose.Left*float32(v.Width) }},
+	{schema.FTFaceUp, func(v *view) bool { return extent(v.Observation).TopLeft.Y < v.config.Pose.Up*float32(v.Height) }},
+	{schema.FTFaceDown, func(v *view) bool { return extent(v.Observation).BottomRight.Y > v.config.Pose.Down*float32(v.Height) }},
 	{schema.FTImageBlurr, func(v *view) bool { return v.below(schema.MetricSharpness, v.config.Quality.Sharpness) }},
 	{schema.FTFaceWithGlass, func(v *view) bool { return v.reaches(schema.MetricGlasses, v.Calibration.Glasses) }},
 	{schema.FTFaceWithMask, func(v *view) bool { return v.reaches(schema.MetricMask, v.Calibration.Mask) }},
-	{schema.FTLookingLeft, func(v *view) bool { return v.sideways() && v.Attributes.Pose.Yaw > 0 }},
-	{schema.FTLookingRight, func(v *view) bool { return v.sideways() && v.Attributes.Pose.Yaw < 0 }},
+	{schema.FTLookingLeft, func(v *view) bool { return v.sideways() && v.Pose.Yaw > 0 }},
+	{schema.FTLookingRight, func(v *view) bool { return v.sideways() && v.Pose.Yaw < 0 }},
 	{schema.FTLookingHigh, func(v *view) bool {
 		high, _ := v.config.VerticalGaze(v.op)
 		return v.below(schema.MetricVerticalGaze, high)
@@ -230,7 +221,7 @@ func (v *view) sideways() bool {
 func (v *view) inOval() bool {
 	height := min(0.9*float32(v.Height), float32(v.Width)*4/3)
 	a, b := height*3/8, height/2
-	box := v.Face.Box
+	box := v.Box
 	x, y := (box.TopLeft.X+box.BottomRight.X)/2, (box.TopLeft.Y+box.BottomRight.Y)/2
 	for _, p := range []schema.PointF{{X: box.TopLeft.X, Y: y}, {X: box.BottomRight.X, Y: y}, {X: x, Y: box.TopLeft.Y}, {X: x, Y: box.BottomRight.Y}} {
 		dx, dy := (p.X-float32(v.Width)/2)/a, (p.Y-float32(v.Height)/2)/b
@@ -241,12 +232,12 @@ func (v *view) inOval() bool {
 	return true
 }
 
-// Of decides the traits of s, whose scores are those of Scores, in op. face_validations_off leaves none.
-func Of(s Subject, scores []schema.FaceMetric, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
+// Of decides the traits of a face, whose scores are those of Scores, in op. face_validations_off leaves none.
+func Of(o *face.Observation, c Calibration, scores []schema.FaceMetric, config schema.OperationConfig, op schema.Operation) schema.FaceTraits {
 	if config.Quality.ValidationsOff {
 		return 0
 	}
-	v := &view{Subject: s, scores: map[string]float32{}, config: config, op: op}
+	v := &view{Observation: o, Calibration: c, scores: map[string]float32{}, config: config, op: op}
 	for _, m := range scores {
 		v.scores[m.Name] = m.Value
 	}

@@ -13,28 +13,26 @@ import (
 func p(x float32) *float32 { return &x }
 
 // frontal is a face with no trait: in the middle of a picture of 400 x 500 pixels, in all networks' eyes faultless.
-func frontal() Subject {
-	return Subject{
+func frontal() *face.Observation {
+	return &face.Observation{
 		Face: face.Face{
 			Box:        schema.BoxF{TopLeft: schema.PointF{X: 125, Y: 160}, BottomRight: schema.PointF{X: 275, Y: 340}},
 			Points:     [5]schema.PointF{{X: 165, Y: 220}, {X: 235, Y: 220}, {X: 200, Y: 260}, {X: 170, Y: 300}, {X: 230, Y: 300}},
 			Confidence: 0.9,
 		},
-		Width: 400, Height: 500, Calibration: Uncalibrated,
-		Attributes: &face.Attributes{
-			LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.95), RightEyeOpen: p(0.9), MouthOpen: p(0.05), Smile: p(0.25),
-			Mask: p(0.05), Glasses: p(0.05), Occlusion: map[string]float32{"mouth": 0.1},
-			Light: face.Light{Mean: 0.5, Low: 0.2, High: 0.8}, Sharpness: 200,
-		},
+		Width: 400, Height: 500,
+		LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.95), RightEyeOpen: p(0.9), MouthOpen: p(0.05), Smile: p(0.25),
+		Mask: p(0.05), Glasses: p(0.05), Occlusion: map[string]float32{"mouth": 0.1},
+		Light: &face.Light{Mean: 0.5, Low: 0.2, High: 0.8}, Sharpness: p(200),
 	}
 }
 
 // move shifts the face of s.
-func move(s *Subject, dx, dy float32) {
-	for i := range s.Face.Points {
-		s.Face.Points[i].X, s.Face.Points[i].Y = s.Face.Points[i].X+dx, s.Face.Points[i].Y+dy
+func move(s *face.Observation, dx, dy float32) {
+	for i := range s.Points {
+		s.Points[i].X, s.Points[i].Y = s.Points[i].X+dx, s.Points[i].Y+dy
 	}
-	b := &s.Face.Box
+	b := &s.Box
 	b.TopLeft.X, b.BottomRight.X = b.TopLeft.X+dx, b.BottomRight.X+dx
 	b.TopLeft.Y, b.BottomRight.Y = b.TopLeft.Y+dy, b.BottomRight.Y+dy
 }
@@ -43,37 +41,37 @@ func move(s *Subject, dx, dy float32) {
 func TestEachTrait(t *testing.T) {
 	cases := []struct {
 		want   schema.FaceTraits
-		change func(*Subject)
+		change func(*face.Observation)
 		off    string // a configuration under which the trait is gone; "" where no key drives it
 	}{
-		{schema.FTFaceTooClose, func(s *Subject) { s.Width, s.Height = 190, 200; move(s, -105, -150) }, `{"threshold_user_too_close":0.9}`},
-		{schema.FTFaceTooFar, func(s *Subject) { s.Width, s.Height = 1000, 2000 }, `{"threshold_user_too_far":0.1}`},
-		{schema.FTFaceRight, func(s *Subject) { move(s, -122, 0) }, `{"threshold_user_right":0}`},
-		{schema.FTFaceLeft, func(s *Subject) { move(s, 122, 0) }, `{"threshold_user_left":1}`},
-		{schema.FTFaceUp, func(s *Subject) { move(s, 0, -157) }, `{"threshold_user_up":0}`},
-		{schema.FTFaceDown, func(s *Subject) { move(s, 0, 157) }, `{"threshold_user_down":1}`},
-		{schema.FTImageBlurr, func(s *Subject) { s.Attributes.Sharpness = 19 }, `{"blur_threshold_enroll_pred":9}`},
-		{schema.FTFaceWithGlass, func(s *Subject) { s.Attributes.Glasses = p(0.6) }, ``},
-		{schema.FTFaceWithMask, func(s *Subject) { s.Attributes.Mask = p(0.6) }, ``},
-		{schema.FTLookingLeft, func(s *Subject) { s.Attributes.Pose.Yaw = 47 }, `{"threshold_profile_enroll":0.6}`},
-		{schema.FTLookingRight, func(s *Subject) { s.Attributes.Pose.Yaw = -47 }, `{"threshold_profile_enroll":0.6}`},
-		{schema.FTLookingHigh, func(s *Subject) { s.Attributes.Pose.Pitch = 15 }, `{"threshold_high_vertical_enroll":-0.15}`},
-		{schema.FTLookingDown, func(s *Subject) { s.Attributes.Pose.Pitch = -22 }, `{"threshold_down_vertical_enroll":0.2}`},
-		{schema.FTFaceTooDark, func(s *Subject) { s.Attributes.Light.Mean = 0.2 }, `{"face_too_dark":0.1}`},
-		{schema.FTFaceTooBright, func(s *Subject) { s.Attributes.Light.Mean = 0.9 }, `{"face_too_bright":0.95}`},
-		{schema.FTFaceLowValConf, func(s *Subject) { s.Attributes.LandmarkConfidence = p(0.4) }, `{"landmark_confidence_score_threshold":0.3}`},
-		{schema.FTEyeBlink, func(s *Subject) { s.Attributes.RightEyeOpen = p(0.3) }, `{"eyes_blinking_threshold":0.8}`},
-		{schema.FTMouthOpened, func(s *Subject) { s.Attributes.MouthOpen = p(0.15) }, `{"mouth_opened_threshold":0.9}`},
-		{schema.FTFaceRotatedRight, func(s *Subject) { s.Attributes.Pose.Roll = -25 }, `{"angle_rotation_right_threshold":30}`},
-		{schema.FTFaceRotatedLeft, func(s *Subject) { s.Attributes.Pose.Roll = 25 }, `{"angle_rotation_left_threshold":30}`},
+		{schema.FTFaceTooClose, func(s *face.Observation) { s.Width, s.Height = 190, 200; move(s, -105, -150) }, `{"threshold_user_too_close":0.9}`},
+		{schema.FTFaceTooFar, func(s *face.Observation) { s.Width, s.Height = 1000, 2000 }, `{"threshold_user_too_far":0.1}`},
+		{schema.FTFaceRight, func(s *face.Observation) { move(s, -122, 0) }, `{"threshold_user_right":0}`},
+		{schema.FTFaceLeft, func(s *face.Observation) { move(s, 122, 0) }, `{"threshold_user_left":1}`},
+		{schema.FTFaceUp, func(s *face.Observation) { move(s, 0, -157) }, `{"threshold_user_up":0}`},
+		{schema.FTFaceDown, func(s *face.Observation) { move(s, 0, 157) }, `{"threshold_user_down":1}`},
+		{schema.FTImageBlurr, func(s *face.Observation) { s.Sharpness = p(19) }, `{"blur_threshold_enroll_pred":9}`},
+		{schema.FTFaceWithGlass, func(s *face.Observation) { s.Glasses = p(0.6) }, ``},
+		{schema.FTFaceWithMask, func(s *face.Observation) { s.Mask = p(0.6) }, ``},
+		{schema.FTLookingLeft, func(s *face.Observation) { s.Pose.Yaw = 47 }, `{"threshold_profile_enroll":0.6}`},
+		{schema.FTLookingRight, func(s *face.Observation) { s.Pose.Yaw = -47 }, `{"threshold_profile_enroll":0.6}`},
+		{schema.FTLookingHigh, func(s *face.Observation) { s.Pose.Pitch = 15 }, `{"threshold_high_vertical_enroll":-0.15}`},
+		{schema.FTLookingDown, func(s *face.Observation) { s.Pose.Pitch = -22 }, `{"threshold_down_vertical_enroll":0.2}`},
+		{schema.FTFaceTooDark, func(s *face.Observation) { s.Light.Mean = 0.2 }, `{"face_too_dark":0.1}`},
+		{schema.FTFaceTooBright, func(s *face.Observation) { s.Light.Mean = 0.9 }, `{"face_too_bright":0.95}`},
+		{schema.FTFaceLowValConf, func(s *face.Observation) { s.LandmarkConfidence = p(0.4) }, `{"landmark_confidence_score_threshold":0.3}`},
+		{schema.FTEyeBlink, func(s *face.Observation) { s.RightEyeOpen = p(0.3) }, `{"eyes_blinking_threshold":0.8}`},
+		{schema.FTMouthOpened, func(s *face.Observation) { s.MouthOpen = p(0.15) }, `{"mouth_opened_threshold":0.9}`},
+		{schema.FTFaceRotatedRight, func(s *face.Observation) { s.Pose.Roll = -25 }, `{"angle_rotation_right_threshold":30}`},
+		{schema.FTFaceRotatedLeft, func(s *face.Observation) { s.Pose.Roll = 25 }, `{"angle_rotation_left_threshold":30}`},
 	}
 	covered := schema.FTInvalidFaceBackground | schema.FTFaceNotInOval // the first is never set, the second has its own test
 	for _, tt := range cases {
 		name := schema.TraitNames(tt.want)[0]
 		covered |= tt.want
 		s := frontal()
-		tt.change(&s)
-		if got := Of(s, Scores(s, false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != tt.want {
+		tt.change(s)
+		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != tt.want {
 			t.Errorf("%s: %v", name, schema.TraitNames(got))
 		}
 		if Advice(tt.want) == "" {
@@ -83,14 +81,14 @@ func TestEachTrait(t *testing.T) {
 			continue
 		}
 		config, problems := schema.ResolveConfig(schema.OpEnroll, json.RawMessage(tt.off))
-		if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 || problems != nil {
+		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 || problems != nil {
 			t.Errorf("%s under %s: %v (%v)", name, tt.off, schema.TraitNames(got), problems)
 		}
 	}
 	if covered != schema.AllFaceTraits {
 		t.Errorf("not covered: %v", schema.TraitNames(schema.AllFaceTraits&^covered))
 	}
-	if got := Of(frontal(), Scores(frontal(), false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != 0 {
+	if got := Of(frontal(), Uncalibrated, Scores(frontal(), Uncalibrated, false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != 0 {
 		t.Errorf("a faultless face: %v", schema.TraitNames(got))
 	}
 }
@@ -98,7 +96,7 @@ func TestEachTrait(t *testing.T) {
 // TestContext: enroll and predict have limits of their own, and context_string chooses between them for the rest.
 func TestContext(t *testing.T) {
 	s := frontal()
-	s.Attributes.Pose = &face.Pose{Yaw: 40, Pitch: -16} // too much for a prediction, not for an enrolment
+	s.Pose = &face.Pose{Yaw: 40, Pitch: -16} // too much for a prediction, not for an enrolment
 	both := schema.FTLookingLeft | schema.FTLookingDown
 	for _, tt := range []struct {
 		op   schema.Operation
@@ -115,13 +113,13 @@ func TestContext(t *testing.T) {
 		{schema.OpPredict, `{"threshold_profile_predict":0.7,"threshold_down_vertical_predict":0.2}`, 0},
 	} {
 		config, problems := schema.ResolveConfig(tt.op, json.RawMessage(tt.raw))
-		if got := Of(s, Scores(s, false), config, tt.op); got != tt.want || problems != nil {
+		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, tt.op); got != tt.want || problems != nil {
 			t.Errorf("%s %s: %v, want %v", tt.op, tt.raw, schema.TraitNames(got), schema.TraitNames(tt.want))
 		}
 	}
-	s.Attributes.Pose = &face.Pose{Pitch: 15}
+	s.Pose = &face.Pose{Pitch: 15}
 	config, _ := schema.ResolveConfig(schema.OpPredict, json.RawMessage(`{"threshold_high_vertical_predict":-0.2}`))
-	if got := Of(s, Scores(s, false), config, schema.OpPredict); got != 0 {
+	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpPredict); got != 0 {
 		t.Errorf("looking up within threshold_high_vertical_predict: %v", schema.TraitNames(got))
 	}
 }
@@ -136,11 +134,11 @@ func TestCutOff(t *testing.T) {
 		{-150, 0, schema.FTFaceRight}, {150, 0, schema.FTFaceLeft}, {0, -200, schema.FTFaceUp}, {0, 190, schema.FTFaceDown},
 	} {
 		s := frontal()
-		move(&s, tt.dx, tt.dy)
-		b := &s.Face.Box
+		move(s, tt.dx, tt.dy)
+		b := &s.Box
 		b.TopLeft.X, b.TopLeft.Y = max(b.TopLeft.X, 8), max(b.TopLeft.Y, 8)
 		b.BottomRight.X, b.BottomRight.Y = min(b.BottomRight.X, 392), min(b.BottomRight.Y, 492)
-		if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != tt.want {
+		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != tt.want {
 			t.Errorf("moved by %v, %v: %v", tt.dx, tt.dy, schema.TraitNames(got))
 		}
 	}
@@ -159,11 +157,11 @@ func TestOval(t *testing.T) {
 		{0, -140, schema.FTFaceNotInOval},
 	} {
 		s := frontal()
-		move(&s, tt.dx, tt.dy)
-		if got := Of(s, Scores(s, false), config, schema.OpValidate); got != tt.want {
+		move(s, tt.dx, tt.dy)
+		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpValidate); got != tt.want {
 			t.Errorf("moved by %v, %v: %v", tt.dx, tt.dy, schema.TraitNames(got))
 		}
-		if got := Of(s, Scores(s, false), schema.DefaultConfig(schema.OpValidate), schema.OpValidate); got != 0 {
+		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), schema.DefaultConfig(schema.OpValidate), schema.OpValidate); got != 0 {
 			t.Errorf("without validate_face_position_oval: %v", schema.TraitNames(got))
 		}
 	}
@@ -173,35 +171,35 @@ func TestOval(t *testing.T) {
 func TestWhatIsNotMeasured(t *testing.T) {
 	config := schema.DefaultConfig(schema.OpEnroll)
 	s := frontal()
-	s.Attributes = nil
-	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 {
+	s = &face.Observation{Face: s.Face, Width: s.Width, Height: s.Height}
+	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 {
 		t.Errorf("without attributes: %v", schema.TraitNames(got))
 	}
-	s.Face.Points[1].Y += 40
-	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
+	s.Points[1].Y += 40
+	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
 		t.Errorf("with the eye on the picture's right lower: %v", schema.TraitNames(got))
 	}
-	s.Attributes = &face.Attributes{Light: face.Light{Mean: 0.5}, Sharpness: 200}
-	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
+	s.Light, s.Sharpness = &face.Light{Mean: 0.5}, p(200)
+	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
 		t.Errorf("without networks: %v", schema.TraitNames(got))
 	}
-	s.Attributes.Pose = &face.Pose{Roll: 3}
-	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 {
+	s.Pose = &face.Pose{Roll: 3}
+	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 {
 		t.Errorf("the pose knows the roll better: %v", schema.TraitNames(got))
 	}
 	nan := float32(math.NaN())
-	s.Attributes.MouthOpen = &nan
-	if got := Of(s, Scores(s, false), config, schema.OpEnroll); got != 0 {
+	s.MouthOpen = &nan
+	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 {
 		t.Errorf("a score that is no number: %v", schema.TraitNames(got))
 	}
 }
 
 func TestScores(t *testing.T) {
 	s := frontal()
-	s.Attributes.Pose = &face.Pose{Yaw: 60, Pitch: -20, Roll: 5}
+	s.Pose = &face.Pose{Yaw: 60, Pitch: -20, Roll: 5}
 	got := map[string]float32{}
 	order := []string{}
-	for _, m := range Scores(s, true) {
+	for _, m := range Scores(s, Uncalibrated, true) {
 		got[m.Name] = m.Value
 		order = append(order, m.Name)
 	}
@@ -228,12 +226,12 @@ func TestScores(t *testing.T) {
 	if strings.Join(order, " ") != strings.Join(documented, " ") {
 		t.Errorf("the scores come as %v, documented is %v", order, documented)
 	}
-	for _, m := range Scores(s, false) {
+	for _, m := range Scores(s, Uncalibrated, false) {
 		if m.Name == schema.MetricSmile {
 			t.Error("a smile that nobody asked for")
 		}
 	}
-	if n := len(Scores(Subject{Face: s.Face, Width: 400, Height: 500}, true)); n != 2 {
+	if n := len(Scores(&face.Observation{Face: s.Face, Width: 400, Height: 500}, Uncalibrated, true)); n != 2 {
 		t.Errorf("%d scores without attributes, want size and rotation", n)
 	}
 }

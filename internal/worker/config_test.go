@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
@@ -22,15 +21,15 @@ import (
 func TestEveryConfigKey(t *testing.T) {
 	type effect struct {
 		op     schema.Operation
-		config string      // beside the key; "" for none
-		see    engine.Face // on the image
-		turned int         // of the image
-		value  string      // of the key
+		config string           // beside the key; "" for none
+		see    face.Observation // on the image
+		turned int              // of the image
+		value  string           // of the key
 		show   func(d *desk, r schema.Result) string
 		before string // without the key
 		after  string // with it
 	}
-	look := func(change func(*engine.Face)) engine.Face {
+	look := func(change func(*face.Observation)) face.Observation {
 		f := someone(0)
 		change(&f)
 		return f
@@ -42,10 +41,10 @@ func TestEveryConfigKey(t *testing.T) {
 	portrait := func(of func(face.PortraitOptions) any) func(*desk, schema.Result) string {
 		return func(d *desk, _ schema.Result) string { return fmt.Sprint(of(d.asked[len(d.asked)-1].Portraits[0])) }
 	}
-	yaw := look(func(f *engine.Face) { f.Attributes.Pose.Yaw = 50 })
-	up := look(func(f *engine.Face) { f.Attributes.Pose.Pitch = 20 })
-	down := look(func(f *engine.Face) { f.Attributes.Pose.Pitch = -30 })
-	unsure := look(func(f *engine.Face) { f.Confidence = 0.3 })
+	yaw := look(func(f *face.Observation) { f.Pose.Yaw = 50 })
+	up := look(func(f *face.Observation) { f.Pose.Pitch = 20 })
+	down := look(func(f *face.Observation) { f.Pose.Pitch = -30 })
+	unsure := look(func(f *face.Observation) { f.Confidence = 0.3 })
 	// All images are the face that is looked at; the gallery holds anna at 0 degrees, bert at 40, carl at 80.
 	effects := map[string]effect{
 		"context_string":                      {op: schema.OpValidate, see: unsure, value: `"predict"`, show: faces, before: "0", after: "1"},
@@ -79,7 +78,7 @@ func TestEveryConfigKey(t *testing.T) {
 				}
 				return "absent"
 			}},
-		"refuse_bad_exposure":       {op: schema.OpEnroll, see: look(func(f *engine.Face) { f.Attributes.Light.Mean = 0.1 }), value: `true`, show: reason, before: "", after: "image_underexposed"},
+		"refuse_bad_exposure":       {op: schema.OpEnroll, see: look(func(f *face.Observation) { f.Light.Mean = 0.1 }), value: `true`, show: reason, before: "", after: "image_underexposed"},
 		"allowed_face_traits_flags": {op: schema.OpEnroll, see: yaw, value: fmt.Sprint(uint32(schema.FTLookingLeft)), show: reason, before: "face_rejected", after: ""},
 		"use_age_stddev": {op: schema.OpEstimateAge, see: someone(0), value: `true`,
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].Age.Estimated) }, before: "34", after: "31.5"},
@@ -89,9 +88,9 @@ func TestEveryConfigKey(t *testing.T) {
 		"threshold_high_vertical_predict": {op: schema.OpPredict, see: up, value: `-0.2`, show: reason, before: "face_rejected", after: ""},
 		"threshold_down_vertical_enroll":  {op: schema.OpEnroll, see: down, value: `0.3`, show: reason, before: "face_rejected", after: ""},
 		"threshold_down_vertical_predict": {op: schema.OpPredict, see: down, value: `0.3`, show: reason, before: "face_rejected", after: ""},
-		"angle_rotation_left_threshold": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Attributes.Pose.Roll = 10 }), value: `5`, show: traits,
+		"angle_rotation_left_threshold": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Pose.Roll = 10 }), value: `5`, show: traits,
 			before: "", after: "FT_FACE_ROTATED_LEFT"},
-		"angle_rotation_right_threshold": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Attributes.Pose.Roll = -10 }), value: `5`, show: traits,
+		"angle_rotation_right_threshold": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Pose.Roll = -10 }), value: `5`, show: traits,
 			before: "", after: "FT_FACE_ROTATED_RIGHT"},
 		"threshold_user_right":        {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_RIGHT"},
 		"threshold_user_left":         {op: schema.OpValidate, see: someone(0), value: `0.6`, show: traits, before: "", after: "FT_FACE_LEFT"},
@@ -99,10 +98,10 @@ func TestEveryConfigKey(t *testing.T) {
 		"threshold_user_down":         {op: schema.OpValidate, see: someone(0), value: `0.6`, show: traits, before: "", after: "FT_FACE_DOWN"},
 		"threshold_user_too_far":      {op: schema.OpValidate, see: someone(0), value: `0.5`, show: traits, before: "", after: "FT_FACE_TOO_FAR"},
 		"threshold_user_too_close":    {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_TOO_CLOSE"},
-		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Box.TopLeft.Y -= 150; f.Box.BottomRight.Y -= 150 }), value: `true`, show: traits, before: "", after: "FT_FACE_NOT_IN_OVAL"},
+		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Box.TopLeft.Y -= 150; f.Box.BottomRight.Y -= 150 }), value: `true`, show: traits, before: "", after: "FT_FACE_NOT_IN_OVAL"},
 		"anti_spoofing_mode":          {op: schema.OpValidate, see: someone(0), value: `0`, show: spoof, before: "0", after: "2"},
 		"anti_spoofing_threshold":     {op: schema.OpValidate, see: someone(0), value: `0.99`, show: spoof, before: "0", after: "4"},
-		"anti_spoofing_detect_document": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Document = &face.Document{Confidence: 0.5} }), value: `true`,
+		"anti_spoofing_detect_document": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Document = &face.Document{Confidence: 0.5} }), value: `true`,
 			show: spoof, before: "0", after: "4"},
 		"quality_groups": {op: schema.OpValidate, see: someone(0), value: `"icao,default"`, before: "[] false", after: "[icao default] true",
 			show: func(d *desk, r schema.Result) string {
@@ -128,13 +127,13 @@ func TestEveryConfigKey(t *testing.T) {
 				}
 				return fmt.Sprint(n, " crops")
 			}},
-		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *engine.Face) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
+		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
 			before: "4", after: "0"},
 	}
 	run := func(e effect, setting string) (*desk, schema.Result) {
 		d := newDesk(t)
 		for name, angle := range map[string]float64{"anna": 0, "bert": 40, "carl": 80} {
-			d.pictures[name] = picture{faces: []engine.Face{someone(angle)}}
+			d.pictures[name] = picture{faces: []face.Observation{someone(angle)}}
 			if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images(name), ExternalID: schema.ExternalID(name)}); r.CallStatus.Reason != "" {
 				t.Fatalf("%+v", r.CallStatus)
 			}
@@ -144,8 +143,8 @@ func TestEveryConfigKey(t *testing.T) {
 		if e.op == schema.OpValidate {
 			second.Confidence = min(0.85, e.see.Confidence-0.05)
 		}
-		d.pictures["seen"] = picture{faces: []engine.Face{e.see, second}, turned: e.turned}
-		d.pictures["other"] = picture{faces: []engine.Face{someone(40)}}
+		d.pictures["seen"] = picture{faces: []face.Observation{e.see, second}, turned: e.turned}
+		d.pictures["other"] = picture{faces: []face.Observation{someone(40)}}
 		r := schema.Request{Operation: e.op, Images: images("seen")}
 		if e.op == schema.OpCompare {
 			r.Images = images("seen", "other")
@@ -221,7 +220,7 @@ func another(k schema.ConfigKey) string {
 func TestConfigurationComesFromIngest(t *testing.T) {
 	d := newDesk(t)
 	for name, angle := range map[string]float64{"anna": 0, "bert": 40} {
-		d.pictures[name] = picture{faces: []engine.Face{someone(angle)}}
+		d.pictures[name] = picture{faces: []face.Observation{someone(angle)}}
 		d.ask(schema.Request{Operation: schema.OpEnroll, Images: images(name), ExternalID: schema.ExternalID(name)})
 	}
 	for _, tt := range []struct {
@@ -250,7 +249,7 @@ func TestAttributesAreAskedFor(t *testing.T) {
 		`{}`: true, `{"face_validations_off":true}`: false, `{"face_validations_off":true,"get_smile_intensity":true}`: true,
 	} {
 		d := newDesk(t)
-		d.pictures["a"] = with(func(f *engine.Face) { f.Attributes.Pose = &face.Pose{Yaw: 80} })
+		d.pictures["a"] = with(func(f *face.Observation) { f.Pose = &face.Pose{Yaw: 80} })
 		r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("a"), Config: json.RawMessage(raw)})
 		if got := d.asked[0].Attributes; got != want {
 			t.Errorf("%s: attributes asked for: %v", raw, got)

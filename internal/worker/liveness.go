@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"facestream/internal/traits"
-	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
 
@@ -36,13 +36,13 @@ func (p OperatingPoints) threshold(level schema.LivenessCalibration, asked float
 	return point + (1-point)*(asked-seedDefault)/(1-seedDefault)
 }
 
-// judge says whether f is live. A face that cannot be assessed never counts as live, and a face on a document is a picture
+// judge says whether o is live. A face that cannot be assessed never counts as live, and a face on a document is a picture
 // of one, whatever the networks say of it.
-func (p OperatingPoints) judge(f engine.Face, config schema.OperationConfig) (schema.SpoofStatus, *schema.Liveness) {
-	found := f.Liveness
+func (p OperatingPoints) judge(o *face.Observation, config schema.OperationConfig) (schema.SpoofStatus, *schema.Liveness) {
+	found := o.Liveness
 	switch {
-	case f.Document != nil:
-		return schema.SpoofDetected, &schema.Liveness{Message: fmt.Sprintf("the face is on an identity document (confidence %.2f)", f.Document.Confidence)}
+	case o.Document != nil:
+		return schema.SpoofDetected, &schema.Liveness{Message: fmt.Sprintf("the face is on an identity document (confidence %.2f)", o.Document.Confidence)}
 	case found == nil:
 		return schema.SpoofNotPerformed, nil
 	case !found.Assessable:

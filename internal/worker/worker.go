@@ -140,9 +140,10 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 			s.measure(a, stage, took)
 		}
 		var indices []int
-		for _, f := range found.Faces {
+		for k := range found.Faces {
+			f := &found.Faces[k]
 			indices = append(indices, len(a.Faces))
-			a.Faces = append(a.Faces, s.faceResult(f, found, i, job.Operation, config))
+			a.Faces = append(a.Faces, s.faceResult(f, len(found.Faces), i, job.Operation, config))
 			if params.Embed {
 				a.Probes = append(a.Probes, *f.Embedding)
 			}
@@ -275,40 +276,36 @@ func thresholds(config schema.MatchingConfig, pack schema.Thresholds) (*schema.T
 	}, problems
 }
 
-// faceResult is f, found in the picture that found is about, as it goes into the result.
-func (s *Service) faceResult(f engine.Face, found *engine.Analysis, image int, op schema.Operation, config schema.OperationConfig) schema.FaceResult {
+// faceResult is o, one of faces faces of an image, as it goes into the result.
+func (s *Service) faceResult(o *face.Observation, faces, image int, op schema.Operation, config schema.OperationConfig) schema.FaceResult {
 	r := schema.FaceResult{
 		Geometry: schema.FaceGeometry{
-			BoundingBox: f.Box, EyeLeft: f.Points[0], EyeRight: f.Points[1], Landmarks: f.Points[:], Confidence: f.Confidence, Turned: found.Turned,
+			BoundingBox: o.Box, EyeLeft: o.Points[0], EyeRight: o.Points[1], Landmarks: o.Points[:], Confidence: o.Confidence, Turned: o.Turned,
 		},
 		Image: image,
 	}
-	if found.Turned != 0 {
-		box := found.Original(f.Box)
+	if o.Turned != 0 {
+		box := o.Original()
 		r.Geometry.OriginalBox = &box
 	}
-	subject := traits.Subject{Face: f.Face, Width: found.Width, Height: found.Height, Attributes: f.Attributes, Calibration: s.Pack.Traits}
-	scores := traits.Scores(subject, config.Quality.Smile)
-	r.Traits = traits.Of(subject, scores, config, op)
+	scores := traits.Scores(o, s.Pack.Traits, config.Quality.Smile)
+	r.Traits = traits.Of(o, s.Pack.Traits, scores, config, op)
 	r.TraitNames = schema.TraitNames(r.Traits)
-	detailed := len(found.Faces) <= schema.MaxDetailedFaces
-	if detailed {
-		r.Quality = qualityOf(f.Quality)
+	if faces <= schema.MaxDetailedFaces {
+		r.Quality = o.Quality
 		r.Scores = scores
-	}
-	if a := f.Attributes; a != nil {
-		if detailed && !slices.ContainsFunc(a.Landmarks, func(p schema.PointF) bool { return !traits.Finite(p.X) || !traits.Finite(p.Y) }) {
-			r.Geometry.Outline = a.Landmarks
-		}
-		if a.Pose != nil && traits.Finite(a.Pose.Yaw) && traits.Finite(a.Pose.Pitch) && traits.Finite(a.Pose.Roll) {
-			r.Pose = &schema.PoseAngles{Yaw: a.Pose.Yaw, Pitch: a.Pose.Pitch, Roll: a.Pose.Roll}
+		if !slices.ContainsFunc(o.Landmarks, func(p schema.PointF) bool { return !traits.Finite(p.X) || !traits.Finite(p.Y) }) {
+			r.Geometry.Outline = o.Landmarks
 		}
 	}
-	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(f, config)
-	if f.Age != nil && traits.Finite(f.Age.Years) && traits.Finite(f.Age.Deviation) && traits.Finite(f.Age.Confidence) {
-		r.Age = &schema.AgeData{Confidence: f.Age.Confidence, Estimated: f.Age.Years, Deviation: f.Age.Deviation}
+	if p := o.Pose; p != nil && traits.Finite(p.Yaw) && traits.Finite(p.Pitch) && traits.Finite(p.Roll) {
+		r.Pose = &schema.PoseAngles{Yaw: p.Yaw, Pitch: p.Pitch, Roll: p.Roll}
+	}
+	r.SpoofStatus, r.Liveness = s.Pack.Liveness.judge(o, config)
+	if a := o.Age; a != nil && traits.Finite(a.Years) && traits.Finite(a.Deviation) && traits.Finite(a.Confidence) {
+		r.Age = &schema.AgeData{Confidence: a.Confidence, Estimated: a.Years, Deviation: a.Deviation}
 		if config.Quality.LowerAge {
-			r.Age.Estimated = max(f.Age.Years-f.Age.Deviation, 0)
+			r.Age.Estimated = max(a.Years-a.Deviation, 0)
 		}
 	}
 	return r

@@ -32,7 +32,7 @@ import (
 // picture is what the fake engine finds in an image: the engine of these tests answers findings, so that the decisions
 // on them can be tested one by one. The image's key names it.
 type picture struct {
-	faces  []engine.Face
+	faces  []face.Observation
 	turned int
 }
 
@@ -93,7 +93,6 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 	if pic.turned != 0 && !p.Turn {
 		return found, nil
 	}
-	found.Turned = pic.turned
 	var seen []face.Face
 	for _, f := range pic.faces {
 		if f.Confidence >= p.MinConfidence {
@@ -101,12 +100,14 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 		}
 	}
 	for _, f := range p.Strategy.Select(seen) {
-		full := pic.faces[slices.IndexFunc(pic.faces, func(g engine.Face) bool { return g.Face == f })]
+		full := pic.faces[slices.IndexFunc(pic.faces, func(o face.Observation) bool { return o.Face == f })]
+		full.Turned = pic.turned
 		if !p.Embed {
 			full.Embedding = nil
 		}
 		if !p.Attributes {
-			full.Attributes = nil
+			full = face.Observation{Face: full.Face, Turned: full.Turned, Width: full.Width, Height: full.Height, Embedding: full.Embedding,
+				Liveness: full.Liveness, Document: full.Document, Age: full.Age, Unportrayed: full.Unportrayed}
 		}
 		if p.Liveness == 0 {
 			full.Liveness = nil
@@ -118,9 +119,9 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 			full.Age = nil
 		}
 		if len(p.Quality) > 0 {
-			full.Quality = &quality.Report{Measures: []quality.Measure{{Check: quality.Noise, Why: "too small"}}}
+			full.Quality = &schema.FaceQuality{Measures: []schema.QualityMeasure{{Check: string(quality.Noise), Message: "too small"}}}
 			for _, g := range p.Quality {
-				full.Quality.Groups = append(full.Quality.Groups, quality.Result{Group: g, Status: quality.NotAssessed})
+				full.Quality.Groups = append(full.Quality.Groups, schema.QualityGroup{Group: g, Status: quality.NotAssessed, Requirements: []schema.Requirement{}})
 			}
 		}
 		if full.Unportrayed != nil {
@@ -150,8 +151,8 @@ var requests int
 // TestFaceISO: the portrait lies in the store, under a name of the request's own, before the result names it.
 func TestFaceISO(t *testing.T) {
 	d := newDesk(t)
-	d.pictures["a"] = picture{faces: []engine.Face{someone(0)}}
-	d.pictures["two"] = picture{faces: []engine.Face{someone(0), someone(40)}}
+	d.pictures["a"] = picture{faces: []face.Observation{someone(0)}}
+	d.pictures["two"] = picture{faces: []face.Observation{someone(0), someone(40)}}
 	ask := func(image, config string) schema.Result {
 		t.Helper()
 		return d.ask(schema.Request{Operation: schema.OpFaceISO, Images: images(image), Config: json.RawMessage(config)})
@@ -260,29 +261,28 @@ func p(x float32) *float32 { return &x }
 
 // someone is a live face without a trait, 150 pixels wide in the middle of a picture of 400 x 500, whose embedding is at
 // angle degrees: the cosine of two of them is that of the difference.
-func someone(angle float64) engine.Face {
+func someone(angle float64) face.Observation {
 	sin, cos := math.Sincos(angle * math.Pi / 180)
-	return engine.Face{
+	return face.Observation{
 		Face: face.Face{
 			Box:        schema.BoxF{TopLeft: schema.PointF{X: 125, Y: 160}, BottomRight: schema.PointF{X: 275, Y: 340}},
 			Points:     [5]schema.PointF{{X: 165, Y: 220}, {X: 235, Y: 220}, {X: 200, Y: 260}, {X: 170, Y: 300}, {X: 230, Y: 300}},
 			Confidence: 0.9,
 		},
 		Embedding: &schema.Embedding{Model: "e@1", Vector: []float32{float32(cos), float32(sin)}},
-		Attributes: &face.Attributes{
-			Landmarks: []schema.PointF{{X: 1, Y: 2}}, LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.9), RightEyeOpen: p(0.9),
-			MouthOpen: p(0.1), Smile: p(0.25), Mask: p(0.05), Glasses: p(0.05), Light: face.Light{Mean: 0.5, Low: 0.2, High: 0.8}, Sharpness: 200,
-		},
+		Width:     400, Height: 500,
+		Landmarks: []schema.PointF{{X: 1, Y: 2}}, LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.9), RightEyeOpen: p(0.9),
+		MouthOpen: p(0.1), Smile: p(0.25), Mask: p(0.05), Glasses: p(0.05), Light: &face.Light{Mean: 0.5, Low: 0.2, High: 0.8}, Sharpness: p(200),
 		Liveness: &face.Liveness{Assessable: true, Score: 0.8, Scores: []float32{0.7, 0.9}},
 		Age:      &face.Age{Years: 34, Deviation: 2.5, Confidence: 0.75},
 	}
 }
 
 // with is someone(0) after change.
-func with(change func(*engine.Face)) picture {
+func with(change func(*face.Observation)) picture {
 	f := someone(0)
 	change(&f)
-	return picture{faces: []engine.Face{f}}
+	return picture{faces: []face.Observation{f}}
 }
 
 func traitsOf(r schema.Result) string {
@@ -294,9 +294,9 @@ func traitsOf(r schema.Result) string {
 
 func TestFaceCarriesWhatWasFound(t *testing.T) {
 	d := newDesk(t)
-	d.pictures["a"] = with(func(f *engine.Face) {
-		f.Attributes.Pose = &face.Pose{Yaw: 50, Pitch: 3, Roll: -4}
-		f.Attributes.Occlusion = map[string]float32{"nose": 0.5}
+	d.pictures["a"] = with(func(f *face.Observation) {
+		f.Pose = &face.Pose{Yaw: 50, Pitch: 3, Roll: -4}
+		f.Occlusion = map[string]float32{"nose": 0.5}
 	})
 	r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("a")})
 	if len(r.Faces) != 1 || r.CallStatus.Reason != "" {
@@ -331,11 +331,11 @@ func TestFaceCarriesWhatWasFound(t *testing.T) {
 func TestHostileNumbers(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	d := newDesk(t)
-	d.pictures["a"] = with(func(f *engine.Face) {
-		f.Attributes.Landmarks[0].X = inf
-		f.Attributes.Pose.Yaw = nan
-		f.Attributes.Sharpness = inf
-		f.Attributes.Mask = &nan
+	d.pictures["a"] = with(func(f *face.Observation) {
+		f.Landmarks[0].X = inf
+		f.Pose.Yaw = nan
+		f.Sharpness = &inf
+		f.Mask = &nan
 		f.Liveness.Score = nan
 		f.Age.Years = nan
 	})
@@ -358,7 +358,7 @@ func TestTurnedPicture(t *testing.T) {
 		270: {TopLeft: schema.PointF{X: 440, Y: 10}, BottomRight: schema.PointF{X: 480, Y: 100}},
 	} {
 		d := newDesk(t)
-		pic := with(func(f *engine.Face) {
+		pic := with(func(f *face.Observation) {
 			f.Box = schema.BoxF{TopLeft: schema.PointF{X: 10, Y: 20}, BottomRight: schema.PointF{X: 100, Y: 60}}
 		})
 		pic.turned = turned
@@ -380,7 +380,7 @@ func TestCrowd(t *testing.T) {
 	for i := range 500 {
 		f := someone(0)
 		f.Points[0].X += float32(i) / 8
-		f.Attributes.Landmarks = slices.Repeat([]schema.PointF{{X: 1234.5678, Y: 1234.5678}}, 68)
+		f.Landmarks = slices.Repeat([]schema.PointF{{X: 1234.5678, Y: 1234.5678}}, 68)
 		crowd.faces = append(crowd.faces, f)
 	}
 	d.pictures["crowd"] = crowd
@@ -397,11 +397,11 @@ func TestCrowd(t *testing.T) {
 
 func TestTraitsRejectEnrolAndPredict(t *testing.T) {
 	d := newDesk(t)
-	d.pictures["good"] = picture{faces: []engine.Face{someone(0)}}
-	d.pictures["glasses"] = with(func(f *engine.Face) { f.Attributes.Glasses = p(0.9) })
-	d.pictures["dark"] = with(func(f *engine.Face) { f.Attributes.Light.Mean = 0.1 })
-	d.pictures["bright"] = with(func(f *engine.Face) { f.Attributes.Light.Mean = 0.9 })
-	d.pictures["blurred"] = with(func(f *engine.Face) { f.Attributes.Sharpness = 3; f.Attributes.Light.Mean = 0.1 })
+	d.pictures["good"] = picture{faces: []face.Observation{someone(0)}}
+	d.pictures["glasses"] = with(func(f *face.Observation) { f.Glasses = p(0.9) })
+	d.pictures["dark"] = with(func(f *face.Observation) { f.Light.Mean = 0.1 })
+	d.pictures["bright"] = with(func(f *face.Observation) { f.Light.Mean = 0.9 })
+	d.pictures["blurred"] = with(func(f *face.Observation) { f.Sharpness = p(3); f.Light.Mean = 0.1 })
 	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("good"), ExternalID: "anna"}); r.Enroll == nil || !r.Enroll.EnrollPerformed {
 		t.Fatalf("%+v", r.CallStatus)
 	}
@@ -442,12 +442,12 @@ func TestTraitsRejectEnrolAndPredict(t *testing.T) {
 func TestLiveness(t *testing.T) {
 	live := someone(0)
 	d := newDesk(t)
-	d.pictures["live"] = picture{faces: []engine.Face{live}}
-	d.pictures["spoof"] = with(func(f *engine.Face) { f.Liveness.Score = 0.1 })
-	d.pictures["edge"] = with(func(f *engine.Face) { f.Liveness = &face.Liveness{Why: "too near the border"} })
+	d.pictures["live"] = picture{faces: []face.Observation{live}}
+	d.pictures["spoof"] = with(func(f *face.Observation) { f.Liveness.Score = 0.1 })
+	d.pictures["edge"] = with(func(f *face.Observation) { f.Liveness = &face.Liveness{Why: "too near the border"} })
 	other := someone(90)
 	other.Box.TopLeft.X++
-	d.pictures["two"] = picture{faces: []engine.Face{live, other}}
+	d.pictures["two"] = picture{faces: []face.Observation{live, other}}
 	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("live"), ExternalID: "anna"}); !r.Enroll.EnrollPerformed {
 		t.Fatalf("%+v", r.CallStatus)
 	}
@@ -501,16 +501,16 @@ func TestLiveness(t *testing.T) {
 // TestLivenessOfSeveral: each of several faces is judged on its own.
 func TestLivenessOfSeveral(t *testing.T) {
 	d := newDesk(t)
-	member := func(n int, confidence float32, change func(*engine.Face)) engine.Face {
+	member := func(n int, confidence float32, change func(*face.Observation)) face.Observation {
 		f := someone(float64(90 * n))
 		f.Points[0].X, f.Confidence = f.Points[0].X+float32(n), confidence
 		change(&f)
 		return f
 	}
-	d.pictures["group"] = picture{faces: []engine.Face{
-		member(0, 0.9, func(*engine.Face) {}),
-		member(1, 0.8, func(f *engine.Face) { f.Liveness.Score = 0.1 }),
-		member(2, 0.7, func(f *engine.Face) { f.Liveness = &face.Liveness{Why: "the face is 20 pixels wide"} }),
+	d.pictures["group"] = picture{faces: []face.Observation{
+		member(0, 0.9, func(*face.Observation) {}),
+		member(1, 0.8, func(f *face.Observation) { f.Liveness.Score = 0.1 }),
+		member(2, 0.7, func(f *face.Observation) { f.Liveness = &face.Liveness{Why: "the face is 20 pixels wide"} }),
 	}}
 	want := []schema.SpoofStatus{schema.SpoofNone, schema.SpoofDetected, schema.SpoofInvalidFace}
 	for _, op := range []schema.Operation{schema.OpValidate, schema.OpAntiSpoofing} {
@@ -529,7 +529,7 @@ func TestLivenessOfSeveral(t *testing.T) {
 // result says either that two faces match, or that it is not sure of it at all, never both.
 func TestThresholdsInForce(t *testing.T) {
 	d := newDesk(t) // the pack has 0.25, 0.5, 0.75
-	d.pictures["a"], d.pictures["b"] = picture{faces: []engine.Face{someone(0)}}, picture{faces: []engine.Face{someone(40)}}
+	d.pictures["a"], d.pictures["b"] = picture{faces: []face.Observation{someone(0)}}, picture{faces: []face.Observation{someone(40)}}
 	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("a"), ExternalID: "anna"}); r.CallStatus.Reason != "" {
 		t.Fatalf("%+v", r.CallStatus)
 	}
@@ -576,7 +576,7 @@ func TestThresholdsInForce(t *testing.T) {
 // TestLivenessThreshold: the mapping of anti_spoofing_threshold is monotone, and its default is the level's point.
 func TestLivenessThreshold(t *testing.T) {
 	d := newDesk(t)
-	d.pictures["a"] = picture{faces: []engine.Face{someone(0)}}
+	d.pictures["a"] = picture{faces: []face.Observation{someone(0)}}
 	threshold := func(raw string) float32 {
 		r := d.ask(schema.Request{Operation: schema.OpAntiSpoofing, Images: images("a"), Config: json.RawMessage(raw)})
 		return *r.Faces[0].Liveness.Threshold
@@ -603,7 +603,7 @@ func TestLivenessThreshold(t *testing.T) {
 func TestRoleAbsent(t *testing.T) {
 	d := newDesk(t)
 	d.worker.Pack.Models = everyRole[:2]
-	d.pictures["a"] = picture{faces: []engine.Face{someone(0)}}
+	d.pictures["a"] = picture{faces: []face.Observation{someone(0)}}
 	for op, role := range map[schema.Operation]models.Role{schema.OpAntiSpoofing: models.RoleLiveness, schema.OpEstimateAge: models.RoleAge} {
 		r := d.ask(schema.Request{Operation: op, Images: images("a")})
 		if s := r.CallStatus; s.Reason != schema.ReasonRoleAbsent || !strings.Contains(s.ReturnMessage, string(role)) {
@@ -629,7 +629,7 @@ func TestCropFaces(t *testing.T) {
 	second.Confidence = 0.8
 	blind := someone(80)
 	blind.Confidence, blind.Unportrayed = 0.7, schema.Permanent("test", schema.ReasonFaceRejected, errors.New("the eyes coincide"))
-	d.pictures["a"], d.pictures["b"] = picture{faces: []engine.Face{someone(0), second, blind}}, picture{faces: []engine.Face{someone(20)}}
+	d.pictures["a"], d.pictures["b"] = picture{faces: []face.Observation{someone(0), second, blind}}, picture{faces: []face.Observation{someone(20)}}
 	const config = `{"crop_faces":true,"face_detection_strategy":0,"portrait_format":"jpeg","portrait_preset":"crop_1x1"}`
 	r := d.ask(schema.Request{Operation: schema.OpCompare, Images: images("a", "b"), Config: json.RawMessage(config)})
 	if r.CallStatus.Reason != "" || len(r.Faces) != 4 {
@@ -658,7 +658,7 @@ func TestCropFaces(t *testing.T) {
 	if r := d.ask(schema.Request{Operation: schema.OpFaceISO, Images: images("a"), Config: json.RawMessage(`{"crop_faces":true}`)}); r.ISOImage == nil || !r.ISOImage.Success || r.Faces[0].Crop != nil {
 		t.Errorf("face_iso: %+v, %+v", r.CallStatus, r.ISOImage)
 	}
-	d.pictures["blind"] = picture{faces: []engine.Face{blind}}
+	d.pictures["blind"] = picture{faces: []face.Observation{blind}}
 	if r := d.ask(schema.Request{Operation: schema.OpFaceISO, Images: images("blind")}); r.CallStatus.Reason != schema.ReasonFaceRejected {
 		t.Errorf("face_iso of a face that cannot be portrayed: %+v", r.CallStatus)
 	}
@@ -666,7 +666,7 @@ func TestCropFaces(t *testing.T) {
 	if r := d.ask(schema.Request{Operation: schema.OpEnroll, Images: images("b"), Config: json.RawMessage(config)}); r.CallStatus.Reason != "" || r.Faces[0].Crop == nil {
 		t.Errorf("enroll: %+v, %+v", r.CallStatus, r.Faces)
 	}
-	crowd := make([]engine.Face, schema.MaxCompareFaces+1)
+	crowd := make([]face.Observation, schema.MaxCompareFaces+1)
 	for i := range crowd {
 		crowd[i] = someone(float64(i))
 		crowd[i].Box.TopLeft.X += float32(i)
@@ -685,7 +685,7 @@ func TestDocument(t *testing.T) {
 	onDocument.Document = &face.Document{Confidence: 0.75}
 	holder := someone(40)
 	holder.Confidence = 0.8
-	d.pictures["card"], d.pictures["held"] = picture{faces: []engine.Face{onDocument}}, picture{faces: []engine.Face{onDocument, holder}}
+	d.pictures["card"], d.pictures["held"] = picture{faces: []face.Observation{onDocument}}, picture{faces: []face.Observation{onDocument, holder}}
 	for _, test := range []struct {
 		op            schema.Operation
 		image, config string
@@ -719,7 +719,7 @@ func TestEstimateAge(t *testing.T) {
 	young := someone(0)
 	young.Age = &face.Age{Years: 1, Deviation: 3, Confidence: 0.5}
 	young.Confidence = 0.8
-	d.pictures["two"] = picture{faces: []engine.Face{someone(0), young}}
+	d.pictures["two"] = picture{faces: []face.Observation{someone(0), young}}
 	ages := func(raw string) []float32 {
 		var out []float32
 		for _, f := range d.ask(schema.Request{Operation: schema.OpEstimateAge, Images: images("two"), Config: json.RawMessage(raw)}).Faces {
@@ -743,9 +743,9 @@ func TestCompareSeveral(t *testing.T) {
 	d := newDesk(t)
 	second := someone(60)
 	second.Confidence = 0.8
-	d.pictures["a"] = picture{faces: []engine.Face{someone(0), second}}
-	d.pictures["b"] = picture{faces: []engine.Face{someone(30)}}
-	d.pictures["c"] = picture{faces: []engine.Face{someone(150)}}
+	d.pictures["a"] = picture{faces: []face.Observation{someone(0), second}}
+	d.pictures["b"] = picture{faces: []face.Observation{someone(30)}}
+	d.pictures["c"] = picture{faces: []face.Observation{someone(150)}}
 	ask := func(raw string, keys ...string) schema.Result {
 		return d.ask(schema.Request{Operation: schema.OpCompare, Images: images(keys...), Config: json.RawMessage(raw)})
 	}
@@ -816,10 +816,10 @@ func c64(x float32) float64 { return float64(x) }
 func TestVerify(t *testing.T) {
 	d := newDesk(t)
 	for key, angle := range map[string]float64{"anna 1": 0, "anna 2": 40, "bert": 130, "anna again": 45, "stranger": 200} {
-		d.pictures[key] = picture{faces: []engine.Face{someone(angle)}}
+		d.pictures[key] = picture{faces: []face.Observation{someone(angle)}}
 	}
-	d.pictures["two"] = picture{faces: []engine.Face{someone(0), someone(90)}}
-	d.pictures["side"] = with(func(f *engine.Face) { f.Attributes.Pose.Yaw = 80 })
+	d.pictures["two"] = picture{faces: []face.Observation{someone(0), someone(90)}}
+	d.pictures["side"] = with(func(f *face.Observation) { f.Pose.Yaw = 80 })
 	enroll := func(external schema.ExternalID, key string) *schema.EnrollResponse {
 		return d.ask(schema.Request{Operation: schema.OpEnroll, Images: images(key), ExternalID: external}).Enroll.Response
 	}

@@ -2,11 +2,24 @@
 // each that can be compared. It is a library: it needs a model pack and the ONNX Runtime library, and neither Kafka nor an
 // object store.
 //
-// [Open] loads the pack's networks; [Engine.Analyze] does the whole chain: decode, detect, turn upright, select, then what
-// [Params] ask for of each face: pose, landmarks and attributes, liveness, quality, age, alignment and embedding, portraits.
-// The main stages are methods of their own for those who have pixels already or want to measure one:
+// [Open] loads the pack's networks. [Engine.Analyze] decodes a file and takes the picture through these steps, of which it does
+// those that [Params] ask for. Analysis.Timings has the time of each step under its name:
 //
-//	image bytes ──Decode──► imaging.Image ──Detect──► []face.Face ──Embed──► []schema.Embedding
+//	detect        finds the faces, turns the picture so that they stand upright, and selects
+//	pose          how each head is turned
+//	landmarks     66 or 68 points of each face
+//	attributes    light, sharpness, eyes, mouth, mask, glasses, what is covered
+//	liveness      whether a living person is there, or a picture of one
+//	documents     the identity document that a face is on
+//	segmentation  where the person is, for the quality of the background
+//	quality       measures of ISO/IEC 29794-5, and the groups of allowed ranges
+//	age           an estimate in years
+//	align         each face as embedding networks take it
+//	embed         the vector of each face
+//	portraits     pictures of each face
+//
+// What the steps find of a face is its [face.Observation]. [Engine.Decode], [Engine.Detect], [Engine.Embed] and [Engine.Person]
+// are for those who have pixels already or want to measure one network.
 //
 // An Engine is safe for concurrent use. Every call works on one thread, and throughput comes from many calls at once: run as
 // many as there are cores.

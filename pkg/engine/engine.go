@@ -3,16 +3,13 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
-	"facestream/pkg/engine/quality"
 	"facestream/pkg/schema"
 )
 
@@ -42,16 +39,12 @@ type Engine struct {
 	limits     imaging.Limits
 	runtime    *onnx.Runtime
 	thresholds map[string]models.Threshold // face.Thresholds of pack
-	// What performs a role is nil where the pack lacks it.
+	steps      []loaded                    // in the order in which they run
+	// The networks that more than one step, or the methods of Engine, ask; nil where the pack has none for the role.
 	detector   *face.Detector
-	embedder   *face.Embedder
 	landmarker *face.Landmarker
-	pose       *face.PoseEstimator
-	attributes *face.AttributeClassifier // never nil: what needs no network is always measured
-	liveness   *face.LivenessDetector
-	age        *face.AgeEstimator
 	segmenter  *face.Segmenter
-	documents  *face.DocumentDetector
+	embedder   *face.Embedder
 	slots      chan struct{} // one for each image in work; nil: any number
 }
 
@@ -82,10 +75,12 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	return e, nil
 }
 
+// load loads the networks of each step's role.
 func (e *Engine) load(o Options) error {
-	stages := map[models.Role][]face.Stage{}
-	for _, role := range performed {
-		for _, m := range o.Pack.Models[role] {
+	var problems []error
+	for _, s := range steps() {
+		var stages []face.Stage
+		for _, m := range o.Pack.Models[s.role] {
 			net, err := e.network(m)
 			if err != nil {
 				return err
@@ -93,36 +88,18 @@ func (e *Engine) load(o Options) error {
 			if o.Calls > 0 && m.Batch != 1 {
 				net = onnx.Share(net, sharedRows, o.Calls)
 			}
-			stages[role] = append(stages[role], face.Stage{Net: net, Model: m})
+			stages = append(stages, face.Stage{Net: recorded{net, m}, Model: m})
 		}
-	}
-	// perform makes what performs the role, where the pack fills it.
-	perform := func(role models.Role, create func([]face.Stage) error) error {
-		if len(stages[role]) == 0 {
-			return nil
+		l := loaded{step: s, absent: s.role != "" && stages == nil}
+		if !l.absent || s.without == runAnyway {
+			var err error
+			if l.action, err = s.load(e, stages, o); err != nil {
+				problems = append(problems, err)
+			}
 		}
-		return create(stages[role])
+		e.steps = append(e.steps, l)
 	}
-	return errors.Join(
-		perform(models.RoleDetector, func(s []face.Stage) (err error) {
-			e.detector, err = face.NewDetector(s[0].Net, s[0].Model, o.LongSide)
-			return err
-		}),
-		perform(models.RoleEmbedding, func(s []face.Stage) (err error) {
-			e.embedder, err = face.NewEmbedder(s[0].Net, s[0].Model)
-			return err
-		}),
-		perform(models.RoleLandmarks, func(s []face.Stage) (err error) { e.landmarker, err = face.NewLandmarker(s[0]); return err }),
-		perform(models.RolePose, func(s []face.Stage) (err error) { e.pose, err = face.NewPoseEstimator(s); return err }),
-		perform(models.RoleLiveness, func(s []face.Stage) (err error) { e.liveness, err = face.NewLivenessDetector(s); return err }),
-		perform(models.RoleAge, func(s []face.Stage) (err error) { e.age, err = face.NewAgeEstimator(s[0]); return err }),
-		perform(models.RoleSegmentation, func(s []face.Stage) (err error) { e.segmenter, err = face.NewSegmenter(s[0]); return err }),
-		perform(models.RoleDocument, func(s []face.Stage) (err error) { e.documents, err = face.NewDocumentDetector(s[0]); return err }),
-		func() (err error) {
-			e.attributes, err = face.NewAttributeClassifier(stages[models.RoleAttributes])
-			return err
-		}(),
-	)
+	return errors.Join(problems...)
 }
 
 func (e *Engine) network(m models.Model) (onnx.Network, error) {
@@ -136,23 +113,22 @@ func (e *Engine) network(m models.Model) (onnx.Network, error) {
 // Close waits for the calls in the networks and unloads them. Later calls fail.
 func (e *Engine) Close() error { return e.runtime.Close() }
 
-// performed are the roles whose networks e has loaded, in the order of models.Roles.
-var performed = []models.Role{models.RoleDetector, models.RoleEmbedding, models.RoleLandmarks, models.RolePose,
-	models.RoleLiveness, models.RoleAge, models.RoleAttributes, models.RoleSegmentation, models.RoleDocument}
-
-// Models names the networks that e has loaded.
+// Models names the networks that e has loaded, in the order of models.Roles.
 func (e *Engine) Models() []schema.ModelRun {
-	var all []models.Model
-	for _, role := range performed {
-		all = append(all, e.pack.Models[role]...)
+	performed := map[models.Role]bool{}
+	for _, s := range e.steps {
+		performed[s.role] = true
 	}
-	return runs(all)
+	return e.runs(func(m models.Model) bool { return performed[m.Role] })
 }
 
-func runs(all []models.Model) []schema.ModelRun {
+// runs names the networks of the pack that which holds for.
+func (e *Engine) runs(which func(models.Model) bool) []schema.ModelRun {
 	var runs []schema.ModelRun
-	for _, m := range all {
-		runs = append(runs, schema.ModelRun{Role: string(m.Role), ID: m.ID()})
+	for _, m := range e.pack.All() {
+		if which(m) {
+			runs = append(runs, schema.ModelRun{Role: string(m.Role), ID: m.ID()})
+		}
 	}
 	return runs
 }
@@ -176,14 +152,6 @@ func (e *Engine) Thresholds() map[string]models.Threshold {
 func (e *Engine) Threshold(name string) (models.Threshold, bool) {
 	t, ok := e.thresholds[name]
 	return t, ok
-}
-
-func (e *Engine) absent(op string, role models.Role) error {
-	why := e.pack.Absent[role]
-	if why == "" {
-		why = "its manifest does not name one"
-	}
-	return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s: %s", e.pack.Name, role, why))
 }
 
 // Params say what Analyze looks for.
@@ -211,57 +179,16 @@ type Params struct {
 	Portraits []face.PortraitOptions
 }
 
-// Analysis is what an image shows. Width and Height are those of the upright picture in pixels.
+// Analysis is what an image shows.
 type Analysis struct {
+	// Width and Height are those of the picture in pixels, turned as the orientation in its file says.
 	Width, Height int
-	// Turned is by how many degrees, clockwise, the picture was turned to stand upright: 0, 90, 180 or 270. All positions
-	// are those in the turned picture.
-	Turned int
 	// Faces are the selected ones, best confidence first; none is a finding, not an error.
-	Faces []Face
+	Faces []face.Observation
 	// Models are the networks that ran.
 	Models []schema.ModelRun
-	// Timings are the durations of the stages that ran: "decode", "detect" (turning included), "pose", "landmarks",
-	// "attributes", "liveness", "documents", "age", "quality", "align", "embed",
-	// "portraits".
+	// Timings has the duration of "decode" and of each step that ran, by its name.
 	Timings map[string]time.Duration
-}
-
-// Original is box, in pixels of the picture as it was turned, as it lies in the picture before.
-func (a *Analysis) Original(box schema.BoxF) schema.BoxF {
-	width, height := float32(a.Width), float32(a.Height)
-	point := func(p schema.PointF) schema.PointF {
-		switch a.Turned {
-		case 90:
-			return schema.PointF{X: p.Y, Y: width - p.X}
-		case 180:
-			return schema.PointF{X: width - p.X, Y: height - p.Y}
-		case 270:
-			return schema.PointF{X: height - p.Y, Y: p.X}
-		}
-		return p
-	}
-	p, q := point(box.TopLeft), point(box.BottomRight)
-	return schema.BoxF{
-		TopLeft:     schema.PointF{X: min(p.X, q.X), Y: min(p.Y, q.Y)},
-		BottomRight: schema.PointF{X: max(p.X, q.X), Y: max(p.Y, q.Y)},
-	}
-}
-
-// Face is a detected face with what was asked for of it; the rest is nil. Attributes has nil where the pack lacks the
-// network; a liveness, a document, an age or a background that was asked for of a pack without their role is an error with the reason
-// role_absent.
-type Face struct {
-	face.Face
-	Embedding  *schema.Embedding
-	Attributes *face.Attributes
-	Liveness   *face.Liveness
-	Document   *face.Document // nil where the face is on none
-	Age        *face.Age
-	Quality    *quality.Report
-	Portraits  []*face.Portrait // in the order of Params.Portraits
-	// Unportrayed is why the face has no portraits although they were asked for: permanent, with the reason face_rejected.
-	Unportrayed error
 }
 
 // Analyze decodes an image file, finds and selects its faces, and says of each what p asks for.
@@ -278,230 +205,22 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 			return nil, schema.Transient(op, ctx.Err())
 		}
 	}
-	a := &Analysis{Timings: map[string]time.Duration{}}
-	clock := time.Now()
-	lap := func(stage string) {
-		now := time.Now()
-		a.Timings[stage], clock = now.Sub(clock), now
-	}
+	start := time.Now()
 	img, err := e.Decode(ctx, image)
 	if err != nil {
 		return nil, err
 	}
-	lap("decode")
-	found, err := e.detect(ctx, img, p)
-	if err != nil {
+	a := &Analysis{Width: img.Width, Height: img.Height, Timings: map[string]time.Duration{"decode": time.Since(start)}}
+	ran := record{}
+	f := &frame{params: p, picture: img}
+	if err := e.run(context.WithValue(ctx, recordKey{}, ran), f, a.Timings); err != nil {
 		return nil, err
 	}
-	img, a.Turned = found.img, 90*found.quarters
-	a.Width, a.Height = img.Width, img.Height
-	faces := p.Strategy.Select(found.faces)
-	for _, f := range faces {
-		a.Faces = append(a.Faces, Face{Face: f})
+	for _, o := range f.faces {
+		a.Faces = append(a.Faces, *o)
 	}
-	lap("detect")
-	ran := found.ran
-	defer func() { a.Models = runs(e.inOrder(ran)) }()
-	if len(faces) == 0 {
-		return a, nil
-	}
-	use := func(role models.Role) { ran = append(ran, e.pack.Models[role]...) }
-	if p.Attributes || len(p.Quality) > 0 {
-		if err := e.attribute(ctx, img, a, use, lap); err != nil {
-			return nil, err
-		}
-	}
-	if p.Liveness != 0 {
-		stages, _ := e.liveness.Mode(p.Liveness) // able has asked
-		for _, s := range stages {
-			ran = append(ran, s.Model)
-		}
-		for i, r := range e.liveness.Assess(ctx, img, faces, p.Liveness) {
-			if r.Err != nil {
-				return nil, r.Err
-			}
-			a.Faces[i].Liveness = &r.Liveness
-		}
-		lap("liveness")
-	}
-	if p.Documents {
-		use(models.RoleDocument)
-		for i, r := range e.documents.Find(ctx, img, faces) {
-			if r.Err != nil {
-				return nil, r.Err
-			}
-			a.Faces[i].Document = r.Document
-		}
-		lap("documents")
-	}
-	if len(p.Quality) > 0 {
-		if err := e.assess(ctx, img, a, found.faces, p.Quality, use); err != nil {
-			return nil, err
-		}
-		lap("quality")
-	}
-	if p.Age {
-		use(models.RoleAge)
-		for i, r := range e.age.Estimate(ctx, img, faces) {
-			if r.Err != nil {
-				return nil, r.Err
-			}
-			a.Faces[i].Age = &r.Age
-		}
-		lap("age")
-	}
-	if p.Embed {
-		use(models.RoleEmbedding)
-		aligned := make([]*imaging.Image, len(faces))
-		for i, f := range faces {
-			if aligned[i], err = face.Align(img, f.Points); err != nil {
-				return nil, err
-			}
-		}
-		lap("align")
-		embeddings, err := e.Embed(ctx, aligned)
-		if err != nil {
-			return nil, err
-		}
-		for i := range a.Faces {
-			a.Faces[i].Embedding = &embeddings[i]
-		}
-		lap("embed")
-	}
-	if len(p.Portraits) > 0 && len(a.Faces) <= schema.MaxDetailedFaces {
-		for i := range a.Faces {
-			f := &a.Faces[i]
-			for _, o := range p.Portraits {
-				portrait, used, err := e.portrait(ctx, img, *f, o)
-				if schema.ReasonOf(err) == schema.ReasonFaceRejected { // one face never fails its neighbours
-					f.Portraits, f.Unportrayed = nil, err
-					break
-				}
-				if err != nil {
-					return nil, err
-				}
-				f.Portraits = append(f.Portraits, portrait)
-				ran = append(ran, used...)
-			}
-		}
-		lap("portraits")
-	}
+	a.Models = e.runs(func(m models.Model) bool { return ran[modelKey{m.Role, m.Name}] })
 	return a, nil
-}
-
-// able says why e cannot answer p, or nil.
-func (e *Engine) able(op string, p Params) error {
-	switch {
-	case p.Strategy < MultipleFaces || p.Strategy > SingleFaceHybrid:
-		return schema.Permanent(op, schema.ReasonInvalidConfiguration, fmt.Errorf("face selection strategy %d; there are 0 to %d", p.Strategy, SingleFaceHybrid))
-	case p.Liveness < 0 || p.Liveness > 3:
-		return schema.Permanent(op, schema.ReasonInvalidConfiguration, fmt.Errorf("anti-spoofing mode %d; there are 0 to 3", p.Liveness))
-	case e.detector == nil:
-		return e.absent(op, models.RoleDetector)
-	case p.Embed && e.embedder == nil:
-		return e.absent(op, models.RoleEmbedding)
-	case p.Liveness != 0 && e.liveness == nil:
-		return e.absent(op, models.RoleLiveness)
-	case p.Documents && e.documents == nil:
-		return e.absent(op, models.RoleDocument)
-	case p.Age && e.age == nil:
-		return e.absent(op, models.RoleAge)
-	}
-	if err := quality.CheckGroups(p.Quality); err != nil {
-		return err
-	}
-	for _, o := range p.Portraits {
-		if err := e.ablePortrait(op, o); err != nil {
-			return err
-		}
-	}
-	if p.Liveness != 0 {
-		if _, err := e.liveness.Mode(p.Liveness); err != nil {
-			return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has too few networks of the role %s: %w", e.pack.Name, models.RoleLiveness, err))
-		}
-	}
-	return nil
-}
-
-// inOrder are the different models of ran in the order of Models.
-func (e *Engine) inOrder(ran []models.Model) []models.Model {
-	var all []models.Model
-	for _, role := range performed {
-		for _, m := range e.pack.Models[role] {
-			if slices.ContainsFunc(ran, func(r models.Model) bool { return r.Role == role && r.ID() == m.ID() }) {
-				all = append(all, m)
-			}
-		}
-	}
-	return all
-}
-
-// attribute adds pose, landmarks and attributes to the faces of a, in pixels of img.
-func (e *Engine) attribute(ctx context.Context, img *imaging.Image, a *Analysis, use func(models.Role), lap func(string)) error {
-	faces := make([]face.Face, len(a.Faces))
-	seen := make([]face.Seen, len(a.Faces))
-	rolls := make([]float32, len(a.Faces))
-	for i, f := range a.Faces {
-		faces[i], seen[i].Face, rolls[i] = f.Face, f.Face, f.Roll()
-	}
-	if e.pose != nil {
-		use(models.RolePose)
-		for i, r := range e.pose.Estimate(ctx, img, faces) {
-			if r.Err != nil {
-				return r.Err
-			}
-			// The detector's points are unreliable on heads that lean far, on which its training had few.
-			seen[i].Pose, rolls[i] = &r.Pose, r.Pose.Roll
-		}
-		lap("pose")
-	}
-	if e.landmarker != nil {
-		use(models.RoleLandmarks)
-		for i, r := range e.landmarker.Find(ctx, img, faces, rolls) {
-			if r.Err != nil {
-				return r.Err
-			}
-			seen[i].Landmarks = &r.Landmarks
-		}
-		lap("landmarks")
-	}
-	use(models.RoleAttributes)
-	for i, r := range e.attributes.Classify(ctx, img, seen) {
-		if r.Err != nil {
-			return r.Err
-		}
-		a.Faces[i].Attributes = &r.Attributes
-	}
-	lap("attributes")
-	return nil
-}
-
-// assess adds the quality to the faces of a, which are some of all that were found.
-func (e *Engine) assess(ctx context.Context, img *imaging.Image, a *Analysis, all []face.Face, groups []string, use func(models.Role)) error {
-	subjects := make([]quality.Subject, len(a.Faces))
-	for i, f := range a.Faces {
-		subjects[i] = quality.Subject{Face: f.Face, Attributes: *f.Attributes}
-		if e.segmenter == nil {
-			continue
-		}
-		mask, err := e.Person(ctx, img, f.Face, f.Attributes.Landmarks)
-		switch {
-		case err == nil:
-			subjects[i].Mask = mask
-		case schema.ReasonOf(err) != schema.ReasonFaceRejected: // a face without two eyes has no place for a portrait
-			return err
-		}
-	}
-	use(models.RoleSegmentation)
-	limits := map[string]float32{}
-	for name, t := range e.thresholds {
-		limits[name] = t.Value
-	}
-	reports, err := quality.Assess(img, subjects, all, groups, limits)
-	for i, r := range reports {
-		a.Faces[i].Quality = r
-	}
-	return err
 }
 
 // Decode is imaging.Decode under the engine's limits.
@@ -529,7 +248,7 @@ func (e *Engine) Embed(ctx context.Context, aligned []*imaging.Image) ([]schema.
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		embeddings[i] = r.Embedding
+		embeddings[i] = r.Value
 	}
 	return embeddings, nil
 }

@@ -277,9 +277,9 @@ func TestEveryNetworkTakesBatches(t *testing.T) {
 				t.Errorf("%s, row %d: %v", m.Name, i, err)
 				break
 			}
-			for o := range single.Outputs {
-				for k, v := range single.Outputs[o].Data {
-					worst = max(worst, math.Abs(float64(v-company[i].Outputs[o].Data[k])))
+			for o := range single.Value {
+				for k, v := range single.Value[o].Data {
+					worst = max(worst, math.Abs(float64(v-company[i].Value[o].Data[k])))
 				}
 			}
 		}
@@ -420,7 +420,7 @@ func TestAnalyzeEverything(t *testing.T) {
 	if err != nil || len(a.Faces) != 1 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	want := []string{"age", "align", "attributes", "decode", "detect", "documents", "embed", "landmarks", "liveness", "portraits", "pose", "quality"}
+	want := []string{"age", "align", "attributes", "decode", "detect", "documents", "embed", "landmarks", "liveness", "portraits", "pose", "quality", "segmentation"}
 	if diff := cmp.Diff(want, stages(a)); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}
@@ -428,17 +428,16 @@ func TestAnalyzeEverything(t *testing.T) {
 		t.Errorf("networks that ran (-all +got):\n%s", diff)
 	}
 	f := a.Faces[0]
-	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Attributes == nil || f.Quality == nil || len(f.Portraits) != 1 || f.Document != nil || a.Turned != 0 {
+	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Quality == nil || len(f.Portraits) != 1 || f.Document != nil || f.Turned != 0 {
 		t.Fatalf("%+v", f)
 	}
-	at := f.Attributes
-	if len(at.Landmarks) != 66 || at.Pose == nil || at.LeftEyeOpen == nil || at.Mask == nil || len(at.Occlusion) != 4 || at.Sharpness == 0 {
-		t.Errorf("%+v", at)
+	if len(f.Landmarks) != 66 || f.Pose == nil || f.LeftEyeOpen == nil || f.Mask == nil || len(f.Occlusion) != 4 || *f.Sharpness == 0 {
+		t.Errorf("%+v", f)
 	}
 	// The points of the detector and the landmarks agree about one face.
 	eyes := f.Points[1].X - f.Points[0].X
 	for five, sixtySix := range map[int]int{2: 30, 3: 48, 4: 54} {
-		p, q := f.Points[five], at.Landmarks[sixtySix]
+		p, q := f.Points[five], f.Landmarks[sixtySix]
 		if d := math.Hypot(float64(p.X-q.X), float64(p.Y-q.Y)); d > 0.25*float64(eyes) {
 			t.Errorf("landmark %d is %.1f pixels from the detector's point %d; the eyes are %.1f apart", sixtySix, d, five, eyes)
 		}
@@ -448,7 +447,7 @@ func TestAnalyzeEverything(t *testing.T) {
 		t.Errorf("mode 2 names the networks %+v, %v; want the detector and the last one of liveness of %+v", one.Models, err, a.Models)
 	}
 	none, err := e.Analyze(t.Context(), imagingtest.PNG(imagingtest.Gradient(64, 64)), everything)
-	if err != nil || len(none.Faces) != 0 || none.Turned != 0 {
+	if err != nil || len(none.Faces) != 0 {
 		t.Errorf("no face: %+v, %v", none, err)
 	}
 }
@@ -456,24 +455,24 @@ func TestAnalyzeEverything(t *testing.T) {
 // What a person sees in a photograph, the engine says at the manifest's thresholds.
 func TestTraitsOfPhotographs(t *testing.T) {
 	data, e := dataDir(t), openEngine(t)
-	for file, check := range map[string]func(Face) bool{
-		"pose/left_face.jpeg":           func(f Face) bool { return f.Attributes.Pose.Yaw < -30 },
-		"pose/right_face.png":           func(f Face) bool { return f.Attributes.Pose.Yaw > 30 },
-		"pose/rise_face.jpeg":           func(f Face) bool { return f.Attributes.Pose.Pitch > 15 },
-		"pose/lower_face.jpeg":          func(f Face) bool { return f.Attributes.Pose.Pitch < -15 },
-		"pose/left_wryneck.png":         func(f Face) bool { return f.Attributes.Pose.Roll < -20 },
-		"pose/right_wryneck.png":        func(f Face) bool { return f.Attributes.Pose.Roll > 20 },
-		"reaction/close_eyes.jpeg":      func(f Face) bool { return *f.Attributes.LeftEyeOpen < 0.5 && *f.Attributes.RightEyeOpen < 0.5 },
-		"reaction/close_open_eyes.jpeg": func(f Face) bool { return *f.Attributes.LeftEyeOpen < 0.5 && *f.Attributes.RightEyeOpen > 0.5 },
-		"reaction/open_eyes.png":        func(f Face) bool { return *f.Attributes.LeftEyeOpen > 0.5 && *f.Attributes.RightEyeOpen > 0.5 },
-		"bulk/mask.png":                 func(f Face) bool { return *f.Attributes.Mask > 0.5 && f.Attributes.Occlusion["mouth"] > 0.5 },
-		"bulk/kun.jpg":                  func(f Face) bool { return *f.Attributes.Mask < 0.5 && f.Attributes.Occlusion["mouth"] < 0.5 },
-		"emotion/happy.png":             func(f Face) bool { return *f.Attributes.Smile > 0.5 && *f.Attributes.MouthOpen > 0.125 },
-		"emotion/sad.png":               func(f Face) bool { return *f.Attributes.Smile < 0.3 && *f.Attributes.MouthOpen < 0.125 },
-		"bulk/blur.jpg":                 func(f Face) bool { return f.Attributes.Sharpness < 20 && f.Attributes.Light.Mean < 0.25 },
-		"../spoof/live_1.jpg":           func(f Face) bool { return f.Liveness.Assessable && f.Liveness.Score > 0.9 },
-		"../spoof/spoof_1.jpg":          func(f Face) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
-		"../spoof/spoof_2.jpg":          func(f Face) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
+	for file, check := range map[string]func(face.Observation) bool{
+		"pose/left_face.jpeg":           func(f face.Observation) bool { return f.Pose.Yaw < -30 },
+		"pose/right_face.png":           func(f face.Observation) bool { return f.Pose.Yaw > 30 },
+		"pose/rise_face.jpeg":           func(f face.Observation) bool { return f.Pose.Pitch > 15 },
+		"pose/lower_face.jpeg":          func(f face.Observation) bool { return f.Pose.Pitch < -15 },
+		"pose/left_wryneck.png":         func(f face.Observation) bool { return f.Pose.Roll < -20 },
+		"pose/right_wryneck.png":        func(f face.Observation) bool { return f.Pose.Roll > 20 },
+		"reaction/close_eyes.jpeg":      func(f face.Observation) bool { return *f.LeftEyeOpen < 0.5 && *f.RightEyeOpen < 0.5 },
+		"reaction/close_open_eyes.jpeg": func(f face.Observation) bool { return *f.LeftEyeOpen < 0.5 && *f.RightEyeOpen > 0.5 },
+		"reaction/open_eyes.png":        func(f face.Observation) bool { return *f.LeftEyeOpen > 0.5 && *f.RightEyeOpen > 0.5 },
+		"bulk/mask.png":                 func(f face.Observation) bool { return *f.Mask > 0.5 && f.Occlusion["mouth"] > 0.5 },
+		"bulk/kun.jpg":                  func(f face.Observation) bool { return *f.Mask < 0.5 && f.Occlusion["mouth"] < 0.5 },
+		"emotion/happy.png":             func(f face.Observation) bool { return *f.Smile > 0.5 && *f.MouthOpen > 0.125 },
+		"emotion/sad.png":               func(f face.Observation) bool { return *f.Smile < 0.3 && *f.MouthOpen < 0.125 },
+		"bulk/blur.jpg":                 func(f face.Observation) bool { return *f.Sharpness < 20 && f.Light.Mean < 0.25 },
+		"../spoof/live_1.jpg":           func(f face.Observation) bool { return f.Liveness.Assessable && f.Liveness.Score > 0.9 },
+		"../spoof/spoof_1.jpg":          func(f face.Observation) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
+		"../spoof/spoof_2.jpg":          func(f face.Observation) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
 	} {
 		a, err := e.Analyze(t.Context(), read(t, data, "faces", "attributes", file), Params{Strategy: BestConfidence, Attributes: true, Liveness: 1})
 		if err != nil || len(a.Faces) != 1 {
@@ -481,7 +480,7 @@ func TestTraitsOfPhotographs(t *testing.T) {
 			continue
 		}
 		if f := a.Faces[0]; !check(f) {
-			t.Errorf("%s: pose %+v, light %+v, sharpness %.0f, liveness %+v", file, *f.Attributes.Pose, f.Attributes.Light, f.Attributes.Sharpness, *f.Liveness)
+			t.Errorf("%s: pose %+v, light %+v, sharpness %.0f, liveness %+v", file, *f.Pose, f.Light, *f.Sharpness, *f.Liveness)
 		}
 	}
 }
@@ -496,17 +495,17 @@ func TestTurn(t *testing.T) {
 	}{{"rot_0.jpg", 0}, {"rot_90.jpg", 270}, {"rot_180.jpg", 180}, {"rot_270.jpg", 90}} {
 		file := read(t, data, "faces", "attributes", "rotate", c.file)
 		a, err := e.Analyze(t.Context(), file, Params{Strategy: BestConfidence, Turn: true, Embed: true})
-		if err != nil || len(a.Faces) != 1 || a.Turned != c.turned {
+		if err != nil || len(a.Faces) != 1 || a.Faces[0].Turned != c.turned {
 			t.Fatalf("%s: %+v, %v; want a face, turned by %d", c.file, a, err, c.turned)
 		}
 		if upright == nil {
 			upright = a
 		}
-		if cosine := schema.Cosine(upright.Faces[0].Embedding.Vector, a.Faces[0].Embedding.Vector); cosine < 0.95 || a.Width != upright.Width {
-			t.Errorf("%s: cosine %.3f to the upright one, %d × %d", c.file, cosine, a.Width, a.Height)
+		if cosine := schema.Cosine(upright.Faces[0].Embedding.Vector, a.Faces[0].Embedding.Vector); cosine < 0.95 || a.Faces[0].Width != upright.Faces[0].Width {
+			t.Errorf("%s: cosine %.3f to the upright one, %d × %d", c.file, cosine, a.Faces[0].Width, a.Faces[0].Height)
 		}
 		plain, err := e.Analyze(t.Context(), file, Params{Strategy: BestConfidence})
-		if err != nil || plain.Turned != 0 {
+		if err != nil || plain.Faces[0].Turned != 0 {
 			t.Errorf("%s was turned without being asked: %+v, %v", c.file, plain, err)
 		}
 	}

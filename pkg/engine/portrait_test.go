@@ -93,17 +93,18 @@ func checkGeometry(t *testing.T, e *Engine, name string, p *face.Portrait, group
 	if err != nil || len(a.Faces) != 1 {
 		t.Fatalf("%s: the portrait has no face: %v", name, err)
 	}
-	for _, r := range a.Faces[0].Quality.Groups[0].Rows {
+	for _, r := range a.Faces[0].Quality.Groups[0].Requirements {
 		slack := float32(0)
-		switch r.Check {
+		switch quality.Check(r.Check) {
 		case quality.HeadSize:
 			slack = 0.1
 		case quality.HeadX, quality.HeadY, quality.HeadWidth, quality.ImageAspect, quality.ImageWidth, quality.ImageHeight, quality.Roll:
 		default:
 			continue
 		}
-		if r.Native < *r.Allowed.Min*(1-slack) || r.Allowed.Max != nil && r.Native > *r.Allowed.Max*(1+slack) {
-			t.Errorf("%s: %s is %.3f in the portrait, and %s allows %v to %v", name, r.Check, r.Native, group, *r.Allowed.Min, r.Allowed.Max)
+		native, _, ok := quality.Measured(a.Faces[0].Quality, quality.Check(r.Check))
+		if !ok || native < *r.Min*(1-slack) || r.Max != nil && native > *r.Max*(1+slack) {
+			t.Errorf("%s: %s is %.3f in the portrait, and %s allows %v to %v", name, r.Check, native, group, *r.Min, r.Max)
 		}
 	}
 }
@@ -141,7 +142,7 @@ func TestQuality(t *testing.T) {
 			t.Errorf("no timing: %v", a.Timings)
 		}
 		r := a.Faces[0].Quality
-		if len(r.Groups) != 4 || a.Faces[0].Attributes == nil {
+		if len(r.Groups) != 4 || a.Faces[0].Sharpness == nil {
 			t.Fatalf("%d groups", len(r.Groups))
 		}
 		for _, g := range r.Groups {
@@ -149,7 +150,7 @@ func TestQuality(t *testing.T) {
 				t.Errorf("%+v", g)
 			}
 		}
-		background := r.Measure(quality.BackgroundUniformity).Assessed
+		_, _, background := quality.Measured(r, quality.BackgroundUniformity)
 		ran := slices.ContainsFunc(a.Models, func(m schema.ModelRun) bool { return m.Role == string(models.RoleSegmentation) })
 		if ran != background {
 			t.Errorf("segmentation ran: %v; the background is assessed: %v", ran, background)
@@ -165,8 +166,8 @@ func TestQuality(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	for i, f := range a.Faces {
-		for _, row := range f.Quality.Groups[0].Rows {
-			if row.Check == quality.SingleFace && row.Status != quality.Fail {
+		for _, row := range f.Quality.Groups[0].Requirements {
+			if row.Check == string(quality.SingleFace) && row.Status != quality.Fail {
 				t.Errorf("face %d of %d is alone: %+v", i, len(a.Faces), row)
 			}
 		}

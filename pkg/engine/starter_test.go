@@ -86,15 +86,14 @@ func TestStarterRoles(t *testing.T) {
 			t.Errorf("picture %d: networks that ran (-all +got):\n%s", i, diff)
 		}
 		f := a.Faces[0]
-		at := f.Attributes
-		if len(at.Landmarks) != 68 || at.LandmarkConfidence != nil || at.Pose == nil || at.LeftEyeOpen == nil || at.RightEyeOpen == nil || at.MouthOpen == nil ||
-			at.Smile == nil || at.Mask == nil || at.Glasses == nil || len(at.Occlusion) != 4 || len(f.Portraits) != 1 || !f.Liveness.Assessable || len(f.Liveness.Scores) != 1 {
-			t.Fatalf("picture %d: %+v, %+v", i, at, f.Liveness)
+		if len(f.Landmarks) != 68 || f.LandmarkConfidence != nil || f.Pose == nil || f.LeftEyeOpen == nil || f.RightEyeOpen == nil || f.MouthOpen == nil ||
+			f.Smile == nil || f.Mask == nil || f.Glasses == nil || len(f.Occlusion) != 4 || len(f.Portraits) != 1 || !f.Liveness.Assessable || len(f.Liveness.Scores) != 1 {
+			t.Fatalf("picture %d: %+v, %+v", i, f, f.Liveness)
 		}
 		// The points of the detector and the landmarks agree about one face.
 		eyes := math.Hypot(float64(f.Points[1].X-f.Points[0].X), float64(f.Points[1].Y-f.Points[0].Y))
-		left, right := face.EyeCentres(f.Face, at.Landmarks)
-		for k, p := range [5]schema.PointF{left, right, at.Landmarks[30], at.Landmarks[48], at.Landmarks[54]} {
+		left, right := face.EyeCentres(f.Face, f.Landmarks)
+		for k, p := range [5]schema.PointF{left, right, f.Landmarks[30], f.Landmarks[48], f.Landmarks[54]} {
 			if d := math.Hypot(float64(p.X-f.Points[k].X), float64(p.Y-f.Points[k].Y)); d > 0.25*eyes {
 				t.Errorf("picture %d: the landmarks are %.1f pixels from the detector's point %d; the eyes are %.1f apart", i, d, k, eyes)
 			}
@@ -198,14 +197,14 @@ func TestStarterWithout(t *testing.T) {
 	file := cast(t, 1)[0]
 	for role, c := range map[models.Role]struct {
 		ask  Params
-		left func(*face.Attributes) bool // nil: the role is needed
+		left func(*face.Observation) bool // nil: the role is needed
 	}{
-		models.RoleLandmarks: {Params{Attributes: true}, func(a *face.Attributes) bool {
+		models.RoleLandmarks: {Params{Attributes: true}, func(a *face.Observation) bool {
 			return a.Landmarks == nil && a.Smile == nil && a.MouthOpen != nil && a.Pose != nil
 		}},
-		models.RolePose: {Params{Attributes: true}, func(a *face.Attributes) bool { return a.Pose == nil && a.Landmarks != nil && a.Mask != nil }},
+		models.RolePose: {Params{Attributes: true}, func(a *face.Observation) bool { return a.Pose == nil && a.Landmarks != nil && a.Mask != nil }},
 		// The measures on landmarks stand in for the network.
-		models.RoleAttributes: {Params{Attributes: true}, func(a *face.Attributes) bool {
+		models.RoleAttributes: {Params{Attributes: true}, func(a *face.Observation) bool {
 			return a.Mask == nil && a.LeftEyeOpen == nil && a.Occlusion == nil && a.MouthOpen != nil && a.Glasses != nil
 		}},
 		models.RoleLiveness:     {Params{Liveness: 1}, nil},
@@ -228,7 +227,7 @@ func TestStarterWithout(t *testing.T) {
 			if schema.ReasonOf(err) != schema.ReasonRoleAbsent || !strings.Contains(err.Error(), string(role)) || !strings.Contains(err.Error(), "left out by a test") {
 				t.Errorf("without %s: %v; want role_absent with the reason", role, err)
 			}
-		case err != nil || len(a.Faces) != 1 || !c.left(a.Faces[0].Attributes):
+		case err != nil || len(a.Faces) != 1 || !c.left(&a.Faces[0]):
 			t.Errorf("without %s: %+v, %v", role, a, err)
 		}
 	}

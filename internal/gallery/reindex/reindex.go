@@ -417,10 +417,10 @@ func (r *Reindexer) embed(ctx context.Context, row *gallery.Row) error {
 	}
 	enrolled := face.Face{Box: row.Source.Box}
 	best := float32(sameFace)
-	for _, f := range found.Faces {
-		f.Box = found.Original(f.Box)
-		if o := f.Overlap(enrolled); o >= best {
-			best, row.Embedding = o, *f.Embedding
+	for i := range found.Faces {
+		o := &found.Faces[i]
+		if overlap := (face.Face{Box: o.Original()}).Overlap(enrolled); overlap >= best {
+			best, row.Embedding = overlap, *o.Embedding
 		}
 	}
 	if row.Embedding.Model == "" {

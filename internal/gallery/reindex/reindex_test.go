@@ -90,12 +90,13 @@ func (seer) Analyze(_ context.Context, image []byte, p engine.Params) (*engine.A
 	a := &engine.Analysis{}
 	for _, x := range []float32{300, 10} {
 		e := embedding(string(image), x)
-		a.Faces = append(a.Faces, engine.Face{Face: face.Face{Box: box(x)}, Embedding: &e})
+		a.Faces = append(a.Faces, face.Observation{Face: face.Face{Box: box(x)}, Embedding: &e})
 	}
 	if string(image) == "upside down" && p.Turn {
-		a.Turned, a.Width, a.Height = 180, 1000, 1000
 		for i := range a.Faces {
-			a.Faces[i].Box = a.Original(a.Faces[i].Box) // back and forth are the same
+			o := &a.Faces[i]
+			o.Turned, o.Width, o.Height = 180, 1000, 1000
+			o.Box = o.Original() // back and forth are the same
 		}
 	}
 	return a, nil

@@ -16,10 +16,10 @@ func NewAgeEstimator(s Stage) (*AgeEstimator, error) {
 	return &AgeEstimator{s}, s.check("face.age", "ssrnet")
 }
 
-// AgeResult answers one face: its age, or why there is none.
-type AgeResult struct {
-	Age Age
-	Err error
+// Age is an estimate in years. Deviation is the standard deviation of the estimate under small shifts of the crop;
+// Confidence is 0..1, 1 for none.
+type Age struct {
+	Years, Deviation, Confidence float32
 }
 
 // ageShifts are the shifts of the crop, in its sides, whose answers make the estimate and its deviation.
@@ -28,10 +28,10 @@ var ageShifts = [5][2]float64{{0, 0}, {-0.04, 0}, {0.04, 0}, {0, -0.04}, {0, 0.0
 // ageDeviation is the deviation in years at which the confidence is a half.
 const ageDeviation = 5
 
-// Estimate answers each face in order. The estimate is the mean over five crops that differ by a twenty-fifth of their side,
+// Observe implements Observer. The estimate is the mean over five crops that differ by a twenty-fifth of their side,
 // Deviation their standard deviation, and Confidence 1 / (1 + Deviation/5): it says how steady the network is on this face,
 // not how right.
-func (e *AgeEstimator) Estimate(ctx context.Context, img *imaging.Image, faces []Face) []AgeResult {
+func (e *AgeEstimator) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	in := e.stage.Model.Input
 	var crops []*imaging.Image
 	for _, f := range faces {
@@ -42,24 +42,24 @@ func (e *AgeEstimator) Estimate(ctx context.Context, img *imaging.Image, faces [
 			crops = append(crops, img.Cut(shifted, in.Width, in.Height))
 		}
 	}
-	answers, errs := e.stage.run(ctx, "face.age", 1, crops)
-	results := make([]AgeResult, len(faces))
-	for i := range results {
+	answers := e.stage.run(ctx, "face.age", 1, crops)
+	errs := make([]error, len(faces))
+	for i, f := range faces {
 		n := len(ageShifts)
 		var years, squares float64
-		for k := i * n; k < (i+1)*n; k++ {
-			if errs[k] != nil {
-				results[i].Err = errs[k]
+		for _, answer := range answers[i*n : (i+1)*n] {
+			if answer.Err != nil {
+				errs[i] = answer.Err
 				break
 			}
-			y := float64(answers[k][0])
+			y := float64(answer.Value[0])
 			years, squares = years+y/float64(n), squares+y*y/float64(n)
 		}
-		if results[i].Err != nil {
+		if errs[i] != nil {
 			continue
 		}
 		deviation := math.Sqrt(max(squares-years*years, 0))
-		results[i].Age = Age{Years: float32(max(years, 0)), Deviation: float32(deviation), Confidence: float32(1 / (1 + deviation/ageDeviation))}
+		f.Age = &Age{Years: float32(max(years, 0)), Deviation: float32(deviation), Confidence: float32(1 / (1 + deviation/ageDeviation))}
 	}
-	return results
+	return errs
 }

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"facestream/pkg/engine/imaging"
-	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
 
@@ -62,71 +60,43 @@ func NewAttributeClassifier(stages []Stage) (*AttributeClassifier, error) {
 	return a, nil
 }
 
-// Thresholds are those of p's manifest by which findings become traits, by name: each that of the first network that has it, of
-// the role under which it stands. What a network of face_attributes answers is held against its own.
-func Thresholds(p *models.Pack) map[string]models.Threshold {
-	m, _ := p.Model(models.RoleAttributes)
-	thresholds := map[string]models.Threshold{}
-	for name, role := range thresholdRoles {
-		if m.Architecture == faceAttributes && slices.Contains(allThresholds, name) {
-			role = models.RoleAttributes
-		}
-		if t, ok := p.Threshold(role, name); ok {
-			thresholds[name] = t
-		}
-	}
-	return thresholds
-}
-
 type errTwice string
 
 func (e errTwice) Error() string { return "two networks of the architecture " + string(e) }
 
-// Seen is a face with what other stages found of it; nil where they did not run.
-type Seen struct {
-	Face      Face
-	Landmarks *Landmarks
-	Pose      *Pose
-}
-
-// AttributesResult answers one face: its attributes, or why there are none.
-type AttributesResult struct {
-	Attributes Attributes
-	Err        error
-}
-
-// Classify answers each face in order.
-func (a *AttributeClassifier) Classify(ctx context.Context, img *imaging.Image, faces []Seen) []AttributesResult {
-	results := make([]AttributesResult, len(faces))
+// Observe implements Observer: light and sharpness of every face, and what networks and landmarks say.
+func (a *AttributeClassifier) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
+	seen := make([]Observation, len(faces))
+	errs := make([]error, len(faces))
 	for i, f := range faces {
-		r := &results[i].Attributes
-		r.Pose = f.Pose
-		r.Light, r.Sharpness = measureLight(img, f.Face)
+		seen[i] = *f
+		o := &seen[i]
+		light, sharpness := measureLight(img, f.Face)
+		o.Light, o.Sharpness = &light, &sharpness
 		if f.Landmarks == nil {
 			continue
 		}
-		r.Landmarks, r.LandmarkConfidence = f.Landmarks.Points, f.Landmarks.Confidence
-		r.Smile = ptr(smile(r.Landmarks))
+		o.Smile = ptr(smile(f.Landmarks))
 		if a.all == nil {
-			r.MouthOpen, r.Glasses = ptr(mouthOpen(r.Landmarks)), ptr(glasses(img, r.Landmarks))
+			o.MouthOpen, o.Glasses = ptr(mouthOpen(f.Landmarks)), ptr(glasses(img, f.Landmarks))
 		}
 	}
-	for _, classify := range []func(context.Context, *imaging.Image, []Seen, []AttributesResult){a.classifyEyes, a.classifyOcclusion, a.classifyMask, a.classifyAll} {
-		classify(ctx, img, faces, results)
+	for _, classify := range []func(context.Context, *imaging.Image, []Observation, []error){a.classifyEyes, a.classifyOcclusion, a.classifyMask, a.classifyAll} {
+		classify(ctx, img, seen, errs)
 	}
-	for i := range results {
-		if results[i].Err != nil {
-			results[i].Attributes = Attributes{}
+	for i, err := range errs {
+		if err == nil {
+			*faces[i] = seen[i]
 		}
 	}
-	return results
+	return errs
 }
 
 func ptr(v float32) *float32 { return &v }
 
 // classifyEyes cuts each eye out along the line through its corners, the manifest's crop times as wide as the eye and as high
 // as the network's input is for its width: OCEC was trained on the boxes that a detector draws around eyes.
-func (a *AttributeClassifier) classifyEyes(ctx context.Context, img *imaging.Image, faces []Seen, results []AttributesResult) {
+func (a *AttributeClassifier) classifyEyes(ctx context.Context, img *imaging.Image, faces []Observation, errs []error) {
 	if a.eyes == nil {
 		return
 	}
@@ -138,22 +108,22 @@ func (a *AttributeClassifier) classifyEyes(ctx context.Context, img *imaging.Ima
 		if f.Landmarks == nil {
 			continue
 		}
-		r := &results[i].Attributes
+		o := &faces[i]
 		for _, eye := range []struct {
 			first  int
 			target **float32
-		}{{rightEye, &r.LeftEyeOpen}, {leftEye, &r.RightEyeOpen}} { // the person's right one is the picture's left one
-			w := eyeWindow(f.Landmarks.Points[eye.first:eye.first+6], in.Crop, float64(in.Height)/float64(in.Width))
+		}{{rightEye, &o.LeftEyeOpen}, {leftEye, &o.RightEyeOpen}} { // the person's right one is the picture's left one
+			w := eyeWindow(f.Landmarks[eye.first:eye.first+6], in.Crop, float64(in.Height)/float64(in.Width))
 			crops, targets, owners = append(crops, img.Cut(w, in.Width, in.Height)), append(targets, eye.target), append(owners, i)
 		}
 	}
-	answers, errs := a.eyes.run(ctx, "face.eyes", 1, crops)
+	answers := a.eyes.run(ctx, "face.eyes", 1, crops)
 	for n, i := range owners {
-		if errs[n] != nil {
-			results[i].Err = errs[n]
+		if answers[n].Err != nil {
+			errs[i] = answers[n].Err
 			continue
 		}
-		*targets[n] = ptr(unitInterval(answers[n][0]))
+		*targets[n] = ptr(unitInterval(answers[n].Value[0]))
 	}
 }
 
@@ -167,27 +137,27 @@ func eyeWindow(eye []schema.PointF, crop float32, aspect float64) imaging.Window
 
 // classifyOcclusion asks whether something covers the eyes, the nose and the mouth. The two corners of the mouth count as one
 // region, by the mean of their probabilities.
-func (a *AttributeClassifier) classifyOcclusion(ctx context.Context, img *imaging.Image, faces []Seen, results []AttributesResult) {
+func (a *AttributeClassifier) classifyOcclusion(ctx context.Context, img *imaging.Image, faces []Observation, errs []error) {
 	if a.occlusion == nil {
 		return
 	}
 	in := a.occlusion.Model.Input
 	crops := make([]*imaging.Image, len(faces))
 	for i, f := range faces {
-		crops[i] = img.Cut(square(f.Face.window(float64(in.Crop))), in.Width, in.Height)
+		crops[i] = img.Cut(square(f.window(float64(in.Crop))), in.Width, in.Height)
 	}
-	answers, errs := a.occlusion.run(ctx, "face.occlusion", 20, crops)
+	answers := a.occlusion.run(ctx, "face.occlusion", 20, crops)
 	for i, answer := range answers {
-		if errs[i] != nil {
-			results[i].Err = errs[i]
+		if answer.Err != nil {
+			errs[i] = answer.Err
 			continue
 		}
-		covered := func(point int) float32 { return sigmoid(answer[4*point+3] - answer[4*point+2]) } // softmax of two
-		results[i].Attributes.Occlusion = map[string]float32{
+		covered := func(point int) float32 { return sigmoid(answer.Value[4*point+3] - answer.Value[4*point+2]) } // softmax of two
+		faces[i].Occlusion = map[string]float32{
 			"left_eye": covered(0), "right_eye": covered(1), "nose": covered(2), "mouth": (covered(3) + covered(4)) / 2,
 		}
 		// What covers both eyes are glasses that one cannot see through: all 24 of the 1,601 generated faces on which it does.
-		if g := results[i].Attributes.Glasses; g != nil {
+		if g := faces[i].Glasses; g != nil {
 			*g = max(*g, min(covered(0), covered(1)))
 		}
 	}
@@ -196,52 +166,52 @@ func (a *AttributeClassifier) classifyOcclusion(ctx context.Context, img *imagin
 // classifyMask asks the network about the face turned upright. It was trained on faces that look at the camera, and takes some
 // that turn away for masked ones; where the pack also says what is covered, a mask has to cover nose and mouth: the answer is
 // the network's times the mean of the two.
-func (a *AttributeClassifier) classifyMask(ctx context.Context, img *imaging.Image, faces []Seen, results []AttributesResult) {
+func (a *AttributeClassifier) classifyMask(ctx context.Context, img *imaging.Image, faces []Observation, errs []error) {
 	if a.mask == nil {
 		return
 	}
 	in := a.mask.Model.Input
 	crops := make([]*imaging.Image, len(faces))
 	for i, f := range faces {
-		crops[i] = img.Cut(turnedBy(f.Face.window(float64(in.Crop)), f.Face.Roll()), in.Width, in.Height)
+		crops[i] = img.Cut(turnedBy(f.window(float64(in.Crop)), f.Roll()), in.Width, in.Height)
 	}
-	answers, errs := a.mask.run(ctx, "face.mask", 2, crops)
+	answers := a.mask.run(ctx, "face.mask", 2, crops)
 	for i, answer := range answers {
-		if errs[i] != nil {
-			results[i].Err = errs[i]
+		if answer.Err != nil {
+			errs[i] = answer.Err
 			continue
 		}
-		p := unitInterval(answer[0])
-		if o := results[i].Attributes.Occlusion; o != nil {
+		p := unitInterval(answer.Value[0])
+		if o := faces[i].Occlusion; o != nil {
 			p *= (o["nose"] + o["mouth"]) / 2
 		}
-		results[i].Attributes.Mask = ptr(p)
+		faces[i].Mask = ptr(p)
 	}
 }
 
 // classifyAll asks the network that answers everything at once about a square around the face, turned upright. It needs no
 // landmarks.
-func (a *AttributeClassifier) classifyAll(ctx context.Context, img *imaging.Image, faces []Seen, results []AttributesResult) {
+func (a *AttributeClassifier) classifyAll(ctx context.Context, img *imaging.Image, faces []Observation, errs []error) {
 	if a.all == nil {
 		return
 	}
 	in := a.all.Model.Input
 	crops := make([]*imaging.Image, len(faces))
 	for i, f := range faces {
-		crops[i] = img.Cut(turnedBy(square(f.Face.window(float64(in.Crop))), f.Face.Roll()), in.Width, in.Height)
+		crops[i] = img.Cut(turnedBy(square(f.window(float64(in.Crop))), f.Roll()), in.Width, in.Height)
 	}
-	answers, errs := a.all.run(ctx, "face.attributes", allAttributes, crops)
+	answers := a.all.run(ctx, "face.attributes", allAttributes, crops)
 	for i, answer := range answers {
-		if errs[i] != nil {
-			results[i].Err = errs[i]
+		if answer.Err != nil {
+			errs[i] = answer.Err
 			continue
 		}
 		var p [allAttributes]float32
-		for k, v := range answer {
+		for k, v := range answer.Value {
 			p[k] = unitInterval(v)
 		}
-		r := &results[i].Attributes
-		r.LeftEyeOpen, r.RightEyeOpen, r.MouthOpen, r.Mask, r.Glasses = &p[0], &p[1], &p[2], &p[3], &p[4]
-		r.Occlusion = map[string]float32{"left_eye": p[5], "right_eye": p[6], "nose": p[7], "mouth": p[8]}
+		o := &faces[i]
+		o.LeftEyeOpen, o.RightEyeOpen, o.MouthOpen, o.Mask, o.Glasses = &p[0], &p[1], &p[2], &p[3], &p[4]
+		o.Occlusion = map[string]float32{"left_eye": p[5], "right_eye": p[6], "nose": p[7], "mouth": p[8]}
 	}
 }

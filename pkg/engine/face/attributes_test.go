@@ -1,6 +1,7 @@
 package face
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -24,7 +25,7 @@ func stage(architecture string, width, height int, answer func(onnx.Tensor) []fl
 		if values == nil {
 			return onnx.RowResult{Err: errors.New("out of memory")}
 		}
-		return onnx.RowResult{Outputs: []onnx.Tensor{{Shape: []int64{int64(len(values))}, Data: values}}}
+		return onnx.RowResult{Value: []onnx.Tensor{{Shape: []int64{int64(len(values))}, Data: values}}}
 	}
 	return Stage{Net: net, Model: models.Model{Name: architecture, Architecture: architecture, SHA256: "0123456789",
 		Input: models.Input{Width: width, Height: height, Colour: "rgb", Scale: 1, Std: [3]float32{1, 1, 1}, Crop: 1, Layout: models.NCHW}}}
@@ -42,6 +43,31 @@ func boxed(x0, y0, x1, y1 float32) Face {
 		Points: [5]schema.PointF{at(0.3, 0.4), at(0.7, 0.4), at(0.5, 0.6), at(0.35, 0.8), at(0.65, 0.8)}}
 }
 
+// observe is what an observer finds of each face, and why it found nothing.
+func observe(t *testing.T, o Observer, img *imaging.Image, faces ...Observation) ([]Observation, []error) {
+	t.Helper()
+	asked := make([]*Observation, len(faces))
+	for i := range faces {
+		asked[i] = &faces[i]
+	}
+	return faces, o.Observe(t.Context(), img, asked)
+}
+
+// inMode makes an Observer of the networks of a mode.
+type inMode struct {
+	*LivenessDetector
+	mode int
+}
+
+func (m inMode) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
+	return m.LivenessDetector.Observe(ctx, img, faces, m.mode)
+}
+
+// leaning is f with the line of its eyes turned clockwise.
+func leaning(f Face, degrees float32) Observation {
+	return Observation{Face: f, Pose: &Pose{Roll: degrees}}
+}
+
 func TestLandmarks(t *testing.T) {
 	const cells = openSeeMap * openSeeMap
 	maps := make([]float32, 3*openSeePoints*cells)
@@ -56,9 +82,9 @@ func TestLandmarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := boxed(100, 100, 200, 260)
-	r := l.Find(t.Context(), imaging.New(400, 400), []Face{f}, []float32{0})[0]
-	if r.Err != nil || len(r.Landmarks.Points) != 66 || math.Abs(float64(*r.Landmarks.Confidence)-0.8) > 1e-4 {
-		t.Fatalf("%d points, confidence %v, %v", len(r.Landmarks.Points), *r.Landmarks.Confidence, r.Err)
+	found, errs := observe(t, l, imaging.New(400, 400), Observation{Face: f}, leaning(f, 90))
+	if errs[0] != nil || len(found[0].Landmarks) != 66 || math.Abs(float64(*found[0].LandmarkConfidence)-0.8) > 1e-4 {
+		t.Fatalf("%d points, confidence %v, %v", len(found[0].Landmarks), *found[0].LandmarkConfidence, errs[0])
 	}
 	// The crop is 120 × 200 about (150, 180): its corner lies at (90, 80).
 	place := func(from int) schema.PointF {
@@ -67,7 +93,7 @@ func TestLandmarks(t *testing.T) {
 		return schema.PointF{X: float32(90 + 120*u), Y: float32(80 + 200*v)}
 	}
 	for ours, theirs := range map[int]int{0: 0, 36: 36, 47: 47, 48: 58, 49: 48, 53: 52, 54: 62, 55: 53, 59: 57, 60: 59, 62: 61, 63: 63, 65: 65} {
-		if diff := cmp.Diff(place(theirs), r.Landmarks.Points[ours], cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+		if diff := cmp.Diff(place(theirs), found[0].Landmarks[ours], cmpopts.EquateApprox(0, 1e-3)); diff != "" {
 			t.Errorf("point %d is not theirs %d: %s", ours, theirs, diff)
 		}
 	}
@@ -78,7 +104,7 @@ func TestLandmarks(t *testing.T) {
 		}
 	}
 	// Turned by a quarter to the right, the crop's right is the picture's down.
-	turned := l.Find(t.Context(), imaging.New(400, 400), []Face{f}, []float32{90})[0].Landmarks.Points[0]
+	turned := found[1].Landmarks[0]
 	if want := (schema.PointF{X: 250, Y: float32(120 + 120*math.Log(0.6/0.4)/16)}); cmp.Diff(want, turned, cmpopts.EquateApprox(0, 1e-2)) != "" {
 		t.Errorf("turned: %+v, want %+v", turned, want)
 	}
@@ -110,11 +136,12 @@ func TestLandmarks68(t *testing.T) {
 		"leaning by a quarter":       {90, schema.PointF{X: 150, Y: 85}, schema.PointF{X: 150 - 0.75*130, Y: float32(85 + 130*8./67)}, 48, 3},
 		"leaning by a quarter, left": {-90, schema.PointF{X: 150, Y: 215}, schema.PointF{X: 150 + 0.75*130, Y: float32(215 - 130*8./67)}, 47, 92},
 	} {
-		r := l.Find(t.Context(), img, []Face{f}, []float32{c.roll})[0]
-		if r.Err != nil || len(r.Landmarks.Points) != 68 || r.Landmarks.Confidence != nil || l.Confident() {
-			t.Fatalf("%s: %+v", name, r)
+		found, errs := observe(t, l, img, leaning(f, c.roll))
+		points := found[0].Landmarks
+		if errs[0] != nil || len(points) != 68 || found[0].LandmarkConfidence != nil || l.Confident() {
+			t.Fatalf("%s: %+v, %v", name, found[0], errs[0])
 		}
-		if diff := cmp.Diff([]schema.PointF{c.first, c.chin}, []schema.PointF{r.Landmarks.Points[0], r.Landmarks.Points[8]}, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+		if diff := cmp.Diff([]schema.PointF{c.first, c.chin}, []schema.PointF{points[0], points[8]}, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		brightest := 0
@@ -128,8 +155,8 @@ func TestLandmarks68(t *testing.T) {
 		}
 	}
 	short, _ := NewLandmarker(stage(landmarks68, 96, 96, fixed(fractions[:132]...)))
-	if r := short.Find(t.Context(), img, []Face{f}, []float32{0})[0]; r.Err == nil || r.Landmarks.Points != nil {
-		t.Errorf("66 points: %+v", r)
+	if found, errs := observe(t, short, img, Observation{Face: f}); errs[0] == nil || found[0].Landmarks != nil {
+		t.Errorf("66 points: %+v, %v", found, errs)
 	}
 }
 
@@ -138,8 +165,15 @@ func TestPose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := p.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0]
-	if diff := cmp.Diff(PoseResult{Pose: Pose{Yaw: 30, Pitch: 15, Roll: -5}}, got, cmpopts.EquateApprox(0, 1e-4)); diff != "" {
+	pose := func(p *PoseEstimator) *Pose {
+		t.Helper()
+		found, errs := observe(t, p, imaging.New(50, 50), Observation{Face: boxed(10, 10, 40, 40)})
+		if errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+		return found[0].Pose
+	}
+	if diff := cmp.Diff(&Pose{Yaw: 30, Pitch: 15, Roll: -5}, pose(p), cmpopts.EquateApprox(0, 1e-4)); diff != "" {
 		t.Errorf("the mean, with the sign of yaw turned (-want +got):\n%s", diff)
 	}
 	// Networks of this project answer in its own signs, beside others too.
@@ -154,13 +188,12 @@ func TestPose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := p.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0]
-		if diff := cmp.Diff(PoseResult{Pose: c.want}, got, cmpopts.EquateApprox(0, 1e-4)); diff != "" {
+		if diff := cmp.Diff(&c.want, pose(p), cmpopts.EquateApprox(0, 1e-4)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 	far, _ := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(200, -100, 10))})
-	if got := far.Estimate(t.Context(), imaging.New(50, 50), []Face{boxed(10, 10, 40, 40)})[0].Pose; got.Yaw != -90 || got.Pitch != -90 {
+	if got := pose(far); got.Yaw != -90 || got.Pitch != -90 {
 		t.Errorf("beyond the range: %+v", got)
 	}
 }
@@ -171,24 +204,15 @@ func TestStagesFail(t *testing.T) {
 	nan := float32(math.NaN())
 	for name, answer := range map[string]func(onnx.Tensor) []float32{"fails": func(onnx.Tensor) []float32 { return nil }, "wrong size": fixed(1, 2, 3, 4, 5, 6, 7), "NaN": fixed(nan, nan, nan)} {
 		p, _ := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(1, 2, 3)), stage("fsanet", 8, 8, answer)})
-		if r := p.Estimate(t.Context(), img, []Face{f})[0]; r.Err == nil || r.Pose != (Pose{}) {
-			t.Errorf("pose, %s: %+v", name, r)
-		}
 		l, _ := NewLivenessDetector([]Stage{stage(miniFASNet, 8, 8, answer)})
-		if r := l.Assess(t.Context(), img, []Face{f}, 1)[0]; r.Err == nil || r.Liveness.Assessable {
-			t.Errorf("liveness, %s: %+v", name, r)
-		}
 		a, _ := NewAgeEstimator(stage("ssrnet", 8, 8, answer))
-		if r := a.Estimate(t.Context(), img, []Face{f})[0]; r.Err == nil {
-			t.Errorf("age, %s: %+v", name, r)
-		}
 		c, _ := NewAttributeClassifier([]Stage{stage(seetaMask, 8, 8, answer)})
-		if r := c.Classify(t.Context(), img, []Seen{{Face: f}})[0]; r.Err == nil || r.Attributes.Mask != nil || r.Attributes.Sharpness != 0 {
-			t.Errorf("attributes, %s: %+v", name, r)
-		}
-		c, _ = NewAttributeClassifier([]Stage{allStage(answer)})
-		if r := c.Classify(t.Context(), img, []Seen{{Face: f}})[0]; r.Err == nil || r.Attributes.Occlusion != nil || r.Attributes.Sharpness != 0 {
-			t.Errorf("all attributes, %s: %+v", name, r)
+		all, _ := NewAttributeClassifier([]Stage{allStage(answer)})
+		for what, o := range map[string]Observer{"pose": p, "liveness": inMode{l, 1}, "age": a, "attributes": c, "all attributes": all} {
+			found, errs := observe(t, o, img, Observation{Face: f})
+			if diff := cmp.Diff(Observation{Face: f}, found[0]); errs[0] == nil || diff != "" {
+				t.Errorf("%s, %s: %v, and the observation changed:\n%s", what, name, errs[0], diff)
+			}
 		}
 	}
 }
@@ -238,24 +262,30 @@ func TestLiveness(t *testing.T) {
 		score  float32
 		scores []float32
 	}{1: {0.5, []float32{1, 0}}, 2: {1, []float32{1}}, 3: {2. / 3, []float32{1, 0, 1}}} {
-		got := l.Assess(t.Context(), img, []Face{f}, mode)[0]
-		if diff := cmp.Diff(LivenessResult{Liveness: Liveness{Assessable: true, Score: want.score, Scores: want.scores}}, got, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+		found, errs := observe(t, inMode{l, mode}, img, Observation{Face: f})
+		if errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+		if diff := cmp.Diff(&Liveness{Assessable: true, Score: want.score, Scores: want.scores}, found[0].Liveness, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
 			t.Errorf("mode %d (-want +got):\n%s", mode, diff)
 		}
 	}
 	for name, f := range map[string]Face{"too small": boxed(20, 20, 83, 120), "beyond the left border": boxed(-12, 20, 88, 120), "below the picture": boxed(20, 300, 120, 400)} {
-		r := l.Assess(t.Context(), img, []Face{f, boxed(20, 20, 120, 120)}, 3)
-		if r[0].Err != nil || r[0].Liveness.Assessable || r[0].Liveness.Why == "" || r[0].Liveness.Score != 0 {
-			t.Errorf("%s: %+v; want a face that cannot be assessed", name, r[0])
+		found, errs := observe(t, inMode{l, 3}, img, Observation{Face: f}, Observation{Face: boxed(20, 20, 120, 120)})
+		if errs[0] != nil || errs[1] != nil {
+			t.Fatal(errs)
 		}
-		if !r[1].Liveness.Assessable {
+		if r := found[0].Liveness; r.Assessable || r.Why == "" || r.Score != 0 {
+			t.Errorf("%s: %+v; want a face that cannot be assessed", name, r)
+		}
+		if !found[1].Liveness.Assessable {
 			t.Errorf("%s: its neighbour cannot be assessed either", name)
 		}
 	}
 	half, _ := NewLivenessDetector([]Stage{mini(1)})
 	for _, mode := range []int{2, 3} {
-		if r := half.Assess(t.Context(), img, []Face{f}, mode)[0]; schema.ReasonOf(r.Err) != schema.ReasonRoleAbsent {
-			t.Errorf("mode %d without its network: %+v", mode, r)
+		if _, errs := observe(t, inMode{half, mode}, img, Observation{Face: f}); schema.ReasonOf(errs[0]) != schema.ReasonRoleAbsent {
+			t.Errorf("mode %d without its network: %v", mode, errs[0])
 		}
 	}
 }
@@ -348,10 +378,12 @@ func TestAge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := a.Estimate(t.Context(), imaging.New(100, 100), []Face{boxed(10, 10, 80, 80), boxed(20, 20, 60, 60)})
-	want := AgeResult{Age: Age{Years: 30, Deviation: float32(math.Sqrt2), Confidence: float32(1 / (1 + math.Sqrt2/5))}}
-	if diff := cmp.Diff([]AgeResult{want, want}, got, cmpopts.EquateApprox(0, 1e-4)); diff != "" {
-		t.Error(diff)
+	found, errs := observe(t, a, imaging.New(100, 100), Observation{Face: boxed(10, 10, 80, 80)}, Observation{Face: boxed(20, 20, 60, 60)})
+	want := &Age{Years: 30, Deviation: float32(math.Sqrt2), Confidence: float32(1 / (1 + math.Sqrt2/5))}
+	for i, f := range found {
+		if diff := cmp.Diff(want, f.Age, cmpopts.EquateApprox(0, 1e-4)); diff != "" || errs[i] != nil {
+			t.Errorf("%v: %s", errs[i], diff)
+		}
 	}
 }
 
@@ -497,10 +529,10 @@ func TestClassify(t *testing.T) {
 	}
 	f := boxed(40, 40, 160, 160)
 	pose := Pose{Yaw: 3}
-	r := c.Classify(t.Context(), img, []Seen{{Face: f, Landmarks: &Landmarks{Points: neutral(), Confidence: ptr(0.7)}, Pose: &pose}, {Face: f}})
-	a := r[0].Attributes
-	if r[0].Err != nil || *a.LeftEyeOpen < 0.9 || *a.RightEyeOpen > 0.1 || *a.LandmarkConfidence != 0.7 || a.Pose.Yaw != 3 || a.MouthOpen == nil || a.Smile == nil || a.Glasses == nil {
-		t.Errorf("%+v, %v", a, r[0].Err)
+	found, errs := observe(t, c, img, Observation{Face: f, Landmarks: neutral(), LandmarkConfidence: ptr(0.7), Pose: &pose}, Observation{Face: f})
+	a := found[0]
+	if errs[0] != nil || *a.LeftEyeOpen < 0.9 || *a.RightEyeOpen > 0.1 || *a.LandmarkConfidence != 0.7 || a.Pose.Yaw != 3 || a.MouthOpen == nil || a.Smile == nil || a.Glasses == nil {
+		t.Errorf("%+v, %v", a, errs[0])
 	}
 	want := map[string]float32{"left_eye": 0, "right_eye": 0, "nose": 1, "mouth": 0.75}
 	if diff := cmp.Diff(want, a.Occlusion, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
@@ -510,16 +542,16 @@ func TestClassify(t *testing.T) {
 		t.Errorf("mask %v, want the network's 0.9 by how far nose and mouth are covered", *a.Mask)
 	}
 	// Without landmarks only what needs none is said.
-	b := r[1].Attributes
-	if r[1].Err != nil || b.LeftEyeOpen != nil || b.MouthOpen != nil || b.Glasses != nil || b.Landmarks != nil || b.Mask == nil || b.Light.Mean == 0 {
-		t.Errorf("without landmarks: %+v, %v", b, r[1].Err)
+	b := found[1]
+	if errs[1] != nil || b.LeftEyeOpen != nil || b.MouthOpen != nil || b.Glasses != nil || b.Landmarks != nil || b.Mask == nil || b.Light.Mean == 0 {
+		t.Errorf("without landmarks: %+v, %v", b, errs[1])
 	}
 	none, err := NewAttributeClassifier(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := none.Classify(t.Context(), img, []Seen{{Face: f}})[0].Attributes; d.Mask != nil || d.Occlusion != nil || d.Light.Mean == 0 {
-		t.Errorf("without networks: %+v", d)
+	if found, _ := observe(t, none, img, Observation{Face: f}); found[0].Mask != nil || found[0].Occlusion != nil || found[0].Light.Mean == 0 {
+		t.Errorf("without networks: %+v", found[0])
 	}
 }
 
@@ -540,17 +572,18 @@ func TestClassifyAll(t *testing.T) {
 		}
 	}
 	f := boxed(60, 70, 140, 130) // the crop is 160 × 160 about (100, 100)
-	want := Attributes{
-		LeftEyeOpen: ptr(0.9), RightEyeOpen: ptr(0.2), MouthOpen: ptr(0.8), Mask: ptr(0.1), Glasses: ptr(0.3),
+	want := Observation{
+		Face: f, LeftEyeOpen: ptr(0.9), RightEyeOpen: ptr(0.2), MouthOpen: ptr(0.8), Mask: ptr(0.1), Glasses: ptr(0.3),
 		Occlusion: map[string]float32{"left_eye": 0.05, "right_eye": 0.15, "nose": 0, "mouth": 1},
 	}
-	for name, landmarks := range map[string]*Landmarks{"landmarks": {Points: neutral()}, "no landmarks": nil} {
-		r := c.Classify(t.Context(), img, []Seen{{Face: f, Landmarks: landmarks}})[0]
-		if (landmarks != nil) != (r.Attributes.Smile != nil) || r.Attributes.LandmarkConfidence != nil || r.Attributes.Light.Mean == 0 {
-			t.Errorf("%s: %+v", name, r)
+	for name, landmarks := range map[string][]schema.PointF{"landmarks": neutral(), "no landmarks": nil} {
+		found, errs := observe(t, c, img, Observation{Face: f, Landmarks: landmarks})
+		r := found[0]
+		if (landmarks != nil) != (r.Smile != nil) || errs[0] != nil || r.Light.Mean == 0 {
+			t.Errorf("%s: %+v, %v", name, r, errs[0])
 		}
-		r.Attributes.Smile, r.Attributes.Landmarks, r.Attributes.Light, r.Attributes.Sharpness = nil, nil, Light{}, 0
-		if diff := cmp.Diff(AttributesResult{Attributes: want}, r); diff != "" {
+		r.Smile, r.Landmarks, r.Light, r.Sharpness = nil, nil, nil, nil
+		if diff := cmp.Diff(want, r); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -564,7 +597,7 @@ func TestClassifyAll(t *testing.T) {
 	}
 	// A head that leans to the picture's right by a quarter has the picture's left below its chin.
 	f.Points[0], f.Points[1] = schema.PointF{X: 100, Y: 80}, schema.PointF{X: 100, Y: 120}
-	c.Classify(t.Context(), img, []Seen{{Face: f}})
+	observe(t, c, img, Observation{Face: f})
 	if _, _, top, bottom := bright(); top || !bottom {
 		t.Errorf("a leaning face is not seen upright")
 	}

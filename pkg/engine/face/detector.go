@@ -45,11 +45,12 @@ type Detector struct {
 // heads are the positions, among the network's outputs, of one stride's four maps.
 type heads struct{ cls, obj, bbox, kps int }
 
-// NewDetector drives net as m describes it. longSide is the long side in pixels that pictures are scaled down to; 0 takes the
+// NewDetector drives the stage as its manifest describes it. longSide is the long side in pixels that pictures are scaled down to; 0 takes the
 // manifest's. A network of fixed size ignores it. An architecture that is not "yunet", a network without YuNet's outputs
 // and a manifest without its thresholds are Fatal errors.
-func NewDetector(net onnx.Network, m models.Model, longSide int) (*Detector, error) {
+func NewDetector(s Stage, longSide int) (*Detector, error) {
 	const op = "face.detector"
+	net, m := s.Net, s.Model
 	if m.Architecture != "yunet" {
 		return nil, schema.Fatal(op, fmt.Errorf("%s has the architecture %q; detectors of the architecture \"yunet\" can be decoded", m.Name, m.Architecture))
 	}
@@ -101,7 +102,7 @@ func (d *Detector) Detect(ctx context.Context, img *imaging.Image, minConfidence
 	}
 	var candidates []Face
 	for i, stride := range strides {
-		found, err := decode(result.Outputs, d.outputs[i], stride, g.paddedWidth/stride, g.paddedHeight/stride, minConfidence)
+		found, err := decode(result.Value, d.outputs[i], stride, g.paddedWidth/stride, g.paddedHeight/stride, minConfidence)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", op, err)
 		}

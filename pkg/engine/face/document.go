@@ -56,14 +56,8 @@ type Document struct {
 	Confidence float32
 }
 
-// DocumentResult answers one face: the likeliest document that it is on, nil for none, or why there is no answer.
-type DocumentResult struct {
-	Document *Document
-	Err      error
-}
-
-// Find answers each face in order.
-func (d *DocumentDetector) Find(ctx context.Context, img *imaging.Image, faces []Face) []DocumentResult {
+// Observe implements Observer: Document is the likeliest one that the face is on.
+func (d *DocumentDetector) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	in := d.stage.Model.Input
 	pictures, windows := make([]*imaging.Image, len(faces)), make([]imaging.Window, len(faces))
 	for i, f := range faces {
@@ -72,14 +66,13 @@ func (d *DocumentDetector) Find(ctx context.Context, img *imaging.Image, faces [
 		w.Height = w.Width * documentShape
 		windows[i], pictures[i] = w, img.CutOver(w, in.Width, in.Height, imaging.RGB{128, 128, 128})
 	}
-	results := make([]DocumentResult, len(faces))
-	answers, errs := d.stage.run(ctx, "face.documents", documentCells*documentCells*documentValues, pictures)
-	for i, f := range faces {
-		if results[i].Err = errs[i]; errs[i] == nil {
-			results[i].Document = d.carrier(answers[i], windows[i], f)
+	errs := make([]error, len(faces))
+	for i, answer := range d.stage.run(ctx, "face.documents", documentCells*documentCells*documentValues, pictures) {
+		if errs[i] = answer.Err; answer.Err == nil {
+			faces[i].Document = d.carrier(answer.Value, windows[i], faces[i].Face)
 		}
 	}
-	return results
+	return errs
 }
 
 // carrier is the likeliest document of an answer about a window that f is on.

@@ -49,7 +49,7 @@ func TestDocument(t *testing.T) {
 	at := func(confidence, width, height float32) documentCell {
 		return documentCell{9, 8, [documentValues]float32{confidence, 0.25, 0.5, width / 640, height / 480, 1}}
 	}
-	found := func(confidence, width, height float32) *Document {
+	document := func(confidence, width, height float32) *Document {
 		return &Document{Confidence: confidence, Box: schema.BoxF{
 			TopLeft: schema.PointF{X: 170 - width/2, Y: 140 - height/2}, BottomRight: schema.PointF{X: 170 + width/2, Y: 140 + height/2}}}
 	}
@@ -58,20 +58,20 @@ func TestDocument(t *testing.T) {
 		want  *Document
 	}{
 		"nothing":                      {nil, nil},
-		"a passport":                   {[]documentCell{at(0.9, 240, 160)}, found(0.9, 240, 160)},
-		"at the threshold":             {[]documentCell{at(0.25, 240, 160)}, found(0.25, 240, 160)},
+		"a passport":                   {[]documentCell{at(0.9, 240, 160)}, document(0.9, 240, 160)},
+		"at the threshold":             {[]documentCell{at(0.25, 240, 160)}, document(0.25, 240, 160)},
 		"below the threshold":          {[]documentCell{at(0.24, 240, 160)}, nil},
 		"the face fills it":            {[]documentCell{at(0.9, 99, 160)}, nil}, // 40 of 99 pixels
-		"the face is just small":       {[]documentCell{at(0.9, 101, 160)}, found(0.9, 101, 160)},
+		"the face is just small":       {[]documentCell{at(0.9, 101, 160)}, document(0.9, 101, 160)},
 		"the face is beside it":        {[]documentCell{{15, 8, [documentValues]float32{0.9, 0.5, 0.5, 0.3, 0.3, 1}}}, nil},
 		"the face is above it":         {[]documentCell{{9, 15, [documentValues]float32{0.9, 0.5, 0.5, 0.5, 0.3, 1}}}, nil},
-		"the likelier of two it is on": {[]documentCell{{0, 0, [documentValues]float32{1, 0, 0, 0.1, 0.1, 1}}, {8, 8, [documentValues]float32{0.3, 0, 0, 0.5, 0.5, 1}}, at(0.6, 240, 160)}, found(0.6, 240, 160)},
+		"the likelier of two it is on": {[]documentCell{{0, 0, [documentValues]float32{1, 0, 0, 0.1, 0.1, 1}}, {8, 8, [documentValues]float32{0.3, 0, 0, 0.5, 0.5, 1}}, at(0.6, 240, 160)}, document(0.6, 240, 160)},
 	} {
-		r := documents(t, test.cells...).Find(t.Context(), img, []Face{f})[0]
-		if r.Err != nil {
-			t.Errorf("%s: %v", name, r.Err)
+		found, errs := observe(t, documents(t, test.cells...), img, Observation{Face: f})
+		if errs[0] != nil {
+			t.Errorf("%s: %v", name, errs[0])
 		}
-		if diff := cmp.Diff(test.want, r.Document, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+		if diff := cmp.Diff(test.want, found[0].Document, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -99,8 +99,8 @@ func TestDocumentDetectorRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := d.Find(t.Context(), imaging.New(64, 64), []Face{boxed(10, 10, 20, 20)})[0]; r.Err == nil || r.Document != nil {
-			t.Errorf("%s: %+v", name, r)
+		if found, errs := observe(t, d, imaging.New(64, 64), Observation{Face: boxed(10, 10, 20, 20)}); errs[0] == nil || found[0].Document != nil {
+			t.Errorf("%s: %+v, %v", name, found[0], errs[0])
 		}
 	}
 }

@@ -19,10 +19,11 @@ type Embedder struct {
 	model schema.ModelID
 }
 
-// NewEmbedder drives net as m describes it. A network that does not take AlignedSide × AlignedSide pixels, does not have one
+// NewEmbedder drives the stage as its manifest describes it. A network that does not take AlignedSide × AlignedSide pixels, does not have one
 // output, or whose architecture is not "arcface", is a Fatal error.
-func NewEmbedder(net onnx.Network, m models.Model) (*Embedder, error) {
+func NewEmbedder(s Stage) (*Embedder, error) {
 	const op = "face.embedder"
+	net, m := s.Net, s.Model
 	switch {
 	case m.Architecture != "arcface":
 		return nil, schema.Fatal(op, fmt.Errorf("%s has the architecture %q; embedding networks of the architecture \"arcface\" can be fed", m.Name, m.Architecture))
@@ -37,15 +38,9 @@ func NewEmbedder(net onnx.Network, m models.Model) (*Embedder, error) {
 // Model names the network that every embedding of e comes from (invariant 5).
 func (e *Embedder) Model() schema.ModelID { return e.model }
 
-// Result answers one face: its embedding, or why there is none.
-type Result struct {
-	Embedding schema.Embedding
-	Err       error
-}
-
 // Embed answers each face of aligned, from [Align], in order; one that fails does not fail its neighbours. Vectors have unit
 // length.
-func (e *Embedder) Embed(ctx context.Context, aligned []*imaging.Image) []Result {
+func (e *Embedder) Embed(ctx context.Context, aligned []*imaging.Image) []schema.Outcome[schema.Embedding] {
 	const op = "face.embed"
 	rows := make([]onnx.Tensor, len(aligned))
 	for i, img := range aligned {
@@ -53,15 +48,15 @@ func (e *Embedder) Embed(ctx context.Context, aligned []*imaging.Image) []Result
 		img.Planes(data, AlignedSide, AlignedSide, normalisation(e.input))
 		rows[i] = onnx.Tensor{Shape: []int64{3, AlignedSide, AlignedSide}, Data: data}
 	}
-	results := make([]Result, len(aligned))
+	results := make([]schema.Outcome[schema.Embedding], len(aligned))
 	for i, answer := range e.net.Run(ctx, rows) {
 		err := answer.Err
 		if err == nil {
-			results[i].Embedding.Model = e.model
-			results[i].Embedding.Vector, err = unit(answer.Outputs[0].Data)
+			results[i].Value.Model = e.model
+			results[i].Value.Vector, err = unit(answer.Value[0].Data)
 		}
 		if err != nil {
-			results[i] = Result{Err: fmt.Errorf("%s: %w", op, err)}
+			results[i] = schema.Outcome[schema.Embedding]{Err: fmt.Errorf("%s: %w", op, err)}
 		}
 	}
 	return results

@@ -1,10 +1,13 @@
-// Package face finds the faces in a picture, says what is seen of them, brings them into the pose that embedding networks were
-// trained on, embeds them, and makes portraits of them.
+// Package face finds the faces in a picture, says what is seen of them, embeds them, and makes portraits of them.
 //
-// The stages are separate values over the port onnx.Network: [Detector], [PoseEstimator], [Landmarker], [AttributeClassifier],
-// [LivenessDetector], [AgeEstimator], [Segmenter], [Align], [Embedder], [NewPortrait]. All are safe for concurrent use, and
-// answer each face by itself: one that fails does not fail its neighbours. A network that fails is an error; a picture without
-// a face is an empty list, and a face that cannot be judged an answer.
+// [Detector] says where the faces are. Everything else that is known of a face is gathered in its [Observation]: an [Observer]
+// ([PoseEstimator], [Landmarker], [AttributeClassifier], [DocumentDetector], [AgeEstimator], [Segmenter]) and the
+// [LivenessDetector] add to it what their networks find. [Align] brings a face into the position that embedding networks were
+// trained on, [Embedder] embeds it, and [NewPortrait] cuts out a picture of it.
+//
+// All of them work over the port onnx.Network, are safe for concurrent use, and answer each face by itself: one that fails does
+// not fail its neighbours. A network that fails is an error. A picture without a face is an empty list, and a face that cannot be
+// judged is an answer.
 package face
 
 import (

@@ -56,15 +56,15 @@ func yunet(cells ...cell) *answers {
 		for _, values := range []int{1, 1, 4, 10} {
 			for _, stride := range strides {
 				n := h / stride * (w / stride)
-				out.Outputs = append(out.Outputs, onnx.Tensor{Shape: []int64{int64(n), int64(values)}, Data: make([]float32, n*values)})
+				out.Value = append(out.Value, onnx.Tensor{Shape: []int64{int64(n), int64(values)}, Data: make([]float32, n*values)})
 			}
 		}
 		for _, c := range cells {
 			s := map[int]int{8: 0, 16: 1, 32: 2}[c.stride]
 			i := c.r*(w/c.stride) + c.c
-			out.Outputs[s].Data[i], out.Outputs[3+s].Data[i] = c.cls, c.obj
-			copy(out.Outputs[6+s].Data[4*i:], c.bbox[:])
-			copy(out.Outputs[9+s].Data[10*i:], c.kps[:])
+			out.Value[s].Data[i], out.Value[3+s].Data[i] = c.cls, c.obj
+			copy(out.Value[6+s].Data[4*i:], c.bbox[:])
+			copy(out.Value[9+s].Data[10*i:], c.kps[:])
 		}
 		return out
 	}
@@ -83,7 +83,7 @@ func yunetModel() models.Model {
 
 func detect(t *testing.T, net onnx.Network, w, h int, minConfidence float32) ([]Face, error) {
 	t.Helper()
-	d, err := NewDetector(net, yunetModel(), 0)
+	d, err := NewDetector(Stage{net, yunetModel()}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestDetectFailures(t *testing.T) {
 	whole := short.run
 	short.run = func(row onnx.Tensor) onnx.RowResult {
 		out := whole(row)
-		out.Outputs[11].Data = out.Outputs[11].Data[1:]
+		out.Value[11].Data = out.Value[11].Data[1:]
 		return out
 	}
 	for name, net := range map[string]*answers{
@@ -182,7 +182,7 @@ func TestNewDetectorRefuses(t *testing.T) {
 		"long side":    {yunet(), noSide, "long side"},
 		"outputs":      {&answers{names: []string{"output"}}, yunetModel(), "cls_8"},
 	} {
-		_, err := NewDetector(c.net, c.model, 0)
+		_, err := NewDetector(Stage{c.net, c.model}, 0)
 		if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -240,9 +240,9 @@ func TestEmbed(t *testing.T) {
 		if row.Data[0] == 9 {
 			return onnx.RowResult{Err: errors.New("no")}
 		}
-		return onnx.RowResult{Outputs: []onnx.Tensor{{Data: []float32{3 * row.Data[0], 4 * row.Data[0]}}}}
+		return onnx.RowResult{Value: []onnx.Tensor{{Data: []float32{3 * row.Data[0], 4 * row.Data[0]}}}}
 	}
-	e, err := NewEmbedder(net, model)
+	e, err := NewEmbedder(Stage{net, model})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,8 +260,8 @@ func TestEmbed(t *testing.T) {
 			continue
 		}
 		want := schema.Embedding{Model: "net@01234567", Vector: []float32{0.6, 0.8}}
-		if diff := cmp.Diff(want.Vector, got[i].Embedding.Vector, cmpopts.EquateApprox(0, 1e-6)); diff != "" || got[i].Embedding.Model != want.Model {
-			t.Errorf("row %d: model %s: %s", i, got[i].Embedding.Model, diff)
+		if diff := cmp.Diff(want.Vector, got[i].Value.Vector, cmpopts.EquateApprox(0, 1e-6)); diff != "" || got[i].Value.Model != want.Model {
+			t.Errorf("row %d: model %s: %s", i, got[i].Value.Model, diff)
 		}
 	}
 	for name, change := range map[string]func(*models.Model){
@@ -270,7 +270,7 @@ func TestEmbed(t *testing.T) {
 	} {
 		m := model
 		change(&m)
-		if _, err := NewEmbedder(net, m); schema.ClassOf(err) != schema.ClassFatal {
+		if _, err := NewEmbedder(Stage{net, m}); schema.ClassOf(err) != schema.ClassFatal {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -8,13 +8,6 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Landmarks are the points of a face, in pixels of the picture, as [Attributes] describes them.
-type Landmarks struct {
-	Points []schema.PointF
-	// Confidence is the mean of the points' confidences, 0..1; nil where the network states none.
-	Confidence *float32
-}
-
 // Landmarker finds the points of faces. It is safe for concurrent use.
 type Landmarker struct{ stage Stage }
 
@@ -50,16 +43,10 @@ func NewLandmarker(s Stage) (*Landmarker, error) {
 // Confident reports whether the network states how sure it is of its points.
 func (l *Landmarker) Confident() bool { return l.stage.Model.Architecture == openSeeFace }
 
-// LandmarksResult answers one face: its landmarks, or why there are none.
-type LandmarksResult struct {
-	Landmarks Landmarks
-	Err       error
-}
-
-// Find answers each face in order. rolls say by how many degrees each head leans clockwise, so that the network sees it upright.
-// One of OpenSeeFace sees the box enlarged by the tenth and the eighth on each side that OpenSeeFace adds (tracker.py, predict),
+// Observe implements Observer. The network sees each head upright, as its pose says, where that is known, or the line of its
+// eyes. One of OpenSeeFace sees the box enlarged by the tenth and the eighth on each side that OpenSeeFace adds (tracker.py, predict),
 // one of landmarks_68 a square of the manifest's crop times the box's longer side.
-func (l *Landmarker) Find(ctx context.Context, img *imaging.Image, faces []Face, rolls []float32) []LandmarksResult {
+func (l *Landmarker) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	in := l.stage.Model.Input
 	windows := make([]imaging.Window, len(faces))
 	crops := make([]*imaging.Image, len(faces))
@@ -69,28 +56,27 @@ func (l *Landmarker) Find(ctx context.Context, img *imaging.Image, faces []Face,
 			w = f.window(1)
 			w.Width, w.Height = 1.2*w.Width, 1.25*w.Height
 		}
-		windows[i] = turnedBy(w, rolls[i])
+		windows[i] = turnedBy(w, f.leaning())
 		crops[i] = img.Cut(windows[i], in.Width, in.Height)
 	}
 	values, decode := 2*68, decodeFractions
 	if l.stage.Model.Architecture == openSeeFace {
 		values, decode = 3*openSeePoints*openSeeMap*openSeeMap, decodeOpenSee
 	}
-	results := make([]LandmarksResult, len(faces))
-	answers, errs := l.stage.run(ctx, "face.landmarks", values, crops)
-	for i, answer := range answers {
-		if results[i].Err = errs[i]; errs[i] == nil {
-			results[i].Landmarks = decode(answer, windows[i])
+	errs := make([]error, len(faces))
+	for i, answer := range l.stage.run(ctx, "face.landmarks", values, crops) {
+		if errs[i] = answer.Err; answer.Err == nil {
+			faces[i].Landmarks, faces[i].LandmarkConfidence = decode(answer.Value, windows[i])
 		}
 	}
-	return results
+	return errs
 }
 
 // decodeOpenSee takes the surest cell of each point's map. With the cell (c, r) of a map of n × n, the offsets o and the
 // confidence factor 16, the point lies at c/(n−1) + logit(o)/16 of the crop (OpenSeeFace, tracker.py, landmarks).
-func decodeOpenSee(maps []float32, w imaging.Window) Landmarks {
+func decodeOpenSee(maps []float32, w imaging.Window) (points []schema.PointF, confidence *float32) {
 	const cells = openSeeMap * openSeeMap
-	l := Landmarks{Points: make([]schema.PointF, openSeePoints), Confidence: ptr(0)}
+	points, confidence = make([]schema.PointF, openSeePoints), ptr(0)
 	for i, from := range openSeeOrder {
 		best := 0
 		confidences := maps[from*cells:][:cells]
@@ -104,19 +90,19 @@ func decodeOpenSee(maps []float32, w imaging.Window) Landmarks {
 		}
 		v := float64(best/openSeeMap)/(openSeeMap-1) + offset(1)
 		u := float64(best%openSeeMap)/(openSeeMap-1) + offset(2)
-		l.Points[i] = placed(w, u, v)
-		*l.Confidence += unitInterval(confidences[best]) / openSeePoints
+		points[i] = placed(w, u, v)
+		*confidence += unitInterval(confidences[best]) / openSeePoints
 	}
-	return l
+	return points, confidence
 }
 
 // decodeFractions takes x and y of each point as fractions of the crop, from its top left corner.
-func decodeFractions(fractions []float32, w imaging.Window) Landmarks {
-	l := Landmarks{Points: make([]schema.PointF, len(fractions)/2)}
-	for i := range l.Points {
-		l.Points[i] = placed(w, float64(fractions[2*i]), float64(fractions[2*i+1]))
+func decodeFractions(fractions []float32, w imaging.Window) (points []schema.PointF, confidence *float32) {
+	points = make([]schema.PointF, len(fractions)/2)
+	for i := range points {
+		points[i] = placed(w, float64(fractions[2*i]), float64(fractions[2*i+1]))
 	}
-	return l
+	return points, nil
 }
 
 // placed is the point of the picture that lies at these fractions of a window.

@@ -1,6 +1,7 @@
 package face
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -70,55 +71,63 @@ const (
 	leastInside = 0.9
 )
 
-// LivenessResult answers one face: its liveness, or why there is none. A face that cannot be judged is no error.
-type LivenessResult struct {
-	Liveness Liveness
-	Err      error
+// Liveness is the answer of the networks that tell a living face from a picture of one.
+type Liveness struct {
+	// Assessable is false where the face is too small, or too near the picture's border, to be judged; Why says so to people.
+	Assessable bool
+	Why        string
+	// Score is the probability that the face is live, 0..1: the mean of the networks that ran.
+	Score float32
+	// Scores are those of each network, in the order of the pack.
+	Scores []float32
 }
 
-// Assess answers each face in order by the networks of a mode.
-func (l *LivenessDetector) Assess(ctx context.Context, img *imaging.Image, faces []Face, mode int) []LivenessResult {
+// Observe adds the liveness by the networks of a mode to each face, as an Observer does. A face that cannot be judged is no
+// error.
+func (l *LivenessDetector) Observe(ctx context.Context, img *imaging.Image, faces []*Observation, mode int) []error {
 	const op = "face.liveness"
-	results := make([]LivenessResult, len(faces))
+	errs := make([]error, len(faces))
 	stages, err := l.Mode(mode)
 	if err != nil {
-		for i := range results {
-			results[i].Err = schema.Permanent(op, schema.ReasonRoleAbsent, err)
+		for i := range errs {
+			errs[i] = schema.Permanent(op, schema.ReasonRoleAbsent, err)
 		}
-		return results
+		return errs
 	}
+	found := make([]Liveness, len(faces))
 	var judged []int
 	for i, f := range faces {
-		r := &results[i].Liveness
-		if r.Why = notAssessable(img, f); r.Why == "" {
-			r.Assessable = true
+		if found[i].Why = notAssessable(img, f.Face); found[i].Why == "" {
+			found[i].Assessable = true
 			judged = append(judged, i)
 		}
 	}
 	for _, s := range stages {
 		crops := make([]*imaging.Image, len(judged))
 		for n, i := range judged {
-			crops[n] = liveCrop(img, faces[i], s)
+			crops[n] = liveCrop(img, faces[i].Face, s)
 		}
 		classes, live := 3, 1
 		if s.Model.Architecture == antispoof {
 			classes, live = 2, 0
 		}
-		answers, errs := s.run(ctx, op, classes, crops)
-		for n, i := range judged {
-			if results[i].Err != nil {
+		for n, answer := range s.run(ctx, op, classes, crops) {
+			i := judged[n]
+			if answer.Err != nil {
+				errs[i] = cmp.Or(errs[i], answer.Err)
 				continue
 			}
-			if errs[n] != nil {
-				results[i] = LivenessResult{Err: errs[n]}
-				continue
-			}
-			p := softmax(answers[n])[live]
-			results[i].Liveness.Scores = append(results[i].Liveness.Scores, p)
-			results[i].Liveness.Score += p / float32(len(stages))
+			p := softmax(answer.Value)[live]
+			found[i].Scores = append(found[i].Scores, p)
+			found[i].Score += p / float32(len(stages))
 		}
 	}
-	return results
+	for i, f := range faces {
+		if errs[i] == nil {
+			f.Liveness = &found[i]
+		}
+	}
+	return errs
 }
 
 func notAssessable(img *imaging.Image, f Face) string {

@@ -62,7 +62,14 @@ const (
 	liftRest, liftBroad   = 0.08, 0.16
 )
 
-// measureLight takes the luma of the face's box: its brightness, and its sharpness as [Attributes] describes them.
+// Light is the brightness of a face: shares of its luma, ITU-R BT.601.
+type Light struct {
+	Mean float32 // 0 black .. 1 white
+	Low  float32 // the 5th percentile, 0..1
+	High float32 // the 95th percentile, 0..1
+}
+
+// measureLight takes the luma of the face's box: its brightness, and its sharpness as [Observation] describes it.
 func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	const width = 112
 	w := f.window(1)

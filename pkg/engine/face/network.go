@@ -46,9 +46,8 @@ func (s Stage) checkLayout(op string, layout models.Layout, architectures ...str
 // cropless are the architectures whose part of the picture is no multiple of the face's box.
 var cropless = []string{openSeeFace, selfieSegmentation, portraitMask, documentGrid}
 
-// run asks the network about pictures of its input size and returns values numbers for each, which are finite, or why there
-// are none.
-func (s Stage) run(ctx context.Context, op string, values int, pictures []*imaging.Image) ([][]float32, []error) {
+// run asks the network about pictures of its input size. Each answer has as many numbers as values says, and all are finite.
+func (s Stage) run(ctx context.Context, op string, values int, pictures []*imaging.Image) []schema.Outcome[[]float32] {
 	in := s.Model.Input
 	rows := make([]onnx.Tensor, len(pictures))
 	for i, img := range pictures {
@@ -59,26 +58,32 @@ func (s Stage) run(ctx context.Context, op string, values int, pictures []*imagi
 			rows[i] = onnx.Tensor{Shape: []int64{int64(in.Height), int64(in.Width), 3}, Data: triples(data)}
 		}
 	}
-	answers, errs := make([][]float32, len(rows)), make([]error, len(rows))
+	answers := make([]schema.Outcome[[]float32], len(rows))
 	for i, r := range s.Net.Run(ctx, rows) {
 		err := r.Err
-		switch {
-		case err != nil:
-		case len(r.Outputs[0].Data) != values:
-			err = fmt.Errorf("%s answered %d values, want %d", s.Model.Name, len(r.Outputs[0].Data), values)
-		default:
-			answers[i] = r.Outputs[0].Data
-			for _, v := range answers[i] {
-				if v-v != 0 { // NaN and the infinities
-					err = errors.New(s.Model.Name + " answered a value that is not finite")
-				}
-			}
+		if err == nil {
+			err = s.sound(r.Value[0].Data, values)
 		}
 		if err != nil {
-			answers[i], errs[i] = nil, fmt.Errorf("%s: %w", op, err)
+			answers[i].Err = fmt.Errorf("%s: %w", op, err)
+			continue
+		}
+		answers[i].Value = r.Value[0].Data
+	}
+	return answers
+}
+
+// sound says why an answer is not as many finite numbers as it should be, or nil.
+func (s Stage) sound(answer []float32, values int) error {
+	if len(answer) != values {
+		return fmt.Errorf("%s answered %d values, want %d", s.Model.Name, len(answer), values)
+	}
+	for _, v := range answer {
+		if v-v != 0 { // NaN and the infinities
+			return errors.New(s.Model.Name + " answered a value that is not finite")
 		}
 	}
-	return answers, errs
+	return nil
 }
 
 // triples are three planes, pixel by pixel.

@@ -1,6 +1,7 @@
 package face
 
 import (
+	"cmp"
 	"context"
 
 	"facestream/pkg/engine/imaging"
@@ -29,15 +30,15 @@ func NewPoseEstimator(stages []Stage) (*PoseEstimator, error) {
 	return &PoseEstimator{stages}, nil
 }
 
-// PoseResult answers one face: its pose, or why there is none.
-type PoseResult struct {
-	Pose Pose
-	Err  error
+// Pose is how the head is turned, in degrees, -90..90 (Roll -180..180). Yaw is positive when the person looks to the
+// picture's right (their own left), Pitch when they look up, Roll when the head leans to the picture's right (clockwise).
+type Pose struct {
+	Yaw, Pitch, Roll float32
 }
 
-// Estimate answers each face in order. The networks see a square around the box, of the manifest's crop times its longer side.
-func (p *PoseEstimator) Estimate(ctx context.Context, img *imaging.Image, faces []Face) []PoseResult {
-	results := make([]PoseResult, len(faces))
+// Observe implements Observer. The networks see a square around the box, of the manifest's crop times its longer side.
+func (p *PoseEstimator) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
+	poses, errs := make([]Pose, len(faces)), make([]error, len(faces))
 	share := 1 / float32(len(p.stages))
 	for _, s := range p.stages {
 		yaw := share
@@ -48,22 +49,21 @@ func (p *PoseEstimator) Estimate(ctx context.Context, img *imaging.Image, faces 
 		for i, f := range faces {
 			crops[i] = img.Cut(square(f.window(float64(s.Model.Input.Crop))), s.Model.Input.Width, s.Model.Input.Height)
 		}
-		answers, errs := s.run(ctx, "face.pose", 3, crops)
-		for i, a := range answers {
-			switch {
-			case results[i].Err != nil:
-			case errs[i] != nil:
-				results[i] = PoseResult{Err: errs[i]}
-			default:
-				results[i].Pose.Yaw += yaw * a[0]
-				results[i].Pose.Pitch += share * a[1]
-				results[i].Pose.Roll += share * a[2]
+		for i, answer := range s.run(ctx, "face.pose", 3, crops) {
+			if answer.Err != nil {
+				errs[i] = cmp.Or(errs[i], answer.Err)
+				continue
 			}
+			poses[i].Yaw += yaw * answer.Value[0]
+			poses[i].Pitch += share * answer.Value[1]
+			poses[i].Roll += share * answer.Value[2]
 		}
 	}
-	for i := range results {
-		r := &results[i].Pose
-		r.Yaw, r.Pitch, r.Roll = min(max(r.Yaw, -90), 90), min(max(r.Pitch, -90), 90), min(max(r.Roll, -180), 180)
+	for i, f := range faces {
+		if errs[i] == nil {
+			r := poses[i]
+			f.Pose = &Pose{Yaw: min(max(r.Yaw, -90), 90), Pitch: min(max(r.Pitch, -90), 90), Roll: min(max(r.Roll, -180), 180)}
+		}
 	}
-	return results
+	return errs
 }

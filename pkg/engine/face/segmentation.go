@@ -43,11 +43,11 @@ type Mask struct {
 // Segment answers for a part of img that lies inside it.
 func (s *Segmenter) Segment(ctx context.Context, img *imaging.Image, part imaging.Window) (*Mask, error) {
 	in := s.stage.Model.Input
-	answers, errs := s.stage.run(ctx, "face.segment", in.Width*in.Height, []*imaging.Image{img.Cut(part, in.Width, in.Height)})
-	if errs[0] != nil {
-		return nil, errs[0]
+	answer := s.stage.run(ctx, "face.segment", in.Width*in.Height, []*imaging.Image{img.Cut(part, in.Width, in.Height)})[0]
+	if answer.Err != nil {
+		return nil, answer.Err
 	}
-	values := answers[0]
+	values := answer.Value
 	if s.stage.Model.Architecture == selfieSegmentation {
 		stretch(values)
 	}
@@ -68,6 +68,18 @@ func stretch(values []float32) {
 	for i, v := range values {
 		values[i] = (v - low) / span
 	}
+}
+
+// Observe implements Observer: Person is the mask of each face's person, and stays nil where the eyes coincide.
+func (s *Segmenter) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
+	errs := make([]error, len(faces))
+	for i, f := range faces {
+		f.Person, errs[i] = s.Person(ctx, img, f.Face, f.Landmarks)
+		if schema.ReasonOf(errs[i]) == schema.ReasonFaceRejected {
+			errs[i] = nil
+		}
+	}
+	return errs
 }
 
 // Person is the mask of one face's person, without others, in the part of img that an ISO portrait would show and a tenth

@@ -1,6 +1,10 @@
 package onnx
 
-import "context"
+import (
+	"context"
+
+	"facestream/pkg/schema"
+)
 
 // Tensor is one row: float32 data in row-major order; Shape has no batch dimension.
 type Tensor struct {
@@ -9,10 +13,7 @@ type Tensor struct {
 }
 
 // RowResult answers one row: its outputs in the order of Network.Outputs, or why there are none.
-type RowResult struct {
-	Outputs []Tensor
-	Err     error
-}
+type RowResult = schema.Outcome[[]Tensor]
 
 // Network is a loaded network as its callers see it: rows in, one answer a row, in order. Every row gets the answer that
 // it would get alone. Run is safe for concurrent use, keeps no row, and the caller owns what it returns. The caller

@@ -207,7 +207,7 @@ func (s *Session) run(ctx context.Context, rows []Tensor, group []int, results [
 		for _, o := range outputs {
 			// Each row gets memory of its own: one that is kept must not keep its neighbours alive.
 			size := len(o.Data) / len(group)
-			results[i].Outputs = append(results[i].Outputs, Tensor{
+			results[i].Value = append(results[i].Value, Tensor{
 				Shape: slices.Clone(o.Shape[1:]),
 				Data:  slices.Clone(o.Data[n*size : (n+1)*size]),
 			})

@@ -42,16 +42,16 @@ func noise(seed uint64, top float32, height, width int64) Tensor {
 // distance is the largest difference of two answers, +Inf where their shapes differ.
 func distance(t *testing.T, a, b RowResult) float64 {
 	t.Helper()
-	if a.Err != nil || b.Err != nil || len(a.Outputs) != len(b.Outputs) || len(a.Outputs) == 0 {
-		t.Fatalf("no two answers: %d outputs (%v) and %d outputs (%v)", len(a.Outputs), a.Err, len(b.Outputs), b.Err)
+	if a.Err != nil || b.Err != nil || len(a.Value) != len(b.Value) || len(a.Value) == 0 {
+		t.Fatalf("no two answers: %d outputs (%v) and %d outputs (%v)", len(a.Value), a.Err, len(b.Value), b.Err)
 	}
 	var most float64
-	for i := range a.Outputs {
-		if !slices.Equal(a.Outputs[i].Shape, b.Outputs[i].Shape) || len(a.Outputs[i].Data) != len(b.Outputs[i].Data) {
+	for i := range a.Value {
+		if !slices.Equal(a.Value[i].Shape, b.Value[i].Shape) || len(a.Value[i].Data) != len(b.Value[i].Data) {
 			return math.Inf(1)
 		}
-		for j, v := range a.Outputs[i].Data {
-			most = max(most, math.Abs(float64(v)-float64(b.Outputs[i].Data[j])))
+		for j, v := range a.Value[i].Data {
+			most = max(most, math.Abs(float64(v)-float64(b.Value[i].Data[j])))
 		}
 	}
 	if math.IsNaN(most) {
@@ -80,7 +80,7 @@ func TestRowsAreIndependent(t *testing.T) {
 				if d := distance(t, together[i], alone); d > 1e-5 {
 					t.Errorf("%s, batch %d, row %d: differs by %g from its answer alone", name, batch, i, d)
 				}
-				if got, want := len(alone.Outputs), len(s.Outputs()); got != want {
+				if got, want := len(alone.Value), len(s.Outputs()); got != want {
 					t.Errorf("%s, batch %d, row %d: %d outputs, want %d", name, batch, i, got, want)
 				}
 			}
@@ -101,8 +101,8 @@ func TestBatchOfOne(t *testing.T) {
 			if d := distance(t, got, s.Run(t.Context(), rows[i:i+1])[0]); d != 0 {
 				t.Errorf("batch %d, row %d: differs by %g from its answer alone", batch, i, d)
 			}
-			if !slices.Equal(got.Outputs[0].Shape, []int64{128}) {
-				t.Errorf("batch %d, row %d: shape %v, want [128]", batch, i, got.Outputs[0].Shape)
+			if !slices.Equal(got.Value[0].Shape, []int64{128}) {
+				t.Errorf("batch %d, row %d: shape %v, want [128]", batch, i, got.Value[0].Shape)
 			}
 		}
 	}
@@ -133,13 +133,13 @@ func TestOwnership(t *testing.T) {
 	if !slices.Equal(before, rows[0].Data) {
 		t.Error("Run wrote to its input")
 	}
-	want := slices.Clone(first[1].Outputs[0].Data)
-	for i := range first[0].Outputs {
-		clear(first[0].Outputs[i].Data)
-		_ = append(first[0].Outputs[i].Data, make([]float32, 4096)...)
+	want := slices.Clone(first[1].Value[0].Data)
+	for i := range first[0].Value {
+		clear(first[0].Value[i].Data)
+		_ = append(first[0].Value[i].Data, make([]float32, 4096)...)
 	}
 	s.Run(t.Context(), rows)
-	if !slices.Equal(want, first[1].Outputs[0].Data) {
+	if !slices.Equal(want, first[1].Value[0].Data) {
 		t.Error("an answer changed when its neighbour was written to")
 	}
 }
@@ -176,7 +176,7 @@ func TestRunCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, result := range s.Run(ctx, []Tensor{noise(1, 1, 112, 112), noise(2, 1, 112, 112)}) {
-		if !errors.Is(result.Err, context.Canceled) || schema.ClassOf(result.Err) != schema.ClassTransient || result.Outputs != nil {
+		if !errors.Is(result.Err, context.Canceled) || schema.ClassOf(result.Err) != schema.ClassTransient || result.Value != nil {
 			t.Errorf("a canceled row: %v", result.Err)
 		}
 	}

@@ -9,12 +9,19 @@ import (
 	"facestream/pkg/schema"
 )
 
-// measured is a measure of a native value and its scalar.
-func measured(c Check, native, scalar float64) Measure {
-	return Measure{Check: c, Assessed: true, Native: float32(native), Scalar: float32(min(max(scalar, 0), 100))}
+// measured is a measure of a native value and its scalar. Networks can answer hostile pixels with numbers that are not finite,
+// of which nothing can be said.
+func measured(c Check, native, scalar float64) schema.QualityMeasure {
+	n, s := float32(native), float32(min(max(scalar, 0), 100))
+	if n-n != 0 || s-s != 0 {
+		return unassessed(c, "the measure is not a finite number")
+	}
+	return schema.QualityMeasure{Check: string(c), Native: &n, Scalar: &s}
 }
 
-func unassessed(c Check, why string) Measure { return Measure{Check: c, Why: why} }
+func unassessed(c Check, why string) schema.QualityMeasure {
+	return schema.QualityMeasure{Check: string(c), Message: why}
+}
 
 func sigmoid(v, at, width float64) float64 { return 1 / (1 + math.Exp((at-v)/width)) }
 
@@ -24,10 +31,10 @@ func cosSquared(degrees float64) float64 {
 }
 
 // measureFace are the checks of a face, in the order of their declaration.
-func measureFace(img *imaging.Image, s Subject, all []face.Face) []Measure {
-	g := newGeometry(s)
-	ms := slices.Concat(measureLight(img, s, g), []Measure{measureBackground(img, s.Mask)}, measureNative(img, s.Face), measurePlace(img, s, g))
-	return append(slices.Concat(ms, measureTraits(s, g)), measureSingle(s.Face, all))
+func measureFace(img *imaging.Image, o *face.Observation, all []face.Face) []schema.QualityMeasure {
+	g := newGeometry(o)
+	ms := slices.Concat(measureLight(img, o, g), []schema.QualityMeasure{measureBackground(img, o.Person)}, measureNative(img, o.Face), measurePlace(img, o, g))
+	return append(slices.Concat(ms, measureTraits(o, g)), measureSingle(o.Face, all))
 }
 
 // geometry are distances of a face in pixels.
@@ -40,19 +47,19 @@ type geometry struct {
 
 const chinLandmark = 8
 
-func newGeometry(s Subject) geometry {
+func newGeometry(o *face.Observation) geometry {
 	var g geometry
-	landmarks := s.Attributes.Landmarks
-	g.left, g.right = face.EyeCentres(s.Face, landmarks)
+	landmarks := o.Landmarks
+	g.left, g.right = face.EyeCentres(o.Face, landmarks)
 	g.eyes = middle(g.left, g.right)
-	g.mouth = middle(s.Face.Points[3], s.Face.Points[4])
+	g.mouth = middle(o.Points[3], o.Points[4])
 	g.d = distance(g.left, g.right)
 	g.turn = math.Atan2(float64(g.right.Y-g.left.Y), float64(g.right.X-g.left.X))
 	if len(landmarks) > chinLandmark {
 		g.t = distance(g.eyes, landmarks[chinLandmark])
 	} else {
 		// The detector's box ends at the chin.
-		g.t = float64(s.Face.Box.BottomRight.Y - g.eyes.Y)
+		g.t = float64(o.Box.BottomRight.Y - g.eyes.Y)
 	}
 	g.d, g.t = max(g.d, 1e-3), max(g.t, 1e-3)
 	return g
@@ -103,28 +110,28 @@ func (h *histogram) moments() (mean, variance float64) {
 	return mean, variance
 }
 
-func (h *histogram) under(c Check) Measure {
+func (h *histogram) under(c Check) schema.QualityMeasure {
 	v := h.share(0, 25)
 	return measured(c, v, 120*(0.832-sigmoid(v, 0.92, 0.05)))
 }
 
-func (h *histogram) over(c Check) Measure {
+func (h *histogram) over(c Check) schema.QualityMeasure {
 	v := h.share(247, 255)
 	return measured(c, v, 1/(v+0.01))
 }
 
-func (h *histogram) dynamicRange(c Check) Measure {
+func (h *histogram) dynamicRange(c Check) schema.QualityMeasure {
 	v := h.entropy()
 	return measured(c, v, 12.5*v)
 }
 
-func sharpness(c Check, variance float64) Measure {
+func sharpness(c Check, variance float64) schema.QualityMeasure {
 	return measured(c, variance, 100*variance/(variance+50))
 }
 
 // measureLight are the checks of the face's pixels at a common scale: inside the ellipse of the face's box, turned upright.
-func measureLight(img *imaging.Image, s Subject, g geometry) []Measure {
-	box := s.Face.Box
+func measureLight(img *imaging.Image, o *face.Observation, g geometry) []schema.QualityMeasure {
+	box := o.Box
 	const width = 160
 	w := imaging.Window{X: float64(box.TopLeft.X+box.BottomRight.X) / 2, Y: float64(box.TopLeft.Y+box.BottomRight.Y) / 2,
 		Width: max(float64(box.BottomRight.X-box.TopLeft.X), 1), Height: max(float64(box.BottomRight.Y-box.TopLeft.Y), 1), Turn: g.turn}
@@ -142,16 +149,20 @@ func measureLight(img *imaging.Image, s Subject, g geometry) []Measure {
 	}
 	if h.n == 0 {
 		const why = "the face lies beyond the picture"
-		var ms []Measure
+		var ms []schema.QualityMeasure
 		for _, c := range []Check{Sharpness, UnderExposure, OverExposure, LuminanceMean, LuminanceVariance, DynamicRange, NaturalColour, IlluminationUniformity} {
 			ms = append(ms, unassessed(c, why))
 		}
 		return ms
 	}
+	sharp := unassessed(Sharpness, "the sharpness was not measured")
+	if o.Sharpness != nil {
+		sharp = sharpness(Sharpness, float64(*o.Sharpness))
+	}
 	mean, variance := h.moments()
 	spread := 60 * variance / (60*variance + 1)
-	ms := []Measure{
-		sharpness(Sharpness, float64(s.Attributes.Sharpness)),
+	ms := []schema.QualityMeasure{
+		sharp,
 		h.under(UnderExposure), h.over(OverExposure),
 		measured(LuminanceMean, mean, 100*sigmoid(mean, 0.2, 0.05)*(1-sigmoid(mean, 0.8, 0.05))),
 		measured(LuminanceVariance, variance, 100*math.Sin(spread*math.Pi)),
@@ -161,7 +172,7 @@ func measureLight(img *imaging.Image, s Subject, g geometry) []Measure {
 }
 
 // measureCheeks are the checks of two squares of 0.3 D below the eyes, half way to the mouth.
-func measureCheeks(img *imaging.Image, g geometry) []Measure {
+func measureCheeks(img *imaging.Image, g geometry) []schema.QualityMeasure {
 	const side = 64
 	down := [2]float64{float64(g.mouth.X-g.eyes.X) / 2, float64(g.mouth.Y-g.eyes.Y) / 2}
 	var histograms [2][64]float64
@@ -170,7 +181,7 @@ func measureCheeks(img *imaging.Image, g geometry) []Measure {
 		w := imaging.Window{X: float64(eye.X) + down[0], Y: float64(eye.Y) + down[1], Width: 0.3 * g.d, Height: 0.3 * g.d, Turn: g.turn}
 		if w.X < 0 || w.Y < 0 || w.X >= float64(img.Width) || w.Y >= float64(img.Height) {
 			const why = "a cheek lies beyond the picture"
-			return []Measure{unassessed(NaturalColour, why), unassessed(IlluminationUniformity, why)}
+			return []schema.QualityMeasure{unassessed(NaturalColour, why), unassessed(IlluminationUniformity, why)}
 		}
 		cheek := img.Cut(w, side, side)
 		for k, l := range cheek.Luma() {
@@ -187,7 +198,7 @@ func measureCheeks(img *imaging.Image, g geometry) []Measure {
 	for bin, share := range histograms[0] {
 		common += min(share, histograms[1][bin])
 	}
-	return []Measure{
+	return []schema.QualityMeasure{
 		measured(NaturalColour, off, 200*(1-sigmoid(off, 0, 10))),
 		measured(IlluminationUniformity, common, 100*math.Pow(common, 0.3)),
 	}
@@ -222,7 +233,7 @@ func labAB(r, g, b byte) (float64, float64) {
 }
 
 // measureBackground takes the pixels whose surroundings the mask has as background.
-func measureBackground(img *imaging.Image, mask *face.Mask) Measure {
+func measureBackground(img *imaging.Image, mask *face.Mask) schema.QualityMeasure {
 	if mask == nil {
 		return unassessed(BackgroundUniformity, "the model pack has no segmentation")
 	}
@@ -269,7 +280,7 @@ func sobel(luma []float32, width, i int) (gx, gy float64) {
 }
 
 // measureNative are the checks of the picture's own pixels, in the middle nativeSide of the face's box at most.
-func measureNative(img *imaging.Image, f face.Face) []Measure {
+func measureNative(img *imaging.Image, f face.Face) []schema.QualityMeasure {
 	const nativeSide = 256
 	span := func(low, high float32, size int) (from, to int) {
 		from, to = max(int(low), 0), min(int(high), size)
@@ -282,13 +293,13 @@ func measureNative(img *imaging.Image, f face.Face) []Measure {
 	y0, y1 := span(f.Box.TopLeft.Y, f.Box.BottomRight.Y, img.Height)
 	if x1-x0 < 24 || y1-y0 < 24 {
 		const why = "the face has too few pixels"
-		return []Measure{unassessed(Compression, why), unassessed(Noise, why)}
+		return []schema.QualityMeasure{unassessed(Compression, why), unassessed(Noise, why)}
 	}
 	part := img.Crop(x0, y0, x1, y1, imaging.Reflect)
 	luma := part.Luma()
 	b := (blockiness(luma, part.Width, part.Height, 1) + blockiness(luma, part.Width, part.Height, part.Width)) / 2
 	n := noise(luma, part.Width, part.Height)
-	return []Measure{measured(Compression, b, 100*math.Exp(-b/3)), measured(Noise, n, 100*math.Exp(-n/10))}
+	return []schema.QualityMeasure{measured(Compression, b, 100*math.Exp(-b/3)), measured(Noise, n, 100*math.Exp(-n/10))}
 }
 
 // blockiness is how much larger the steps between neighbours, step apart, are at every eighth of them than those beside these, for
@@ -349,24 +360,24 @@ func noise(luma []float32, width, height int) float64 {
 }
 
 // measurePlace are the checks of where the face is and how it is turned.
-func measurePlace(img *imaging.Image, s Subject, g geometry) []Measure {
+func measurePlace(img *imaging.Image, o *face.Observation, g geometry) []schema.QualityMeasure {
 	width, height := float64(img.Width), float64(img.Height)
 	x, y := float64(g.eyes.X)/width, float64(g.eyes.Y)/height
 	d := g.d
 	const noPose, noLandmarks = "the model pack has no pose", "the model pack has no landmarks"
 	yaw, pitch := unassessed(Yaw, noPose), unassessed(Pitch, noPose)
-	if p := s.Attributes.Pose; p != nil {
+	if p := o.Pose; p != nil {
 		yaw, pitch = measured(Yaw, float64(p.Yaw), 100*cosSquared(float64(p.Yaw))), measured(Pitch, float64(p.Pitch), 100*cosSquared(float64(p.Pitch)))
 		d /= max(math.Cos(float64(p.Yaw)*math.Pi/180), 0.1)
 	}
 	headWidth := unassessed(HeadWidth, noLandmarks)
-	if l := s.Attributes.Landmarks; len(l) > 2*chinLandmark {
+	if l := o.Landmarks; len(l) > 2*chinLandmark {
 		v := distance(l[0], l[2*chinLandmark]) / width
 		headWidth = measured(HeadWidth, v, 200*(1-sigmoid(math.Abs(v-0.625), 0, 0.1)))
 	}
-	box := s.Face.Box
+	box := o.Box
 	padding := min(float64(box.TopLeft.X), float64(box.TopLeft.Y), width-float64(box.BottomRight.X), height-float64(box.BottomRight.Y))
-	share := float64(s.Face.Area()) / (width * height)
+	share := float64(o.Area()) / (width * height)
 	size := g.t / height
 	left, right := float64(g.left.X)/g.d, (width-float64(g.right.X))/g.d
 	above, below := float64(g.eyes.Y)/g.t, (height-float64(g.eyes.Y))/g.t
@@ -375,7 +386,7 @@ func measurePlace(img *imaging.Image, s Subject, g geometry) []Measure {
 	if math.Abs(roll) > 90 {
 		rollScalar = 0 // upside down is no better than lying
 	}
-	return []Measure{
+	return []schema.QualityMeasure{
 		measured(InterEyeDistance, d, 100*sigmoid(d, 70, 20)),
 		measured(HeadSize, size, 200*(1-sigmoid(math.Abs(size-0.45), 0, 0.05))),
 		headWidth,
@@ -393,43 +404,42 @@ func measurePlace(img *imaging.Image, s Subject, g geometry) []Measure {
 }
 
 // measureTraits are the checks of what is seen of the face.
-func measureTraits(s Subject, g geometry) []Measure {
-	a := s.Attributes
-	probability := func(c Check, v *float32, what string) Measure {
+func measureTraits(o *face.Observation, g geometry) []schema.QualityMeasure {
+	probability := func(c Check, v *float32, what string) schema.QualityMeasure {
 		if v == nil {
 			return unassessed(c, "the model pack has no network for "+what)
 		}
 		return measured(c, float64(*v), 100*(1-float64(*v)))
 	}
 	eyes := unassessed(EyesOpen, "the model pack has no network for open eyes")
-	if a.LeftEyeOpen != nil && a.RightEyeOpen != nil {
-		v := float64(min(*a.LeftEyeOpen, *a.RightEyeOpen))
+	if o.LeftEyeOpen != nil && o.RightEyeOpen != nil {
+		v := float64(min(*o.LeftEyeOpen, *o.RightEyeOpen))
 		eyes = measured(EyesOpen, v, 100*v)
 	}
 	mouth := unassessed(MouthClosed, "the model pack has no landmarks")
-	if gap, ok := face.LipGap(a.Landmarks); ok {
+	if gap, ok := face.LipGap(o.Landmarks); ok {
 		v := float64(gap) / g.t
 		mouth = measured(MouthClosed, v, 100*(1-sigmoid(v, 0.2, 0.06)))
 	}
-	covered := func(c Check, regions ...string) Measure {
+	covered := func(c Check, regions ...string) schema.QualityMeasure {
 		var most *float32
 		for _, r := range regions {
-			if p, ok := a.Occlusion[r]; ok && (most == nil || p > *most) {
+			if p, ok := o.Occlusion[r]; ok && (most == nil || p > *most) {
 				most = &p
 			}
 		}
 		return probability(c, most, "covered faces")
 	}
-	return []Measure{
+	return []schema.QualityMeasure{
 		eyes, mouth,
 		covered(EyesVisible, "left_eye", "right_eye"), covered(NoseVisible, "nose"), covered(MouthVisible, "mouth"),
-		probability(NoMask, a.Mask, "masks"),
-		probability(NoGlasses, a.Glasses, "glasses, nor landmarks, by which they are found"),
-		probability(ExpressionNeutrality, a.Smile, "landmarks, by which a smile is found"),
+		probability(NoMask, o.Mask, "masks"),
+		probability(NoGlasses, o.Glasses, "glasses, nor landmarks, by which they are found"),
+		probability(ExpressionNeutrality, o.Smile, "landmarks, by which a smile is found"),
 	}
 }
 
-func measureSingle(f face.Face, all []face.Face) Measure {
+func measureSingle(f face.Face, all []face.Face) schema.QualityMeasure {
 	var largest float64
 	for _, other := range all {
 		if other != f {
@@ -441,7 +451,7 @@ func measureSingle(f face.Face, all []face.Face) Measure {
 }
 
 // measureImage are the checks of the whole picture.
-func measureImage(img *imaging.Image) []Measure {
+func measureImage(img *imaging.Image) []schema.QualityMeasure {
 	const side = 640
 	small := img
 	if long := max(img.Width, img.Height); long > side {
@@ -463,7 +473,7 @@ func measureImage(img *imaging.Image) []Measure {
 		sharp = sharpness(ImageSharpness, float64(face.LaplacianVariance(luma, small.Width, small.Height)))
 	}
 	width, height := float64(img.Width), float64(img.Height)
-	return []Measure{
+	return []schema.QualityMeasure{
 		sharp, h.under(ImageUnderExposure), h.over(ImageOverExposure), h.dynamicRange(ImageDynamicRange),
 		measured(ImageColourBalance, balance, 100*(1-balance)),
 		measured(ImageWidth, width, 100*width/600), measured(ImageHeight, height, 100*height/600),

@@ -24,7 +24,7 @@ type Check string
 // The checks of a face.
 const (
 	// Sharpness: variance of the Laplacian of the luma, of the face scaled to a width of 112 pixels, 0 … thousands, high is good
-	// (face.Attributes; J. L. Pech-Pacheco et al., 2000). Scalar 100·v/(v+50): own.
+	// (face.Observation; J. L. Pech-Pacheco et al., 2000). Scalar 100·v/(v+50): own.
 	Sharpness Check = "sharpness"
 	// UnderExposure: share of the face's pixels with a luma of 0..25, 0..1, low is good. Scalar
 	// 120·(0.832 − sigmoid(v; 0.92, 0.05)). OFIQ, UnderExposurePrevention.
@@ -101,7 +101,7 @@ const (
 	// NoMask, NoGlasses: probability that one is worn, 0..1, low is good. Scalar 100·(1 − v): own.
 	NoMask    Check = "no_mask"
 	NoGlasses Check = "no_glasses"
-	// ExpressionNeutrality: how much the face smiles, 0..1 (face.Attributes.Smile), low is good. Scalar 100·(1 − v): own; OFIQ asks
+	// ExpressionNeutrality: how much the face smiles, 0..1 (face.Observation.Smile), low is good. Scalar 100·(1 − v): own; OFIQ asks
 	// networks.
 	ExpressionNeutrality Check = "expression_neutrality"
 	// SingleFace: area of the largest other face over that of this one, at most 1, low is good. Scalar 100·(1 − v). OFIQ,
@@ -126,87 +126,39 @@ const (
 	ImageAspect Check = "image_aspect"
 )
 
-// Measure is the outcome of a check. Native and Scalar are 0 where it was not Assessed; Why says so to people.
-type Measure struct {
-	Check    Check
-	Assessed bool
-	Why      string
-	Native   float32
-	Scalar   float32 // 0..100, 100 best
-}
-
-// Status says whether a value is allowed.
-type Status string
-
-// The outcomes.
+// The outcomes of a requirement, and of a group: it fails where a requirement does, and passes where all do.
 const (
-	Pass        Status = "pass"
-	Fail        Status = "fail"
-	NotAssessed Status = "not_assessed"
+	Pass        schema.QualityStatus = "pass"
+	Fail        schema.QualityStatus = "fail"
+	NotAssessed schema.QualityStatus = "not_assessed"
 )
 
-// Range is what a group allows, ends included; nil is no bound.
-type Range struct{ Min, Max *float32 }
-
-func (r Range) has(v float32) bool {
-	return (r.Min == nil || v >= *r.Min) && (r.Max == nil || v <= *r.Max)
-}
-
-// Row is a measure with what a group allows of it.
-type Row struct {
-	Measure
-	Allowed Range
-	Status  Status
-}
-
-// Result is what became of a group: Fail where a row fails, else NotAssessed where a row is, else Pass.
-type Result struct {
-	Group  string
-	Rows   []Row
-	Status Status
-}
-
-// Report is the quality of a face: every measure, in the order of this file, and the groups that were asked for.
-type Report struct {
-	Measures []Measure
-	Groups   []Result
-}
-
-// Measure is the measure of that check; it is not assessed where there is none.
-func (r *Report) Measure(c Check) Measure {
-	for _, m := range r.Measures {
-		if m.Check == c {
-			return m
+// Measured is the native value and the scalar of a check; ok is false where it was not assessed.
+func Measured(q *schema.FaceQuality, c Check) (native, scalar float32, ok bool) {
+	for _, m := range q.Measures {
+		if m.Check == string(c) && m.Native != nil {
+			return *m.Native, *m.Scalar, true
 		}
 	}
-	return Measure{Check: c, Why: "no such check"}
+	return 0, 0, false
 }
 
-// Subject is a face with what is known of it.
-type Subject struct {
-	Face       face.Face
-	Attributes face.Attributes
-	// Mask shows the person without others (face.Segmenter.Person); nil where the pack lacks segmentation.
-	Mask *face.Mask
-}
-
-// Assess measures each of the subjects in img, the upright picture, and judges it by the groups. all are the faces that were
-// found in it, the subjects among them. limits are the thresholds of the pack by name (face.Threshold…), which some groups
-// refer to. Another group than those of Groups is a permanent error (invalid_configuration).
-func Assess(img *imaging.Image, subjects []Subject, all []face.Face, groups []string, limits map[string]float32) ([]*Report, error) {
+// Assess adds its quality to each of faces, which stand upright in img: every measure, in the order of this file, and the groups
+// that are asked for. all are the faces that were found in img, the assessed ones among them. limits are the thresholds of the
+// pack by name (face.Threshold…), which some groups refer to. Another group than those of Groups is a permanent error
+// (invalid_configuration).
+func Assess(img *imaging.Image, faces []*face.Observation, all []face.Face, groups []string, limits map[string]float32) error {
 	if err := CheckGroups(groups); err != nil {
-		return nil, err
+		return err
 	}
 	picture := measureImage(img)
-	reports := make([]*Report, len(subjects))
-	for i, s := range subjects {
-		r := &Report{Measures: append(measureFace(img, s, all), picture...)}
+	for _, o := range faces {
+		o.Quality = &schema.FaceQuality{Measures: append(measureFace(img, o, all), picture...), Groups: []schema.QualityGroup{}}
 		for _, name := range groups {
-			r.Groups = append(r.Groups, r.judge(name, limits))
+			o.Quality.Groups = append(o.Quality.Groups, judge(o.Quality, name, limits))
 		}
-		reports[i] = r
 	}
-	return reports, nil
+	return nil
 }
 
 // CheckGroups says as a permanent error (invalid_configuration) which of the groups does not exist.
@@ -219,31 +171,33 @@ func CheckGroups(groups []string) error {
 	return nil
 }
 
-func (r *Report) judge(name string, limits map[string]float32) Result {
-	result := Result{Group: name, Status: Pass}
+// judge holds what was measured against a group.
+func judge(q *schema.FaceQuality, name string, limits map[string]float32) schema.QualityGroup {
+	group := schema.QualityGroup{Group: name, Status: Pass, Requirements: []schema.Requirement{}}
 	for _, rule := range tables[name] {
-		row := Row{Measure: r.Measure(rule.check), Allowed: Range{rule.min, rule.max}, Status: Pass}
+		r := schema.Requirement{Check: string(rule.check), Status: Pass, Min: rule.min, Max: rule.max}
+		native, _, assessed := Measured(q, rule.check)
 		if rule.threshold != "" {
 			limit, ok := limits[rule.threshold]
 			switch {
-			case !ok && row.Assessed:
-				row.Measure = Measure{Check: rule.check, Why: fmt.Sprintf("the model pack has no threshold %q", rule.threshold)}
+			case !ok:
+				assessed = false
 			case rule.atLeast:
-				row.Allowed.Min = &limit
+				r.Min = &limit
 			default:
-				row.Allowed.Max = &limit
+				r.Max = &limit
 			}
 		}
 		switch {
-		case !row.Assessed:
-			row.Status = NotAssessed
-			if result.Status == Pass {
-				result.Status = NotAssessed
+		case !assessed:
+			r.Status = NotAssessed
+			if group.Status == Pass {
+				group.Status = NotAssessed
 			}
-		case !row.Allowed.has(row.Native):
-			row.Status, result.Status = Fail, Fail
+		case r.Min != nil && native < *r.Min || r.Max != nil && native > *r.Max:
+			r.Status, group.Status = Fail, Fail
 		}
-		result.Rows = append(result.Rows, row)
+		group.Requirements = append(group.Requirements, r)
 	}
-	return result
+	return group
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // drawn is a face of skin colour with dark eyes and mouth, and some texture, in front of grey.
-func drawn() (*imaging.Image, Subject) {
+func drawn() (*imaging.Image, *face.Observation) {
 	m := imaging.New(300, 400)
 	m.Fill(imaging.RGB{200, 200, 200})
 	random := rand.New(rand.NewPCG(1, 2))
@@ -38,18 +38,30 @@ func drawn() (*imaging.Image, Subject) {
 	blob(150, 240, 25, 8, imaging.RGB{150, 60, 60})
 	f := face.Face{Box: schema.BoxF{TopLeft: schema.PointF{X: 75, Y: 100}, BottomRight: schema.PointF{X: 225, Y: 295}}, Confidence: 0.9,
 		Points: [5]schema.PointF{{X: 115, Y: 170}, {X: 185, Y: 170}, {X: 150, Y: 205}, {X: 130, Y: 240}, {X: 170, Y: 240}}}
-	return m, Subject{Face: f}
+	return m, &face.Observation{Face: f}
 }
 
-func assess(t *testing.T, img *imaging.Image, s Subject, groups ...string) *Report {
+func assess(t *testing.T, img *imaging.Image, s *face.Observation, groups ...string) *schema.FaceQuality {
 	t.Helper()
 	part := img.Crop(75, 100, 225, 295, imaging.Reflect).Resize(112, 145)
-	s.Attributes.Sharpness = face.LaplacianVariance(part.Luma(), 112, 145)
-	r, err := Assess(img, []Subject{s}, []face.Face{s.Face}, groups, nil)
-	if err != nil {
+	sharpness := face.LaplacianVariance(part.Luma(), 112, 145)
+	o := *s
+	o.Sharpness = &sharpness
+	if err := Assess(img, []*face.Observation{&o}, []face.Face{s.Face}, groups, nil); err != nil {
 		t.Fatal(err)
 	}
-	return r[0]
+	return o.Quality
+}
+
+// measure is one check of an assessment.
+type measure struct {
+	Native, Scalar float32
+	Assessed       bool
+}
+
+func measureOf(q *schema.FaceQuality, c Check) (m measure) {
+	m.Native, m.Scalar, m.Assessed = Measured(q, c)
+	return m
 }
 
 // mapped is m with each value through f.
@@ -102,12 +114,12 @@ func TestWhatSpoilsAPicture(t *testing.T) {
 		{Noise, []*imaging.Image{noisy(4), noisy(8), noisy(16)}},
 		{Compression, []*imaging.Image{recompressed(t, img, 40), recompressed(t, img, 20), recompressed(t, img, 5)}},
 	} {
-		last := assess(t, img, s).Measure(c.check)
+		last := measureOf(assess(t, img, s), c.check)
 		if !last.Assessed || last.Scalar < 30 {
 			t.Errorf("%s of the picture as drawn: %+v", c.check, last)
 		}
 		for i, worse := range c.worse {
-			m := assess(t, worse, s).Measure(c.check)
+			m := measureOf(assess(t, worse, s), c.check)
 			if m.Scalar >= last.Scalar {
 				t.Errorf("%s: step %d has the scalar %.1f (%.3f), the better one %.1f (%.3f)", c.check, i+1, m.Scalar, m.Native, last.Scalar, last.Native)
 			}
@@ -119,10 +131,10 @@ func TestWhatSpoilsAPicture(t *testing.T) {
 func TestColourAndLight(t *testing.T) {
 	img, s := drawn()
 	r := assess(t, img, s)
-	if m := r.Measure(NaturalColour); m.Native != 0 || m.Scalar != 100 {
+	if m := measureOf(r, NaturalColour); m.Native != 0 || m.Scalar != 100 {
 		t.Errorf("skin has no natural colour: %+v", m)
 	}
-	if m := r.Measure(IlluminationUniformity); m.Native < 0.6 {
+	if m := measureOf(r, IlluminationUniformity); m.Native < 0.6 {
 		t.Errorf("even light: %+v", m)
 	}
 	blue, aside := imaging.New(300, 400), imaging.New(300, 400)
@@ -133,16 +145,16 @@ func TestColourAndLight(t *testing.T) {
 			aside.Pix[3*i+k] = byte(float64(p[k]) * (0.3 + 0.7*float64(i%300)/300))
 		}
 	}
-	if m := assess(t, blue, s).Measure(NaturalColour); m.Native != 100 || m.Scalar > 1 {
+	if m := measureOf(assess(t, blue, s), NaturalColour); m.Native != 100 || m.Scalar > 1 {
 		t.Errorf("a blue face has a natural colour: %+v", m)
 	}
-	if m := assess(t, aside, s).Measure(IlluminationUniformity); m.Native > 0.1 {
+	if m := measureOf(assess(t, aside, s), IlluminationUniformity); m.Native > 0.1 {
 		t.Errorf("light from aside: %+v", m)
 	}
 	red := imaging.New(8, 8)
 	red.Fill(imaging.RGB{200, 100, 100})
 	// 200, 100, 100 over their mean: (200 − 100) / 133.3
-	if m := measureImage(red)[4]; m.Check != ImageColourBalance || math.Abs(float64(m.Native)-0.75) > 1e-3 {
+	if m := measureImage(red)[4]; m.Check != string(ImageColourBalance) || math.Abs(float64(*m.Native)-0.75) > 1e-3 {
 		t.Errorf("%+v", m)
 	}
 }
@@ -152,10 +164,9 @@ func TestPlace(t *testing.T) {
 	landmarks := make([]schema.PointF, 68)
 	landmarks[0], landmarks[16], landmarks[8] = schema.PointF{X: 75, Y: 180}, schema.PointF{X: 225, Y: 180}, schema.PointF{X: 150, Y: 290}
 	landmarks[36], landmarks[39], landmarks[42], landmarks[45] = schema.PointF{X: 105, Y: 170}, schema.PointF{X: 125, Y: 170}, schema.PointF{X: 175, Y: 170}, schema.PointF{X: 195, Y: 170}
-	s.Attributes.Landmarks, s.Attributes.Pose = landmarks, &face.Pose{Yaw: 60, Pitch: -10}
+	s.Landmarks, s.Pose = landmarks, &face.Pose{Yaw: 60, Pitch: -10}
 	other := face.Face{Box: schema.BoxF{BottomRight: schema.PointF{X: 75, Y: 97.5}}}
-	r, err := Assess(img, []Subject{s}, []face.Face{other, s.Face}, nil, nil)
-	if err != nil {
+	if err := Assess(img, []*face.Observation{s}, []face.Face{other, s.Face}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	for check, want := range map[Check]float64{
@@ -176,24 +187,24 @@ func TestPlace(t *testing.T) {
 		SingleFace:       0.25,
 		ImageAspect:      0.75,
 	} {
-		if m := r[0].Measure(check); !m.Assessed || math.Abs(float64(m.Native)-want) > 1e-4 {
+		if m := measureOf(s.Quality, check); !m.Assessed || math.Abs(float64(m.Native)-want) > 1e-4 {
 			t.Errorf("%s: %+v, want %.4f", check, m, want)
 		}
 	}
-	if m := r[0].Measure(Yaw); math.Abs(float64(m.Scalar)-25) > 0.01 {
+	if m := measureOf(s.Quality, Yaw); math.Abs(float64(m.Scalar)-25) > 0.01 {
 		t.Errorf("cos² of 60 degrees is a quarter: %+v", m)
 	}
 }
 
 func TestBackground(t *testing.T) {
 	img, s := drawn()
-	s.Mask = &face.Mask{Part: imaging.Window{X: 150, Y: 200, Width: 300, Height: 400}, Width: 30, Height: 40, Values: make([]float32, 1200)}
-	for i := range s.Mask.Values {
+	s.Person = &face.Mask{Part: imaging.Window{X: 150, Y: 200, Width: 300, Height: 400}, Width: 30, Height: 40, Values: make([]float32, 1200)}
+	for i := range s.Person.Values {
 		if x, y := 10*(i%30)+5, 10*(i/30)+5; x > 50 && x < 250 && y > 70 {
-			s.Mask.Values[i] = 1
+			s.Person.Values[i] = 1
 		}
 	}
-	plain := assess(t, img, s).Measure(BackgroundUniformity)
+	plain := measureOf(assess(t, img, s), BackgroundUniformity)
 	if !plain.Assessed || plain.Native > 1 || plain.Scalar < 95 {
 		t.Errorf("a plain background: %+v", plain)
 	}
@@ -202,23 +213,23 @@ func TestBackground(t *testing.T) {
 			img.Pix[i] = byte(255 * ((x/10 + y/10) % 2))
 		}
 	}
-	if m := assess(t, img, s).Measure(BackgroundUniformity); m.Scalar > plain.Scalar-20 {
+	if m := measureOf(assess(t, img, s), BackgroundUniformity); m.Scalar > plain.Scalar-20 {
 		t.Errorf("a chequered background: %+v", m)
 	}
-	for i := range s.Mask.Values {
-		s.Mask.Values[i] = 1
+	for i := range s.Person.Values {
+		s.Person.Values[i] = 1
 	}
-	if m := assess(t, img, s).Measure(BackgroundUniformity); m.Assessed {
+	if m := measureOf(assess(t, img, s), BackgroundUniformity); m.Assessed {
 		t.Errorf("no background: %+v", m)
 	}
 }
 
 func TestGroups(t *testing.T) {
 	img, s := drawn()
-	status := func(r *Report, group string, c Check) Status {
+	status := func(r *schema.FaceQuality, group string, c Check) schema.QualityStatus {
 		for _, g := range r.Groups {
-			for _, row := range g.Rows {
-				if g.Group == group && row.Check == c {
+			for _, row := range g.Requirements {
+				if g.Group == group && row.Check == string(c) {
 					return row.Status
 				}
 			}
@@ -228,13 +239,14 @@ func TestGroups(t *testing.T) {
 	}
 	limits := map[string]float32{face.ThresholdEyeOpen: 0.5, face.ThresholdOccluded: 0.5, face.ThresholdMask: 0.5,
 		face.ThresholdSharpness: 1, face.ThresholdLight: 0.25}
-	judge := func(s Subject) *Report {
-		s.Attributes.Sharpness = 100
-		r, err := Assess(img, []Subject{s}, []face.Face{s.Face}, []string{Default, ICAO}, limits)
-		if err != nil {
+	sharp := float32(100)
+	judge := func(s *face.Observation) *schema.FaceQuality {
+		o := *s
+		o.Sharpness = &sharp
+		if err := Assess(img, []*face.Observation{&o}, []face.Face{s.Face}, []string{Default, ICAO}, limits); err != nil {
 			t.Fatal(err)
 		}
-		return r[0]
+		return o.Quality
 	}
 	// Without networks nothing fails, and the group does not pass.
 	r := judge(s)
@@ -251,15 +263,15 @@ func TestGroups(t *testing.T) {
 		t.Errorf("default %s, ICAO %s", r.Groups[0].Status, r.Groups[1].Status)
 	}
 	open, shut, none := float32(0.9), float32(0.2), float32(0.1)
-	s.Attributes.LeftEyeOpen, s.Attributes.RightEyeOpen, s.Attributes.Mask = &open, &open, &none
-	s.Attributes.Occlusion = map[string]float32{"left_eye": 0.1, "right_eye": 0.1, "nose": 0.1, "mouth": 0.1}
-	s.Attributes.Pose = &face.Pose{Yaw: 3}
+	s.LeftEyeOpen, s.RightEyeOpen, s.Mask = &open, &open, &none
+	s.Occlusion = map[string]float32{"left_eye": 0.1, "right_eye": 0.1, "nose": 0.1, "mouth": 0.1}
+	s.Pose = &face.Pose{Yaw: 3}
 	r = judge(s)
 	if r.Groups[0].Status != Pass {
 		t.Errorf("default: %+v", r.Groups[0])
 	}
-	s.Attributes.LeftEyeOpen = &shut
-	s.Attributes.Occlusion = map[string]float32{"left_eye": 0.1, "right_eye": 0.8, "nose": 0.1, "mouth": 0.1}
+	s.LeftEyeOpen = &shut
+	s.Occlusion = map[string]float32{"left_eye": 0.1, "right_eye": 0.8, "nose": 0.1, "mouth": 0.1}
 	r = judge(s)
 	if a, b := status(r, Default, EyesOpen), status(r, Default, EyesVisible); a != Fail || b != Fail || r.Groups[0].Status != Fail {
 		t.Errorf("a shut and a covered eye: %s, %s", a, b)
@@ -268,7 +280,7 @@ func TestGroups(t *testing.T) {
 	if got := status(judge(s), Default, EyesOpen); got != NotAssessed {
 		t.Errorf("without a threshold: %s", got)
 	}
-	if _, err := Assess(img, nil, nil, []string{"passport"}, nil); schema.ReasonOf(err) != schema.ReasonInvalidConfiguration {
+	if err := Assess(img, nil, nil, []string{"passport"}, nil); schema.ReasonOf(err) != schema.ReasonInvalidConfiguration {
 		t.Errorf("an unknown group: %v", err)
 	}
 }
@@ -277,19 +289,19 @@ func TestGroups(t *testing.T) {
 func TestTablesNameMeasures(t *testing.T) {
 	img, s := drawn()
 	r := assess(t, img, s)
-	seen := map[Check]bool{}
+	seen := map[string]bool{}
 	for _, m := range r.Measures {
 		if seen[m.Check] {
 			t.Errorf("%s is measured twice", m.Check)
 		}
 		seen[m.Check] = true
-		if m.Assessed == (m.Why != "") || m.Scalar < 0 || m.Scalar > 100 {
+		if (m.Native != nil) == (m.Message != "") || m.Scalar != nil && (*m.Scalar < 0 || *m.Scalar > 100) {
 			t.Errorf("%+v", m)
 		}
 	}
 	for name, table := range tables {
 		for _, rule := range table {
-			if !seen[rule.check] {
+			if !seen[string(rule.check)] {
 				t.Errorf("%s asks for %s, which nothing measures", name, rule.check)
 			}
 			if rule.min != nil && rule.max != nil && *rule.min >= *rule.max || rule.threshold == "" && rule.min == nil && rule.max == nil {
@@ -303,19 +315,19 @@ func TestTablesNameMeasures(t *testing.T) {
 func TestFacesAtTheBorder(t *testing.T) {
 	img, s := drawn()
 	for _, shift := range []float32{-1000, -180, 180, 1000} {
-		moved := s
-		for _, p := range []*schema.PointF{&moved.Face.Box.TopLeft, &moved.Face.Box.BottomRight, &moved.Face.Points[0], &moved.Face.Points[1], &moved.Face.Points[2], &moved.Face.Points[3], &moved.Face.Points[4]} {
+		moved := *s
+		for _, p := range []*schema.PointF{&moved.Box.TopLeft, &moved.Box.BottomRight, &moved.Points[0], &moved.Points[1], &moved.Points[2], &moved.Points[3], &moved.Points[4]} {
 			p.X, p.Y = p.X+shift, p.Y+shift
 		}
-		r := assess(t, img, moved)
-		if m := r.Measure(Padding); m.Native >= 0 {
+		r := assess(t, img, &moved)
+		if m := measureOf(r, Padding); m.Native >= 0 {
 			t.Errorf("moved by %v: %+v", shift, m)
 		}
-		if m := r.Measure(UnderExposure); (shift == 1000 || shift == -1000) && m.Assessed {
+		if m := measureOf(r, UnderExposure); (shift == 1000 || shift == -1000) && m.Assessed {
 			t.Errorf("moved by %v: %+v", shift, m)
 		}
 	}
-	if r := assess(t, imaging.New(1, 1), Subject{}); r.Measure(ImageSharpness).Assessed {
+	if r := assess(t, imaging.New(1, 1), &face.Observation{}); measureOf(r, ImageSharpness).Assessed {
 		t.Error("a picture of one pixel is sharp or not")
 	}
 }

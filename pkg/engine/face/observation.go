@@ -1,0 +1,98 @@
+package face
+
+import (
+	"context"
+
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/schema"
+)
+
+// Observation is one face and what is known of it. The detector says where the face is; each step of the engine adds what it
+// finds. A field that no step was asked for, or that the pack has no network for, is nil.
+//
+// All positions are pixels of the upright picture: the one that was analysed, turned clockwise by Turned.
+type Observation struct {
+	Face
+	// Turned is by how many degrees, clockwise, the picture was turned for the face to stand upright: 0, 90, 180 or 270.
+	Turned int
+	// Width and Height are those of the picture after it was turned.
+	Width, Height int
+
+	// Pose is how the head is turned.
+	Pose *Pose
+	// Landmarks are points of the outline, brows, nose, eyes and mouth, in the order of the 68 points of 300-W (I. Matthews
+	// and S. Baker's mark-up): 68, or 66 without the inner corners of the mouth.
+	Landmarks []schema.PointF
+	// LandmarkConfidence is how sure the network is of the landmarks, 0..1: the mean over the points. nil where it does not say.
+	LandmarkConfidence *float32
+
+	// Light is the brightness of the face.
+	Light *Light
+	// Sharpness is the variance of the Laplacian of the face's grey values 0..255, scaled to a face 112 pixels wide
+	// (J. L. Pech-Pacheco et al., 2000); 0 for a flat area.
+	Sharpness *float32
+	// LeftEyeOpen and RightEyeOpen are probabilities, 0..1. Left is the eye on the picture's left (the person's right).
+	LeftEyeOpen, RightEyeOpen *float32
+	// MouthOpen is 0 for closed lips to 1 for a wide open mouth: by the landmarks, or the probability that a network answers.
+	MouthOpen *float32
+	// Smile is 0 for none to 1 for a broad one.
+	Smile *float32
+	// Mask and Glasses are probabilities that the face wears one, 0..1.
+	Mask, Glasses *float32
+	// Occlusion is the probability, 0..1, that something covers a region: "left_eye", "right_eye", "nose", "mouth"
+	// (the picture's left and right), for the regions that are assessed.
+	Occlusion map[string]float32
+
+	// Liveness tells a living face from a picture of one.
+	Liveness *Liveness
+	// Document is the identity document that the face is on; nil where it is on none.
+	Document *Document
+	// Age is an estimate in years.
+	Age *Age
+	// Person is the mask of the face's person; nil also where the eyes coincide, which leaves no place for a portrait.
+	Person *Mask
+	// Quality is what was measured of the picture and the face, and whether the groups that were asked for allow it.
+	Quality *schema.FaceQuality
+	// Embedding is the vector by which the face is compared.
+	Embedding *schema.Embedding
+	// Portraits are pictures of the face, in the order in which they were asked for.
+	Portraits []*Portrait
+	// Unportrayed is why there are no portraits although they were asked for: permanent, with the reason face_rejected.
+	Unportrayed error
+}
+
+// An Observer adds what its networks find to each of the faces of img, which stand upright in it. It answers each face by
+// itself: errors[i] is why nothing was added to faces[i], or nil.
+type Observer interface {
+	Observe(ctx context.Context, img *imaging.Image, faces []*Observation) (errors []error)
+}
+
+// Original is the box as it lies in the picture before it was turned.
+func (o *Observation) Original() schema.BoxF {
+	width, height := float32(o.Width), float32(o.Height)
+	point := func(p schema.PointF) schema.PointF {
+		switch o.Turned {
+		case 90:
+			return schema.PointF{X: p.Y, Y: width - p.X}
+		case 180:
+			return schema.PointF{X: width - p.X, Y: height - p.Y}
+		case 270:
+			return schema.PointF{X: height - p.Y, Y: p.X}
+		}
+		return p
+	}
+	p, q := point(o.Box.TopLeft), point(o.Box.BottomRight)
+	return schema.BoxF{
+		TopLeft:     schema.PointF{X: min(p.X, q.X), Y: min(p.Y, q.Y)},
+		BottomRight: schema.PointF{X: max(p.X, q.X), Y: max(p.Y, q.Y)},
+	}
+}
+
+// leaning is by how many degrees the head leans clockwise: by its pose, where that is known, else by the line of the eyes. The
+// detector's points are unreliable on heads that lean far, of which its training had few.
+func (o *Observation) leaning() float32 {
+	if o.Pose != nil {
+		return o.Pose.Roll
+	}
+	return o.Roll()
+}

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/quality"
+	"facestream/pkg/schema"
+)
+
+// A step finds out one thing about a picture or about its faces.
+type step struct {
+	// name is what timings call it.
+	name string
+	// role is that of its networks; "" where it has none of its own.
+	role models.Role
+	// without says what happens where the pack fills the role with no network.
+	without without
+	// picture: the step is about the whole picture. It comes before those about faces, and runs where there is none too.
+	picture bool
+	// wanted says whether a caller asks for it.
+	wanted func(Params) bool
+	// load drives the role's networks.
+	load func(e *Engine, stages []face.Stage, o Options) (action, error)
+}
+
+// without is what becomes of a step whose role has no network.
+type without int
+
+const (
+	refuse    without = iota // what asks for the step is refused: role_absent, with the pack's reason
+	leaveOut                 // the step does not run, and what it would have found stays unknown
+	runAnyway                // the step runs: it finds out some of it without a network
+)
+
+// action is what a step does.
+type action struct {
+	// run adds to the frame what the step finds.
+	run func(context.Context, *frame) error
+	// able says why what a caller asks for cannot be done, although the role has networks. nil: nothing is impossible.
+	able func(Params) error
+}
+
+// steps are all that an Engine does with a decoded picture, in the order in which it does them. Whoever adds a network adds a
+// row here; networks that ran, timings, and what is answered where the pack lacks a role follow from it.
+func steps() []step {
+	return []step{
+		{name: "detect", role: models.RoleDetector, picture: true, wanted: always, load: detecting},
+		{name: "pose", role: models.RolePose, without: leaveOut, wanted: attributes,
+			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) { return observing(face.NewPoseEstimator(s)) }},
+		{name: "landmarks", role: models.RoleLandmarks, without: leaveOut, wanted: attributes, load: landmarks},
+		{name: "attributes", role: models.RoleAttributes, without: runAnyway, wanted: attributes,
+			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) {
+				return observing(face.NewAttributeClassifier(s))
+			}},
+		{name: "liveness", role: models.RoleLiveness, wanted: func(p Params) bool { return p.Liveness != 0 }, load: liveness},
+		{name: "documents", role: models.RoleDocument, wanted: func(p Params) bool { return p.Documents },
+			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) {
+				return observing(one(s, face.NewDocumentDetector))
+			}},
+		{name: "segmentation", role: models.RoleSegmentation, without: leaveOut, wanted: assessed, load: segmentation},
+		{name: "quality", wanted: assessed, load: assessment},
+		{name: "age", role: models.RoleAge, wanted: func(p Params) bool { return p.Age },
+			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) {
+				return observing(one(s, face.NewAgeEstimator))
+			}},
+		{name: "align", wanted: embedded, load: aligning},
+		{name: "embed", role: models.RoleEmbedding, wanted: embedded, load: embedding},
+		{name: "portraits", wanted: func(p Params) bool { return len(p.Portraits) > 0 }, load: portraits},
+	}
+}
+
+func always(Params) bool       { return true }
+func attributes(p Params) bool { return p.Attributes || assessed(p) }
+func assessed(p Params) bool   { return len(p.Quality) > 0 }
+func embedded(p Params) bool   { return p.Embed }
+
+// loaded is a step of an Engine.
+type loaded struct {
+	step
+	action
+	absent bool // the pack has no network for its role
+}
+
+// able says why e cannot answer p, or nil.
+func (e *Engine) able(op string, p Params) error {
+	switch {
+	case p.Strategy < MultipleFaces || p.Strategy > SingleFaceHybrid:
+		return schema.Permanent(op, schema.ReasonInvalidConfiguration, fmt.Errorf("face selection strategy %d; there are 0 to %d", p.Strategy, SingleFaceHybrid))
+	case p.Liveness < 0 || p.Liveness > 3:
+		return schema.Permanent(op, schema.ReasonInvalidConfiguration, fmt.Errorf("anti-spoofing mode %d; there are 0 to 3", p.Liveness))
+	}
+	for _, s := range e.steps {
+		if !s.wanted(p) {
+			continue
+		}
+		if s.absent && s.without == refuse {
+			return e.absent(op, s.role)
+		}
+		if s.able != nil {
+			if err := s.able(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) absent(op string, role models.Role) error {
+	why := e.pack.Absent[role]
+	if why == "" {
+		why = "its manifest does not name one"
+	}
+	return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s: %s", e.pack.Name, role, why))
+}
+
+// run does the steps that f's caller wants, and notes how long each took.
+func (e *Engine) run(ctx context.Context, f *frame, timings map[string]time.Duration) error {
+	for _, s := range e.steps {
+		if !s.wanted(f.params) || s.run == nil || !s.picture && len(f.faces) == 0 {
+			continue
+		}
+		start := time.Now()
+		if err := s.run(ctx, f); err != nil {
+			return err
+		}
+		timings[s.name] += time.Since(start)
+	}
+	return nil
+}
+
+// one drives the only network of a role. Several are a Fatal error that names them: only one of them would be asked.
+func one[D any](stages []face.Stage, create func(face.Stage) (D, error)) (driver D, err error) {
+	if len(stages) > 1 {
+		var names []string
+		for _, s := range stages {
+			names = append(names, s.Model.Name)
+		}
+		return driver, schema.Fatal("engine.open", fmt.Errorf("the pack has %d networks for the role %s, %q; the engine takes one", len(stages), stages[0].Model.Role, names))
+	}
+	return create(stages[0])
+}
+
+// observing is the action of an Observer. The first face that cannot be observed fails the picture.
+func observing(o face.Observer, err error) (action, error) {
+	return action{run: func(ctx context.Context, f *frame) error {
+		return first(o.Observe(ctx, f.picture, f.faces))
+	}}, err
+}
+
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func detecting(e *Engine, stages []face.Stage, o Options) (_ action, err error) {
+	e.detector, err = one(stages, func(s face.Stage) (*face.Detector, error) { return face.NewDetector(s, o.LongSide) })
+	return action{run: e.find}, err
+}
+
+func landmarks(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
+	e.landmarker, err = one(stages, face.NewLandmarker)
+	return observing(e.landmarker, err)
+}
+
+func liveness(e *Engine, stages []face.Stage, _ Options) (action, error) {
+	const op = "engine.analyze"
+	l, err := face.NewLivenessDetector(stages)
+	return action{
+		run: func(ctx context.Context, f *frame) error {
+			return first(l.Observe(ctx, f.picture, f.faces, f.params.Liveness))
+		},
+		able: func(p Params) error {
+			if _, err := l.Mode(p.Liveness); err != nil {
+				return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has too few networks of the role %s: %w", e.pack.Name, models.RoleLiveness, err))
+			}
+			return nil
+		},
+	}, err
+}
+
+func segmentation(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
+	e.segmenter, err = one(stages, face.NewSegmenter)
+	return observing(e.segmenter, err)
+}
+
+func assessment(e *Engine, _ []face.Stage, _ Options) (action, error) {
+	limits := map[string]float32{}
+	for name, t := range e.thresholds {
+		limits[name] = t.Value
+	}
+	return action{
+		run: func(_ context.Context, f *frame) error {
+			return quality.Assess(f.picture, f.faces, f.all, f.params.Quality, limits)
+		},
+		able: func(p Params) error { return quality.CheckGroups(p.Quality) },
+	}, nil
+}
+
+func aligning(*Engine, []face.Stage, Options) (action, error) {
+	return action{run: func(_ context.Context, f *frame) error {
+		f.aligned = make([]*imaging.Image, len(f.faces))
+		for i, o := range f.faces {
+			var err error
+			if f.aligned[i], err = face.Align(f.picture, o.Points); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}, nil
+}
+
+func embedding(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
+	e.embedder, err = one(stages, face.NewEmbedder)
+	return action{run: func(ctx context.Context, f *frame) error {
+		embeddings, err := e.Embed(ctx, f.aligned)
+		for i := range embeddings {
+			f.faces[i].Embedding = &embeddings[i]
+		}
+		return err
+	}}, err
+}
+
+func portraits(e *Engine, _ []face.Stage, _ Options) (action, error) {
+	return action{
+		run: e.portray,
+		able: func(p Params) error {
+			for _, o := range p.Portraits {
+				if o.Background != nil && e.segmenter == nil {
+					return e.absent("engine.analyze", models.RoleSegmentation)
+				}
+				if err := o.Check(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}, nil
+}

@@ -1,0 +1,7 @@
+package schema
+
+// Outcome answers one item of a batch: its value or its error.
+type Outcome[T any] struct {
+	Value T
+	Err   error
+}
