@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,14 +71,15 @@ func start(t *testing.T) *system {
 }
 
 // enroll has the indexer answer the request id for person.
-func (s *system) enroll(c schema.Collection, person schema.PUID, id string) {
+func (s *system) enroll(c schema.Collection, person schema.ExternalID, id string) {
+	s.t.Helper()
 	s.handle(schema.OpEnroll, c, person, id)
 }
 
-func (s *system) handle(op schema.Operation, c schema.Collection, person schema.PUID, id string) {
+func (s *system) handle(op schema.Operation, c schema.Collection, person schema.ExternalID, id string) {
 	s.t.Helper()
 	a := schema.Analysis{Job: schema.Job{
-		Request: schema.Request{ID: schema.RequestID(id), Operation: op, Collection: c, PUID: person, Images: []schema.ObjectRef{{Bucket: "images", Key: id}}}, AcceptedAt: time.Now(),
+		Request: schema.Request{ID: schema.RequestID(id), Operation: op, Collection: c, ExternalID: person, Images: []schema.ObjectRef{{Bucket: "images", Key: id}}}, AcceptedAt: time.Now(),
 	}}
 	if op == schema.OpEnroll {
 		a.Faces, a.Thresholds = make([]schema.FaceResult, 1), &schema.Thresholds{}
@@ -97,10 +99,15 @@ func guid(id string) string {
 	return schema.RowID(schema.RequestID(id), schema.ObjectRef{Bucket: "images", Key: id}, 0)
 }
 
+// puid is who a person is in a collection.
+func puid(c schema.Collection, person schema.ExternalID) schema.PUID {
+	return schema.DerivePUID(c, person, "")
+}
+
 // put writes the row of the request id behind the indexer's back.
-func (s *system) put(c schema.Collection, person schema.PUID, id string, created time.Time) {
+func (s *system) put(c schema.Collection, person schema.ExternalID, id string, created time.Time) {
 	s.t.Helper()
-	row := gallerytest.Random(model, guid(id), person, 7)
+	row := gallerytest.Random(model, guid(id), puid(c, person), 7)
 	row.Created = created
 	if err := s.gallery.Upsert(s.t.Context(), c, []gallery.Row{row})[0]; err != nil {
 		s.t.Fatal(err)
@@ -116,11 +123,20 @@ func (s *system) audit(only schema.Collection) Report {
 	return r
 }
 
+// difference is one in the row of the request row, as text.
+func difference(kind Kind, c schema.Collection, person schema.ExternalID, row string, by schema.RequestID) string {
+	return text(Difference{Kind: kind, Collection: c, GUID: guid(row), PUID: puid(c, person), Request: by})
+}
+
+func text(d Difference) string {
+	return fmt.Sprint(d.Kind, " ", d.Collection, " ", string(d.PUID), " ", d.GUID, " ", d.Request)
+}
+
 func (s *system) wantDifferences(r Report, want ...string) {
 	s.t.Helper()
 	var got []string
 	for _, d := range r.Differences {
-		got = append(got, fmt.Sprint(d.Kind, " ", d.Collection, " ", string(d.PUID), " ", d.GUID, " ", d.Request))
+		got = append(got, text(d))
 		if d.At.IsZero() {
 			s.t.Errorf("%s %s has no time", d.Kind, d.GUID)
 		}
@@ -159,30 +175,43 @@ func TestAudit(t *testing.T) {
 	}
 
 	// Behind the indexer's back: one row goes, one comes from nowhere, and a deleted person comes back.
-	if o := s.gallery.Delete(t.Context(), "staff", []gallery.Deletion{{PUID: "bob", Request: "x"}})[0]; o.Err != nil || o.Value != 1 {
+	if o := s.gallery.Delete(t.Context(), "staff", []gallery.Deletion{{PUID: puid("staff", "bob"), Request: "x"}})[0]; o.Err != nil || o.Value != 1 {
 		t.Fatal(o)
 	}
 	s.put("staff", "eve", "nobody asked", time.Now())
 	s.put("staff", "cid", "e4 again", time.Now())
 	wrong := []string{
-		"missing staff bob " + guid("e3") + " e3",
-		"unexpected staff eve " + guid("nobody asked") + " ",
-		"deleted staff cid " + guid("e4 again") + " d1",
+		difference(Missing, "staff", "bob", "e3", "e3"),
+		difference(Unexpected, "staff", "eve", "nobody asked", ""),
+		difference(Deleted, "staff", "cid", "e4 again", "d1"),
 	}
 	s.wantDifferences(s.audit(""), wrong...)
 	s.wantDifferences(s.audit("staff"), wrong...)
 	s.wantDifferences(s.audit("guests"))
 
 	// A row whose result comes between the two looks is none.
-	published := make(chan struct{})
-	go func() {
-		defer close(published)
-		time.Sleep(settle / 2)
-		s.enroll("guests", "fay", "e8")
-	}()
 	s.put("guests", "fay", "e8", time.Now())
-	s.wantDifferences(s.audit("guests"))
-	<-published
+	looks := 0
+	r, err := Run(t.Context(), s.client, listed{s.reader, func() {
+		if looks++; looks == 1 {
+			s.enroll("guests", "fay", "e8")
+		}
+	}}, "guests")
+	if err != nil || looks != 2 {
+		t.Fatalf("%d looks, %v; want 2", looks, err)
+	}
+	s.wantDifferences(r)
+}
+
+// listed calls after when a page was read.
+type listed struct {
+	Lister
+	after func()
+}
+
+func (l listed) List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error) {
+	defer l.after()
+	return l.Lister.List(ctx, c, after, limit, among...)
 }
 
 // Where retention has cut the topic, rows that are older than what is left are not judged, and others are.
@@ -190,15 +219,14 @@ func TestAuditOfACutTopic(t *testing.T) {
 	s := start(t)
 	s.enroll("staff", "ann", "e1")
 	s.enroll("staff", "bob", "e2")
-	old := time.Now()
+	old := time.Now().Add(-time.Minute)
 	s.cut()
 	s.put("staff", "cid", "before the cut", old)
-	time.Sleep(2 * time.Millisecond)
 	s.enroll("staff", "dee", "e3")
 	s.put("staff", "eve", "after the cut", time.Now().Add(time.Hour))
 
 	r := s.audit("")
-	s.wantDifferences(r, "unexpected staff eve "+guid("after the cut")+" ")
+	s.wantDifferences(r, difference(Unexpected, "staff", "eve", "after the cut", ""))
 	if r.Results != 1 || !r.Since.After(old) {
 		t.Errorf("%d results since %v; want 1 since the cut", r.Results, r.Since)
 	}
