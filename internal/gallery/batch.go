@@ -3,7 +3,7 @@ package gallery
 import (
 	"context"
 
-	"facestream/internal/share"
+	"facestream/pkg/groupcommit"
 	"facestream/pkg/schema"
 )
 
@@ -13,10 +13,10 @@ const (
 )
 
 // Batched is another gallery with fewer calls of it, for drivers where a call costs more than a row: Upserts of one
-// collection that come together share calls, as [share.Calls] says. All else goes straight through.
+// collection that come together share calls, as [groupcommit.Calls] says. All else goes straight through.
 type Batched struct {
 	inner   Gallery
-	upserts share.Calls[schema.Collection, Row, error]
+	upserts groupcommit.Calls[schema.Collection, Row, error]
 }
 
 var _ Gallery = (*Batched)(nil)

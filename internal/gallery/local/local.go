@@ -36,6 +36,7 @@ import (
 
 	"facestream/internal/dirlock"
 	"facestream/internal/gallery"
+	"facestream/pkg/groupcommit"
 	"facestream/pkg/schema"
 )
 
@@ -80,9 +81,9 @@ type Gallery struct {
 	// db has one connection: transactions, pages of a listing and the emptying of the log take turns and are never refused.
 	db *sql.DB
 
-	writes  chan *write   // to the writer
-	closing chan struct{} // closed by Close
-	ended   chan struct{} // closed when the writer has ended
+	writes  groupcommit.Calls[struct{}, *write, error] // one transaction at a time
+	writing sync.WaitGroup                             // for the writes that were taken on
+	closing chan struct{}                              // closed by Close, under mu
 	close   func() error
 
 	mu          sync.RWMutex // guards the map; each collection guards itself
@@ -102,9 +103,7 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 	}
 	g := &Gallery{
 		lock:        lock,
-		writes:      make(chan *write),
 		closing:     make(chan struct{}),
-		ended:       make(chan struct{}),
 		collections: map[schema.Collection]*collection{},
 	}
 	var w *writer
@@ -117,11 +116,14 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 		return nil, schema.Fatal(op, errors.Join(fmt.Errorf("the gallery in %q: %w", dir, err), g.release()))
 	}
 	g.close = sync.OnceValue(func() error {
+		g.mu.Lock()
 		close(g.closing)
-		<-g.ended
+		g.mu.Unlock()
+		g.writing.Wait()
 		return errors.Join(truncateLog(g.db), g.release())
 	})
-	go w.run()
+	g.writes.Call, g.writes.Most, g.writes.AtOnce = w.commit, maxGroup, 1
+	g.writes.Ended = func(err error) error { return err }
 	return g, nil
 }
 

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -16,32 +17,29 @@ const maxGroup = 256
 
 // write is one call's part of a transaction. run does the statements; an error of the file fails the whole transaction.
 type write struct {
-	ctx  context.Context
-	run  func(context.Context, *transaction) error
-	err  error
-	done chan struct{} // closed after err is set
+	ctx context.Context
+	run func(context.Context, *transaction) error
 }
 
-// commit has run carried out in a transaction and returns when that is durable and in memory, or failed. What run
-// writes may be read only when commit returns nil.
+// commit has run carried out in a transaction and returns when that is durable and in memory, or failed. When ctx ends it
+// returns at once. What run writes may be read only when commit returns nil.
 func (g *Gallery) commit(ctx context.Context, op string, run func(context.Context, *transaction) error) error {
-	if err := g.open(ctx, op); err != nil {
-		return err
+	if err := ctx.Err(); err != nil {
+		return schema.Transient(op, err)
 	}
-	w := &write{ctx: ctx, run: run, done: make(chan struct{})}
+	if !g.takeOn() {
+		return schema.Transient(op, errClosed)
+	}
+	done := make(chan error, 1)
+	go func() { // Close waits for it
+		defer g.writing.Done()
+		done <- g.writes.Do(ctx, struct{}{}, []*write{{ctx, run}})[0]
+	}()
 	var err error
 	select {
-	case g.writes <- w:
-		select {
-		case <-w.done:
-			err = w.err
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+	case err = <-done:
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-g.closing:
-		err = errClosed
 	}
 	if err != nil {
 		return schema.Transient(op, err)
@@ -49,7 +47,20 @@ func (g *Gallery) commit(ctx context.Context, op string, run func(context.Contex
 	return nil
 }
 
-// writer is the one goroutine that changes the file and, after the commit, memory.
+// takeOn counts a write that Close must wait for; false when the gallery is closed.
+func (g *Gallery) takeOn() bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	select {
+	case <-g.closing:
+		return false
+	default:
+		g.writing.Add(1)
+		return true
+	}
+}
+
+// writer changes the file and, after the commit, memory. One transaction is under way at a time.
 type writer struct {
 	g *Gallery
 	statements
@@ -86,42 +97,20 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 	return w, nil
 }
 
-func (w *writer) run() {
-	defer close(w.g.ended)
-	for {
-		select {
-		case first := <-w.g.writes:
-			group := w.gather(first)
-			err := w.commit(group)
-			for _, x := range group {
-				if x.err == nil {
-					x.err = err
-				}
-				close(x.done)
-			}
-		case <-w.g.closing:
-			return
-		}
-	}
-}
-
-// gather returns first and the writes that wait with it.
-func (w *writer) gather(first *write) []*write {
-	group := []*write{first}
-	for len(group) < maxGroup {
-		select {
-		case x := <-w.g.writes:
-			group = append(group, x)
-		default:
-			return group
-		}
-	}
-	return group
-}
-
 // commit carries out a group in one transaction, then changes memory, then empties the log where something was deleted.
-func (w *writer) commit(group []*write) error {
-	// No caller's context: one that ends must not roll back its neighbours.
+// It leaves out the write of a caller whose context has ended; no context rolls back the writes of the others.
+func (w *writer) commit(_ context.Context, _ struct{}, group []*write) []error {
+	errs := make([]error, len(group))
+	if err := w.transact(group, errs); err != nil {
+		for i := range errs {
+			errs[i] = cmp.Or(errs[i], err)
+		}
+	}
+	return errs
+}
+
+// transact is commit. It sets errs of the writes that it leaves out; the error that it returns is that of all others.
+func (w *writer) transact(group []*write, errs []error) error {
 	ctx := context.Background()
 	tx, err := w.g.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -143,8 +132,8 @@ func (w *writer) commit(group []*write) error {
 		added:   map[schema.Collection]*collection{},
 		changes: map[*collection][]change{},
 	}
-	for _, x := range group {
-		if x.err = x.ctx.Err(); x.err != nil {
+	for i, x := range group {
+		if errs[i] = x.ctx.Err(); errs[i] != nil {
 			continue
 		}
 		if err := x.run(ctx, t); err != nil {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"facestream/internal/share"
+	"facestream/pkg/groupcommit"
 	"facestream/pkg/schema"
 )
 
-// Share returns net with shared calls: rows that come from several callers while atOnce calls are under way go together in
-// the next, up to most of them. A device whose time for a call hardly grows with its rows, a GPU, answers more of them so;
-// a processor's threads do not. Rows of other shapes wait in queues of their own.
+// Share returns net with calls that callers share: rows that arrive while atOnce calls are under way go into the next call
+// together, up to most of them. This helps on a device where a call with many rows takes hardly longer than one with a
+// single row, such as a GPU. It does not help on a processor. Rows of different shapes never share a call.
 func Share(net Network, most, atOnce int) Network {
 	s := &shared{inner: net}
 	s.calls.Call = func(ctx context.Context, _ string, rows []Tensor) []RowResult { return net.Run(ctx, rows) }
@@ -21,7 +21,7 @@ func Share(net Network, most, atOnce int) Network {
 
 type shared struct {
 	inner Network
-	calls share.Calls[string, Tensor, RowResult]
+	calls groupcommit.Calls[string, Tensor, RowResult]
 }
 
 // Outputs implements Network.

@@ -1,6 +1,6 @@
-// Package share makes one call of several callers' (group commit), where a call costs more than what it is about: an
-// upsert into a server, a network on a GPU.
-package share
+// Package groupcommit lets callers that come at the same time share one call, for calls that cost nearly the same however
+// many items they carry: a transaction, a request to a server, a run of a network on a GPU.
+package groupcommit
 
 import (
 	"context"
@@ -9,19 +9,20 @@ import (
 	"sync/atomic"
 )
 
-// Calls are calls that callers may share: items that come while AtOnce of a key are under way wait until one ends, and go
-// together in the next. Who comes alone waits for nobody. It is safe for concurrent use; its fields are set before.
+// Calls are calls that callers share. While fewer than AtOnce calls of a key are under way, a caller's items start one at
+// once. Otherwise they wait until a call ends, and go into the next one together with everything that waits by then. Calls
+// is safe for concurrent use; set its fields before the first.
 //
-// A caller whose ctx ends still waits for the call that is under way. That call is cancelled when everybody's who shares
-// it has ended: nobody's end fails a neighbour.
+// A caller whose context ends does not fail those who share its call, so it waits for the call like them. The call's
+// context ends when the contexts of all who share it have ended.
 type Calls[K comparable, I, O any] struct {
-	// Call answers each item, in order. Its ctx carries no values.
+	// Call answers each item, in order. Its ctx carries no values of the callers' contexts.
 	Call func(ctx context.Context, key K, items []I) []O
-	// Most is how many items of several callers a call takes; one caller's stay together, however many they are.
+	// Most bounds the items in a call of several callers. The items of one caller stay together, however many they are.
 	Most int
-	// AtOnce is how many calls of a key may be under way.
+	// AtOnce bounds the calls of one key that are under way.
 	AtOnce int
-	// Ended answers the items of a caller whose ctx ended, with err, before their call.
+	// Ended makes the answer to each item of a caller whose context ended before its call began; err is the context's.
 	Ended func(err error) O
 
 	mu     sync.Mutex
@@ -43,7 +44,7 @@ type part[I, O any] struct {
 	done     chan struct{} // closed when answers or panicked is set
 }
 
-// Do answers each of items, in order. A panic of Call is a panic of everybody who shares it.
+// Do returns the answer to each of items, in order. When Call panics, Do panics in every caller that shares the call.
 func (c *Calls[K, I, O]) Do(ctx context.Context, key K, items []I) []O {
 	p := &part[I, O]{ctx: ctx, items: items, done: make(chan struct{})}
 	c.mu.Lock()
@@ -58,7 +59,7 @@ func (c *Calls[K, I, O]) Do(ctx context.Context, key K, items []I) []O {
 	q.waiting = append(q.waiting, p)
 	if q.running < c.AtOnce {
 		q.running++
-		go c.run(key, q) // ends when nobody waits; those who wait are its owners
+		go c.run(key, q) // ends when nobody waits, so its callers outlive it
 	}
 	c.mu.Unlock()
 	<-p.done
@@ -68,6 +69,7 @@ func (c *Calls[K, I, O]) Do(ctx context.Context, key K, items []I) []O {
 	return p.answers
 }
 
+// run makes calls until nobody waits.
 func (c *Calls[K, I, O]) run(key K, q *queue[I, O]) {
 	for {
 		group := c.next(key, q)
@@ -78,7 +80,7 @@ func (c *Calls[K, I, O]) run(key K, q *queue[I, O]) {
 	}
 }
 
-// next takes those who share the next call; nil when nobody waits.
+// next takes the callers that share the next call from the queue; nil when nobody waits.
 func (c *Calls[K, I, O]) next(key K, q *queue[I, O]) []*part[I, O] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
