@@ -20,12 +20,15 @@ func refuseUnknown(c *cobra.Command) {
 	if !c.HasSubCommands() || c.Runnable() || !c.HasParent() {
 		return
 	}
-	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return &exitError{exitUsage, fmt.Errorf("%q is not a command of %s%s (see %[2]s --help)", args[0], c.CommandPath(), didYouMean(c.SuggestionsFor(args[0])))}
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		return &exitError{exitUsage, fmt.Errorf("%q is not a command of %s%s (see %[2]s --help)", args[0], c.CommandPath(), schema.Suggest(args[0], names))}
 	}
 }
 
@@ -35,8 +38,8 @@ func wrongFlag(c *cobra.Command, err error) error {
 	hint := ""
 	if errors.As(err, &unknown) {
 		var names []string
-		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		hint = didYouMean(closest(unknown.GetSpecifiedName(), names, "--"))
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		hint = schema.Suggest("--"+unknown.GetSpecifiedName(), names)
 	}
 	return &exitError{exitUsage, fmt.Errorf("%w%s (see %s --help)", err, hint, c.CommandPath())}
 }
@@ -46,32 +49,7 @@ func oneOf(flag, value string, known []string) error {
 	if value == "" || slices.Contains(known, value) {
 		return nil
 	}
-	hint := didYouMean(closest(value, known, ""))
-	if hint == "" {
-		hint = "; known are " + strings.Join(known, ", ")
-	}
-	return fmt.Errorf("%s: %q is not known%s", flag, value, hint)
-}
-
-// closest are those of known that typed may stand for, each behind prefix.
-func closest(typed string, known []string, prefix string) []string {
-	var c cobra.Command // its suggestions are those for mistyped commands
-	c.SuggestionsMinimumDistance = 2
-	for _, name := range known {
-		c.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
-	}
-	var out []string
-	for _, name := range c.SuggestionsFor(typed) {
-		out = append(out, prefix+name)
-	}
-	return out
-}
-
-func didYouMean(suggestions []string) string {
-	if len(suggestions) == 0 {
-		return ""
-	}
-	return ": did you mean " + strings.Join(suggestions, " or ") + "?"
+	return fmt.Errorf("%s: %q is not one of %s%s", flag, value, strings.Join(known, ", "), schema.Suggest(value, known))
 }
 
 // completeFlag lets the shell complete the values of a flag of c.

@@ -165,15 +165,15 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		t.Fatalf("error %v", err)
 	}
 	want := []string{
-		`kafka.brokres (f.yaml:3): is not a setting; here are brokers, client_id, tls, sasl, session_timeout, replication_factor, partitions, retention`,
+		`kafka.brokres (f.yaml:3): is not a setting (did you mean brokers?); here are brokers, client_id, tls, sasl, session_timeout, replication_factor, partitions, retention`,
 		`kafka.session_timeout (f.yaml:4): "6" is not a duration; write it like 500ms, 10s, 6h or 7d`,
 		`kafka.session_timeout (f.yaml:5): is given twice`,
 		`ingest.routes[1].colour (f.yaml:17): is not a setting; here are bucket, prefix, pattern, operation, collection, result_object, config`,
-		`ingest.routes[2] (f.yaml:18): must hold keys with values`,
-		`worker (f.yaml:21): must hold keys with values`,
+		`ingest.routes[2] (f.yaml:18): is one value; it must be a section with keys, such as bucket`,
+		`worker (f.yaml:21): is a list; it must be a section with keys, such as concurrency`,
 		`FACESTREAM_CONSUMER_MAX_ATTEMPTS: "many" is not a whole number`,
 		`FACESTREAM_MODELS: contradicts FACESTREAM_WORKER_MODELS; set one of them`,
-		`FACESTREAM_KAFKA_BROKRES: is not a setting; docs/configuration.md lists them all`,
+		`FACESTREAM_KAFKA_BROKRES: is not a setting (did you mean FACESTREAM_KAFKA_BROKERS?); docs/configuration.md lists them all`,
 		`--worker-max-bytes: "big" is not a size; write it like 20MB or 512KiB`,
 		`--telemetry-pprof: "perhaps" is neither true nor false`,
 		`--consumer-max-in-flight: is -1; at least 1 is allowed`,
@@ -195,7 +195,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`ingest.routes[0].pattern (f.yaml:15): has <file> twice`,
 		`ingest.routes[0].pattern (f.yaml:15): must end with <file>`,
 		`ingest.routes[1].collection (f.yaml:17): must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit`,
-		`ingest.routes[1].operation (f.yaml:17): "juggle" is not one of [validate enroll predict compare verify estimate_age face_iso anti_spoofing doc_scan_face user_delete user_update user_list]`,
+		`ingest.routes[1].operation (f.yaml:17): "juggle" is not one of validate, enroll, predict, compare, verify, estimate_age, face_iso, anti_spoofing, doc_scan_face, user_delete, user_update, user_list`,
 		`ingest.routes[1].prefix (f.yaml:17): must be fixed text that ends with a slash`,
 		`ingest.routes[3].operation: is missing; the pattern has no <operation>`,
 		`kafka.partitions.jobs (f.yaml:8): is 0; at least 1 is allowed`,
@@ -220,6 +220,16 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 	}
 }
 
+// TestConfigOfAnyOperation: the configuration of a route is checked, too, where the operation comes from the key.
+func TestConfigOfAnyOperation(t *testing.T) {
+	_, err := load(t, "ingest: {routes: [{config: {neighbours: 3, face_too_dark: 2}}]}\n", nil)
+	for _, want := range []string{"ingest.routes[0].config (f.yaml:1): neighbours is not a configuration key (did you mean neighbors?)", "face_too_dark is out of range"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
 	for text, want := range map[string]string{
 		"0": "0 B", "999": "999 B", "1KB": "1 KB", "1KiB": "1 KB", "1536": "1.5 KB", "20MB": "20 MB", "20 mb": "20 MB", "20M": "20 MB",
@@ -240,7 +250,8 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"not YAML":      {"a: [", "did not find"},
 		"two documents": {"data_dir: a\n---\ndata_dir: b\n", "more than one YAML document"},
-		"a list":        {"- a\n", "must hold keys with values"},
+		"a list":        {"- a\n", "f.yaml: is a list; it must be a section with keys"},
+		"tabs":          {"kafka:\n\tbrokers: a\n", "YAML is indented with spaces, not with tabs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := load(t, tt.text, nil); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
+
+	"facestream/pkg/schema"
 )
 
 // FileEnv is the variable that names the configuration file where the caller names none.
@@ -133,7 +136,7 @@ func (l *loader) environment(env map[string]string) {
 	}
 	slices.Sort(unknown)
 	for _, name := range unknown {
-		l.problem(name, "is not a setting; docs/configuration.md lists them all")
+		l.problem(name, "is not a setting%s; docs/configuration.md lists them all", schema.Suggest(name, slices.Sorted(maps.Keys(known))))
 	}
 }
 
@@ -161,7 +164,11 @@ func (l *loader) file(path string) error {
 	case errors.Is(err, io.EOF): // an empty file
 		return nil
 	case err != nil:
-		return fmt.Errorf("read the configuration file %s: %w", path, err)
+		hint := ""
+		if strings.Contains(err.Error(), "cannot start any token") {
+			hint = " (YAML is indented with spaces, not with tabs)"
+		}
+		return fmt.Errorf("read the configuration file %s: %w%s", path, err, hint)
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the configuration file %s: it holds more than one YAML document", path)
@@ -186,14 +193,14 @@ func (l *loader) node(path string, n *yaml.Node, v reflect.Value, key string) {
 	switch {
 	case v.Kind() == reflect.Struct:
 		if n.Kind != yaml.MappingNode {
-			l.problem(name, "must hold keys with values")
+			l.problem(name, "is %s; it must be a section with keys, such as %s", kindOf(n), fieldNames(v.Type())[0])
 			return
 		}
 		l.mapping(path, n, v, key)
 		return
 	case v.Kind() == reflect.Map:
 		if n.Kind != yaml.MappingNode {
-			l.problem(name, "must hold keys with values")
+			l.problem(name, "is %s; it must be keys with values", kindOf(n))
 			return
 		}
 		if err := n.Decode(v.Addr().Interface()); err != nil {
@@ -207,10 +214,10 @@ func (l *loader) node(path string, n *yaml.Node, v reflect.Value, key string) {
 		}
 		v.Set(out)
 	case v.Kind() == reflect.Slice && !isList:
-		l.problem(name, "must be a list")
+		l.problem(name, "is %s; it must be a list", kindOf(n))
 		return
 	case n.Kind != yaml.ScalarNode:
-		l.problem(name, "must be one value")
+		l.problem(name, "is %s; it must be one value", kindOf(n))
 		return
 	default:
 		if err := setText(v, n.Value); err != nil {
@@ -222,6 +229,7 @@ func (l *loader) node(path string, n *yaml.Node, v reflect.Value, key string) {
 }
 
 func (l *loader) mapping(path string, n *yaml.Node, v reflect.Value, key string) {
+	keys := fieldNames(v.Type())
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
@@ -232,18 +240,35 @@ func (l *loader) mapping(path string, n *yaml.Node, v reflect.Value, key string)
 			continue
 		}
 		seen[k.Value] = true
-		var keys []string
 		found := false
 		for f := range fieldsOf(v.Type()) {
-			tag := f.Tag.Get("yaml")
-			keys = append(keys, tag)
-			if tag == k.Value {
+			if f.Tag.Get("yaml") == k.Value {
 				found = true
 				l.node(path, n.Content[i+1], v.FieldByIndex(f.Index), full)
 			}
 		}
 		if !found {
-			l.problem(name, "is not a setting; here are %s", strings.Join(keys, ", "))
+			l.problem(name, "is not a setting%s; here are %s", schema.Suggest(k.Value, keys), strings.Join(keys, ", "))
 		}
 	}
+}
+
+// fieldNames are the keys of a section.
+func fieldNames(t reflect.Type) []string {
+	var names []string
+	for f := range fieldsOf(t) {
+		names = append(names, f.Tag.Get("yaml"))
+	}
+	return names
+}
+
+// kindOf says what n is.
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a section with keys"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return "one value"
 }

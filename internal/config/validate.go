@@ -148,15 +148,19 @@ func (c *Config) validateRoute(i int, add func(key, format string, args ...any))
 	if r.Collection != "" && !collectionPattern.MatchString(string(r.Collection)) {
 		add(key("collection"), "must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit")
 	}
-	if r.Operation == "" {
-		return
-	}
+	op := r.Operation
 	switch {
-	case !r.Operation.Known():
-		add(key("operation"), "%.40q is not one of %v", string(r.Operation), schema.Operations())
+	case op == "":
+		op = schema.OpValidate // for the configuration, whose keys are those of every operation
+	case !op.Known():
+		var names []string
+		for _, o := range schema.Operations() {
+			names = append(names, string(o))
+		}
+		add(key("operation"), "%.40q is not one of %s%s", string(op), strings.Join(names, ", "), schema.Suggest(string(op), names))
 		return
-	case r.Operation.Images() != 1:
-		add(key("operation"), "%s takes %d images, so one upload cannot ask for it; send a request", r.Operation, r.Operation.Images())
+	case op.Images() != 1:
+		add(key("operation"), "%s takes %d images, so one upload cannot ask for it; send a request", op, op.Images())
 	}
 	if len(r.Config) > 0 {
 		raw, err := json.Marshal(r.Config)
@@ -164,9 +168,9 @@ func (c *Config) validateRoute(i int, add func(key, format string, args ...any))
 			add(key("config"), "%v", err)
 			return
 		}
-		_, problems := schema.ResolveConfig(r.Operation, raw)
+		_, problems := schema.ResolveConfig(op, raw)
 		for _, p := range problems {
-			add(key("config"), "%s %s", p.Field, p.Message)
+			add(key("config"), "%s %s", strings.TrimPrefix(p.Field, "config."), p.Message)
 		}
 	}
 }

@@ -261,7 +261,7 @@ func (c *OperationConfig) apply(field string, raw json.RawMessage, strict bool) 
 			add(clip(m.name), "is given more than once")
 			continue
 		case k == nil && strict:
-			add(clip(m.name), "is not a configuration key%s", suggest(m.name, configNames()))
+			add(clip(m.name), "is not a configuration key%s", Suggest(m.name, configNames()))
 		case k != nil:
 			if x, problem := k.parse(m.value); problem != "" {
 				add(k.Name, "%s", problem)

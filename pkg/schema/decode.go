@@ -81,7 +81,7 @@ func decodeStruct(members []member, v reflect.Value, path string, ps *Problems) 
 				names = append(names, n)
 			}
 			slices.Sort(names)
-			ps.invalid(path+clip(m.name), "is not a field of the request"+suggest(m.name, names))
+			ps.invalid(path+clip(m.name), "is not a field of the request"+Suggest(m.name, names))
 		default:
 			decodeValue(m.value, v.Field(index), path+m.name, ps)
 		}
@@ -256,14 +256,15 @@ func clip(name string) string {
 
 var plainName = regexp.MustCompile(`^[\pL\pN_.…-]+$`)
 
-// suggest names the known name that was probably meant: " (did you mean …?)", or "" when none is close.
-func suggest(name string, known []string) string {
+// Suggest is what a message about an unknown name ends with: " (did you mean …?)" with the known name that is closest, or
+// "" where none is close.
+func Suggest(name string, known []string) string {
 	if len(name) > 64 {
 		return ""
 	}
-	best, least := "", 1+len(name)/3
+	best, least := "", min(1+len(name)/3, 5)
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), k); d < least {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}

@@ -166,7 +166,7 @@ func unknownOperation(op Operation) string {
 			names = append(names, string(o))
 		}
 	}
-	return fmt.Sprintf("%.40q is not one of %s%s", string(op), strings.Join(names, ", "), suggest(string(op), names))
+	return fmt.Sprintf("%.40q is not one of %s%s", string(op), strings.Join(names, ", "), Suggest(string(op), names))
 }
 
 // Subject is the person whom the request changes, as far as the request alone says: the key of order (invariant 4).
