@@ -73,7 +73,7 @@ func lineOf(d events.DeadLetter) deadLetterLine {
 
 func deadLettersList() *cobra.Command {
 	var asJSON bool
-	c := &cobra.Command{Use: "list", Short: "List dead letters: which record failed, when, where and why", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Example: "  facestream dead-letters list --since 24h\n  facestream dead-letters list --reason unparsable --json", Short: "List dead letters: which record failed, when, where and why", Args: cobra.NoArgs}
 	filter := filterFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return withClient(c, func(client *events.Client) error {
@@ -101,9 +101,10 @@ func deadLettersList() *cobra.Command {
 
 func deadLettersShow() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one dead letter with its original bytes, which may hold personal data",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show ID",
+		Short:   "Show one dead letter as JSON, with its original bytes, which may hold personal data",
+		Example: "  facestream dead-letters show 0/17",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := events.ParseDeadLetterID(args[0])
 			if err != nil {
@@ -146,9 +147,10 @@ func readable(b []byte) any {
 func deadLettersReplay() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use:   "replay [ID...]",
-		Short: "Write the original records back to where they failed",
-		Long:  "Replay after the cause is fixed. A record that fails again becomes another dead letter.",
+		Use:     "replay [ID...]",
+		Short:   "Write the original records back to the topics where they failed",
+		Example: "  facestream dead-letters replay 0/17 0/18\n  facestream dead-letters replay --all --reason internal_error",
+		Long:    "Replay after the cause is fixed. A record that fails again becomes another dead letter.",
 	}
 	filter := filterFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -19,8 +19,9 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Start everything and show the whole flow on people who do not exist",
 		Long: "demo starts what `up` starts, draws people who do not exist, enrols, recognises, compares and deletes them, and\n" +
-			"prints what came of it. It exits 0 only when every expected outcome held. With --stay it then stays up.",
-		Args: cobra.NoArgs,
+			"prints what happened. The exit code is 0 only when every outcome was the expected one. With --stay it then stays up.",
+		Example: "  facestream demo\n  facestream demo --stay",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			started := time.Now()
 			cfg, err := loadConfig(c)

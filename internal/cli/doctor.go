@@ -1,20 +1,30 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"facestream/internal/config"
+	"facestream/internal/gallery/drivers"
+	"facestream/internal/host"
+	"facestream/internal/objects"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
+	"facestream/pkg/events"
 )
 
-// examination is what doctor found out about one dependency.
-type examination struct {
+// finding is what doctor found out about one thing that facestream needs.
+type finding struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
@@ -25,101 +35,192 @@ func doctorCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check every dependency: is it there, which version, and how to mend it",
-		Args:  cobra.NoArgs,
+		Short: "Check everything that facestream needs, and say how to fix what is missing",
+		Long: "doctor looks from this machine, with these settings: at the model pack and the library that runs it, the data folder, the\n" +
+			"broker, its topics, the running services, the object store and the gallery. Exit code 3 says that something needs attention.",
+		Example: "  facestream doctor\n  facestream doctor --kafka-brokers kafka:9092 --s3-endpoint minio:9000 --json",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, client, store, err := connect(c)
 			if err != nil {
 				return err
 			}
-			look := func(name, fix string, f func(context.Context) (string, error)) examination {
-				ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
-				defer cancel()
-				detail, err := f(ctx)
-				if err != nil {
-					return examination{name, false, err.Error(), fix}
-				}
-				return examination{Name: name, OK: true, Detail: detail}
-			}
-			found := []examination{
-				look("onnx runtime", "facestream models runtime", func(ctx context.Context) (string, error) {
-					library := cfg.Worker.ORTLib
-					if library == "" {
-						var err error
-						if library, _, err = onnx.FindLibrary(ctx); err != nil {
-							return "", err
-						}
-					}
-					rt, err := onnx.Open(ctx, library)
-					if err != nil {
-						return "", err
-					}
-					defer rt.Close()
-					return rt.Release + " at " + library, nil
-				}),
-				look("model pack "+cfg.Worker.Models, "facestream models pull "+cfg.Worker.Models, func(ctx context.Context) (string, error) {
-					pack, err := models.Locate(cfg.Worker.Models)
-					if err != nil {
-						return "", err
-					}
-					files, err := models.Verify(ctx, pack)
-					if err != nil {
-						return "", err
-					}
-					for _, f := range files {
-						if f.State != models.StateOK {
-							return "", fmt.Errorf("%s is %s", f.Model.File, f.State)
-						}
-					}
-					return fmt.Sprintf("%d networks verified in %s", len(files), pack.Where()), nil
-				}),
-				look("broker", "start `facestream servers`, or set kafka.brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {
-					return fmt.Sprint(cfg.Kafka.Brokers), client.Ping(ctx)
-				}),
-				look("topics", "start a service once: it creates them; on a broker with ACLs, grant Describe on topics that begin with facestream. to this user", func(ctx context.Context) (string, error) {
-					topics, err := client.Describe(ctx)
-					if err != nil {
-						return "", err
-					}
-					for _, t := range topics {
-						if !t.Exists {
-							return "", fmt.Errorf("%s does not exist, or this user may not see it", t.Topic)
-						}
-					}
-					return fmt.Sprintf("%d exist", len(topics)), nil
-				}),
-				look("object store", "start `facestream servers`, or set s3.endpoint, s3.access_key and s3.secret_key", func(ctx context.Context) (string, error) {
-					return cfg.S3.Endpoint + " bucket " + cfg.S3.Bucket, store.Ping(ctx, cfg.S3.Bucket)
-				}),
-			}
-			if asJSON {
-				if err := printJSON(c.OutOrStdout(), found); err != nil {
-					return err
-				}
-			}
-			var bad int
+			defer client.Close()
+			found := examine(c.Context(), examinations(cfg, client, store))
+			bad := 0
 			for _, f := range found {
-				mark := "ok  "
 				if !f.OK {
-					mark = "FAIL"
 					bad++
 				}
-				if asJSON {
-					continue
-				}
-				fmt.Fprintf(c.OutOrStdout(), "%s  %-18s %s\n", mark, f.Name, f.Detail)
-				if f.Fix != "" {
-					fmt.Fprintf(c.OutOrStdout(), "      fix: %s\n", f.Fix)
-				}
+			}
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), found)
+			} else {
+				file := cmp.Or(c.Flags().Lookup("config").Value.String(), "no file (--config), so defaults, variables and flags")
+				err = printFindings(screenOf(c.OutOrStdout()), append([]finding{{Name: "settings", OK: true, Detail: file}}, found...))
 			}
 			if bad > 0 {
-				return &exitError{exitOutcome, fmt.Errorf("%d of %d dependencies need attention", bad, len(found))}
+				err = errors.Join(err, &exitError{exitOutcome, fmt.Errorf("%d of %d need attention", bad, len(found))})
 			}
-			return nil
+			return err
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
 	return c
+}
+
+// examination looks at one thing. What it needs is looked at before: where that failed, it would only fail in turn.
+type examination struct {
+	name, needs, fix string
+	look             func(context.Context) (detail string, err error)
+}
+
+func examinations(cfg config.Config, client *events.Client, store *objects.Store) []examination {
+	all := []examination{
+		{"onnx runtime", "", "facestream models runtime", func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
+		{"model pack", "", "facestream models pull " + cfg.Worker.Models, func(ctx context.Context) (string, error) { return lookAtPack(ctx, cfg.Worker.Models) }},
+		{"data folder", "", "give this user the right to write there, or name another folder with --data-dir", func(context.Context) (string, error) { return lookAtFolder(cfg.DataDir) }},
+		{"broker", "", "start `facestream up`, or name a broker with --kafka-brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {
+			return strings.Join(cfg.Kafka.Brokers, ", "), client.Ping(ctx)
+		}},
+		{"topics", "broker", "start a service: it creates them. On a broker with ACLs, grant this user Describe on topics that begin with facestream.", func(ctx context.Context) (string, error) {
+			return lookAtTopics(ctx, client)
+		}},
+		{"services", "broker", "start `facestream up`, or the services that are missing (bin/ingest, bin/worker, bin/indexer)", func(ctx context.Context) (string, error) {
+			return lookAtServices(ctx, client)
+		}},
+		{"object store", "", "start `facestream up`, or set --s3-endpoint, FACESTREAM_S3_ACCESS_KEY and FACESTREAM_S3_SECRET_KEY", func(ctx context.Context) (string, error) {
+			return cfg.S3.Endpoint + " (bucket " + cfg.S3.Bucket + ")", store.Ping(ctx, cfg.S3.Bucket)
+		}},
+	}
+	if cfg.Indexer.Gallery.Driver != config.DriverLocal { // the local one is a file of the indexer
+		all = append(all, examination{"gallery", "", "start the server, or correct the settings indexer.gallery.*", func(ctx context.Context) (string, error) {
+			g, err := drivers.OpenReader(ctx, cfg.Indexer.Gallery)
+			if err != nil {
+				return "", err
+			}
+			return cfg.Indexer.Gallery.Driver, g.Close()
+		}})
+	}
+	return all
+}
+
+func examine(ctx context.Context, all []examination) []finding {
+	ok := map[string]bool{"": true}
+	var found []finding
+	for _, x := range all {
+		if !ok[x.needs] {
+			found = append(found, finding{x.name, false, "not checked without the " + x.needs, ""})
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		detail, err := x.look(ctx)
+		cancel()
+		if err == nil {
+			ok[x.name] = true
+			found = append(found, finding{Name: x.name, OK: true, Detail: detail})
+			continue
+		}
+		if nobodyListens(err) {
+			err = fmt.Errorf("nothing listens at %s", detail)
+		}
+		found = append(found, finding{x.name, false, err.Error(), x.fix})
+	}
+	return found
+}
+
+func printFindings(out screen, found []finding) error {
+	const indent = 4 + 2 + len("object store") + 2
+	for _, f := range found {
+		mark := out.paint(green, "ok  ")
+		if !f.OK {
+			mark = out.paint(red, "FAIL")
+		}
+		if _, err := fmt.Fprintf(out, "%s  %-*s%s\n", mark, indent-6, f.Name, out.wrap(indent, f.Detail)); err != nil {
+			return err
+		}
+		if f.Fix != "" {
+			fmt.Fprintf(out, "%*sfix: %s\n", indent, "", out.wrap(indent+5, f.Fix))
+		}
+	}
+	return nil
+}
+
+func lookAtRuntime(ctx context.Context, cfg config.Config) (string, error) {
+	library := cfg.Worker.ORTLib
+	if library == "" {
+		var err error
+		if library, _, err = onnx.FindLibrary(ctx); err != nil {
+			return "", err
+		}
+	}
+	rt, err := onnx.Open(ctx, library)
+	if err != nil {
+		return "", err
+	}
+	defer rt.Close()
+	return rt.Release + " at " + library, nil
+}
+
+func lookAtPack(ctx context.Context, name string) (string, error) {
+	pack, err := models.Locate(name)
+	if err != nil {
+		return "", err
+	}
+	files, err := models.Verify(ctx, pack)
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		if f.State != models.StateOK {
+			return "", fmt.Errorf("%s is %s", f.Model.File, f.State)
+		}
+	}
+	return fmt.Sprintf("%s: %d networks verified in %s", name, len(files), pack.Where()), nil
+}
+
+// lookAtFolder writes into the data folder, as the services do.
+func lookAtFolder(dir string) (string, error) {
+	f, err := os.CreateTemp(dir, ".doctor-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return dir + " does not exist yet; what needs it creates it", nil
+	} else if err != nil {
+		return "", err
+	}
+	return dir, errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func lookAtTopics(ctx context.Context, client *events.Client) (string, error) {
+	topics, err := client.Describe(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range topics {
+		if !t.Exists {
+			return "", fmt.Errorf("%s does not exist, or this user may not see it", t.Topic)
+		}
+	}
+	return fmt.Sprintf("%d exist", len(topics)), nil
+}
+
+// lookAtServices counts the processes that take work. Without one of each, requests wait.
+func lookAtServices(ctx context.Context, client *events.Client) (string, error) {
+	var running, missing []string
+	for _, service := range []string{"ingest", "worker", "indexer"} {
+		n, err := client.Members(ctx, host.Group(service))
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("whether %s runs: %w", service, err)
+		case n == 0:
+			missing = append(missing, service)
+		default:
+			running = append(running, fmt.Sprintf("%s %d", service, n))
+		}
+	}
+	if missing != nil {
+		return "", fmt.Errorf("not running: %s; requests wait until they do", strings.Join(missing, ", "))
+	}
+	return "running: " + strings.Join(running, ", "), nil
 }
 
 func versionCommand() *cobra.Command {

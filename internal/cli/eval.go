@@ -20,9 +20,10 @@ import (
 func evalCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval",
-		Short: "Measure a model pack on labelled images: every accuracy claim is one command",
+		Short: "Measure a model pack on labelled images",
 		Long: "Each evaluation prints a table, or JSON, with 95 % confidence intervals. docs/evaluation.md describes the\n" +
-			"protocols and how the data must lie, so that they run on images of your own.",
+			"protocols, and the folders of data that they read: they also run on images of your own.",
+		Example: "  facestream eval drawn\n  facestream eval lfw --models open --json",
 	}
 	c.AddCommand(evalLFWCommand(),
 		evalPlainCommand("pairs", "Verification of labelled pairs of photographs, from the file to the decision", eval.Pairs),

@@ -23,7 +23,7 @@ import (
 func modelsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models",
-		Short: "Get, list and check model packs and the library that runs them",
+		Short: "Get, list and check model packs, and the library that runs them",
 		Long: "A model pack is a folder of networks with a manifest, pack.yaml (docs/model-packs.md).\n" +
 			"NAME is a known pack, or a folder: anything with a / in it.",
 	}
@@ -37,7 +37,7 @@ func modelsPullCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pull NAME",
 		Short: "Get a pack's files from a mirror folder or their public addresses",
-		Long: "Shows the licence of every file that is not here yet, asks, gets the files and checks their sha256.\n" +
+		Long: "pull shows the licence of every file that is not here yet, asks, gets the files and checks their sha256.\n" +
 			"They go to the folder " + models.EnvDir + "/NAME, by default in the user's cache.",
 		Example: "  facestream models pull open\n  facestream models pull open --mirror /media/usb/models --yes",
 		Args:    cobra.ExactArgs(1),
@@ -144,8 +144,9 @@ type thresholdView struct {
 func modelsListCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "list [NAME...]",
-		Short: "Show packs: roles, licences, thresholds with their evaluation, and what is absent and why",
+		Use:     "list [NAME...]",
+		Short:   "Show packs: their roles, licences and thresholds, how these were measured, and what is absent and why",
+		Example: "  facestream models list\n  facestream models list open --json",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = packs.Names()
@@ -167,7 +168,7 @@ func modelsListCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
 	return c
 }
 
@@ -251,36 +252,46 @@ func (v packView) print(w io.Writer) {
 }
 
 func modelsVerifyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "verify NAME",
-		Short: "Compare a pack's files with the sha256 in its manifest",
-		Long:  "Exits 0 when every file is right and 3 when one is missing or differs.",
-		Args:  cobra.ExactArgs(1),
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "verify NAME",
+		Short:   "Compare a pack's files with the sha256 in its manifest",
+		Long:    "The exit code is 0 when every file is right, and 3 when one is missing or differs.",
+		Example: "  facestream models verify open",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			_, files, err := inspect(c, args[0])
+			pack, files, err := inspect(c, args[0])
 			if err != nil {
 				return err
 			}
 			bad := 0
 			for _, f := range files {
-				fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", f.Model.File, f.State)
 				if f.State != models.StateOK {
 					bad++
 				}
 			}
-			if bad > 0 {
-				return &exitError{exitOutcome, fmt.Errorf("%d of %d files are missing or wrong", bad, len(files))}
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), view(pack, files))
+			} else {
+				for _, f := range files {
+					fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", f.Model.File, f.State)
+				}
 			}
-			return nil
+			if bad > 0 {
+				err = errors.Join(err, &exitError{exitOutcome, fmt.Errorf("%d of %d files are missing or wrong; `facestream models pull %s` gets them", bad, len(files), args[0])})
+			}
+			return err
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
+	return c
 }
 
 func modelsRuntimeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "runtime",
 		Short: "Find the ONNX Runtime library, or fetch and verify it, and print its path",
-		Long: "Takes the library that " + onnx.EnvLibrary + " names, else the system's, else the one in the user's cache.\n" +
+		Long: "runtime takes the library that " + onnx.EnvLibrary + " names, else the system's, else the one in the user's cache.\n" +
 			"Where none can be used it gets release " + onnx.Version + " from upstream, npm, Maven or the Go module cache and checks its sha256.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

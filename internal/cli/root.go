@@ -76,12 +76,27 @@ func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "facestream",
 		Short: "Streaming face biometrics: images in, results out, nothing lost",
-		Long: "facestream runs the services in one process (up), and is the operator's tool for everything around them.\n" +
-			"Every setting is a flag, an environment variable FACESTREAM_*, or a key of the file named by --config.",
+		Long: "facestream runs the services in one process (up), sends requests to them (submit), and helps to operate them.\n" +
+			"A setting is a flag, an environment variable FACESTREAM_*, or a key of the file that --config names.",
+		Example: "  facestream up\n  facestream submit -o validate portrait.jpg --wait\n  facestream doctor",
 	}
 	configFlags(c)
-	c.AddCommand(upCommand(), serversCommand(), demoCommand(), submitCommand(), watchCommand(), uploadCommand(),
-		modelsCommand(), evalCommand(), topicsCommand(), deadLettersCommand(), galleryCommand(), reindexCommand(), doctorCommand(), versionCommand())
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"run", "Run it:", []*cobra.Command{upCommand(), demoCommand(), serversCommand(), doctorCommand()}},
+		{"ask", "Ask it:", []*cobra.Command{submitCommand(), uploadCommand(), watchCommand()}},
+		{"models", "Networks:", []*cobra.Command{modelsCommand(), evalCommand()}},
+		{"operate", "Operate it:", []*cobra.Command{topicsCommand(), deadLettersCommand(), galleryCommand(), reindexCommand()}},
+	} {
+		c.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, command := range g.commands {
+			command.GroupID = g.id
+			c.AddCommand(command)
+		}
+	}
+	c.AddCommand(versionCommand())
 	return c
 }
 
@@ -90,7 +105,7 @@ func configFlags(c *cobra.Command) {
 	c.PersistentFlags().AddFlagSet(settings)
 	c.AddCommand(&cobra.Command{
 		Use:   "settings",
-		Short: "Every setting, as a flag; each is also FACESTREAM_* in the environment and a key of --config",
+		Short: "Every setting as a flag; each is also a variable FACESTREAM_* and a key of the file of --config",
 		Long:  strings.TrimRight(all, "\n"),
 	})
 }

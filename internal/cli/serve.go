@@ -12,9 +12,10 @@ import (
 
 func upCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "up",
-		Short: "Run everything in one process: the broker, the object store, ingest, worker and indexer",
-		Args:  cobra.NoArgs,
+		Use:     "up",
+		Short:   "Run everything in one process: the broker, the object store, ingest, worker and indexer",
+		Example: "  facestream up\n  facestream up --data-dir /var/lib/facestream --worker-models open",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
@@ -31,9 +32,10 @@ func upCommand() *cobra.Command {
 
 func serversCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "servers",
-		Short: "Run only the Kafka-protocol broker and the S3 gateway, with their data on disk",
-		Args:  cobra.NoArgs,
+		Use:     "servers",
+		Short:   "Run only the embedded Kafka broker and object store, with their data on disk",
+		Example: "  facestream servers --data-dir data",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {

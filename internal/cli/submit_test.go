@@ -61,6 +61,9 @@ func TestSubmit(t *testing.T) {
 		}
 		return stdout
 	}
+	if stdout, said, code := f.facestream("doctor", "--data-dir", f.cfg.DataDir); code != 0 || !strings.Contains(stdout, "running: ingest 1, worker 1, indexer 1") {
+		t.Errorf("doctor: exit code %d, printed\n%s%s", code, stdout, said)
+	}
 	enroll := []string{"-o", "enroll", "--collection", "staff", "--external-id", "ann", "--consent", "form 17", "--id", "enroll-ann", ann}
 	enrolled := check("enrolled as ", 0, enroll...)
 	check("recognised as ann in staff (similarity 0.", 0, "-o", "predict", "-c", "staff", annAgain)

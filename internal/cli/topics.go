@@ -13,9 +13,10 @@ import (
 func topicsCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "topics",
-		Short: "Show the topics: partitions, retention, records, and the lag of each group",
-		Args:  cobra.NoArgs,
+		Use:     "topics",
+		Short:   "Show the topics: partitions, retention, records, and how far behind each service is",
+		Example: "  facestream topics\n  facestream topics --json",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {

@@ -95,6 +95,20 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// TestDoctorWithoutServers: what is missing is named once, with what to do.
+func TestDoctorWithoutServers(t *testing.T) {
+	addr := closedPort(t)
+	stdout, said, code := facestream(t, "doctor", "--kafka-brokers", addr, "--s3-endpoint", addr, "--data-dir", t.TempDir())
+	if code != exitOutcome || !strings.Contains(said, "need attention") {
+		t.Errorf("exit code %d, %q", code, said)
+	}
+	for _, want := range []string{"FAIL  broker        nothing listens at " + addr, "fix: start `facestream up`", "FAIL  services      not checked without the broker", "ok    data folder"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("doctor does not say %q:\n%s", want, stdout)
+		}
+	}
+}
+
 // TestCompletion: the shell completes operations and reasons.
 func TestCompletion(t *testing.T) {
 	stdout, _, _ := facestream(t, cobra.ShellCompNoDescRequestCmd, "submit", "-o", "")
@@ -138,7 +152,7 @@ func TestExamples(t *testing.T) {
 			}
 			examples++
 			found, rest, err := root().Find(args[1:])
-			if err != nil || found.CommandPath() != c.CommandPath() {
+			if err != nil || !strings.HasPrefix(found.CommandPath(), c.CommandPath()) {
 				t.Errorf("%s: the example %q is of %s: %v", c.CommandPath(), line, found.CommandPath(), err)
 				continue
 			}
