@@ -25,7 +25,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real test-s3 lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ test-real: models ## Test against a real Apache Kafka, plain and with users, a V
 
 test-s3: models ## Test against a real Apache Kafka and the store S3 (minio, built from source: 10 minutes; or versitygw)
 	GO=$(GO) tools/kafka/test.sh $(S3)
+
+test-imaging: toolchain ## Compare every image format with the decoders of Pillow and libheif on hundreds of drawn pictures (needs Python 3)
+	test -d .cache/imaging/venv || python3 -m venv .cache/imaging/venv
+	.cache/imaging/venv/bin/pip install --quiet --disable-pip-version-check -r pkg/engine/imaging/testdata/requirements.txt
+	rm -rf .cache/imaging/corpus && mkdir -p .cache/imaging/corpus
+	.cache/imaging/venv/bin/python pkg/engine/imaging/testdata/corpus.py .cache/imaging/corpus
+	FACESTREAM_IMAGES=$(CURDIR)/.cache/imaging/corpus $(GO) test -race -count=1 -run TestWholeCorpus ./pkg/engine/imaging
 
 lint: toolchain ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -3,6 +3,7 @@ package imaging
 import (
 	"image"
 	"image/color"
+	"math"
 )
 
 // fromGo copies m, which lies within width × height, over a white picture of that size. The types that the decoders return
@@ -28,18 +29,19 @@ func rowReader(m image.Image) func(dst []byte, y int) {
 	b := m.Bounds()
 	switch m := m.(type) {
 	case *image.YCbCr:
-		return func(dst []byte, y int) { ycbcrRow(dst, m, y) }
+		return func(dst []byte, y int) { ycbcrRow(dst, m, y, &fullRange601) }
 	case *image.NYCbCrA:
 		return func(dst []byte, y int) {
-			ycbcrRow(dst, &m.YCbCr, y)
-			alpha := m.A[m.AOffset(b.Min.X, y):]
-			for i := 0; i < len(dst); i += 3 {
-				if a := uint32(alpha[i/3]); a != 0xff {
-					for c := range 3 {
-						dst[i+c] = overWhite(uint32(dst[i+c]), a)
-					}
-				}
-			}
+			ycbcrRow(dst, &m.YCbCr, y, &fullRange601)
+			alphaRow(dst, m, y)
+		}
+	case *video:
+		if len(m.A) == 0 {
+			return func(dst []byte, y int) { ycbcrRow(dst, &m.YCbCr, y, &m.matrix) }
+		}
+		return func(dst []byte, y int) {
+			ycbcrRow(dst, &m.YCbCr, y, &m.matrix)
+			alphaRow(dst, &m.NYCbCrA, y)
 		}
 	case *image.Gray:
 		return func(dst []byte, y int) {
@@ -92,9 +94,34 @@ func rowReader(m image.Image) func(dst []byte, y int) {
 	}
 }
 
-// ycbcrRow converts by JFIF's BT.601 full-range matrix in 16.16 fixed point (ITU-T T.871, section 7). A chroma sample
-// covers a whole block of pixels, as in color.YCbCr.
-func ycbcrRow(dst []byte, m *image.YCbCr, y int) {
+// yccMatrix makes RGB of luma and colour differences, in 16.16 fixed point: each channel is (Y - black)·scale plus the
+// differences from 128 times their factors.
+type yccMatrix struct{ black, scale, crToR, cbToG, crToG, cbToB int32 }
+
+// fullRange601 is JFIF's: BT.601 in full range (ITU-T T.871, section 7).
+var fullRange601 = newYCCMatrix(0.299, 0.114, true)
+
+// newYCCMatrix makes the matrix of the luma coefficients of red and blue (ITU-T H.273, 8.3). Without full, luma spans
+// 16..235 and colour differences 16..240.
+func newYCCMatrix(kr, kb float64, full bool) yccMatrix {
+	black, y, c := int32(0), 65536.0, 65536.0
+	if !full {
+		black, y, c = 16, y*255/219, c*255/224
+	}
+	kg := 1 - kr - kb
+	fixed := func(v float64) int32 { return int32(math.Round(v)) }
+	return yccMatrix{black, fixed(y), fixed(c * 2 * (1 - kr)), fixed(c * 2 * (1 - kb) * kb / kg), fixed(c * 2 * (1 - kr) * kr / kg), fixed(c * 2 * (1 - kb))}
+}
+
+// video is a picture whose luma and colour differences have another meaning than those of JPEG, which is what Go's types
+// stand for. A is empty where it is opaque.
+type video struct {
+	image.NYCbCrA
+	matrix yccMatrix
+}
+
+// ycbcrRow converts a row. A chroma sample covers a whole block of pixels, as in color.YCbCr.
+func ycbcrRow(dst []byte, m *image.YCbCr, y int, by *yccMatrix) {
 	b := m.Rect
 	luma := m.Y[m.YOffset(b.Min.X, y):]
 	base := m.COffset(b.Min.X, y)
@@ -105,14 +132,40 @@ func ycbcrRow(dst []byte, m *image.YCbCr, y int) {
 	case image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410:
 		shift = 2
 	}
-	first := b.Min.X >> shift
-	for i, x := 0, b.Min.X; i < len(dst); i, x = i+3, x+1 {
-		c := base + x>>shift - first
-		yy := int32(luma[i/3])<<16 + 1<<15
-		cb, cr := int32(m.Cb[c])-128, int32(m.Cr[c])-128
-		dst[i] = clamp((yy + 91881*cr) >> 16)              // 1.402
-		dst[i+1] = clamp((yy - 22554*cb - 46802*cr) >> 16) // 0.344136, 0.714136
-		dst[i+2] = clamp((yy + 116130*cb) >> 16)           // 1.772
+	first, width := b.Min.X>>shift, len(dst)/3
+	cbRow, crRow := m.Cb[base:], m.Cr[base:]
+	black, scale, crToR, cbToG, crToG, cbToB := by.black, by.scale, by.crToR, by.cbToG, by.crToG, by.cbToB
+	pixel := func(p []byte, y byte, r, g, b int32) {
+		yy := (int32(y) - black) * scale
+		p[0], p[1], p[2] = clamp((yy+r)>>16), clamp((yy+g)>>16), clamp((yy+b)>>16)
+	}
+	for x := 0; x < width; {
+		c := (b.Min.X+x)>>shift - first
+		cb, cr := int32(cbRow[c])-128, int32(crRow[c])-128
+		r, g, blue := crToR*cr+1<<15, 1<<15-cbToG*cb-crToG*cr, cbToB*cb+1<<15
+		end := min((c+first+1)<<shift-b.Min.X, width) // of the pixels that share the sample
+		if end == x+2 {
+			p, l := dst[3*x:3*x+6:3*x+6], luma[x:x+2:x+2]
+			pixel(p[:3], l[0], r, g, blue)
+			pixel(p[3:], l[1], r, g, blue)
+			x = end
+			continue
+		}
+		for ; x < end; x++ {
+			pixel(dst[3*x:3*x+3:3*x+3], luma[x], r, g, blue)
+		}
+	}
+}
+
+// alphaRow lays a row of colours over white.
+func alphaRow(dst []byte, m *image.NYCbCrA, y int) {
+	alpha := m.A[m.AOffset(m.Rect.Min.X, y):]
+	for i := 0; i < len(dst); i += 3 {
+		if a := uint32(alpha[i/3]); a != 0xff {
+			for c := range 3 {
+				dst[i+c] = overWhite(uint32(dst[i+c]), a)
+			}
+		}
 	}
 }
 

@@ -7,13 +7,8 @@ import (
 	"fmt"
 	"image"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
-
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
 
 	"facestream/pkg/schema"
 )
@@ -56,38 +51,49 @@ const (
 	TIFF Format = "tiff"
 )
 
-// Info is what the file says of itself. Orientation is the EXIF value, 1..8, that Decode undid; 1 where there is none.
+// Info is what the file says of itself.
 type Info struct {
-	Format      Format
+	Format Format
+
+	// Orientation is the EXIF value, 1..8, that Decode undid; 1 where there is none.
 	Orientation int
+
+	// Damage says in words what is wrong with a file that was read in spite of it; empty for a sound file.
+	Damage string
 }
 
-// codec reads one format. inspect is this package's own look at the container: it refuses what the decoder would waste
-// memory or time on, and returns the EXIF orientation.
+// header is what a file says before its pixels are paid for.
+type header struct {
+	width, height int
+	orientation   int // EXIF, 1..8
+
+	// decode reads the pixels, which lie within width × height. damage is that of [Info].
+	decode func(ctx context.Context) (m image.Image, damage string, err error)
+}
+
+// codec reads one format. open looks at the container without paying for pixels: it refuses what the decoder would waste
+// memory or time on, or would decode to the wrong pixels without saying so.
 type codec struct {
-	format  Format
-	config  func(io.Reader) (image.Config, error)
-	decode  func(io.Reader) (image.Image, error)
-	inspect func([]byte) (orientation int, err error)
+	format Format
+	open   func(data []byte) (header, error)
 }
 
 // sniff knows a format by its first bytes, whatever the file was called.
 func sniff(data []byte) (codec, bool) {
 	has := func(magic string) bool { return bytes.HasPrefix(data, []byte(magic)) }
-	plain := func([]byte) (int, error) { return 1, nil }
 	switch {
 	case has("\xff\xd8\xff"):
-		return codec{JPEG, jpeg.DecodeConfig, jpeg.Decode, inspectJPEG}, true
+		return codec{JPEG, openJPEG}, true
 	case has("\x89PNG\r\n\x1a\n"):
-		return codec{PNG, png.DecodeConfig, png.Decode, inspectPNG}, true
+		return codec{PNG, openPNG}, true
 	case has("RIFF") && len(data) >= 12 && string(data[8:12]) == "WEBP":
-		return codec{WebP, webp.DecodeConfig, webp.Decode, inspectWebP}, true
+		return codec{WebP, openWebP}, true
 	case has("GIF87a"), has("GIF89a"):
-		return codec{GIF, gif.DecodeConfig, gif.Decode, plain}, true
+		return codec{GIF, openGIF}, true
 	case has("II*\x00"), has("MM\x00*"):
-		return codec{TIFF, tiff.DecodeConfig, tiff.Decode, inspectTIFF}, true
+		return codec{TIFF, openTIFF}, true
 	case has("BM"):
-		return codec{BMP, bmp.DecodeConfig, bmp.Decode, plain}, true
+		return codec{BMP, openBMP}, true
 	}
 	return codec{}, false
 }
@@ -102,12 +108,13 @@ func tooLarge(format string, args ...any) error {
 	return schema.Permanent(opDecode, schema.ReasonImageTooLarge, fmt.Errorf(format, args...))
 }
 
-// Decode reads a JPEG, PNG, WebP, GIF (its first frame), BMP or TIFF, known by its first bytes, and returns it upright
-// with transparency laid over white and 16-bit channels cut to 8.
+// Decode reads a JPEG, PNG, WebP, GIF, BMP or TIFF, known by its first bytes, and returns it upright with transparency laid
+// over white and 16-bit channels cut to 8. Of an animation it reads the first picture. It is as lenient as browsers are with
+// what cameras write, and says so in [Info.Damage] where something was wrong.
 //
 // The errors are permanent: image_too_large for what exceeds limits, judged by the header alone; image_unreadable for
-// everything else that is no complete picture, such as a JPEG that was cut short. The one other error is transient: ctx
-// ended.
+// everything else that is no complete picture, such as a JPEG that was cut short, and for what would be decoded to the wrong
+// pixels. The one other error is transient: ctx ended.
 func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info Info, err error) {
 	limits = limits.withDefaults()
 	switch {
@@ -118,7 +125,7 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 	}
 	c, ok := sniff(data)
 	if !ok {
-		return nil, Info{}, unreadable("the content is no JPEG, PNG, WebP, GIF, BMP or TIFF")
+		return nil, Info{}, unreadable("%s", unsupported(data))
 	}
 	defer func() {
 		// The decoders are not ours; a file that makes one of them panic is malformed.
@@ -126,34 +133,30 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 			img, info, err = nil, Info{}, unreadable("%s: the decoder gave up: %v", c.format, p)
 		}
 	}()
-	info = Info{Format: c.format, Orientation: 1}
-	if info.Orientation, err = c.inspect(data); err != nil {
-		return nil, Info{}, unreadable("%s: %w", c.format, err)
-	}
-	config, err := c.config(&reader{ctx, bytes.NewReader(data)})
+	h, err := c.open(data)
 	if err != nil {
 		return nil, Info{}, decoderError(ctx, c.format, err)
 	}
-	w, h := config.Width, config.Height
+	w := h.width
 	switch {
-	case w < 1 || h < 1:
-		return nil, Info{}, unreadable("%s: the header says %d × %d pixels", c.format, w, h)
-	case w > limits.Side || h > limits.Side:
-		return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d a side", w, h, limits.Side)
-	case w > limits.Pixels/h:
-		return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d in all", w, h, limits.Pixels)
+	case w < 1 || h.height < 1:
+		return nil, Info{}, unreadable("%s: the header says %d × %d pixels", c.format, w, h.height)
+	case w > limits.Side || h.height > limits.Side:
+		return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d a side", w, h.height, limits.Side)
+	case w > limits.Pixels/h.height:
+		return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d in all", w, h.height, limits.Pixels)
 	}
-	m, err := c.decode(&reader{ctx, bytes.NewReader(data)})
+	m, damage, err := h.decode(ctx)
 	if err != nil {
 		return nil, Info{}, decoderError(ctx, c.format, err)
 	}
-	if !m.Bounds().In(image.Rect(0, 0, w, h)) {
-		return nil, Info{}, unreadable("%s: the pixels reach beyond the %d × %d of the header", c.format, w, h)
+	if !m.Bounds().In(image.Rect(0, 0, w, h.height)) {
+		return nil, Info{}, unreadable("%s: the pixels reach beyond the %d × %d of the header", c.format, w, h.height)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, Info{}, schema.Transient(opDecode, err)
 	}
-	return orient(fromGo(m, w, h), info.Orientation), info, nil
+	return orient(fromGo(m, w, h.height), h.orientation), Info{c.format, h.orientation, damage}, nil
 }
 
 // decoderError tells a file that cannot be read from a caller who stopped waiting.
@@ -165,6 +168,26 @@ func decoderError(ctx context.Context, f Format, err error) error {
 		return unreadable("%s: the file was cut short: %w", f, err)
 	}
 	return unreadable("%s: %w", f, err)
+}
+
+// library makes a header of the two functions that Go's image packages have.
+func library(data []byte, config func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) (header, error) {
+	c, err := config(bytes.NewReader(data))
+	if err != nil {
+		return header{}, err
+	}
+	return header{width: c.Width, height: c.Height, orientation: 1, decode: func(ctx context.Context) (image.Image, string, error) {
+		m, err := decode(&reader{ctx, bytes.NewReader(data)})
+		return m, "", err
+	}}, nil
+}
+
+func openGIF(data []byte) (header, error) { return library(data, gif.DecodeConfig, gif.Decode) }
+
+func openPNG(data []byte) (header, error) {
+	h, err := library(data, png.DecodeConfig, png.Decode)
+	h.orientation = pngOrientation(data)
+	return h, err
 }
 
 // reader fails once ctx has ended, so that a decoder stops within a few kilobytes of its input.
