@@ -5,34 +5,22 @@ import (
 	"time"
 
 	"facestream/internal/outcome"
-	"facestream/pkg/engine/face"
-	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
 )
-
-// portraitOptions are what config says of portraits.
-func portraitOptions(config schema.PortraitConfig) face.PortraitOptions {
-	colour := imaging.RGB{byte(config.BackgroundColor >> 16), byte(config.BackgroundColor >> 8), byte(config.BackgroundColor)}
-	o := face.PortraitOptions{Preset: face.Preset(config.Preset), Width: config.Width, Pad: &colour, Format: imaging.Format(config.Format)}
-	if config.Background == schema.BackgroundReplace {
-		o.Background = &colour
-	}
-	return o
-}
 
 // keepPortraits writes the portraits of a beside their images, before anything says that they are there. Those of a comparison
 // that ends because there are too many faces are not kept.
 func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
-	if len(a.portraits) == 0 || a.Operation == schema.OpCompare && len(a.Faces) > schema.MaxCompareFaces {
+	if len(a.portraits) == 0 || a.Operation == schema.OpCompare && len(a.found.Faces) > schema.MaxCompareFaces {
 		return nil
 	}
 	start := time.Now()
-	for i := range a.Faces {
+	for i := range a.found.Faces {
 		p := a.portraits[i]
 		if p == nil {
 			continue
 		}
-		image := a.Faces[i].Image
+		image := a.found.Faces[i].Image
 		object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: outcome.CropKey(&a.Job, image, i, string(p.Format))}
 		if a.Operation == schema.OpFaceISO {
 			object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
@@ -45,9 +33,9 @@ func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
 			Object: object, Corners: p.Corners,
 		}
 		if a.Operation == schema.OpFaceISO {
-			a.kept = kept
+			a.found.Portrait = kept
 		} else {
-			a.Faces[i].Crop = kept
+			a.found.Faces[i].Crop = kept
 		}
 	}
 	s.measure(a, "keep", time.Since(start))

@@ -17,7 +17,7 @@ import (
 	"facestream/internal/gallery/local"
 	"facestream/internal/indexer"
 	"facestream/internal/outcome"
-	"facestream/internal/traits"
+	"facestream/internal/verdict"
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
@@ -62,9 +62,9 @@ func newDesk(t *testing.T) *desk {
 	sink := &outcome.Sink{Service: "test", Publisher: d}
 	d.worker = &worker.Service{
 		Objects: d, Engine: d, Publisher: d, Results: sink,
-		Pack: worker.Pack{
-			Name: "fake", Models: everyRole, Thresholds: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, MinConfidence: 0.1,
-			Liveness: worker.OperatingPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: traits.Uncalibrated,
+		Pack: verdict.Pack{
+			Name: "fake", Models: everyRole, Matching: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, MinConfidence: 0.1,
+			Liveness: verdict.LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: verdict.UnmeasuredTraits,
 		},
 	}
 	d.indexer = &indexer.Service{Gallery: g, Results: sink}

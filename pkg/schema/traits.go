@@ -40,20 +40,6 @@ var faceTraitNames = [...]string{
 // AllFaceTraits is the set of every face trait.
 const AllFaceTraits = FTFaceNotInOval<<1 - 1
 
-// InvalidFaceTraits is the set of traits that fail op: those of the seed SDK's lists for enroll and predict. Other
-// operations report traits and fail none. allowed_face_traits_flags takes traits out of it.
-func InvalidFaceTraits(op Operation) FaceTraits {
-	const predict = FTLookingRight | FTLookingLeft | FTLookingHigh | FTLookingDown | FTFaceRight | FTFaceLeft | FTFaceUp | FTFaceDown |
-		FTImageBlurr | FTFaceTooFar | FTFaceTooClose | FTFaceRotatedRight | FTFaceRotatedLeft
-	switch op {
-	case OpEnroll:
-		return predict | FTFaceWithGlass | FTFaceWithMask | FTMouthOpened
-	case OpPredict:
-		return predict
-	}
-	return 0
-}
-
 // DocumentTraits is a set of DT_* flags, as in document_traits.
 type DocumentTraits uint32
 

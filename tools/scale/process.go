@@ -18,7 +18,7 @@ import (
 	"facestream/internal/host"
 	service "facestream/internal/services/worker"
 	"facestream/internal/telemetry"
-	"facestream/internal/worker"
+	"facestream/internal/verdict"
 	"facestream/pkg/engine"
 )
 
@@ -142,7 +142,7 @@ func runSleeper(ctx context.Context) error {
 		return err
 	}
 	e := sleeper{pause: pause, slots: make(chan struct{}, cfg.Worker.Concurrency)}
-	return host.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), service.With(e, worker.Pack{}))
+	return host.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), service.With(e, verdict.Pack{}))
 }
 
 // addSleeper starts a worker with a simulated network for one image at a time.

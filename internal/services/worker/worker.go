@@ -7,14 +7,12 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/host"
-	"facestream/internal/traits"
+	"facestream/internal/verdict"
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
-	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
-	"facestream/pkg/schema"
 )
 
 // jobsPerSlot jobs are open for each image that the engine works on, so that no processor waits while images are fetched
@@ -33,7 +31,11 @@ func Run(ctx context.Context, a *host.App) error {
 	}
 	defer e.Close()
 	a.Log.Info().Interface("models", e.Models()).Msg("the models are loaded")
-	return With(e, about(pack, e.Models()))(ctx, a)
+	judged, err := verdict.Of(pack, e.Models())
+	if err != nil {
+		return err
+	}
+	return With(e, judged)(ctx, a)
 }
 
 // OpenEngine loads the networks of pack under the worker's limits.
@@ -47,7 +49,7 @@ func OpenEngine(ctx context.Context, cfg config.Worker, pack *models.Pack) (*eng
 }
 
 // With is the service on an engine that is open, with what is known of its model pack.
-func With(e worker.Engine, pack worker.Pack) host.Service {
+func With(e worker.Engine, pack verdict.Pack) host.Service {
 	return func(ctx context.Context, a *host.App) error {
 		publisher := a.Publisher("worker")
 		defer publisher.Close()
@@ -58,40 +60,5 @@ func With(e worker.Engine, pack worker.Pack) host.Service {
 		}
 		a.Log.Info().Msg("worker is ready")
 		return a.Consume(ctx, "worker", []events.Topic{events.Jobs}, jobsPerSlot*a.Config.Worker.Concurrency, service.Handle)
-	}
-}
-
-// about is what the worker needs to know of a pack of which an engine has loaded networks.
-func about(pack *models.Pack, loaded []schema.ModelRun) worker.Pack {
-	matching, _ := pack.Model(models.RoleEmbedding)
-	detection, _ := pack.Model(models.RoleDetector)
-	named := face.Thresholds(pack)
-	value := func(name string, otherwise float32) float32 {
-		if t, ok := named[name]; ok {
-			return t.Value
-		}
-		return otherwise
-	}
-	points, plain := worker.UnmeasuredPoints, traits.Uncalibrated
-	return worker.Pack{
-		Name: pack.Name, Models: loaded,
-		Thresholds: schema.Thresholds{
-			Min: matching.Thresholds["min"].Value,
-			Med: matching.Thresholds["med"].Value,
-			Max: matching.Thresholds["max"].Value,
-		},
-		MinConfidence: detection.Thresholds[face.ThresholdConfidence].Value,
-		Liveness: worker.OperatingPoints{
-			Soft:     value(face.ThresholdLiveSoft, points.Soft),
-			Regular:  value(face.ThresholdLive, points.Regular),
-			Hardened: value(face.ThresholdLiveHardened, points.Hardened),
-		},
-		Traits: traits.Calibration{
-			Sharpness: value(face.ThresholdSharpness, plain.Sharpness),
-			EyeOpen:   value(face.ThresholdEyeOpen, plain.EyeOpen),
-			MouthOpen: value(face.ThresholdMouthOpen, plain.MouthOpen),
-			Glasses:   value(face.ThresholdGlasses, plain.Glasses),
-			Mask:      value(face.ThresholdMask, plain.Mask),
-		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"facestream/internal/verdict"
 	"facestream/pkg/schema"
 )
 
@@ -72,7 +73,7 @@ Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is n
 		}
 		var fails []string
 		for _, op := range schema.Operations() {
-			if schema.InvalidFaceTraits(op)&(1<<i) != 0 {
+			if verdict.Rejecting(op)&(1<<i) != 0 {
 				fails = append(fails, string(op))
 			}
 		}

@@ -1,4 +1,4 @@
-package traits
+package verdict
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 
 func p(x float32) *float32 { return &x }
 
-// frontal is a face with no trait: in the middle of a picture of 400 x 500 pixels, in all networks' eyes faultless.
+// frontal is a face with no trait: in the middle of a picture of 400 x 500 pixels, and faultless to all networks.
 func frontal() *face.Observation {
 	return &face.Observation{
 		Face: face.Face{
@@ -24,7 +24,34 @@ func frontal() *face.Observation {
 		LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.95), RightEyeOpen: p(0.9), MouthOpen: p(0.05), Smile: p(0.25),
 		Mask: p(0.05), Glasses: p(0.05), Occlusion: map[string]float32{"mouth": 0.1},
 		Light: &face.Light{Mean: 0.5, Low: 0.2, High: 0.8}, Sharpness: p(200),
+		Liveness: &face.Liveness{Assessable: true, Score: 0.8}, Age: &face.Age{Years: 34, Deviation: 2.5, Confidence: 0.75},
 	}
+}
+
+// pack has points of its own, so that no test passes by another pack's.
+var pack = Pack{
+	Name:          "fake",
+	Models:        []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}},
+	Matching:      schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75},
+	MinConfidence: 0.1,
+	Liveness:      LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75},
+	Traits:        UnmeasuredTraits,
+}
+
+func newCase(t *testing.T, op schema.Operation, config string) *Case {
+	t.Helper()
+	images := make([]schema.ObjectRef, op.Images())
+	c, err := New(&schema.Job{Request: schema.Request{ID: "r", Operation: op, Images: images, Config: json.RawMessage(config)}}, pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func traitsOf(t *testing.T, o *face.Observation, op schema.Operation, config string) schema.FaceTraits {
+	t.Helper()
+	c := newCase(t, op, config)
+	return c.traits(o, c.scores(o))
 }
 
 // move shifts the face of s.
@@ -71,24 +98,23 @@ func TestEachTrait(t *testing.T) {
 		covered |= tt.want
 		s := frontal()
 		tt.change(s)
-		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != tt.want {
+		if got := traitsOf(t, s, schema.OpEnroll, ``); got != tt.want {
 			t.Errorf("%s: %v", name, schema.TraitNames(got))
 		}
-		if Advice(tt.want) == "" {
+		if advice(tt.want) == "" {
 			t.Errorf("%s: no advice", name)
 		}
 		if tt.off == "" {
 			continue
 		}
-		config, problems := schema.ResolveConfig(schema.OpEnroll, json.RawMessage(tt.off))
-		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 || problems != nil {
-			t.Errorf("%s under %s: %v (%v)", name, tt.off, schema.TraitNames(got), problems)
+		if got := traitsOf(t, s, schema.OpEnroll, tt.off); got != 0 {
+			t.Errorf("%s under %s: %v", name, tt.off, schema.TraitNames(got))
 		}
 	}
 	if covered != schema.AllFaceTraits {
 		t.Errorf("not covered: %v", schema.TraitNames(schema.AllFaceTraits&^covered))
 	}
-	if got := Of(frontal(), Uncalibrated, Scores(frontal(), Uncalibrated, false), schema.DefaultConfig(schema.OpEnroll), schema.OpEnroll); got != 0 {
+	if got := traitsOf(t, frontal(), schema.OpEnroll, ``); got != 0 {
 		t.Errorf("a faultless face: %v", schema.TraitNames(got))
 	}
 }
@@ -112,21 +138,18 @@ func TestContext(t *testing.T) {
 		{schema.OpValidate, `{"context_string":"predict","face_validations_off":true}`, 0},
 		{schema.OpPredict, `{"threshold_profile_predict":0.7,"threshold_down_vertical_predict":0.2}`, 0},
 	} {
-		config, problems := schema.ResolveConfig(tt.op, json.RawMessage(tt.raw))
-		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, tt.op); got != tt.want || problems != nil {
+		if got := traitsOf(t, s, tt.op, tt.raw); got != tt.want {
 			t.Errorf("%s %s: %v, want %v", tt.op, tt.raw, schema.TraitNames(got), schema.TraitNames(tt.want))
 		}
 	}
 	s.Pose = &face.Pose{Pitch: 15}
-	config, _ := schema.ResolveConfig(schema.OpPredict, json.RawMessage(`{"threshold_high_vertical_predict":-0.2}`))
-	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpPredict); got != 0 {
+	if got := traitsOf(t, s, schema.OpPredict, `{"threshold_high_vertical_predict":-0.2}`); got != 0 {
 		t.Errorf("looking up within threshold_high_vertical_predict: %v", schema.TraitNames(got))
 	}
 }
 
 // TestCutOff: where the picture cuts a face off, the box that a detector fits into it does not hide that.
 func TestCutOff(t *testing.T) {
-	config := schema.DefaultConfig(schema.OpEnroll)
 	for _, tt := range []struct {
 		dx, dy float32
 		want   schema.FaceTraits
@@ -138,14 +161,13 @@ func TestCutOff(t *testing.T) {
 		b := &s.Box
 		b.TopLeft.X, b.TopLeft.Y = max(b.TopLeft.X, 8), max(b.TopLeft.Y, 8)
 		b.BottomRight.X, b.BottomRight.Y = min(b.BottomRight.X, 392), min(b.BottomRight.Y, 492)
-		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != tt.want {
+		if got := traitsOf(t, s, schema.OpEnroll, ``); got != tt.want {
 			t.Errorf("moved by %v, %v: %v", tt.dx, tt.dy, schema.TraitNames(got))
 		}
 	}
 }
 
 func TestOval(t *testing.T) {
-	config, _ := schema.ResolveConfig(schema.OpValidate, json.RawMessage(`{"validate_face_position_oval":true}`))
 	for _, tt := range []struct {
 		dx, dy float32
 		want   schema.FaceTraits
@@ -158,10 +180,10 @@ func TestOval(t *testing.T) {
 	} {
 		s := frontal()
 		move(s, tt.dx, tt.dy)
-		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpValidate); got != tt.want {
+		if got := traitsOf(t, s, schema.OpValidate, `{"validate_face_position_oval":true}`); got != tt.want {
 			t.Errorf("moved by %v, %v: %v", tt.dx, tt.dy, schema.TraitNames(got))
 		}
-		if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), schema.DefaultConfig(schema.OpValidate), schema.OpValidate); got != 0 {
+		if got := traitsOf(t, s, schema.OpValidate, ``); got != 0 {
 			t.Errorf("without validate_face_position_oval: %v", schema.TraitNames(got))
 		}
 	}
@@ -169,27 +191,26 @@ func TestOval(t *testing.T) {
 
 // TestWhatIsNotMeasured: a pack without networks sets no trait by guesswork; the place and the line of the eyes remain.
 func TestWhatIsNotMeasured(t *testing.T) {
-	config := schema.DefaultConfig(schema.OpEnroll)
 	s := frontal()
 	s = &face.Observation{Face: s.Face, Width: s.Width, Height: s.Height}
-	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 {
+	if got := traitsOf(t, s, schema.OpEnroll, ``); got != 0 {
 		t.Errorf("without attributes: %v", schema.TraitNames(got))
 	}
 	s.Points[1].Y += 40
-	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
+	if got := traitsOf(t, s, schema.OpEnroll, ``); got != schema.FTFaceRotatedLeft {
 		t.Errorf("with the eye on the picture's right lower: %v", schema.TraitNames(got))
 	}
 	s.Light, s.Sharpness = &face.Light{Mean: 0.5}, p(200)
-	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != schema.FTFaceRotatedLeft {
+	if got := traitsOf(t, s, schema.OpEnroll, ``); got != schema.FTFaceRotatedLeft {
 		t.Errorf("without networks: %v", schema.TraitNames(got))
 	}
 	s.Pose = &face.Pose{Roll: 3}
-	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 {
+	if got := traitsOf(t, s, schema.OpEnroll, ``); got != 0 {
 		t.Errorf("the pose knows the roll better: %v", schema.TraitNames(got))
 	}
 	nan := float32(math.NaN())
 	s.MouthOpen = &nan
-	if got := Of(s, Uncalibrated, Scores(s, Uncalibrated, false), config, schema.OpEnroll); got != 0 {
+	if got := traitsOf(t, s, schema.OpEnroll, ``); got != 0 {
 		t.Errorf("a score that is no number: %v", schema.TraitNames(got))
 	}
 }
@@ -199,7 +220,7 @@ func TestScores(t *testing.T) {
 	s.Pose = &face.Pose{Yaw: 60, Pitch: -20, Roll: 5}
 	got := map[string]float32{}
 	order := []string{}
-	for _, m := range Scores(s, Uncalibrated, true) {
+	for _, m := range newCase(t, schema.OpValidate, `{"get_smile_intensity":true}`).scores(s) {
 		got[m.Name] = m.Value
 		order = append(order, m.Name)
 	}
@@ -226,12 +247,12 @@ func TestScores(t *testing.T) {
 	if strings.Join(order, " ") != strings.Join(documented, " ") {
 		t.Errorf("the scores come as %v, documented is %v", order, documented)
 	}
-	for _, m := range Scores(s, Uncalibrated, false) {
+	for _, m := range newCase(t, schema.OpValidate, ``).scores(s) {
 		if m.Name == schema.MetricSmile {
 			t.Error("a smile that nobody asked for")
 		}
 	}
-	if n := len(Scores(&face.Observation{Face: s.Face, Width: 400, Height: 500}, Uncalibrated, true)); n != 2 {
+	if n := len(newCase(t, schema.OpValidate, `{"get_smile_intensity":true}`).scores(&face.Observation{Face: s.Face, Width: 400, Height: 500})); n != 2 {
 		t.Errorf("%d scores without attributes, want size and rotation", n)
 	}
 }
@@ -243,25 +264,24 @@ func TestRejecting(t *testing.T) {
 		raw  string
 		want schema.FaceTraits
 	}{
-		{schema.OpEnroll, `{}`, schema.InvalidFaceTraits(schema.OpEnroll)},
-		{schema.OpPredict, `{}`, schema.InvalidFaceTraits(schema.OpPredict)},
-		{schema.OpEnroll, `{"allowed_face_traits_flags":128}`, schema.InvalidFaceTraits(schema.OpEnroll) &^ schema.FTFaceWithGlass},
+		{schema.OpEnroll, `{}`, Rejecting(schema.OpEnroll)},
+		{schema.OpPredict, `{}`, Rejecting(schema.OpPredict)},
+		{schema.OpEnroll, `{"allowed_face_traits_flags":128}`, Rejecting(schema.OpEnroll) &^ schema.FTFaceWithGlass},
 		{schema.OpEnroll, `{"allowed_face_traits_flags":4194303}`, 0},
 		{schema.OpValidate, `{}`, 0},
 	} {
-		config, _ := schema.ResolveConfig(tt.op, json.RawMessage(tt.raw))
-		if got := Rejecting(all, config, tt.op); got != tt.want {
+		if got := newCase(t, tt.op, tt.raw).rejecting(all); got != tt.want {
 			t.Errorf("%s %s: %v", tt.op, tt.raw, schema.TraitNames(got))
 		}
 	}
 }
 
 func TestAdviceComesMostImportantFirst(t *testing.T) {
-	got := Advice(schema.FTEyeBlink | schema.FTFaceTooFar | schema.FTFaceWithMask)
+	got := advice(schema.FTEyeBlink | schema.FTFaceTooFar | schema.FTFaceWithMask)
 	if want := "Take off the mask. Come closer to the camera. Open your eyes."; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if Advice(0) != "" {
+	if advice(0) != "" {
 		t.Error("advice without a trait")
 	}
 }

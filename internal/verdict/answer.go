@@ -1,0 +1,145 @@
+package verdict
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"facestream/pkg/schema"
+)
+
+// Found is what the images of one job show.
+type Found struct {
+	Faces  []schema.FaceResult // of all images, in their order; those of [Case.Face]
+	Probes []schema.Embedding  // one per face, where the operation compares faces
+	// Portrait is where the portrait of face_iso lies in the store; Unportrayed is why none could be made.
+	Portrait    *schema.OutputImage
+	Unportrayed error
+}
+
+// shows reports whether an image has a face.
+func (f Found) shows(image int) bool {
+	return slices.ContainsFunc(f.Faces, func(r schema.FaceResult) bool { return r.Image == image })
+}
+
+// Answer is the result of the job, where it needs no gallery: of an operation that never does, or of one that ends here
+// because there is not the one face that it needs, or one that it must not use. nil sends the job on to the indexer.
+func (c *Case) Answer(f Found) *schema.Result {
+	switch c.job.Operation {
+	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
+		if len(f.Faces) == 0 {
+			return c.result(f, schema.ReasonNoFace, "no face was found")
+		}
+		return c.result(f, "", "")
+	case schema.OpCompare:
+		return c.compared(f)
+	case schema.OpFaceISO:
+		if reason, message := c.notOne(f); reason != "" {
+			return c.result(f, reason, message)
+		}
+		if f.Unportrayed != nil {
+			return c.result(f, schema.ReasonOf(f.Unportrayed), schema.MessageOf(f.Unportrayed))
+		}
+		return c.result(f, "", "")
+	case schema.OpEnroll, schema.OpPredict, schema.OpVerify:
+		reason, message := c.notOne(f)
+		if reason == "" {
+			reason, message = c.refusal(f.Faces[0])
+		}
+		if reason != "" {
+			return c.result(f, reason, message)
+		}
+	}
+	return nil
+}
+
+// notOne says why f does not show the one face that the operation takes; "" where it does.
+func (c *Case) notOne(f Found) (schema.Reason, string) {
+	switch n := len(f.Faces); n {
+	case 0:
+		return schema.ReasonNoFace, "no face was found"
+	case 1:
+		return "", ""
+	default:
+		return schema.ReasonSeveralFaces, fmt.Sprintf("%d faces were found; %s takes one", n, c.job.Operation)
+	}
+}
+
+// refusal says why a face must not be enrolled, searched for or verified; "" where it may.
+func (c *Case) refusal(f schema.FaceResult) (schema.Reason, string) {
+	if f.SpoofStatus == schema.SpoofDetected {
+		return schema.ReasonSpoofDetected, "the face is a picture of one, not that of a person who is present"
+	}
+	if rejecting := c.rejecting(f.Traits); rejecting != 0 {
+		reason := schema.ReasonFaceRejected
+		switch { // bad light comes first, because it spoils what the other traits are judged by
+		case rejecting&schema.FTFaceTooDark != 0:
+			reason = schema.ReasonImageUnderexposed
+		case rejecting&schema.FTFaceTooBright != 0:
+			reason = schema.ReasonImageOverexposed
+		}
+		return reason, fmt.Sprintf("the face has traits that %s does not allow: %s", c.job.Operation, strings.Join(schema.TraitNames(rejecting), ", "))
+	}
+	if f.SpoofStatus == schema.SpoofInvalidFace || f.SpoofStatus == schema.SpoofGenericError {
+		return schema.ReasonLivenessUnknown, "the liveness of the face was not assessed: " + f.Liveness.Message
+	}
+	return "", ""
+}
+
+// compared answers a comparison.
+func (c *Case) compared(f Found) *schema.Result {
+	if n := len(f.Faces); n > schema.MaxCompareFaces {
+		return c.result(f, schema.ReasonSeveralFaces, fmt.Sprintf("the images show %d faces or more; compare takes %d", n, schema.MaxCompareFaces))
+	}
+	var without []string
+	for i := range c.job.Images {
+		if !f.shows(i) {
+			without = append(without, fmt.Sprintf("images[%d]", i))
+		}
+	}
+	r := c.result(f, "", "")
+	if without != nil {
+		r = c.result(f, schema.ReasonNoFace, "no face was found in "+strings.Join(without, ", "))
+	}
+	r.Compare = c.compare(f)
+	return r
+}
+
+// result starts the outcome of the job with what was found, and with the block of its operation. A failure has neither.
+func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Result {
+	r := schema.NewResult(c.job, reason, message)
+	if reason.Code() != schema.CodeNoError {
+		return r
+	}
+	r.Faces = f.Faces
+	switch c.job.Operation {
+	case schema.OpEnroll:
+		r.Enroll = &schema.EnrollData{Message: message}
+	case schema.OpPredict:
+		r.Predict = &schema.PredictData{Message: message}
+	case schema.OpFaceISO:
+		r.ISOImage = &schema.ISOImageResult{Success: f.Portrait != nil, Image: f.Portrait}
+	}
+	r.Feedback = c.Feedback(f, reason)
+	return r
+}
+
+// Feedback is what the person should do, under a result with reason.
+func (c *Case) Feedback(f Found, reason schema.Reason) string {
+	var all schema.FaceTraits
+	for _, face := range f.Faces {
+		all |= face.Traits
+	}
+	switch reason {
+	case schema.ReasonNoFace:
+		return "Look into the camera so that your whole face is visible."
+	case schema.ReasonSpoofDetected:
+		return "Show your face itself to the camera, not a picture of it."
+	case schema.ReasonFaceRejected, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed:
+		return advice(c.rejecting(all))
+	case schema.ReasonLivenessUnknown:
+		return cmp.Or(advice(all), "Come close to the camera, with your whole head in the picture.")
+	}
+	return advice(all)
+}

@@ -1,0 +1,95 @@
+package verdict
+
+import (
+	"fmt"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// Case is one job and what it is judged by: its configuration, and a model pack.
+type Case struct {
+	job        *schema.Job
+	config     schema.OperationConfig
+	pack       Pack
+	thresholds schema.Thresholds
+}
+
+// New prepares to judge job by pack. A configuration that does not hold under the pack, and an operation that needs a network
+// which the pack lacks, are permanent errors with a reason.
+func New(job *schema.Job, pack Pack) (*Case, error) {
+	config, problems := job.Configuration()
+	if len(problems) > 0 {
+		return nil, schema.Permanent("verdict.config", problems.Reason(), problems)
+	}
+	c := &Case{job: job, config: config, pack: pack}
+	if c.thresholds, problems = thresholds(config.Matching, pack.Matching); c.embeds() && len(problems) > 0 {
+		return nil, schema.Permanent("verdict.thresholds", problems.Reason(), problems)
+	}
+	return c, pack.performs(job.Operation)
+}
+
+// Thresholds are those that matches are judged by.
+func (c *Case) Thresholds() schema.Thresholds { return c.thresholds }
+
+// embeds reports whether the operation compares faces by their embeddings.
+func (c *Case) embeds() bool {
+	switch c.job.Operation {
+	case schema.OpEnroll, schema.OpPredict, schema.OpCompare, schema.OpVerify:
+		return true
+	}
+	return false
+}
+
+// Params is what to ask of the engine about each image.
+func (c *Case) Params() engine.Params {
+	op, config := c.job.Operation, c.config
+	p := engine.Params{
+		MinConfidence: max(c.pack.MinConfidence, config.MinConfidence(op)),
+		Strategy:      engine.Strategy(config.Detection.Strategy),
+		Turn:          config.Detection.Turn,
+		Attributes:    !config.Quality.ValidationsOff || config.Quality.Smile,
+		Age:           op == schema.OpEstimateAge,
+		Quality:       config.Quality.GroupNames(),
+		Embed:         c.embeds(),
+	}
+	switch o := portrait(config.Portrait); {
+	case op == schema.OpFaceISO:
+		p.Portraits = []face.PortraitOptions{o}
+	case config.Portrait.CropFaces:
+		o.Background = nil
+		p.Portraits = []face.PortraitOptions{o}
+	}
+	switch op {
+	case schema.OpValidate, schema.OpEnroll, schema.OpPredict, schema.OpVerify, schema.OpAntiSpoofing:
+		if c.pack.has(models.RoleLiveness) {
+			p.Liveness = int(config.Liveness.Mode)
+		}
+		// If the pack cannot do it, the engine says so: an attack that nobody looked for must not pass for none.
+		p.Documents = config.Liveness.DetectDocument && config.Liveness.Mode != schema.LivenessOff
+	}
+	return p
+}
+
+// portrait is how config wants portraits to be made.
+func portrait(config schema.PortraitConfig) face.PortraitOptions {
+	colour := imaging.RGB{byte(config.BackgroundColor >> 16), byte(config.BackgroundColor >> 8), byte(config.BackgroundColor)}
+	o := face.PortraitOptions{Preset: face.Preset(config.Preset), Width: config.Width, Pad: &colour, Format: imaging.Format(config.Format)}
+	if config.Background == schema.BackgroundReplace {
+		o.Background = &colour
+	}
+	return o
+}
+
+// performs says which role op needs that p lacks: permanent with reason role_absent. A role without which only a part of
+// the answer is missing is not needed. The engine itself answers for the detector and the embedding.
+func (p Pack) performs(op schema.Operation) error {
+	role := map[schema.Operation]models.Role{schema.OpEstimateAge: models.RoleAge, schema.OpAntiSpoofing: models.RoleLiveness}[op]
+	if role == "" || p.has(role) {
+		return nil
+	}
+	return schema.Permanent("verdict.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which %s needs", p.Name, role, op))
+}

@@ -1,0 +1,97 @@
+package verdict
+
+import (
+	"fmt"
+
+	"facestream/pkg/schema"
+)
+
+// thresholds are the request's where it sets them, else the pack's, times fudge_factor. Thresholds that contradict each
+// other are a problem, because no score can be judged by them.
+func thresholds(config schema.MatchingConfig, pack schema.Thresholds) (schema.Thresholds, schema.Problems) {
+	type threshold struct {
+		key   string
+		value float32
+		asked bool
+	}
+	pick := func(key string, asked *float32, pack float32) threshold {
+		if asked != nil {
+			return threshold{key, *asked, true}
+		}
+		return threshold{key, pack, false}
+	}
+	inForce := []threshold{
+		pick("face_thresholds_min", config.Min, pack.Min),
+		pick("face_thresholds_med", config.Med, pack.Med),
+		pick("face_thresholds_max", config.Max, pack.Max),
+	}
+	var problems schema.Problems
+	for i, low := range inForce[:2] {
+		high := inForce[i+1]
+		if low.value <= high.value {
+			continue
+		}
+		named, word, other := low, "exceeds", high
+		if !low.asked {
+			named, word, other = high, "is below", low
+		}
+		whose := "that of the request"
+		if !other.asked {
+			whose = "the model pack's; set it as well"
+		}
+		problems = append(problems, schema.Problem{Field: "config." + named.key, Reason: schema.ReasonInvalidConfiguration,
+			Message: fmt.Sprintf("is %v and %s %s, which is %v, %s", named.value, word, other.key, other.value, whose)})
+	}
+	return schema.Thresholds{
+		Min: inForce[0].value * config.FudgeFactor,
+		Med: inForce[1].value * config.FudgeFactor,
+		Max: inForce[2].value * config.FudgeFactor,
+	}, problems
+}
+
+// compare is the similarity of every pair of faces of different images; nil without a pair.
+func (c *Case) compare(f Found) *schema.CompareResult {
+	t := c.thresholds
+	r := &schema.CompareResult{FaceDetectedA: f.shows(0), FaceDetectedB: f.shows(1), FaceThresholds: []float32{t.Min, t.Med, t.Max}}
+	for i, left := range f.Faces {
+		for j, right := range f.Faces[i+1:] {
+			j += i + 1
+			if left.Image == right.Image {
+				continue
+			}
+			cosine := schema.Cosine(f.Probes[i].Vector, f.Probes[j].Vector)
+			r.Pairs = append(r.Pairs, schema.FacePair{
+				ImageA: left.Image, FaceA: i, ImageB: right.Image, FaceB: j,
+				Similarity: cosine, IsMatch: t.Matches(cosine), Confidence: t.Confidence(cosine),
+			})
+		}
+	}
+	switch {
+	case len(r.Pairs) == 0:
+		return nil
+	case r.FaceDetectedA && r.FaceDetectedB:
+		firstTwo(r)
+	default:
+		r.Similarity, r.DistanceMin, r.DistanceMean, r.DistanceMax = -1, 2, 2, 2 // as far apart as faces can be
+	}
+	return r
+}
+
+// firstTwo sets the fields of r that are about the first two images, from its pairs of these images, of which there is at
+// least one.
+func firstTwo(r *schema.CompareResult) {
+	n := 0
+	for _, p := range r.Pairs {
+		if p.ImageA != 0 || p.ImageB != 1 {
+			continue
+		}
+		distance := 1 - p.Similarity
+		if n == 0 || p.Similarity > r.Similarity {
+			r.Similarity, r.IsMatch, r.Confidence, r.DistanceMin = p.Similarity, p.IsMatch, p.Confidence, distance
+		}
+		r.DistanceMax = max(r.DistanceMax, distance)
+		r.DistanceMean += distance
+		n++
+	}
+	r.DistanceMean /= float32(n)
+}

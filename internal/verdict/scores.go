@@ -1,0 +1,111 @@
+package verdict
+
+import (
+	"math"
+
+	"facestream/pkg/engine/face"
+	"facestream/pkg/schema"
+)
+
+// noseDepth is how far the tip of the nose stands before the plane of eyes and mouth corners, as a share of the distance of
+// these two lines: 130 of 320 units in the head model that OpenCV's example of pose estimation uses.
+const noseDepth = 130.0 / 320
+
+// scores are what was measured of a face, in the order of [schema.Metrics], each on the scale of the key that sets its limit.
+// What no network and no measure answered is left out, and smile unless it is asked for.
+func (c *Case) scores(o *face.Observation) []schema.FaceMetric {
+	var out []schema.FaceMetric
+	add := func(name string, value *float32) {
+		if value != nil && finite(*value) {
+			out = append(out, schema.FaceMetric{Name: name, Value: *value})
+		}
+	}
+	mapped := func(name string, onto func(float32) float32, value *float32) {
+		if value != nil {
+			score := onto(*value)
+			add(name, &score)
+		}
+	}
+	size, rotation := size(o), rotation(o)
+	add(schema.MetricFaceSize, &size)
+	add(schema.MetricRotation, &rotation)
+	if o.Pose != nil {
+		frontality, gaze := frontality(*o.Pose), verticalGaze(*o.Pose)
+		add(schema.MetricFrontality, &frontality)
+		add(schema.MetricVerticalGaze, &gaze)
+	}
+	add(schema.MetricLandmarkConfidence, o.LandmarkConfidence)
+	points := c.pack.Traits
+	mapped(schema.MetricSharpness, points.sharpness, o.Sharpness)
+	if o.Light != nil {
+		add(schema.MetricBrightness, &o.Light.Mean)
+		add(schema.MetricBrightnessLow, &o.Light.Low)
+		add(schema.MetricBrightnessHigh, &o.Light.High)
+	}
+	add(schema.MetricEyeLeftOpen, o.LeftEyeOpen)
+	add(schema.MetricEyeRightOpen, o.RightEyeOpen)
+	mapped(schema.MetricEyesClosed, points.eyesClosed, lessOpenEye(o))
+	mapped(schema.MetricMouthOpen, points.mouthOpen, o.MouthOpen)
+	if c.config.Quality.Smile {
+		add(schema.MetricSmile, o.Smile)
+	}
+	add(schema.MetricGlasses, o.Glasses)
+	add(schema.MetricMask, o.Mask)
+	for _, region := range []string{"left_eye", "right_eye", "nose", "mouth"} {
+		if p, ok := o.Occlusion[region]; ok {
+			add("occlusion_"+region, &p)
+		}
+	}
+	return out
+}
+
+// frontality is the cosine of the yaw: 1 for a frontal face, 0 for a full profile. A limit of 0.7 lets a person look 45
+// degrees to the side, and one of 0.85 lets them look 32.
+func frontality(p face.Pose) float32 { return float32(math.Cos(radians(p.Yaw))) }
+
+// verticalGaze is how far the tip of the nose moves from its place in a frontal face, as a share of the distance between the
+// line of the eyes and that of the mouth: negative, which is up, where the person looks up. A limit of -0.1 lets a person
+// look 14 degrees up, and one of 0.15 lets them look 20 degrees down.
+func verticalGaze(p face.Pose) float32 {
+	return float32(-noseDepth * math.Tan(max(min(radians(p.Pitch), 1.5), -1.5)))
+}
+
+func radians(degrees float32) float64 { return float64(degrees) * math.Pi / 180 }
+
+// size is the square root of the box's area as a share of the picture's shorter side. The CryptoNets SDK calls its keys shares
+// of the area. That would make one limit mean one distance in an upright picture and another in a wide one; and with boxes
+// that end at forehead and chin, its default of 0.2 would refuse two portraits of three.
+func size(o *face.Observation) float32 {
+	return float32(math.Sqrt(float64(o.Area()))) / float32(max(min(o.Width, o.Height), 1))
+}
+
+// beyond is how far a face reaches at least beyond the outermost of its five points on every side, as a share of the
+// distance of the eyes. Boxes of frontal faces hold more than this.
+const beyond = 0.3
+
+// extent is the face's box, made wider where its points say so: detectors fit the box of a face that is cut off into the
+// picture.
+func extent(o *face.Observation) schema.BoxF {
+	box, p := o.Box, o.Points
+	margin := beyond * float32(math.Hypot(float64(p[1].X-p[0].X), float64(p[1].Y-p[0].Y)))
+	for _, q := range p {
+		box.TopLeft.X, box.BottomRight.X = min(box.TopLeft.X, q.X-margin), max(box.BottomRight.X, q.X+margin)
+		box.TopLeft.Y, box.BottomRight.Y = min(box.TopLeft.Y, q.Y-margin), max(box.BottomRight.Y, q.Y+margin)
+	}
+	return box
+}
+
+// rotation is by how many degrees the head leans to the picture's right: by its pose, else by the line of the eyes.
+func rotation(o *face.Observation) float32 {
+	if o.Pose != nil {
+		return o.Pose.Roll
+	}
+	return o.Roll()
+}
+
+func lessOpenEye(o *face.Observation) *float32 {
+	if o.LeftEyeOpen == nil || o.RightEyeOpen != nil && *o.RightEyeOpen < *o.LeftEyeOpen {
+		return o.RightEyeOpen
+	}
+	return o.LeftEyeOpen
+}

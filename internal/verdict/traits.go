@@ -1,0 +1,128 @@
+package verdict
+
+import (
+	"facestream/pkg/engine/face"
+	"facestream/pkg/schema"
+)
+
+// view is what the decisions look at.
+type view struct {
+	*Case
+	*face.Observation
+	scores map[string]float32
+}
+
+// below, above and reaches compare a score with a limit. What was not measured does none of these.
+func (v *view) below(name string, limit float32) bool {
+	x, ok := v.scores[name]
+	return ok && x < limit
+}
+
+func (v *view) above(name string, limit float32) bool {
+	x, ok := v.scores[name]
+	return ok && x > limit
+}
+
+func (v *view) reaches(name string, limit float32) bool {
+	x, ok := v.scores[name]
+	return ok && x >= limit
+}
+
+// decisions are all traits except FT_INVALID_FACE_BACKGROUND, which nothing here can judge. Each is one small decision on one
+// score and the key that limits it. A trait whose score was not measured is not set.
+var decisions = []struct {
+	trait schema.FaceTraits
+	holds func(*view) bool
+}{
+	{schema.FTFaceTooClose, func(v *view) bool { return v.above(schema.MetricFaceSize, v.config.Pose.TooClose) }},
+	{schema.FTFaceTooFar, func(v *view) bool { return v.below(schema.MetricFaceSize, v.config.Pose.TooFar) }},
+	{schema.FTFaceRight, func(v *view) bool { return extent(v.Observation).TopLeft.X < v.config.Pose.Right*float32(v.Width) }},
+	{schema.FTFaceLeft, func(v *view) bool { return extent(v.Observation).BottomRight.X > v.config.Pose.Left*float32(v.Width) }},
+	{schema.FTFaceUp, func(v *view) bool { return extent(v.Observation).TopLeft.Y < v.config.Pose.Up*float32(v.Height) }},
+	{schema.FTFaceDown, func(v *view) bool { return extent(v.Observation).BottomRight.Y > v.config.Pose.Down*float32(v.Height) }},
+	{schema.FTImageBlurr, func(v *view) bool { return v.below(schema.MetricSharpness, v.config.Quality.Sharpness) }},
+	{schema.FTFaceWithGlass, func(v *view) bool { return v.reaches(schema.MetricGlasses, v.pack.Traits.Glasses) }},
+	{schema.FTFaceWithMask, func(v *view) bool { return v.reaches(schema.MetricMask, v.pack.Traits.Mask) }},
+	{schema.FTLookingLeft, func(v *view) bool { return v.sideways() && v.Pose.Yaw > 0 }},
+	{schema.FTLookingRight, func(v *view) bool { return v.sideways() && v.Pose.Yaw < 0 }},
+	{schema.FTLookingHigh, func(v *view) bool {
+		high, _ := v.config.VerticalGaze(v.job.Operation)
+		return v.below(schema.MetricVerticalGaze, high)
+	}},
+	{schema.FTLookingDown, func(v *view) bool {
+		_, down := v.config.VerticalGaze(v.job.Operation)
+		return v.above(schema.MetricVerticalGaze, down)
+	}},
+	{schema.FTFaceTooDark, func(v *view) bool { return v.below(schema.MetricBrightness, v.config.Quality.TooDark) }},
+	{schema.FTFaceTooBright, func(v *view) bool { return v.above(schema.MetricBrightness, v.config.Quality.TooBright) }},
+	{schema.FTFaceLowValConf, func(v *view) bool {
+		return v.below(schema.MetricLandmarkConfidence, v.config.Detection.LandmarkConfidence)
+	}},
+	{schema.FTEyeBlink, func(v *view) bool { return v.reaches(schema.MetricEyesClosed, v.config.Quality.EyesClosed) }},
+	{schema.FTMouthOpened, func(v *view) bool { return v.reaches(schema.MetricMouthOpen, v.config.Quality.MouthOpen) }},
+	{schema.FTFaceRotatedRight, func(v *view) bool { return v.below(schema.MetricRotation, -v.config.Pose.RotationRight) }},
+	{schema.FTFaceRotatedLeft, func(v *view) bool { return v.above(schema.MetricRotation, v.config.Pose.RotationLeft) }},
+	{schema.FTFaceNotInOval, func(v *view) bool { return v.config.Pose.InOval && !v.inOval() }},
+}
+
+func (v *view) sideways() bool {
+	return v.below(schema.MetricFrontality, v.config.LeastFrontality(v.job.Operation))
+}
+
+// inOval reports whether the ellipse in the face's box lies inside the oval where a person is asked to hold their face:
+// upright in the middle of the picture, 3:4 wide, 90 % of the height high or as wide as the picture, whichever is less.
+func (v *view) inOval() bool {
+	height := min(0.9*float32(v.Height), float32(v.Width)*4/3)
+	a, b := height*3/8, height/2
+	box := v.Box
+	x, y := (box.TopLeft.X+box.BottomRight.X)/2, (box.TopLeft.Y+box.BottomRight.Y)/2
+	for _, p := range []schema.PointF{{X: box.TopLeft.X, Y: y}, {X: box.BottomRight.X, Y: y}, {X: x, Y: box.TopLeft.Y}, {X: x, Y: box.BottomRight.Y}} {
+		dx, dy := (p.X-float32(v.Width)/2)/a, (p.Y-float32(v.Height)/2)/b
+		if dx*dx+dy*dy > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// traits decides the traits of a face that has these scores. face_validations_off leaves none.
+func (c *Case) traits(o *face.Observation, scores []schema.FaceMetric) schema.FaceTraits {
+	if c.config.Quality.ValidationsOff {
+		return 0
+	}
+	v := &view{Case: c, Observation: o, scores: map[string]float32{}}
+	for _, m := range scores {
+		v.scores[m.Name] = m.Value
+	}
+	var traits schema.FaceTraits
+	for _, d := range decisions {
+		if d.holds(v) {
+			traits |= d.trait
+		}
+	}
+	return traits
+}
+
+// Rejecting are the traits that fail op, as the CryptoNets SDK lists them for enroll and predict. Other operations report traits
+// and fail for none.
+func Rejecting(op schema.Operation) schema.FaceTraits {
+	const predict = schema.FTLookingRight | schema.FTLookingLeft | schema.FTLookingHigh | schema.FTLookingDown |
+		schema.FTFaceRight | schema.FTFaceLeft | schema.FTFaceUp | schema.FTFaceDown | schema.FTImageBlurr |
+		schema.FTFaceTooFar | schema.FTFaceTooClose | schema.FTFaceRotatedRight | schema.FTFaceRotatedLeft
+	switch op {
+	case schema.OpEnroll:
+		return predict | schema.FTFaceWithGlass | schema.FTFaceWithMask | schema.FTMouthOpened
+	case schema.OpPredict:
+		return predict
+	}
+	return 0
+}
+
+// rejecting are those of traits that fail the operation under the configuration.
+func (c *Case) rejecting(traits schema.FaceTraits) schema.FaceTraits {
+	fails := Rejecting(c.job.Operation)
+	if c.job.Operation == schema.OpEnroll && c.config.Quality.RefuseBadExposure {
+		fails |= schema.FTFaceTooDark | schema.FTFaceTooBright
+	}
+	return traits & fails &^ c.config.Quality.AllowedTraits
+}
