@@ -61,9 +61,6 @@ func TestSubmit(t *testing.T) {
 		}
 		return stdout
 	}
-	if stdout, said, code := f.facestream("doctor", "--data-dir", f.cfg.DataDir); code != 0 || !strings.Contains(stdout, "running: ingest 1, worker 1, indexer 1") {
-		t.Errorf("doctor: exit code %d, printed\n%s%s", code, stdout, said)
-	}
 	enroll := []string{"-o", "enroll", "--collection", "staff", "--external-id", "ann", "--consent", "form 17", "--id", "enroll-ann", ann}
 	enrolled := check("enrolled as ", 0, enroll...)
 	check("recognised as ann in staff (similarity 0.", 0, "-o", "predict", "-c", "staff", annAgain)
@@ -79,6 +76,10 @@ func TestSubmit(t *testing.T) {
 	page, err := f.gallery.List(t.Context(), "staff", "", 10)
 	if err != nil || len(page.Rows) != 1 || page.Rows[0].Consent == nil || !page.Rows[0].Consent.Given || page.Rows[0].Consent.Reference != "form 17" {
 		t.Errorf("the enrolment is kept without its consent: %v, %+v", err, page.Rows)
+	}
+
+	if stdout, said, code := f.facestream("doctor", "--data-dir", f.cfg.DataDir); code != 0 || !strings.Contains(stdout, "running: ingest 1, worker 1, indexer 1") {
+		t.Errorf("doctor: exit code %d, printed\n%s%s", code, stdout, said)
 	}
 
 	// The result of a request that was answered is printed again, whether or not all of it is typed again.
