@@ -4,6 +4,7 @@ package allinone
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(c
 }
 
 // withServers runs f while the embedded servers are up, with cfg pointing at them. They stop after f, so that services
-// drain against servers that still answer.
+// drain against servers that still answer. When one of them dies, f is ended and the error says why.
 func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f func(context.Context, config.Config) error) error {
 	if err := absolute(&cfg); err != nil {
 		return err
@@ -69,7 +70,27 @@ func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f f
 	cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{servers.KafkaAddr()}, servers.S3Addr()
 	cfg.S3.TLS, cfg.S3.VirtualHost = config.TLS{}, false
 	cfg.Kafka.SessionTimeout = min(cfg.Kafka.SessionTimeout, sessionTimeout)
-	return f(ctx, cfg)
+	return untilDeath(ctx, servers.Died(), func(ctx context.Context) error { return f(ctx, cfg) })
+}
+
+// untilDeath runs f. When one of the servers dies meanwhile, it ends f and returns why the server died.
+func untilDeath(ctx context.Context, died <-chan error, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		done <- f(ctx)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case death := <-died:
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			return errors.Join(death, err)
+		}
+		return death
+	}
 }
 
 // absolute makes the paths of cfg independent of the working directory, which the embedded store changes.

@@ -64,7 +64,7 @@ type Options struct {
 type Servers struct {
 	opts   Options
 	lock   *dirlock.Lock
-	failed chan error // what the gateway died of, when nobody stopped it
+	failed chan error // what a server died of that nobody stopped
 
 	mu      sync.Mutex
 	broker  *kfake.Cluster // nil while stopped
@@ -140,13 +140,25 @@ func (s *Servers) S3Addr() string {
 	return s.opts.S3Addr
 }
 
-// Run waits until ctx ends, then closes s and returns nil; if the store dies before, Run closes s and returns why.
+// Died receives why a server ended that nobody stopped. Whoever uses the servers must stop then: one that has died is not
+// started again.
+func (s *Servers) Died() <-chan error { return s.failed }
+
+// report says why a server ended. Of several reports that nobody has received yet, the first one counts.
+func report(failed chan<- error, err error) {
+	select {
+	case failed <- schema.Fatal("embedded.run", err):
+	default:
+	}
+}
+
+// Run waits until ctx ends, then closes s and returns nil. If a server dies before, Run closes s and returns why.
 func (s *Servers) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return s.Close()
-	case err := <-s.failed:
-		return errors.Join(schema.Fatal("embedded.run", err), s.Close())
+	case err := <-s.Died():
+		return errors.Join(err, s.Close())
 	}
 }
 
@@ -165,7 +177,7 @@ func (s *Servers) StartKafka(ctx context.Context) error {
 	if s.broker != nil || s.opts.Broker != nil {
 		return nil
 	}
-	broker, addr, err := startBroker(s.opts)
+	broker, addr, err := startBroker(s.opts, s.failed)
 	if err != nil {
 		return schema.Fatal(op, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,8 +20,15 @@ import (
 // which only a network between machines needs.
 const minSessionTimeout = time.Second
 
-func startBroker(o Options) (*kfake.Cluster, string, error) {
-	listen := func(network, _ string) (net.Listener, error) { return net.Listen(network, o.KafkaAddr) }
+// startBroker returns the broker and the address that it listens on. What it later dies of by itself goes to failed.
+func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error) {
+	listen := func(network, _ string) (net.Listener, error) {
+		l, err := net.Listen(network, o.KafkaAddr)
+		if err != nil {
+			return nil, err
+		}
+		return &watchedListener{Listener: l, failed: failed}, nil
+	}
 	broker, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ListenFn(listen),
@@ -33,6 +41,26 @@ func startBroker(o Options) (*kfake.Cluster, string, error) {
 		return nil, "", fmt.Errorf("start the kafka broker on %s: %w", o.KafkaAddr, err)
 	}
 	return broker, broker.ListenAddrs()[0], nil
+}
+
+// watchedListener reports when it fails and nobody has closed it: the broker ends then without a word.
+type watchedListener struct {
+	net.Listener
+	closed atomic.Bool
+	failed chan<- error
+}
+
+func (l *watchedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil && !l.closed.Load() {
+		report(l.failed, fmt.Errorf("the embedded kafka broker on %s ended: %w", l.Addr(), err))
+	}
+	return conn, err
+}
+
+func (l *watchedListener) Close() error {
+	l.closed.Store(true)
+	return l.Listener.Close()
 }
 
 // ensureTopic creates the topic, or finds it there; a broker that can do either is ready.

@@ -74,10 +74,7 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 	go func() {
 		err := g.server.ServeMultiPort([]string{addr})
 		if !g.stopping.Load() {
-			select {
-			case failed <- fmt.Errorf("the s3 gateway ended: %w", err):
-			default: // an earlier death is not yet reported; it says as much
-			}
+			report(failed, fmt.Errorf("the embedded s3 store on %s ended: %w", addr, err))
 		}
 		g.served <- err
 	}()

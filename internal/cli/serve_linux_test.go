@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"facestream/internal/program"
+	"facestream/internal/sandbox"
+	"facestream/pkg/engine/onnx"
+)
+
+// TestUpEndsWithItsServers: a command that runs embedded servers ends when one of them dies, says which, and exits with a
+// failure.
+func TestUpEndsWithItsServers(t *testing.T) {
+	for _, command := range []string{"up", "servers"} {
+		for name, label := range map[string]string{"broker": "Kafka", "store": "S3"} {
+			t.Run(command+" without its "+name, func(t *testing.T) {
+				if _, _, err := onnx.FindLibrary(t.Context()); err != nil && command == "up" {
+					t.Skipf("SKIPPED, the worker would not start: %v", err)
+				}
+				t.Chdir(".") // to come back: the embedded store changes the folder
+				t.Setenv("FACESTREAM_CONFIG", "")
+				health, err := sandbox.FreeAddr()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var out shared
+				c := root()
+				c.SilenceUsage, c.SilenceErrors = true, true
+				c.SetOut(&out)
+				c.SetArgs([]string{command, "--data-dir", t.TempDir(), "--embedded-kafka-addr=127.0.0.1:0", "--embedded-s3-addr=127.0.0.1:0",
+					"--telemetry-listen=" + health, "--telemetry-log-level=error"})
+				var failure error
+				code := make(chan int, 1)
+				go func() {
+					code <- program.Run(func(ctx context.Context) error {
+						failure = c.ExecuteContext(ctx)
+						return failure
+					})
+				}()
+				addr := ""
+				for ready := command == "servers"; addr == "" || !ready; { // until the command says where its servers are and works, or ends
+					select {
+					case <-code:
+						t.Fatalf("it did not start: %v", failure)
+					case <-time.After(10 * time.Millisecond):
+					}
+					if r, err := http.Get("http://" + health + "/readyz"); err == nil {
+						r.Body.Close()
+						ready = ready || r.StatusCode == http.StatusOK
+					}
+					for line := range strings.Lines(out.String()) {
+						if fields := strings.Fields(line); len(fields) > 1 && fields[0] == label {
+							addr = strings.TrimPrefix(fields[1], "http://")
+						}
+					}
+				}
+				endListening(t, addr)
+				if got := <-code; got != program.ExitFailed {
+					t.Errorf("exit code %d", got)
+				}
+				if failure == nil || !strings.Contains(failure.Error(), "the embedded ") || !strings.Contains(failure.Error(), addr+" ended") {
+					t.Errorf("the error %v does not say that the server on %s ended", failure, addr)
+				}
+			})
+		}
+	}
+}
+
+// endListening makes the socket of this process that listens on addr fail.
+func endListening(t *testing.T, addr string) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for fd := range 4096 {
+		listens, _ := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+		name, _ := syscall.Getsockname(fd)
+		at, ok := name.(*syscall.SockaddrInet4)
+		if listens != 0 && ok && strconv.Itoa(at.Port) == port {
+			if err := syscall.Shutdown(fd, syscall.SHUT_RDWR); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("nothing in this process listens on %s", addr)
+}
+
+// shared is a buffer for several goroutines.
+type shared struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
