@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -141,18 +142,30 @@ func (a *App) Sink(service string, p *events.Publisher) *outcome.Sink {
 	return &outcome.Sink{Service: service, Publisher: p, Objects: a.Objects, Log: a.Log, Count: a.Metrics.Outcome}
 }
 
-// Consume reads topics in the consumer group of service, facestream-<service>, and calls h for each record until ctx ends.
-// The service is ready from here on.
-func (a *App) Consume(ctx context.Context, service string, topics []events.Topic, concurrency int, h events.Handler) error {
+// Work is what a service does with the records of its topics.
+type Work struct {
+	Service string
+	Reads   []events.Topic // whose records Handle is called with
+	Writes  []events.Topic // what else must exist
+	// Concurrency is how many records are in work at once.
+	Concurrency int
+	Handle      events.Handler
+}
+
+// Consume reads the topics of w in the consumer group facestream-<service> until ctx ends. The service is ready from here
+// on, as long as the topics exist.
+func (a *App) Consume(ctx context.Context, w Work) error {
+	topics := append(slices.Concat(w.Reads, w.Writes), events.DeadLetters)
+	a.Health.AddCheck("topics of "+w.Service, func(ctx context.Context) error { return a.Client.CheckTopics(ctx, topics...) })
 	if a.starting.Add(-1) == 0 {
 		a.Health.AddCheck("services", func(context.Context) error { return nil })
 	}
 	return a.Client.NewConsumer(events.ConsumerConfig{
-		Group: Group(service), Service: service, Topics: topics,
-		Concurrency: concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
+		Group: Group(w.Service), Service: w.Service, Topics: w.Reads,
+		Concurrency: w.Concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
 		DrainTimeout: a.Config.Consumer.DrainTimeout, SessionTimeout: a.Config.Kafka.SessionTimeout,
-		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(service),
-	}, h).Run(ctx)
+		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(w.Service),
+	}, w.Handle).Run(ctx)
 }
 
 // Groups are the consumer groups of the services.

@@ -91,6 +91,25 @@ func (c *Client) Ping(ctx context.Context) error {
 	return nil
 }
 
+// CheckTopics answers nil when every topic exists, else an error that names the others. It may take some seconds until it
+// notices a topic that was deleted or created.
+func (c *Client) CheckTopics(ctx context.Context, topics ...Topic) error {
+	meta, err := c.metadata(ctx)
+	if err != nil {
+		return schema.Transient("events.check_topics", err)
+	}
+	var missing []error
+	for _, t := range topics {
+		if _, ok := meta[t]; !ok {
+			missing = append(missing, fmt.Errorf("the topic %s does not exist, or this user may not see it; restart a service, which creates it, or grant Describe on it", t))
+		}
+	}
+	if len(missing) > 0 {
+		return schema.Transient("events.check_topics", errors.Join(missing...))
+	}
+	return nil
+}
+
 // EnsureTopics creates the topics that are missing, with explicit partitions, retention and record size, and waits
 // until every partition has a leader. Existing topics are not changed; one with fewer partitions than its spec is
 // logged. It keeps trying until ctx ends (transient) or the broker refuses a spec (fatal); a right that is missing may

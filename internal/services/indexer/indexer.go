@@ -34,6 +34,9 @@ func With(g gallery.Gallery, ping func(context.Context) error) host.Service {
 		defer publisher.Close()
 		service := &indexer.Service{Gallery: g, Results: a.Sink("indexer", publisher), Stage: a.Metrics.Stage("indexer"), Log: a.Log}
 		a.Log.Info().Msg("indexer is ready")
-		return a.Consume(ctx, "indexer", []events.Topic{events.Analyses}, a.Config.Indexer.Concurrency, service.Handle)
+		return a.Consume(ctx, host.Work{
+			Service: "indexer", Reads: []events.Topic{events.Analyses}, Writes: []events.Topic{events.Results},
+			Concurrency: a.Config.Indexer.Concurrency, Handle: service.Handle,
+		})
 	}
 }

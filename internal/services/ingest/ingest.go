@@ -61,7 +61,10 @@ func Run(ctx context.Context, a *host.App) error {
 			Window: reconcileWindow(a.Config), OnPass: a.Metrics.Reconciled,
 		}
 		g.Go(func() error { return reconciler.Run(ctx) })
-		return a.Consume(ctx, "ingest", []events.Topic{events.Requests, events.Objects}, a.Config.Ingest.Concurrency, service.Handle)
+		return a.Consume(ctx, host.Work{
+			Service: "ingest", Reads: []events.Topic{events.Requests, events.Objects}, Writes: []events.Topic{events.Jobs, events.Results},
+			Concurrency: a.Config.Ingest.Concurrency, Handle: service.Handle,
+		})
 	})
 	return g.Wait()
 }

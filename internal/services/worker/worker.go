@@ -59,6 +59,9 @@ func With(e worker.Engine, pack verdict.Pack) host.Service {
 			Stage: a.Metrics.Stage("worker"), Log: a.Log,
 		}
 		a.Log.Info().Msg("worker is ready")
-		return a.Consume(ctx, "worker", []events.Topic{events.Jobs}, jobsPerSlot*a.Config.Worker.Concurrency, service.Handle)
+		return a.Consume(ctx, host.Work{
+			Service: "worker", Reads: []events.Topic{events.Jobs}, Writes: []events.Topic{events.Analyses, events.Results},
+			Concurrency: jobsPerSlot * a.Config.Worker.Concurrency, Handle: service.Handle,
+		})
 	}
 }

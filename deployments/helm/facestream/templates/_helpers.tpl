@@ -65,7 +65,7 @@ spec:
     - secretRef: {name: {{ $.Values.secret }}}
     ports:
     - {name: metrics, containerPort: 9464}
-    # /healthz: the process lives, also while it waits. /readyz: broker, store and gallery answer; each check takes 2 s at most.
+    # /healthz: the process lives, also while it waits. /readyz: broker, topics, store and gallery are there; each check takes 2 s at most.
     livenessProbe:
       httpGet: {path: /healthz, port: metrics}
       periodSeconds: 10
