@@ -15,7 +15,6 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/embedded"
 	"facestream/internal/host"
-	"facestream/internal/objects"
 	"facestream/internal/services/indexer"
 	"facestream/internal/services/ingest"
 	"facestream/internal/services/worker"
@@ -60,7 +59,7 @@ func withServers(ctx context.Context, cfg config.Config, log zerolog.Logger, f f
 	}
 	servers, err := embedded.Open(ctx, embedded.Options{
 		Dir: cfg.DataDir, KafkaAddr: cfg.Embedded.KafkaAddr, S3Addr: cfg.Embedded.S3Addr,
-		AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey), Bucket: cfg.S3.Bucket,
+		AccessKey: string(cfg.S3.AccessKey), SecretKey: cfg.S3.SecretKey, Bucket: cfg.S3.Bucket,
 		ObjectsTopic: string(events.Objects), ObjectsPartitions: cfg.Kafka.Partitions.Objects, Log: log,
 	})
 	if err != nil {

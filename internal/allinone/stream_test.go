@@ -144,7 +144,7 @@ func startStream() (stop func() error, err error) {
 	options := embedded.Options{
 		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: s.cfg.S3.Bucket,
 		ObjectsTopic: string(events.Objects), ObjectsPartitions: s.cfg.Kafka.Partitions.Objects,
-		AccessKey: string(s.cfg.S3.AccessKey), SecretKey: objects.Secret(s.cfg.S3.SecretKey), Log: log,
+		AccessKey: string(s.cfg.S3.AccessKey), SecretKey: s.cfg.S3.SecretKey, Log: log,
 	}
 	if s.realBroker {
 		if options.Broker, err = s.prepareBroker(ctx); err != nil {

@@ -99,7 +99,7 @@ func startFlow(t *testing.T) *flow {
 	cfg.DataDir, cfg.Indexer.Gallery.Dir, cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), packs.Starter
 	cfg.Telemetry.Listen, cfg.Kafka.SessionTimeout = "127.0.0.1:0", 2*time.Second
 	servers, err := embedded.Open(t.Context(), embedded.Options{
-		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: cfg.S3.Bucket, AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey),
+		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: cfg.S3.Bucket, AccessKey: string(cfg.S3.AccessKey), SecretKey: cfg.S3.SecretKey,
 		ObjectsTopic: string(events.Objects), ObjectsPartitions: cfg.Kafka.Partitions.Objects, Log: zerolog.Nop(),
 	})
 	if err != nil {

@@ -54,9 +54,9 @@ const (
 
 // SASL authenticates at the broker.
 type SASL struct {
-	Mechanism string `yaml:"mechanism" default:"none" oneof:"none|plain|scram-sha-256|scram-sha-512" doc:"How to authenticate at the broker."`
-	Username  string `yaml:"username" doc:"User name at the broker."`
-	Password  Secret `yaml:"password" doc:"Password at the broker."`
+	Mechanism string        `yaml:"mechanism" default:"none" oneof:"none|plain|scram-sha-256|scram-sha-512" doc:"How to authenticate at the broker."`
+	Username  string        `yaml:"username" doc:"User name at the broker."`
+	Password  schema.Secret `yaml:"password" doc:"Password at the broker."`
 }
 
 // Partitions is the number of partitions of each topic when facestream creates it. An existing topic is left as it is.
@@ -82,14 +82,14 @@ type Retention struct {
 
 // S3 says how to reach the object store and which buckets are served.
 type S3 struct {
-	Endpoint    string   `yaml:"endpoint" default:"127.0.0.1:9000" check:"nonempty,addr" doc:"Address of the store, host:port without a scheme."`
-	AccessKey   Secret   `yaml:"access_key" default:"facestream" doc:"Access key id. Empty, together with secret_key, takes the credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the IAM role of the pod or the machine."`
-	SecretKey   Secret   `yaml:"secret_key" default:"facestream-local" doc:"Secret access key. The default opens the embedded store only, and that only while it listens on this machine alone."`
-	TLS         TLS      `yaml:"tls"`
-	Region      string   `yaml:"region" default:"us-east-1" check:"nonempty" doc:"Region that requests are signed for."`
-	VirtualHost bool     `yaml:"virtual_host" default:"false" doc:"Address a bucket as bucket.endpoint, for stores that want that; otherwise as endpoint/bucket, which every store understands."`
-	Bucket      string   `yaml:"bucket" default:"images" check:"nonempty,bucket" doc:"Bucket that facestream up creates and that facestream upload and submit write to."`
-	Buckets     []string `yaml:"buckets" check:"bucket" doc:"Buckets that are served; a request for any other is answered bucket_not_allowed. Empty means bucket alone."`
+	Endpoint    string        `yaml:"endpoint" default:"127.0.0.1:9000" check:"nonempty,addr" doc:"Address of the store, host:port without a scheme."`
+	AccessKey   schema.Secret `yaml:"access_key" default:"facestream" doc:"Access key id. Empty, together with secret_key, takes the credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the IAM role of the pod or the machine."`
+	SecretKey   schema.Secret `yaml:"secret_key" default:"facestream-local" doc:"Secret access key. The default opens the embedded store only, and that only while it listens on this machine alone."`
+	TLS         TLS           `yaml:"tls"`
+	Region      string        `yaml:"region" default:"us-east-1" check:"nonempty" doc:"Region that requests are signed for."`
+	VirtualHost bool          `yaml:"virtual_host" default:"false" doc:"Address a bucket as bucket.endpoint, for stores that want that; otherwise as endpoint/bucket, which every store understands."`
+	Bucket      string        `yaml:"bucket" default:"images" check:"nonempty,bucket" doc:"Bucket that facestream up creates and that facestream upload and submit write to."`
+	Buckets     []string      `yaml:"buckets" check:"bucket" doc:"Buckets that are served; a request for any other is answered bucket_not_allowed. Empty means bucket alone."`
 }
 
 // Consumer bounds what every service does with the records that it reads.
@@ -157,8 +157,8 @@ type Gallery struct {
 type Milvus struct {
 	Address     string        `yaml:"address" env:"MILVUS" default:"127.0.0.1:19530" check:"nonempty,addr" doc:"Address of the server, host:port."`
 	User        string        `yaml:"user" doc:"User name at the server; empty where it asks nobody."`
-	Password    Secret        `yaml:"password" doc:"Password of the user."`
-	Token       Secret        `yaml:"token" doc:"API key, instead of a user and a password."`
+	Password    schema.Secret `yaml:"password" doc:"Password of the user."`
+	Token       schema.Secret `yaml:"token" doc:"API key, instead of a user and a password."`
 	TLS         TLS           `yaml:"tls"`
 	Prefix      string        `yaml:"prefix" default:"facestream" check:"nonempty,prefix" doc:"Beginning of every name in the server, 1-32 letters and digits. Installations with different prefixes share a server without meeting."`
 	Index       string        `yaml:"index" default:"HNSW" oneof:"HNSW|FLAT|IVF_FLAT" doc:"Index of collections that are created from now on. HNSW: fast, approximate, the most memory. FLAT: exact, time grows with the collection. IVF_FLAT: approximate, less memory than HNSW."`

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"facestream/pkg/schema"
 )
 
 // envPrefix begins every variable that facestream reads.
@@ -44,7 +46,7 @@ func settings() []setting {
 					s.envs = append(s.envs, envPrefix+short)
 				}
 				s.envs = append(s.envs, envPrefix+strings.ToUpper(strings.ReplaceAll(s.key, ".", "_")))
-				if f.Type != reflect.TypeFor[Secret]() {
+				if f.Type != reflect.TypeFor[schema.Secret]() {
 					s.flag = strings.NewReplacer(".", "-", "_", "-").Replace(s.key)
 				}
 			}
@@ -94,7 +96,7 @@ func (s setting) typeName() string {
 		return "duration"
 	case reflect.TypeFor[Bytes]():
 		return "size"
-	case reflect.TypeFor[Secret]():
+	case reflect.TypeFor[schema.Secret]():
 		return "secret"
 	case reflect.TypeFor[[]string]():
 		return "list"

@@ -9,23 +9,6 @@ import (
 	"time"
 )
 
-// Secret is a value that prints as ***. Convert it to string only to hand it to the client that needs it.
-type Secret string
-
-const hidden = "***"
-
-// String hides the value.
-func (Secret) String() string { return hidden }
-
-// GoString hides the value from %#v.
-func (Secret) GoString() string { return hidden }
-
-// Format hides the value from every verb of fmt.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
-
-// MarshalText hides the value from JSON, YAML and whatever else asks for text.
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
-
 // Bytes is a number of bytes, written like 20MB (10⁶) or 20MiB (2²⁰).
 type Bytes int64
 

@@ -48,7 +48,7 @@ type Options struct {
 	KafkaAddr, S3Addr string
 	// AccessKey and SecretKey are the S3 root account's; both are required.
 	AccessKey string
-	SecretKey objects.Secret
+	SecretKey schema.Secret
 	// Bucket is created with versioning switched on.
 	Bucket string
 	// ObjectsTopic receives the S3 notifications and is created with ObjectsPartitions partitions if it is not there.

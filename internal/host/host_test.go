@@ -16,7 +16,6 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/embedded"
 	"facestream/internal/host"
-	"facestream/internal/objects"
 	"facestream/internal/telemetry"
 	"facestream/pkg/events"
 )
@@ -27,7 +26,7 @@ func TestReadyNeedsTheTopics(t *testing.T) {
 	cfg := config.Default()
 	servers, err := embedded.Open(t.Context(), embedded.Options{
 		Dir: t.TempDir(), KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: cfg.S3.Bucket,
-		AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey),
+		AccessKey: string(cfg.S3.AccessKey), SecretKey: cfg.S3.SecretKey,
 		ObjectsTopic: string(events.Objects), ObjectsPartitions: 1, Log: zerolog.Nop(),
 	})
 	if err != nil {

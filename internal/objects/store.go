@@ -30,30 +30,13 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Secret is a credential that prints as "***" in logs, errors and dumps. Convert it to string only to sign with it.
-type Secret string
-
-// String hides the value; an empty secret prints empty, so that "not set" can be told from "set".
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "***"
-}
-
-// GoString hides the value from %#v.
-func (s Secret) GoString() string { return `"` + s.String() + `"` }
-
-// MarshalText hides the value from JSON, YAML and text encoders.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 // Config says where the store is and how to reach it.
 type Config struct {
 	// Endpoint is host:port, without a scheme.
 	Endpoint string
 	// AccessKey and SecretKey are used when both are set; without them see credentialsOf.
 	AccessKey string
-	SecretKey Secret
+	SecretKey schema.Secret
 	// TLS, where it is set, means HTTPS.
 	TLS *tls.Config `json:"-"`
 	// Region signs the requests; empty: each bucket's region is asked for once.

@@ -18,7 +18,6 @@ import (
 	"facestream/internal/drawn"
 	"facestream/internal/embedded"
 	"facestream/internal/host"
-	"facestream/internal/objects"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
 )
@@ -216,7 +215,7 @@ func serveStore(ctx context.Context) error {
 	}
 	servers, err := embedded.Open(ctx, embedded.Options{
 		Dir: cfg.DataDir, KafkaAddr: cfg.Kafka.Brokers[0], S3Addr: cfg.Embedded.S3Addr, Broker: &kafka.Transport{},
-		AccessKey: string(cfg.S3.AccessKey), SecretKey: objects.Secret(cfg.S3.SecretKey), Bucket: cfg.S3.Bucket,
+		AccessKey: string(cfg.S3.AccessKey), SecretKey: cfg.S3.SecretKey, Bucket: cfg.S3.Bucket,
 		ObjectsTopic: string(events.Objects), ObjectsPartitions: cfg.Kafka.Partitions.Objects, Log: zerolog.New(os.Stderr),
 	})
 	if err != nil {

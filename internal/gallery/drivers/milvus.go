@@ -40,7 +40,7 @@ func connectMilvus(ctx context.Context, m config.Milvus) (*milvus.Gallery, error
 		return nil, schema.Fatal("gallery.open", err)
 	}
 	return milvus.Open(ctx, milvus.Config{
-		Address: m.Address, User: m.User, Password: string(m.Password), Token: string(m.Token), TLS: tls, Prefix: m.Prefix,
+		Address: m.Address, User: m.User, Password: m.Password, Token: m.Token, TLS: tls, Prefix: m.Prefix,
 		Index: milvus.Index(m.Index), Timeout: m.Timeout, LoadTimeout: m.LoadTimeout,
 	})
 }

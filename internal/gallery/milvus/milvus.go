@@ -40,13 +40,13 @@ import (
 
 // Config says how to reach the server and how new collections are indexed.
 type Config struct {
-	Address  string      // host:port
-	User     string      // "" for a server that asks nobody
-	Password string      // of User
-	Token    string      // instead of User and Password
-	TLS      *tls.Config // nil speaks plain text
-	Prefix   string      // of every name in the server, ASCII letters and digits: galleries with different prefixes do not meet
-	Index    Index       // of collections that this gallery creates
+	Address  string        // host:port
+	User     string        // "" for a server that asks nobody
+	Password schema.Secret // of User
+	Token    schema.Secret // instead of User and Password
+	TLS      *tls.Config   // nil speaks plain text
+	Prefix   string        // of every name in the server, ASCII letters and digits: galleries with different prefixes do not meet
+	Index    Index         // of collections that this gallery creates
 	// Timeout bounds one call to the server, LoadTimeout the loading of a collection into its memory.
 	Timeout, LoadTimeout time.Duration
 }

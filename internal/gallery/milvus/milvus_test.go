@@ -77,7 +77,7 @@ func config(t testing.TB, index Index) Config {
 	const settings = "FACESTREAM_INDEXER_GALLERY_MILVUS_"
 	cfg := Config{
 		Address: server.address, Prefix: fmt.Sprintf("test%x", rand.Uint64()), Index: index,
-		User: os.Getenv(settings + "USER"), Password: os.Getenv(settings + "PASSWORD"),
+		User: os.Getenv(settings + "USER"), Password: schema.Secret(os.Getenv(settings + "PASSWORD")),
 		Timeout: 30 * time.Second, LoadTimeout: time.Minute,
 	}
 	if file := os.Getenv(settings + "TLS_CA_FILE"); file != "" {

@@ -67,7 +67,7 @@ func dial(ctx context.Context, cfg Config) (client.Client, error) {
 		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(cfg.TLS)))
 	}
 	return client.NewClient(ctx, client.Config{
-		Address: cfg.Address, Username: cfg.User, Password: cfg.Password, APIKey: cfg.Token, DialOptions: options,
+		Address: cfg.Address, Username: cfg.User, Password: string(cfg.Password), APIKey: string(cfg.Token), DialOptions: options,
 		DisableConn: true, // the SDK's greeting tells us nothing, and where it fails the SDK leaves the connection open
 	})
 }

@@ -151,7 +151,7 @@ func TestWrongCredentials(t *testing.T) {
 		t.Skip("SKIPPED: the server asks nobody for a password")
 	}
 	cfg.Password += "x"
-	if _, err := Open(t.Context(), cfg); schema.ClassOf(err) != schema.ClassFatal || strings.Contains(err.Error(), cfg.Password) {
+	if _, err := Open(t.Context(), cfg); schema.ClassOf(err) != schema.ClassFatal || strings.Contains(err.Error(), string(cfg.Password)) {
 		t.Errorf("a wrong password: got %v, want a fatal error without it", err)
 	}
 	cfg = config(t, FLAT)

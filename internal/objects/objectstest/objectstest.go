@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 
 	"facestream/internal/objects"
+	"facestream/pkg/schema"
 )
 
 // Domain is the virtual domain of a store that tools/s3/up.sh started.
@@ -40,7 +41,7 @@ func Given() (*Store, error) {
 	s.Config = objects.Config{
 		Endpoint:  endpoint,
 		AccessKey: cmp.Or(os.Getenv("FACESTREAM_S3_ACCESS_KEY"), "facestream"),
-		SecretKey: objects.Secret(cmp.Or(os.Getenv("FACESTREAM_S3_SECRET_KEY"), "facestream-local")),
+		SecretKey: schema.Secret(cmp.Or(os.Getenv("FACESTREAM_S3_SECRET_KEY"), "facestream-local")),
 	}
 	if file := os.Getenv("FACESTREAM_S3_TLS_CA_FILE"); file != "" {
 		pem, err := os.ReadFile(file)
