@@ -2,11 +2,14 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
 
+	"facestream/internal/routes"
 	"facestream/pkg/schema"
 )
 
@@ -103,13 +106,16 @@ type Consumer struct {
 type Ingest struct {
 	Concurrency       int           `yaml:"concurrency" default:"16" min:"1" max:"1024" doc:"Records in work at once. They wait for the object store rather than for the processor."`
 	Routes            []Route       `yaml:"routes" doc:"Which uploads become which requests, without an event of their own; the first route that fits wins. Empty means one route for every served bucket with the default pattern."`
+	Consent           Consent       `yaml:"consent"`
 	ReconcileInterval time.Duration `yaml:"reconcile_interval" default:"60s" min:"1s" max:"1d" doc:"How often the watched prefixes are listed for uploads whose notification was lost."`
 	ReconcileAge      time.Duration `yaml:"reconcile_age" default:"10s" min:"0s" max:"1d" doc:"An upload younger than this is left to its notification."`
 	LedgerRetention   time.Duration `yaml:"ledger_retention" default:"8d" min:"1h" doc:"How long ingest remembers which requests it has accepted; must exceed the retention of requests and objects, or a redelivered record would be taken for a new one."`
 }
 
-// DefaultPattern is the key pattern of a route that names none.
-const DefaultPattern = "<operation>/<collection>/<external_id>/<file>"
+// Consent says where people must have agreed to be enrolled.
+type Consent struct {
+	Required []string `yaml:"required" check:"collections" doc:"Collections that enrol nobody without a declaration of consent in the request; * means every collection. A request which says that consent was not given enrols nobody anywhere."`
+}
 
 // Route makes requests of uploads. A field that the pattern does not name is taken from the route.
 type Route struct {
@@ -120,6 +126,29 @@ type Route struct {
 	Collection   schema.Collection `yaml:"collection" doc:"Collection of the requests, where the pattern has no <collection>."`
 	ResultObject bool              `yaml:"result_object" default:"false" doc:"Also write each result as JSON beside its image."`
 	Config       map[string]any    `yaml:"config" doc:"Operation configuration of the requests."`
+}
+
+// Table is the routing table of uploads.
+func (i Ingest) Table() (routes.Table, error) {
+	var out routes.Table
+	for n, r := range i.Routes {
+		rule, err := r.rule()
+		if err != nil {
+			return nil, fmt.Errorf("ingest.routes[%d].config: %w", n, err)
+		}
+		out = append(out, rule)
+	}
+	return out, nil
+}
+
+func (r Route) rule() (routes.Route, error) {
+	out := routes.Route{Bucket: r.Bucket, Prefix: r.Prefix, Pattern: r.Pattern,
+		Fixed: schema.Request{Operation: r.Operation, Collection: r.Collection, ResultObject: r.ResultObject}}
+	var err error
+	if len(r.Config) > 0 {
+		out.Fixed.Config, err = json.Marshal(r.Config)
+	}
+	return out, err
 }
 
 // Worker is the service that runs the networks.
@@ -191,7 +220,7 @@ func (c *Config) Resolve() {
 	}
 	c.Ingest.Routes = slices.Clone(c.Ingest.Routes)
 	for i := range c.Ingest.Routes {
-		c.Ingest.Routes[i].Pattern = cmp.Or(c.Ingest.Routes[i].Pattern, DefaultPattern)
+		c.Ingest.Routes[i].Pattern = cmp.Or(c.Ingest.Routes[i].Pattern, routes.DefaultPattern)
 	}
 	if c.Indexer.Gallery.Dir == "" {
 		c.Indexer.Gallery.Dir = filepath.Join(c.DataDir, "gallery")

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
 
+	"facestream/internal/routes"
 	"facestream/pkg/events"
 )
 
@@ -104,6 +105,7 @@ func TestTheLaterSourceWins(t *testing.T) {
 		{"names of Kubernetes are no settings", "", []string{"FACESTREAM_WORKER_PORT=tcp://10.0.0.1:80", "FACESTREAM_KAFKA_PORT_9092_TCP_ADDR=10.0.0.1", "FACESTREAM_S3_SERVICE_HOST=10.0.0.1"}, nil, func(c Config) any { return c.DataDir }, "data"},
 		{"routes", "ingest:\n  routes:\n  - prefix: door/\n    pattern: <collection>/<file>\n    operation: predict\n    config: {neighbors: 3}\n", nil, nil, func(c Config) any { return c.Ingest.Routes },
 			[]Route{{Prefix: "door/", Pattern: "<collection>/<file>", Operation: "predict", Config: map[string]any{"neighbors": 3}}}},
+		{"consent", "", nil, []string{"--ingest-consent-required=staff,*"}, func(c Config) any { return c.Ingest.Consent.Required }, []string{"staff", "*"}},
 		{"alias", "s3: {bucket: &b photos, buckets: [*b]}", nil, nil, func(c Config) any { return c.S3.Buckets }, []string{"photos"}},
 	}
 	for _, tt := range tests {
@@ -159,6 +161,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 	_, err := load(t, file, []string{
 		"FACESTREAM_MODELS=a", "FACESTREAM_WORKER_MODELS=b", "FACESTREAM_KAFAK=x", "FACESTREAM_KAFKA_BROKRES=x",
 		"FACESTREAM_CONSUMER_MAX_ATTEMPTS=many", "FACESTREAM_TELEMETRY_LOG_LEVEL=loud", "FACESTREAM_S3_TLS_CA_FILE=ca.pem",
+		"FACESTREAM_INGEST_CONSENT_REQUIRED=staff,a/b",
 	}, "--consumer-max-in-flight=-1", "--worker-max-bytes=big", "--telemetry-listen=0.0.0.0:9000", "--telemetry-pprof=perhaps")
 	var got Problems
 	if !errors.As(err, &got) {
@@ -178,6 +181,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`--telemetry-pprof: "perhaps" is neither true nor false`,
 		`--consumer-max-in-flight: is -1; at least 1 is allowed`,
 		`--telemetry-listen: is the address of embedded.s3_addr too`,
+		`FACESTREAM_INGEST_CONSENT_REQUIRED: "a/b" must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit; * stands for every collection`,
 		`FACESTREAM_TELEMETRY_LOG_LEVEL: "loud" is not one of trace, debug, info, warn, error`,
 		`data_dir (f.yaml:1): must not be empty`,
 		`embedded.s3_addr (f.yaml:23): is open to other machines, so s3.secret_key must not be the default, which everybody knows`,
@@ -348,8 +352,8 @@ func TestTags(t *testing.T) {
 			t.Errorf("Route.%s lacks the tag doc or yaml", f.Name)
 		}
 	}
-	if f, _ := reflect.TypeFor[Route]().FieldByName("Pattern"); f.Tag.Get("default") != DefaultPattern {
-		t.Error("the documented pattern is not DefaultPattern")
+	if f, _ := reflect.TypeFor[Route]().FieldByName("Pattern"); f.Tag.Get("default") != routes.DefaultPattern {
+		t.Error("the documented pattern is not that of package routes")
 	}
 }
 

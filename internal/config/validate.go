@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"reflect"
@@ -109,10 +108,8 @@ func (c *Config) validateListeners(add func(key, format string, args ...any)) {
 }
 
 var (
-	placeholders      = []string{"<operation>", "<collection>", "<external_id>", "<file>"}
-	collectionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-	prefixPattern     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,31}$`)
-	bucketPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	prefixPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,31}$`)
+	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 )
 
 func (c *Config) validateRoute(i int, add func(key, format string, args ...any)) {
@@ -127,51 +124,13 @@ func (c *Config) validateRoute(i int, add func(key, format string, args ...any))
 	if r.Bucket != "" && len(c.S3.Buckets) > 0 && !slices.Contains(c.S3.Buckets, r.Bucket) {
 		add(key("bucket"), "is not a served bucket; add it to s3.buckets")
 	}
-	if r.Prefix != "" && (!strings.HasSuffix(r.Prefix, "/") || strings.ContainsAny(r.Prefix, "<>")) {
-		add(key("prefix"), "must be fixed text that ends with a slash")
-	}
-	segments := strings.Split(r.Pattern, "/")
-	for j, s := range segments {
-		switch {
-		case strings.ContainsAny(s, "<>") && !slices.Contains(placeholders, s):
-			add(key("pattern"), "has the part %q; between slashes it is fixed text or one of %s", s, strings.Join(placeholders, ", "))
-		case strings.ContainsAny(s, "<>") && slices.Contains(segments[:j], s):
-			add(key("pattern"), "has %s twice", s)
-		}
-	}
-	if segments[len(segments)-1] != "<file>" {
-		add(key("pattern"), "must end with <file>")
-	}
-	if r.Operation == "" && !slices.Contains(segments, "<operation>") {
-		add(key("operation"), "is missing; the pattern has no <operation>")
-	}
-	if r.Collection != "" && !collectionPattern.MatchString(string(r.Collection)) {
-		add(key("collection"), "must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit")
-	}
-	op := r.Operation
-	switch {
-	case op == "":
-		op = schema.OpValidate // for the configuration, whose keys are those of every operation
-	case !op.Known():
-		var names []string
-		for _, o := range schema.Operations() {
-			names = append(names, string(o))
-		}
-		add(key("operation"), "%.40q is not one of %s%s", string(op), strings.Join(names, ", "), schema.Suggest(string(op), names))
+	rule, err := r.rule()
+	if err != nil {
+		add(key("config"), "%v", err)
 		return
-	case op.Images() != 1:
-		add(key("operation"), "%s takes %d images, so one upload cannot ask for it; send a request", op, op.Images())
 	}
-	if len(r.Config) > 0 {
-		raw, err := json.Marshal(r.Config)
-		if err != nil {
-			add(key("config"), "%v", err)
-			return
-		}
-		_, problems := schema.ResolveConfig(op, raw)
-		for _, p := range problems {
-			add(key("config"), "%s %s", strings.TrimPrefix(p.Field, "config."), p.Message)
-		}
+	for _, p := range rule.Problems() {
+		add(key(p.Field), "%s", p.Message)
 	}
 }
 
@@ -234,6 +193,10 @@ func checkText(check, text string) string {
 	case "prefix":
 		if !prefixPattern.MatchString(text) {
 			return fmt.Sprintf("%q is not 1-32 letters and digits, beginning with a letter", text)
+		}
+	case "collections":
+		if err := schema.Collection(text).Validate(); err != nil && text != "*" {
+			return fmt.Sprintf("%.80q %v; * stands for every collection", text, err)
 		}
 	case "bucket":
 		if !bucketPattern.MatchString(text) {

@@ -21,6 +21,7 @@ import (
 	"facestream/internal/notify"
 	"facestream/internal/objects"
 	"facestream/internal/outcome"
+	"facestream/internal/routes"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -29,6 +30,7 @@ import (
 type Objects interface {
 	outcome.Objects
 	Stat(ctx context.Context, ref schema.ObjectRef) (objects.Info, error)
+	Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error)
 	List(ctx context.Context, bucket, prefix string) iter.Seq2[objects.Info, error]
 }
 
@@ -45,8 +47,9 @@ type Service struct {
 	Objects   Objects
 	Ledger    Ledger
 	Results   *outcome.Sink
-	Routes    Routes
+	Routes    routes.Table
 	Buckets   []string // the buckets that images may lie in
+	Consent   Consent
 	Ignored   func(why string)
 	Log       zerolog.Logger
 
@@ -89,45 +92,81 @@ func (s *Service) handleNotification(ctx context.Context, r events.Record) error
 	return unparsable
 }
 
-// acceptObject makes the request that an upload stands for and accepts it. Objects that no route covers are no requests.
+// acceptObject makes the request that an upload stands for and accepts it. Objects that no route covers are no requests,
+// and neither are those that facestream wrote itself.
 func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, trace string) error {
-	if why := unwatchable(ref.Key); why != "" {
-		s.ignored(why)
+	if routes.IsFolder(ref.Key) {
+		s.ignored("folder_marker")
 		return nil
 	}
-	route, ok := s.Routes.Match(ref.Bucket, ref.Key)
+	match, ok := s.Routes.Match(ref.Bucket, ref.Key)
 	if !ok || !slices.Contains(s.Buckets, ref.Bucket) {
 		s.ignored("no_route")
 		return nil
 	}
-	named := route.Request(ref) // as the event names it, which may be without the version
+	named, problems := match.Request(ref) // as the event names it, which may be without the version
 	info, err := s.Objects.Stat(ctx, ref)
 	gone := schema.ClassOf(err) == schema.ClassPermanent
 	if err != nil && !gone {
 		return err
 	}
-	if gone {
-		return s.accept(ctx, named, nil, false, trace)
+	own, err := s.wrote(ctx, ref, info, gone)
+	if err != nil {
+		return err
 	}
-	req := route.Request(info.Ref)
-	problems := applyMetadata(&req, info.Metadata)
+	if gone && !own {
+		return s.accept(ctx, named, problems, false, trace)
+	}
+	req := named
+	if !gone {
+		req, problems = match.Request(info.Ref)
+	}
+	if own {
+		s.ignored("own_output")
+		return s.remember(ctx, "", req.ID, named.ID)
+	}
+	problems = append(problems, routes.ApplyMetadata(&req, info.Metadata)...)
 	if err := s.accept(ctx, req, problems, true, trace); err != nil || req.ID == named.ID {
 		return err
 	}
 	// The event comes again after the object is gone: its own name for the upload must be known as well.
-	return s.Ledger.Record(ctx, named.ID, digestOf(&req), time.Now())
+	return s.remember(ctx, digestOf(&req), named.ID)
 }
 
-// unwatchable says why an object can never be an image that somebody uploaded; "" when it can.
-func unwatchable(key string) string {
-	switch {
-	case strings.HasSuffix(key, "/"):
-		return "folder_marker"
-	case outcome.Written(key):
-		return "own_output"
+// remember enters ids of one upload into the ledger.
+func (s *Service) remember(ctx context.Context, digest string, ids ...schema.RequestID) error {
+	for _, id := range ids {
+		if err := s.Ledger.Record(ctx, id, digest, time.Now()); err != nil {
+			return err
+		}
 	}
-	return ""
+	return nil
 }
+
+// wrote reports whether facestream itself wrote the object. Its mark says so. Earlier versions set none: there it takes the
+// name of an output, the image of that name beside it and, for a result, the content.
+func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.Info, gone bool) (bool, error) {
+	image, ok := outcome.ImageOf(ref.Key)
+	if !ok || gone || outcome.Marked(ref.Key, info.Metadata) {
+		return ok, nil // of an output that is gone there is nothing to say
+	}
+	if strings.HasSuffix(ref.Key, outcome.Suffix) {
+		data, _, err := s.Objects.Get(ctx, info.Ref, maxResultObject)
+		if schema.ClassOf(err) == schema.ClassPermanent {
+			return false, nil
+		}
+		var r schema.Result
+		return err == nil && json.Unmarshal(data, &r) == nil && len(r.Images) > 0 && r.Images[0].Key == image, err
+	}
+	_, err := s.Objects.Stat(ctx, schema.ObjectRef{Bucket: ref.Bucket, Key: image})
+	if schema.ClassOf(err) == schema.ClassPermanent {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// maxResultObject is more than any result has.
+const maxResultObject = 16 << 20
 
 // accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error. resolved says that the images of req
 // name versions that were seen to exist.
@@ -141,6 +180,7 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 	}
 	job := schema.Job{Request: req, Digest: digest, AcceptedAt: time.Now().UTC()}
 	problems = append(problems, job.Resolve()...)
+	problems = append(problems, s.Consent.problems(&job.Request)...)
 	for i, o := range job.Images {
 		if !slices.Contains(s.Buckets, o.Bucket) {
 			job.ResultObject = false // nothing is written to a bucket that is not served

@@ -23,6 +23,9 @@ type surroundings struct{ jobs [][]byte }
 func (*surroundings) Stat(_ context.Context, ref schema.ObjectRef) (objects.Info, error) {
 	return objects.Info{Ref: ref}, nil
 }
+func (*surroundings) Get(_ context.Context, ref schema.ObjectRef, _ int64) ([]byte, schema.ObjectRef, error) {
+	return nil, ref, nil
+}
 func (*surroundings) List(context.Context, string, string) iter.Seq2[objects.Info, error] { return nil }
 func (*surroundings) Put(_ context.Context, ref schema.ObjectRef, _ []byte, _ string, _ map[string]string) (schema.ObjectRef, error) {
 	return ref, nil

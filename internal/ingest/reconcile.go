@@ -3,6 +3,9 @@ package ingest
 import (
 	"context"
 	"time"
+
+	"facestream/internal/routes"
+	"facestream/pkg/schema"
 )
 
 // Reconciler feeds the uploads whose notification was lost: object stores drop, repeat and reorder them.
@@ -12,6 +15,8 @@ type Reconciler struct {
 	Grace    time.Duration // younger objects are left to their notification
 	Window   time.Duration // older objects are left alone: their outcome may have passed the retention of the results
 	OnPass   func(listed, fed int, took time.Duration)
+
+	failed map[schema.RequestID]bool // the objects that the last pass skipped
 }
 
 // Run makes a pass every Interval until ctx ends. A pass that fails is tried again at the next one.
@@ -37,50 +42,64 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	}
 }
 
-// Pass lists every watched prefix once and accepts each object that has neither a job nor an outcome.
+// tolerated failures in a row can be the fault of the objects. More of them are taken for the fault of what lies around:
+// the store, the broker or the ledger.
+const tolerated = 10
+
+// Pass lists every watched prefix once and accepts each object that has neither a job nor an outcome. An object that
+// cannot be accepted is skipped, so that it never keeps the others from their outcome; those that failed in the last pass
+// do not count among the tolerated failures, so that a heap of them does not either.
 func (r *Reconciler) Pass(ctx context.Context) (listed, fed int, err error) {
 	s := r.Service
-	for _, at := range s.Routes.watched(s.Buckets) {
+	failed := map[schema.RequestID]bool{}
+	var cause error
+	inARow, unnamed := 0, 0
+	defer func() {
+		r.failed = failed
+		if n := len(failed) + unnamed; n > 0 && ctx.Err() == nil {
+			s.Log.Warn().AnErr("cause", cause).Int("count", n).Msg("reconciliation skipped objects; the next pass tries them again")
+		}
+	}()
+	for _, at := range s.Routes.Prefixes(s.Buckets) {
 		now := time.Now()
-		for info, err := range s.Objects.List(ctx, at.bucket, at.prefix) {
+		for info, err := range s.Objects.List(ctx, at.Bucket, at.Key) {
+			if schema.ReasonOf(err) == schema.ReasonUnparsable { // this entry alone
+				s.ignored("unreadable_entry")
+				unnamed, cause = unnamed+1, err
+				continue
+			}
 			if err != nil {
 				return listed, fed, err
 			}
 			listed++
 			age := now.Sub(info.Modified)
-			route, ok := s.Routes.Match(at.bucket, info.Ref.Key)
-			if !ok || unwatchable(info.Ref.Key) != "" || age < r.Grace || age > r.Window {
+			match, ok := s.Routes.Match(at.Bucket, info.Ref.Key)
+			if !ok || routes.IsFolder(info.Ref.Key) || age < r.Grace || age > r.Window {
 				continue
 			}
-			req := route.Request(info.Ref)
+			req, _ := match.Request(info.Ref)
 			if _, seen, err := s.Ledger.Seen(ctx, req.ID); err != nil {
 				return listed, fed, err
 			} else if seen {
 				continue
 			}
-			if err := s.acceptObject(ctx, info.Ref, ""); err != nil {
+			switch err := s.acceptObject(ctx, info.Ref, ""); {
+			case err == nil:
+				fed++
+				inARow = 0
+			case ctx.Err() != nil || schema.ClassOf(err) == schema.ClassFatal:
 				return listed, fed, err
+			default:
+				failed[req.ID], cause = true, err
+				s.ignored("reconcile_failed")
+				if !r.failed[req.ID] {
+					inARow++
+				}
+				if inARow > tolerated {
+					return listed, fed, err
+				}
 			}
-			fed++
 		}
 	}
 	return listed, fed, nil
-}
-
-type watchedPrefix struct{ bucket, prefix string }
-
-// watched is every place that a route takes objects from, without repeats.
-func (rs Routes) watched(buckets []string) []watchedPrefix {
-	var out []watchedPrefix
-	seen := map[watchedPrefix]bool{}
-	for _, r := range rs {
-		for _, b := range buckets {
-			at := watchedPrefix{b, r.Prefix()}
-			if (r.Bucket == "" || r.Bucket == b) && !seen[at] {
-				seen[at] = true
-				out = append(out, at)
-			}
-		}
-	}
-	return out
 }

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"facestream/internal/routes"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -35,9 +37,34 @@ func portraitKey(job *schema.Job, image int, what, ending string) string {
 	return job.Images[image].Key + "." + schema.EventID(what, job.ID) + portraitMark + ending
 }
 
-// Written reports whether key is one that facestream writes to: ingest never takes such an object for an image.
-func Written(key string) bool {
-	return strings.HasSuffix(key, Suffix) || strings.HasSuffix(key, portraitMark+"png") || strings.HasSuffix(key, portraitMark+"jpeg")
+// Mark is the user metadata of every object that facestream writes under key. It holds for this key alone: a copy under
+// another key is an upload like any other.
+func Mark(key string) map[string]string {
+	return map[string]string{routes.OutputMark: schema.EventID("output", schema.RequestID(key))}
+}
+
+// Marked reports whether metadata, as the store returns it, is the mark of key.
+func Marked(key string, metadata map[string]string) bool {
+	return metadata[routes.OutputMark] == Mark(key)[routes.OutputMark]
+}
+
+// ImageOf returns the key of the image beside which an output named key lies, and false where no output has such a name.
+// It looks at the name alone, which anybody can give an object: [Marked] says whether facestream wrote it.
+func ImageOf(key string) (string, bool) {
+	if image, ok := strings.CutSuffix(key, Suffix); ok {
+		return image, image != ""
+	}
+	for _, ending := range []string{"png", "jpeg"} {
+		const length = len("." + "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
+		before, ok := strings.CutSuffix(key, portraitMark+ending)
+		if !ok || len(before) <= length {
+			continue
+		}
+		image, event := before[:len(before)-length], before[len(before)-length:]
+		id, err := uuid.Parse(event[1:])
+		return image, event[0] == '.' && err == nil && id.Version() == 5
+	}
+	return "", false
 }
 
 // Publisher writes events durably.
@@ -68,7 +95,7 @@ func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, t
 	}
 	if job.ResultObject && len(job.Images) > 0 {
 		image := job.Images[0]
-		_, err := s.Objects.Put(ctx, schema.ObjectRef{Bucket: image.Bucket, Key: image.Key + Suffix}, data, "application/json", nil)
+		_, err := s.Objects.Put(ctx, schema.ObjectRef{Bucket: image.Bucket, Key: image.Key + Suffix}, data, "application/json", Mark(image.Key+Suffix))
 		if schema.ClassOf(err) == schema.ClassPermanent {
 			s.Log.Warn().Err(err).Msg("the result object cannot be written; the result is published all the same")
 		} else if err != nil {

@@ -25,7 +25,7 @@ func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
 		if a.Operation == schema.OpFaceISO {
 			object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
 		}
-		if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), nil); err != nil {
+		if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), outcome.Mark(object.Key)); err != nil {
 			return err
 		}
 		kept := &schema.OutputImage{

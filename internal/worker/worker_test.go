@@ -77,9 +77,12 @@ func (d *desk) Get(_ context.Context, ref schema.ObjectRef, _ int64) ([]byte, sc
 }
 
 // Put implements worker.Objects.
-func (d *desk) Put(_ context.Context, ref schema.ObjectRef, data []byte, contentType string, _ map[string]string) (schema.ObjectRef, error) {
+func (d *desk) Put(_ context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error) {
 	if d.full {
 		return ref, schema.Transient("desk.put", errors.New("full"))
+	}
+	if _, ok := outcome.ImageOf(ref.Key); !ok || !outcome.Marked(ref.Key, metadata) {
+		return ref, schema.Fatal("desk.put", errors.New("ingest would take the object for an upload"))
 	}
 	d.written[ref.Key] = contentType + " " + string(data)
 	return ref, nil
@@ -166,7 +169,7 @@ func TestFaceISO(t *testing.T) {
 		t.Errorf("%+v", image.Info)
 	}
 	key := image.Object.Key
-	if got := d.written[key]; got != "image/jpeg portrait of a" || !strings.HasPrefix(key, "a.") || !outcome.Written(key) || image.Object.Bucket != "b" {
+	if got := d.written[key]; got != "image/jpeg portrait of a" || !strings.HasPrefix(key, "a.") || image.Object.Bucket != "b" {
 		t.Errorf("%s/%s has %q", image.Object.Bucket, key, got)
 	}
 	if again := ask("a", ``).ISOImage.Image.Object.Key; again == key {
@@ -647,7 +650,7 @@ func TestCropFaces(t *testing.T) {
 			t.Fatalf("face %d has no crop", i)
 		}
 		image, key := []string{"a", "a", "a", "b"}[i], f.Crop.Object.Key
-		if got := d.written[key]; got != "image/jpeg portrait of "+image || !strings.HasPrefix(key, image+".") || !outcome.Written(key) || keys[key] {
+		if got := d.written[key]; got != "image/jpeg portrait of "+image || !strings.HasPrefix(key, image+".") || keys[key] {
 			t.Errorf("face %d: %s has %q", i, key, got)
 		}
 		keys[key] = true

@@ -11,6 +11,7 @@ const (
 	ReasonOperationUnavailable Reason = "operation_unavailable"
 	ReasonRoleAbsent           Reason = "role_absent"
 	ReasonRequestIDReused      Reason = "request_id_reused"
+	ReasonConsentMissing       Reason = "consent_missing"
 	ReasonExpired              Reason = "expired"
 	ReasonBucketNotAllowed     Reason = "bucket_not_allowed"
 	ReasonImageNotFound        Reason = "image_not_found"
@@ -49,6 +50,7 @@ func Reasons() []ReasonInfo {
 		{ReasonOperationUnavailable, CodeInvalidConfiguration, "The operation is known, but this version does not perform it.", "Use another operation or a newer version."},
 		{ReasonRoleAbsent, CodeInvalidConfiguration, "The operation needs a network that the loaded model pack does not have; the message names its role.", "Load a pack that has the role (`facestream models list`)."},
 		{ReasonRequestIDReused, CodeInvalidArgument, "Another request with other content already used this request id. It goes to the dead letters; the first request keeps its outcome.", "Give each request an id of its own."},
+		{ReasonConsentMissing, CodeInvalidArgument, "The request says that the person did not agree to the enrolment, or says nothing in a collection for which the operator requires consent (`ingest.consent.required`).", "Ask the person, then send the request with `consent`, or the upload with `x-amz-meta-facestream-consent`."},
 		{ReasonExpired, CodeGenericError, "The deadline of the request passed before the work began.", "Send it again with a later deadline."},
 		{ReasonBucketNotAllowed, CodeAuthorizationError, "The image is in a bucket that this installation does not serve.", "Use a served bucket, or add the bucket to `s3.buckets`."},
 		{ReasonImageNotFound, CodeInvalidArgument, "The bucket has no such object or no such version of it.", "Upload the image first; the name is case-sensitive."},

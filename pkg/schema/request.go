@@ -18,7 +18,8 @@ type ObjectRef struct {
 	ETag    string `json:"etag,omitempty" jsonschema:"maxLength=255"`
 }
 
-// Consent is the declaration that the person agreed; it is kept with the enrolment.
+// Consent is the declaration whether the person agreed. It is kept with the enrolment; where it was not given, nobody is
+// enrolled.
 type Consent struct {
 	Given     bool       `json:"given"`
 	Reference string     `json:"reference,omitempty" jsonschema:"maxLength=256,description=Where the declaration can be found"`
@@ -149,6 +150,9 @@ func (r *Request) Normalize() Problems {
 	kept("external_id", string(r.ExternalID), 256)
 	atMost("puid", string(r.PUID), 64)
 	atMost("operation_tag", r.Tag, 256)
+	if r.Operation == OpEnroll && r.Consent != nil && !r.Consent.Given {
+		ps = append(ps, Problem{"consent.given", "is false; nobody is enrolled without consent", ReasonConsentMissing})
+	}
 	if r.Consent != nil {
 		kept("consent.reference", r.Consent.Reference, 256)
 	}

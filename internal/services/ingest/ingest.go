@@ -2,13 +2,8 @@
 package ingest
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,15 +24,19 @@ func Run(ctx context.Context, a *host.App) error {
 		return err
 	}
 	defer book.Close()
-	table, err := routes(a.Config.Ingest)
+	table, err := a.Config.Ingest.Table()
 	if err != nil {
 		return err
+	}
+	var consent ingest.Consent
+	for _, c := range a.Config.Ingest.Consent.Required {
+		consent = append(consent, schema.Collection(c))
 	}
 	publisher := a.Publisher("ingest")
 	defer publisher.Close()
 	service := &ingest.Service{
 		Publisher: publisher, Objects: a.Objects, Ledger: book, Results: a.Sink("ingest", publisher), Routes: table,
-		Buckets: a.Config.S3.Buckets, Ignored: a.Metrics.Ignored, Log: a.Log,
+		Buckets: a.Config.S3.Buckets, Consent: consent, Ignored: a.Metrics.Ignored, Log: a.Log,
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -83,32 +82,6 @@ func prune(ctx context.Context, a *host.App, book *ledger.Ledger) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// routes builds the routing table of unattended uploads.
-func routes(in config.Ingest) (ingest.Routes, error) {
-	var out ingest.Routes
-	var problems []error
-	for _, r := range in.Routes {
-		route := ingest.Route{
-			Bucket: r.Bucket, Pattern: r.Prefix + cmp.Or(r.Pattern, config.DefaultPattern),
-			Fixed: schema.Request{Operation: r.Operation, Collection: r.Collection, ResultObject: r.ResultObject},
-		}
-		if len(r.Config) > 0 {
-			var err error
-			if route.Fixed.Config, err = json.Marshal(r.Config); err != nil {
-				problems = append(problems, fmt.Errorf("route %q: config: %w", route.Pattern, err))
-			}
-		}
-		if err := route.Validate(); err != nil {
-			problems = append(problems, err)
-		}
-		if route.Fixed.Operation == "" && !strings.Contains(route.Pattern, "<operation>") {
-			problems = append(problems, fmt.Errorf("route %q: neither the pattern nor the route names an operation", route.Pattern))
-		}
-		out = append(out, route)
-	}
-	return out, errors.Join(problems...)
 }
 
 // reconcileWindow is the age up to which an upload without a known outcome is taken up again. Beyond it, ingest may have

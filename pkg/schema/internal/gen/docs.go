@@ -172,9 +172,9 @@ var reference = map[schema.Operation]operation{
 		summary: "Stores the face of an image in a collection. The person is the one whom `external_id` or `puid` names, else a new one, also where somebody with the same face is enrolled. A `puid` must be one that the collection knows. " +
 			"A second enrolment under the same name adds a further image of the same person. When the result says `enroll_performed`, predict finds the person. " +
 			"A spoof, and a face with a trait that [fails enroll](operation-config.md#traits), is not enrolled.",
-		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, optional, is kept with the enrolment",
+		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, kept with the enrolment: optional, but required in the collections of `ingest.consent.required`. Where its `given` is false, nobody is enrolled",
 		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; `faces[]`, the face with its `ids`",
-		reasons: append([]schema.Reason{schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
+		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
 		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
 	},
 	schema.OpPredict: {
