@@ -416,14 +416,14 @@ func (s *stream) end(err error) {
 
 const patience = 60 * time.Second
 
-// outcome waits for the result of id and validates it against the schemas.
+// outcome waits for the result of id and validates it.
 func (s *stream) outcome(t *testing.T, id schema.RequestID) schema.Result {
 	t.Helper()
 	s.until(t, patience, "an outcome of "+string(id), func() bool { return len(s.results[id]) > 0 })
 	s.mu.Lock()
 	p := s.results[id][0]
 	s.mu.Unlock()
-	schematest.ValidateResult(t, p.event.Data)
+	schematest.ValidateOutcome(t, p.event.Data)
 	return p.result
 }
 

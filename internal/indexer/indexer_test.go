@@ -19,6 +19,7 @@ import (
 	"facestream/internal/outcome"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
+	"facestream/pkg/schema/schematest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -102,6 +103,7 @@ func (b *bench) answer(a schema.Analysis) schema.Result {
 
 func (b *bench) result(i int) schema.Result {
 	b.t.Helper()
+	schematest.ValidateOutcome(b.t, b.published[i].Data)
 	var r schema.Result
 	if err := json.Unmarshal(b.published[i].Data, &r); err != nil {
 		b.t.Fatal(err)

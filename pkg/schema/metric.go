@@ -1,6 +1,6 @@
 package schema
 
-// FaceMetric is one thing that is measured of a face, as the seed SDK's FaceMetric: its name and its value on the scale of
+// FaceMetric is one thing that is measured of a face, as the CryptoNets SDK's FaceMetric: its name and its value on the scale of
 // the configuration keys that it is held against.
 type FaceMetric struct {
 	Name  string  `json:"name"`
@@ -50,11 +50,11 @@ func Metrics() []MetricInfo {
 		{MetricBrightnessHigh, "the 95th percentile of the luma"},
 		{MetricEyeLeftOpen, "the probability that the eye on the image's left is open"},
 		{MetricEyeRightOpen, "the probability that the eye on the image's right is open"},
-		{MetricEyesClosed, "0 both open .. 1 an eye closed: 1 less the smaller of the two, bent so that 0.6 is the model pack's limit of an open eye"},
-		{MetricMouthOpen, "0 closed lips .. 1 a wide open mouth, bent so that 0.8 is the model pack's limit of an open mouth"},
+		{MetricEyesClosed, "0 both open .. 1 an eye closed: 1 minus the smaller of the two, mapped so that 0.6 is the model pack's limit of an open eye"},
+		{MetricMouthOpen, "0 closed lips .. 1 a wide open mouth, mapped so that 0.8 is the model pack's limit of an open mouth"},
 		{MetricSmile, "0 none .. 1 a broad smile; with get_smile_intensity"},
-		{MetricGlasses, "the probability of glasses; FT_FACE_WITH_GLASS from 0.5 on"},
-		{MetricMask, "the probability of a mask; FT_FACE_WITH_MASK from 0.5 on"},
+		{MetricGlasses, "the probability of glasses; FT_FACE_WITH_GLASS from the model pack's limit on"},
+		{MetricMask, "the probability of a mask; FT_FACE_WITH_MASK from the model pack's limit on"},
 		{MetricOcclusionLeftEye, "the probability that something covers the eye on the image's left"},
 		{MetricOcclusionRightEye, "the probability that something covers the eye on the image's right"},
 		{MetricOcclusionNose, "the probability that something covers the nose"},

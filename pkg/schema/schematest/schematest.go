@@ -4,6 +4,7 @@ package schematest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,6 +56,38 @@ func ValidateResult(t testing.TB, data []byte) {
 		if err := check(s, "the seed's CallResult", data); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// dataFields are the fields of a result that carry what the operation found or did.
+var dataFields = []string{"faces", "compare", "verify", "enroll", "predict", "iso_image", "user_delete", "user_feedback_message"}
+
+// ValidateOutcome fails t where data is no result that this version publishes. Besides what [ValidateResult] checks, a failure
+// has no data fields, and a success on images has faces, an empty list where none was found. Results of older versions can
+// be valid and break these rules.
+func ValidateOutcome(t testing.TB, data []byte) {
+	t.Helper()
+	ValidateResult(t, data)
+	var r schema.Result
+	var fields map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(data, &r), json.Unmarshal(data, &fields)); err != nil {
+		t.Error(err)
+		return
+	}
+	reason := r.CallStatus.Reason
+	if r.CallStatus.ReturnCode != schema.CodeNoError {
+		for _, name := range dataFields {
+			if fields[name] != nil {
+				t.Errorf("%s failed with %q and carries %s", r.Operation, reason, name)
+			}
+		}
+		return
+	}
+	if r.Operation.Images() > 0 && r.Faces == nil {
+		t.Errorf("%s with the reason %q has no faces, not even an empty list", r.Operation, reason)
+	}
+	if reason == schema.ReasonNoFace && r.Operation != schema.OpCompare && len(r.Faces) > 0 {
+		t.Errorf("%s found no face and carries %d", r.Operation, len(r.Faces))
 	}
 }
 
