@@ -23,12 +23,12 @@ type Service struct {
 	Log     zerolog.Logger
 }
 
-// Handle answers one analysis. nil means that the change to the gallery and the result are durable, in this order, so
-// that a result never promises what the gallery has not (invariant 4).
+// Handle answers one analysis. nil means that first the change to the gallery and then the result became durable, so a result
+// never promises what the gallery does not hold (invariant 4).
 func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	var a schema.Analysis
 	if err := json.Unmarshal(r.Event.Data, &a); err != nil || a.ID == "" {
-		return schema.Permanent("indexer.analysis", schema.ReasonUnparsable, fmt.Errorf("the record is no analysis: %w", err))
+		return schema.Permanent("indexer.analysis", schema.ReasonUnparsable, fmt.Errorf("the record is not an analysis: %w", err))
 	}
 	start := time.Now()
 	result, err := s.answer(ctx, &a)

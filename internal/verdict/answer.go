@@ -13,7 +13,7 @@ import (
 type Found struct {
 	Faces  []schema.FaceResult // of all images, in their order; those of [Case.Face]
 	Probes []schema.Embedding  // one per face, where the operation compares faces
-	// Portrait is where the portrait of face_iso lies in the store; Unportrayed is why none could be made.
+	// Portrait is where the portrait of face_iso lies in the store; Unportrayed is why a face has none, with a reason.
 	Portrait    *schema.OutputImage
 	Unportrayed error
 }
@@ -21,6 +21,18 @@ type Found struct {
 // shows reports whether an image has a face.
 func (f Found) shows(image int) bool {
 	return slices.ContainsFunc(f.Faces, func(r schema.FaceResult) bool { return r.Image == image })
+}
+
+// TooMany reports whether f shows more faces than the operation can answer about. Neither further images nor portraits matter
+// then.
+func (c *Case) TooMany(f Found) bool {
+	switch c.job.Operation {
+	case schema.OpCompare:
+		return len(f.Faces) > schema.MaxCompareFaces
+	case schema.OpFaceISO:
+		return len(f.Faces) > 1
+	}
+	return false
 }
 
 // Answer is the result of the job, where it needs no gallery: of an operation that never does, or of one that ends here
@@ -89,8 +101,8 @@ func (c *Case) refusal(f schema.FaceResult) (schema.Reason, string) {
 
 // compared answers a comparison.
 func (c *Case) compared(f Found) *schema.Result {
-	if n := len(f.Faces); n > schema.MaxCompareFaces {
-		return c.result(f, schema.ReasonSeveralFaces, fmt.Sprintf("the images show %d faces or more; compare takes %d", n, schema.MaxCompareFaces))
+	if c.TooMany(f) {
+		return c.result(f, schema.ReasonSeveralFaces, fmt.Sprintf("the images show %d faces or more; compare takes %d", len(f.Faces), schema.MaxCompareFaces))
 	}
 	var without []string
 	for i := range c.job.Images {

@@ -45,7 +45,7 @@ func TestEveryConfigKey(t *testing.T) {
 	up := look(func(f *face.Observation) { f.Pose.Pitch = 20 })
 	down := look(func(f *face.Observation) { f.Pose.Pitch = -30 })
 	unsure := look(func(f *face.Observation) { f.Confidence = 0.3 })
-	// All images are the face that is looked at; the gallery holds anna at 0 degrees, bert at 40, carl at 80.
+	// Every image shows the face in see. The gallery holds anna at 0 degrees, bert at 40, and carl at 80.
 	effects := map[string]effect{
 		"context_string":                      {op: schema.OpValidate, see: unsure, value: `"predict"`, show: faces, before: "0", after: "1"},
 		"collection_name":                     {op: schema.OpPredict, see: someone(0), value: `"elsewhere"`, show: reason, before: "", after: "unknown_collection"},
@@ -243,7 +243,7 @@ func TestConfigurationComesFromIngest(t *testing.T) {
 	}
 }
 
-// TestAttributesAreAskedFor: without the validations and the smile, the networks behind them need not run.
+// TestAttributesAreAskedFor: the networks for attributes run only if the validations or the smile need them.
 func TestAttributesAreAskedFor(t *testing.T) {
 	for raw, want := range map[string]bool{
 		`{}`: true, `{"face_validations_off":true}`: false, `{"face_validations_off":true,"get_smile_intensity":true}`: true,

@@ -8,10 +8,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// keepPortraits writes the portraits of a beside their images, before anything says that they are there. Those of a comparison
-// that ends because there are too many faces are not kept.
+// keepPortraits writes the portraits of a beside their images, before any result names them. If there are too many faces, it
+// keeps none.
 func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
-	if len(a.portraits) == 0 || a.Operation == schema.OpCompare && len(a.found.Faces) > schema.MaxCompareFaces {
+	if len(a.portraits) == 0 || a.verdict.TooMany(a.found) {
 		return nil
 	}
 	start := time.Now()

@@ -110,37 +110,28 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 		for stage, took := range seen.Timings {
 			s.measure(a, stage, took)
 		}
-		if err := a.add(seen, i); err != nil {
-			return nil, err
-		}
-		if len(a.found.Faces) > schema.MaxCompareFaces && job.Operation == schema.OpCompare {
-			break // the answer is that these are too many
+		if a.add(seen, i); judged.TooMany(a.found) {
+			break
 		}
 	}
 	return a, nil
 }
 
 // add takes over the faces of an image.
-func (a *analysis) add(seen *engine.Analysis, image int) error {
+func (a *analysis) add(seen *engine.Analysis, image int) {
 	for i := range seen.Faces {
 		o := &seen.Faces[i]
 		a.found.Faces = append(a.found.Faces, a.verdict.Face(o, image, len(seen.Faces)))
 		if o.Embedding != nil {
 			a.found.Probes = append(a.found.Probes, *o.Embedding)
 		}
-		if a.Operation == schema.OpFaceISO && len(seen.Faces) > 1 {
-			continue // the answer is that these are too many
-		}
-		if a.Operation == schema.OpFaceISO && o.Unportrayed != nil {
-			if a.found.Unportrayed = aboutImage(image, o.Unportrayed); schema.ReasonOf(a.found.Unportrayed) == "" {
-				return a.found.Unportrayed
-			}
+		if o.Unportrayed != nil {
+			a.found.Unportrayed = aboutImage(image, o.Unportrayed)
 		}
 		if len(o.Portraits) > 0 {
 			a.portraits[len(a.found.Faces)-1] = o.Portraits[0]
 		}
 	}
-	return nil
 }
 
 // ran adds the networks that ran for an image to those that ran before.

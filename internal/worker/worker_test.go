@@ -29,14 +29,14 @@ import (
 	"facestream/pkg/schema/schematest"
 )
 
-// picture is what the fake engine finds in an image: the engine of these tests answers findings, so that the decisions
-// on them can be tested one by one. The image's key names it.
+// picture is what the fake engine finds in an image, which is named by its key. With findings made up by the test, each
+// decision on them can be tested alone.
 type picture struct {
 	faces  []face.Observation
 	turned int
 }
 
-// desk is the worker and the indexer on a gallery of the test's own, without anything between them.
+// desk joins a worker and an indexer on a gallery of the test's own, with nothing between them.
 type desk struct {
 	t        *testing.T
 	pictures map[string]picture
@@ -193,7 +193,7 @@ func TestFaceISO(t *testing.T) {
 	}
 }
 
-// ask sends a request through validation, worker and, where it goes there, indexer.
+// ask sends a request through validation, the worker and, if the worker sends it on, the indexer.
 func (d *desk) ask(r schema.Request) schema.Result {
 	d.t.Helper()
 	requests++
@@ -205,7 +205,7 @@ func (d *desk) ask(r schema.Request) schema.Result {
 	return d.do(job)
 }
 
-// do sends a job through the worker and, where it goes there, the indexer.
+// do sends a job through the worker and, if the worker sends it on, the indexer.
 func (d *desk) do(job schema.Job) schema.Result {
 	d.t.Helper()
 	data, err := json.Marshal(&job)

@@ -216,15 +216,15 @@ func TestConfigProblemsAreDiscreet(t *testing.T) {
 	}
 }
 
-// TestConfigHasTheSeedsKeys compares names, types and enums with the seed SDK's own schema.
-func TestConfigHasTheSeedsKeys(t *testing.T) {
+// TestConfigHasTheKeysOfTheSDK compares names, types and enums with the CryptoNets SDK's own schema.
+func TestConfigHasTheKeysOfTheSDK(t *testing.T) {
 	path := os.Getenv("FACESTREAM_SEED_SCHEMA")
 	if path == "" {
 		path = filepath.Join("..", "..", "..", "shared", "seeds", "001_wire_schema.json")
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		t.Skipf("SKIPPED the comparison with the seed SDK's wire schema: %v", err)
+		t.Skipf("SKIPPED the comparison with the CryptoNets SDK's wire schema: %v", err)
 	}
 	type property struct {
 		Type  string
@@ -258,11 +258,11 @@ func TestConfigHasTheSeedsKeys(t *testing.T) {
 	for name, p := range config.Defs.OperationConfig.Properties {
 		k := keyNamed(name)
 		if k == nil {
-			t.Errorf("the seed's key %s is missing", name)
+			t.Errorf("the SDK's key %s is missing", name)
 			continue
 		}
 		if k.Type != p.Type {
-			t.Errorf("%s is a %s; the seed's is a %s", name, k.Type, p.Type)
+			t.Errorf("%s is a %s; the SDK's is a %s", name, k.Type, p.Type)
 		}
 		var enum []int64
 		for _, v := range k.Enum {
@@ -271,25 +271,25 @@ func TestConfigHasTheSeedsKeys(t *testing.T) {
 			}
 		}
 		if !slices.Equal(enum, p.Enum) {
-			t.Errorf("%s takes %v; the seed's %v", name, enum, p.Enum)
+			t.Errorf("%s takes %v; the SDK's takes %v", name, enum, p.Enum)
 		}
 	}
 	if n := len(config.Defs.OperationConfig.Properties); n != 68 {
-		t.Errorf("the seed's schema has %d keys, 68 are known", n)
+		t.Errorf("the SDK's schema has %d keys, 68 are known", n)
 	}
 	for _, tt := range []struct {
-		seed property
+		sdk  property
 		name func(bit uint32) []string
 	}{
 		{flags.Defs.FaceResult.Properties.Traits, func(bit uint32) []string { return TraitNames(FaceTraits(bit)) }},
 		{flags.Defs.DocumentData.Properties.Traits, func(bit uint32) []string { return TraitNames(DocumentTraits(bit)) }},
 	} {
-		for i, bit := range tt.seed.Enum {
+		for i, bit := range tt.sdk.Enum {
 			if bit == 0 {
 				continue
 			}
-			if diff := cmp.Diff(tt.seed.Names[i:i+1], tt.name(uint32(bit))); diff != "" {
-				t.Errorf("bit %d (-seed +ours):\n%s", bit, diff)
+			if diff := cmp.Diff(tt.sdk.Names[i:i+1], tt.name(uint32(bit))); diff != "" {
+				t.Errorf("bit %d (-SDK +ours):\n%s", bit, diff)
 			}
 		}
 	}

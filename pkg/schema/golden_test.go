@@ -127,10 +127,10 @@ func TestGoldenRequestsAreAccepted(t *testing.T) {
 	}
 }
 
-// TestResultsAreCallResults validates every kind of result as the seed SDK's CallResult.
+// TestResultsAreCallResults validates every kind of result as the CryptoNets SDK's CallResult.
 func TestResultsAreCallResults(t *testing.T) {
 	if path, err := schematest.SeedSchema(); err != nil {
-		t.Skipf("SKIPPED the check against the seed SDK's wire schema: %v (%s)", err, path)
+		t.Skipf("SKIPPED the check against the CryptoNets SDK's wire schema: %v (%s)", err, path)
 	}
 	for name, data := range golden(t, "result_") {
 		t.Run(name, func(t *testing.T) { schematest.ValidateResult(t, data) })

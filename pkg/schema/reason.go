@@ -86,10 +86,10 @@ func (r Reason) Code() ReturnCode {
 	return CodeGenericError
 }
 
-// ReturnCode is the seed SDK's ReturnStatus, -7..0.
+// ReturnCode is the CryptoNets SDK's ReturnStatus, -7..0.
 type ReturnCode int
 
-// The return codes, with the seed SDK's names and values.
+// The return codes, with the CryptoNets SDK's names and values.
 const (
 	CodeNoError               ReturnCode = 0  // API_NO_ERROR
 	CodeGenericError          ReturnCode = -1 // API_GENERIC_ERROR

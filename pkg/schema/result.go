@@ -29,7 +29,7 @@ type Result struct {
 	Images     []ObjectRef        `json:"images,omitempty"`
 }
 
-// CallStatus says how the operation ended. ReturnStatus and ReturnCode carry the same value: the seed's schema has the
+// CallStatus says how the operation ended. ReturnStatus and ReturnCode carry the same value: the CryptoNets SDK's schema has the
 // first name, its text the second.
 type CallStatus struct {
 	ReturnStatus    ReturnCode `json:"return_status" jsonschema:"minimum=-7,maximum=0"`
@@ -86,7 +86,7 @@ func (g FaceGeometry) InPicture() BoxF {
 // SpoofStatus is the outcome of the liveness check.
 type SpoofStatus int
 
-// The spoof statuses, with the seed SDK's values.
+// The spoof statuses, with the CryptoNets SDK's values.
 const (
 	SpoofNone         SpoofStatus = 0 // AS_NO_SPOOF_DETECTED
 	SpoofGenericError SpoofStatus = 1 // AS_GENERIC_ERROR
@@ -235,7 +235,7 @@ type OutputImage struct {
 	Corners [4]PointF `json:"corners"`
 }
 
-// ImageInfo describes an image's pixels; Depth and Color are the seed SDK's numbers.
+// ImageInfo describes an image's pixels; Depth and Color are the CryptoNets SDK's numbers.
 type ImageInfo struct {
 	Width    int `json:"width" jsonschema:"minimum=0"`
 	Height   int `json:"height" jsonschema:"minimum=0"`
@@ -244,7 +244,7 @@ type ImageInfo struct {
 	Color    int `json:"color" jsonschema:"minimum=0,maximum=4"` // 2: RGB
 }
 
-// ColorRGB is the seed SDK's number for red, green, blue.
+// ColorRGB is the CryptoNets SDK's number for red, green, blue.
 const ColorRGB = 2
 
 // EnrollData says whether the face was enrolled; when EnrollPerformed is true, the vector is searchable (invariant 4).
@@ -310,7 +310,7 @@ func NewResult(job *Job, reason Reason, message string) *Result {
 	}
 }
 
-// operationID is the seed's serial number of a call; here a hash of the request id, so that a repeat has the same one.
+// operationID is the CryptoNets SDK's serial number of a call; here a hash of the request id, so that a repeat has the same one.
 func operationID(id RequestID) int32 {
 	h := fnv.New32a()
 	h.Write([]byte(id))

@@ -3,7 +3,7 @@ package schema
 // FaceTraits is a set of FT_* flags, as in face_traits_flags and allowed_face_traits_flags.
 type FaceTraits uint32
 
-// The face traits, with the seed SDK's names and bits. Left and right are the person's own unless the name says otherwise.
+// The face traits, with the CryptoNets SDK's names and bits. Left and right are the person's own unless the name says otherwise.
 const (
 	FTFaceTooClose          FaceTraits = 1 << iota // FT_FACE_TOO_CLOSE
 	FTFaceTooFar                                   // FT_FACE_TOO_FAR
@@ -43,7 +43,7 @@ const AllFaceTraits = FTFaceNotInOval<<1 - 1
 // DocumentTraits is a set of DT_* flags, as in document_traits.
 type DocumentTraits uint32
 
-// The document traits, with the seed SDK's names and bits.
+// The document traits, with the CryptoNets SDK's names and bits.
 const (
 	DTDocumentWithLowConfidenceScore DocumentTraits = 1 << iota // DT_DOCUMENT_WITH_LOW_CONFIDENCE_SCORE
 	DTDocumentIsBlurry                                          // DT_DOCUMENT_IS_BLURRY

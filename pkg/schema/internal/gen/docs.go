@@ -33,7 +33,8 @@ loaded it: the matching thresholds and the operating points of its networks.
 
 The matching thresholds (` + "`face_thresholds_*`" + `) are cosines, -1..1. They have no default of their own, because a threshold means
 something for one embedding model only. The default is that of the model pack, which names the evaluation that measured it.
-All three are multiplied by ` + "`fudge_factor`" + `. Where a request sets several of them, min ≤ med ≤ max must hold.
+All three are multiplied by ` + "`fudge_factor`" + `. min ≤ med ≤ max must hold for those
+in force: the request's, and the model pack's where the request sets none.
 
 The limits of quality, pose and position apply to the [scores](#scores) of a face, which are on the scale of the CryptoNets
 SDK's defaults. What the model pack does not measure has no score and sets no trait. The extent of a face is its box, or 0.3 of
@@ -136,8 +137,9 @@ func reasonsPage() []byte {
 	b.WriteString(generated + `# Reasons
 
 Every result carries ` + "`call_status.reason`" + ` unless the operation did what was asked. A reason is stable: its name never changes
-meaning, so programs may branch on it; ` + "`return_message`" + ` is for people and may change. ` + "`return_status` and `return_code`" + ` are the
-same number, one of the seed SDK's codes -7..0. A reason with code 0 is an outcome of an operation that was carried out.
+its meaning, so programs may branch on it. ` + "`return_message`" + ` is for people and may change. ` + "`return_status` and `return_code`" + ` are the
+same number, one of the CryptoNets SDK's codes -7..0. With code 0 the operation was carried out, and the result carries what it
+found. With any other code it failed, and the result carries no data.
 
 | reason | code | meaning | what to do |
 |---|---|---|---|
@@ -162,42 +164,42 @@ var reference = map[schema.Operation]operation{
 	schema.OpValidate: {
 		summary: "Finds the faces of an image and says where they are, which traits they have and whether they are live. Nothing is stored and nobody is identified.",
 		fields:  "`images` (1)",
-		answer: "`faces[]`: those that `face_detection_strategy` selects, each with its `face_traits_flags` and `face_traits`, [`scores`](operation-config.md#scores), `pose`, `spoof_status` and, in " +
-			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`, what the person should do about the traits. Where an image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
-			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups` each face has its `quality`: what was measured, and what each group allows. With `crop_faces` each face is cut out and written beside its image, and `cropped_image_info` names the `object`. An image without a face is answered `no_face`, with empty `faces`.",
+		answer: "`faces[]`: the faces that `face_detection_strategy` selects, each with its `face_traits_flags` and `face_traits`, [`scores`](operation-config.md#scores), `pose`, `spoof_status` and, in " +
+			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`: what the person should do about the traits. If an image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
+			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups`, each face has its `quality`: what was measured, and what each group allows. With `crop_faces`, each face is cut out and written beside its image, and `cropped_image_info` names the `object`. If an image shows no face, the reason is `no_face` and `faces` is empty.",
 		reasons: []schema.Reason{schema.ReasonNoFace},
 		request: "request_validate", results: []string{"result_validate_traits", "result_validate_quality", "result_validate_empty_faces"},
 	},
 	schema.OpEnroll: {
-		summary: "Stores the face of an image in a collection. The person is the one whom `external_id` or `puid` names, else a new one, also where somebody with the same face is enrolled. A `puid` must be one that the collection knows. " +
+		summary: "Stores the face of an image in a collection. `external_id` or `puid` says who the person is. Without them, the face belongs to a new person, even if somebody with the same face is already enrolled. A `puid` must be one that the collection knows. " +
 			"A second enrolment under the same name adds a further image of the same person. When the result says `enroll_performed`, predict finds the person. " +
-			"A spoof, and a face with a trait that [fails enroll](operation-config.md#traits), is not enrolled.",
-		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, kept with the enrolment: optional, but required in the collections of `ingest.consent.required`. Where its `given` is false, nobody is enrolled",
+			"Neither a spoof nor a face with a trait that [fails enroll](operation-config.md#traits) is enrolled.",
+		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, which is kept with the enrolment: optional, but required in the collections of `ingest.consent.required`. If its `given` is false, nobody is enrolled",
 		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; `faces[]`, the face with its `ids`",
 		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
 		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
 	},
 	schema.OpPredict: {
 		summary: "Searches a collection for the person on an image (1:N). A person is a candidate from `face_thresholds_min` on and identified from `face_thresholds_max` on. " +
-			"A spoof, and a face with a trait that [fails predict](operation-config.md#traits), is not searched for.",
+			"Neither a spoof nor a face with a trait that [fails predict](operation-config.md#traits) is searched for.",
 		fields: "`images` (1); `collection` (default `default`); `config.neighbors`, the number of candidates",
-		answer: "`predict.api_response`: `status` 0 and the best candidate's `puid`, `guid` and `score` (cosine) where there is a match, else `status` 1; " +
+		answer: "`predict.api_response`: `status` 0 and the best candidate's `puid`, `guid` and `score` (cosine) if there is a match, else `status` 1; " +
 			"`PI_list[]`, the candidates, best first, each with its `enroll_level`, the number of thresholds that it reaches; `faces[]`",
 		reasons: append([]schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownCollection, schema.ReasonModelMismatch}, oneFaceReasons...),
 		request: "request_predict", results: []string{"result_predict_match", "result_predict_no_match"},
 	},
 	schema.OpCompare: {
-		summary: "Compares the faces of images. Nothing is stored. Of each image the face that `face_detection_strategy` selects is compared, with strategy 0 every face. " +
+		summary: "Compares the faces of images. Nothing is stored. The face of each image that `face_detection_strategy` selects is compared; with strategy 0, every face. " +
 			"Liveness is not assessed, and no trait fails the comparison.",
-		fields: fmt.Sprintf("`images` (%d to %d), which show %d faces at most together", schema.OpCompare.Images(), schema.OpCompare.MaxImages(), schema.MaxCompareFaces),
-		answer: "`compare`: about the first two images, of which the most similar pair of faces decides, `is_match`, `similarity_score` (cosine, -1..1), `confidence` (0..1: 0 at the " +
+		fields: fmt.Sprintf("`images` (%d to %d), which together show at most %d faces", schema.OpCompare.Images(), schema.OpCompare.MaxImages(), schema.MaxCompareFaces),
+		answer: "`compare`: for the first two images, decided by their most similar pair of faces, `is_match`, `similarity_score` (cosine, -1..1), `confidence` (0..1: 0 at the " +
 			"lowest threshold, 0.5 at the middle one, 1 at the highest), the distances (1 - cosine) and the three `face_thresholds`; `pairs[]`, every pair of faces of different images, " +
-			"with the indices of their images and of their faces in `faces[]`; `faces[]`, each with the index of its `image` and, with `crop_faces`, its `cropped_image_info`. Where an image shows no face, the reason is `no_face`, and the others are compared. If it is one of the first two, the fields about these say so by the values of the least similar faces there can be: `similarity_score` -1, distances 2. Without any pair of faces there is no `compare`.",
+			"with the indices of their images and of their faces in `faces[]`; `faces[]`, each with the index of its `image` and, with `crop_faces`, its `cropped_image_info`. If an image shows no face, the reason is `no_face`, and the others are compared. If it is one of the first two, the fields for these have the values of the least similar faces there can be: `similarity_score` -1, distances 2. Without any pair of faces there is no `compare`.",
 		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces},
 		request: "request_compare", results: []string{"result_compare", "result_compare_several", "result_compare_without_pair"},
 	},
 	schema.OpVerify: {
-		summary: "Says whether the face of an image is that of one enrolled person (1:1). A spoof is not compared; no trait fails the comparison.",
+		summary: "Says whether the face of an image is that of one enrolled person (1:1). A spoof is not compared. No trait fails the comparison.",
 		fields:  "`images` (1); `external_id` or `puid`, whose images the face is compared with; `collection` (default `default`)",
 		answer: "`verify`, absent if nothing was compared: `is_match`, from `face_thresholds_med` on; `similarity_score`, the cosine to the most similar image of the person, and `confidence`, that similarity normalised by the three " +
 			"`face_thresholds` to 0..1; `puid`; `guid`, the image's; `faces[]`",
@@ -216,15 +218,15 @@ var reference = map[schema.Operation]operation{
 		summary: "Says whether the face of an image is live, or a print, a screen or a mask. With `face_detection_strategy` 0 each face is judged on its own. It needs a model pack with the role `liveness`.",
 		fields:  "`images` (1)",
 		answer: "`faces[].spoof_status`: 0 live, 4 a spoof, 3 not assessable (too small, too near the border), 1 the networks gave no number, 2 with `anti_spoofing_mode` 0; " +
-			"`faces[].liveness`: the networks' `score` and the `threshold` that it is held against, or the `message` that says why there are none",
+			"`faces[].liveness`: the networks' `score` and the `threshold` that it must reach, or the `message` that says why there are none",
 		reasons: []schema.Reason{schema.ReasonNoFace},
 		request: "request_anti_spoofing", results: []string{"result_anti_spoofing"},
 	},
 	schema.OpFaceISO: {
-		summary: "Makes a portrait of the face of an image: eyes level, framed as the token frontal image of ISO/IEC 19794-5 or as `portrait_preset` says, before a background of one colour. Replacing the background needs a model pack with the role `segmentation`.",
+		summary: "Makes a portrait of the face of an image: eyes level, framed as the token frontal image of ISO/IEC 19794-5 or as `portrait_preset` says, in front of a plain background. Replacing the background needs a model pack with the role `segmentation`.",
 		fields:  "`images` (1)",
 		answer: "`iso_image.success`; `iso_image.image`: the `object` that the portrait was written to, beside the image, and where its `corners` lie in the image; `faces[]`. " +
-			"The key is the image's with the request's own ending, so that another request writes another portrait, and a repeat the same.",
+			"The key is the image's key with an ending of the request's own: another request writes another portrait, and a repeat writes the same one.",
 		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected},
 		request: "request_face_iso", results: []string{"result_face_iso"},
 	},
@@ -251,7 +253,7 @@ func operationsPage() ([]byte, error) {
 	b.WriteString(generated + `# Operations
 
 A request is JSON on the topic ` + "`facestream.requests`" + `; its schema is [request.schema.json](../pkg/schema/request.schema.json). It ends as exactly
-one result on ` + "`facestream.results`" + ` ([result.schema.json](../pkg/schema/result.schema.json)), or as a dead letter where there is nobody to answer.
+one result on ` + "`facestream.results`" + ` ([result.schema.json](../pkg/schema/result.schema.json)), or as a dead letter if there is nobody to answer.
 
 Fields of every request:
 
@@ -259,7 +261,7 @@ Fields of every request:
 |---|---|
 | ` + "`id`" + ` | required, 1..128 bytes, chosen by the author; equal ids mean the same request |
 | ` + "`operation`" + ` | required, one of the table below |
-| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, where a certain content is meant, ` + "`version` or `etag`" + ` |
+| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + ` |
 | ` + "`config`" + ` | see [operation-config.md](operation-config.md) |
 | ` + "`deadline`" + ` | RFC 3339; work that has not begun by then is answered ` + "`expired`" + ` |
 | ` + "`operation_tag`" + ` | at most 256 bytes; comes back in the result |
