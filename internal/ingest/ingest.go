@@ -85,11 +85,30 @@ func (s *Service) handleNotification(ctx context.Context, r events.Record) error
 			s.ignored("not_a_creation")
 			continue
 		}
-		if err := s.acceptObject(ctx, n.Ref, r.Event.TraceParent); err != nil {
+		ref, err := s.meant(ctx, n)
+		if err != nil {
+			return err
+		}
+		if err := s.acceptObject(ctx, ref, r.Event.TraceParent); err != nil {
 			return err
 		}
 	}
 	return unparsable
+}
+
+// meant is the object of a notification. Where its key has two readings, it is the one that exists, if only the second does.
+func (s *Service) meant(ctx context.Context, n notify.Notification) (schema.ObjectRef, error) {
+	if n.OtherKey == "" {
+		return n.Ref, nil
+	}
+	other := n.Ref
+	other.Key = n.OtherKey
+	for _, ref := range []schema.ObjectRef{n.Ref, other} {
+		if _, err := s.Objects.Stat(ctx, ref); schema.ClassOf(err) != schema.ClassPermanent {
+			return ref, err
+		}
+	}
+	return n.Ref, nil
 }
 
 // acceptObject makes the request that an upload stands for and accepts it. Objects that no route covers are no requests,

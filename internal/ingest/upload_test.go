@@ -161,6 +161,37 @@ func TestUploadsAndOwnOutputs(t *testing.T) {
 	}
 }
 
+// TestBothReadingsOfAKey: a store that encodes keys and one that does not are both understood, because the object that
+// exists decides. Where neither exists, the outcome names the likelier one.
+func TestBothReadingsOfAKey(t *testing.T) {
+	const raw, decoded = "validate/c/x/a+b%41.jpg", "validate/c/x/a bA.jpg"
+	for _, c := range []struct {
+		source, exists, want string
+	}{
+		{"aws:s3", decoded, decoded},
+		{"aws:s3", raw, raw},
+		{"ceph:s3", raw, raw},
+		{"ceph:s3", decoded, decoded},
+		{"acme:s3", raw, raw},
+		{"acme:s3", decoded, decoded},
+		{"minio:s3", decoded, decoded},
+	} {
+		h, s := newHouse(map[string]stored{c.exists: {}})
+		record := notification(raw)
+		record.Event.Data = []byte(strings.Replace(string(record.Event.Data), "aws:s3", c.source, 1))
+		if err := s.Handle(t.Context(), record); err != nil {
+			t.Fatal(err)
+		}
+		if len(h.jobs) != 1 || h.jobs[0].Images[0].Key != c.want {
+			t.Errorf("%s with %q in the store: %d jobs, %v", c.source, c.exists, len(h.jobs), h.results)
+		}
+	}
+	h, s := newHouse(nil)
+	if err := s.Handle(t.Context(), notification(raw)); err != nil || len(h.results) != 1 || h.results[0].Images[0].Key != decoded {
+		t.Errorf("without the object: %v, %v", h.results, err)
+	}
+}
+
 // TestUploadsThatNobodyCanName are answered with what is wrong with them.
 func TestUploadsThatNobodyCanName(t *testing.T) {
 	for _, c := range []struct {

@@ -1,14 +1,24 @@
 // Package notify reads the notifications that object stores publish, in the dialects that they really speak, and
 // answers with plain object references.
 //
-// All dialects share the shape of AWS (a JSON object with Records); they differ in how they write an object's key, which
-// decides whether the object can be found:
+// Most dialects share the shape of AWS, a JSON object with Records. They differ in how they write an object's key, which
+// decides whether the object can be found. A dialect is recognised by what no other has:
 //
-//   - AWS S3 (and stores that follow it) form-encodes keys: a space is "+", other bytes are %XX.
+//   - AWS S3 names itself "aws:s3" and form-encodes keys: a space is "+", other bytes are %XX.
 //     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-//   - MinIO does the same, wraps the records in an envelope {EventName, Key, Records} and adds the user metadata.
-//   - Versity S3 Gateway writes keys as they are, so that decoding would damage those with "+" or "%"; its ETags keep
-//     their quotes, and its notifications of plain uploads name no version even where the bucket keeps versions.
+//   - AWS EventBridge wraps one event in an envelope of its own, without Records, and writes keys as they are.
+//     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+//   - MinIO names itself "minio:s3", form-encodes keys with their slashes, and adds the user metadata.
+//   - Ceph names itself "ceph:s3" and writes keys as they are.
+//     https://docs.ceph.com/en/latest/radosgw/notifications/#events
+//   - Versity S3 Gateway calls itself "aws:s3" and writes keys as they are. Its bucket ARN is the path of the request. ETags
+//     keep their quotes, and notifications of plain uploads name no version even where the bucket keeps versions.
+//
+// Others call themselves "aws:s3" too, or something of their own, and do either. Where the dialect leaves it open, a
+// [Notification] has both readings of the key, and the store knows which object exists.
+//
+// Only the event's name, the bucket and the key are needed. Every other field may be missing or of another type: Ceph's
+// documentation writes sizes as strings.
 package notify
 
 import (
@@ -17,7 +27,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"facestream/pkg/schema"
 )
@@ -27,9 +39,12 @@ type Dialect string
 
 // The dialects.
 const (
-	DialectAWS     Dialect = "aws"
-	DialectMinIO   Dialect = "minio"
-	DialectVersity Dialect = "versity"
+	DialectAWS         Dialect = "aws"
+	DialectEventBridge Dialect = "eventbridge"
+	DialectMinIO       Dialect = "minio"
+	DialectCeph        Dialect = "ceph"
+	DialectVersity     Dialect = "versity"
+	DialectUnknown     Dialect = "unknown"
 )
 
 // Notification says that something happened to one object.
@@ -37,6 +52,9 @@ type Notification struct {
 	// Ref names the object by its raw key. Version is empty where the notification names none (or "null"), ETag has no
 	// quotes and is empty for removals.
 	Ref schema.ObjectRef
+	// OtherKey is the key of the object if there is none under Ref.Key: the other reading of a key that the dialect may or
+	// may not have encoded. "" where there is no doubt.
+	OtherKey string
 	// Created reports that new content was stored: s3:ObjectCreated:*, except where only tags, a retention or a legal hold
 	// were put, which MinIO counts among the creations. It is false for folder markers: objects that stand for an empty folder.
 	Created bool
@@ -54,15 +72,25 @@ type Notification struct {
 // that were: one bad record never takes its neighbours away.
 func Parse(value []byte) ([]Notification, error) {
 	const op = "notify.parse"
+	unparsable := func(err error) error { return schema.Permanent(op, schema.ReasonUnparsable, err) }
+	if !utf8.Valid(value) { // else encoding/json would read other names
+		return nil, unparsable(errors.New("it is not UTF-8"))
+	}
 	var e envelope
 	if err := json.Unmarshal(value, &e); err != nil {
-		return nil, schema.Permanent(op, schema.ReasonUnparsable, describe(err))
+		return nil, unparsable(describe(err))
 	}
-	if e.Event == "s3:TestEvent" {
+	switch {
+	case text(e.Event) == "s3:TestEvent":
 		return nil, nil
-	}
-	if len(e.Records) == 0 {
-		return nil, schema.Permanent(op, schema.ReasonUnparsable, errors.New("it has no Records, so that it is no notification of an object store"))
+	case text(e.Source) == "aws.s3" && e.Detail != nil:
+		n, err := e.bridged()
+		if err != nil {
+			return nil, unparsable(err)
+		}
+		return []Notification{n}, nil
+	case len(e.Records) == 0:
+		return nil, unparsable(errors.New("it has no Records, so it is not a notification of an object store in the form of S3"))
 	}
 	var notifications []Notification
 	var problems []error
@@ -82,92 +110,190 @@ func Parse(value []byte) ([]Notification, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return notifications, schema.Permanent(op, schema.ReasonUnparsable, errors.Join(problems...))
+		return notifications, unparsable(errors.Join(problems...))
 	}
 	return notifications, nil
 }
 
 type envelope struct {
-	Event   string // of a test event
-	Records []json.RawMessage
+	Event      json.RawMessage // of a test event
+	Records    []json.RawMessage
+	Source     json.RawMessage `json:"source"` // of EventBridge, like what follows
+	DetailType json.RawMessage `json:"detail-type"`
+	Detail     *detail         `json:"detail"`
 }
 
+// detail is what EventBridge says about an object.
+type detail struct {
+	Bucket bucket          `json:"bucket"`
+	Object object          `json:"object"`
+	Reason json.RawMessage `json:"reason"`
+}
+
+// record is one event in the form of S3.
 type record struct {
-	EventSource string `json:"eventSource"`
-	EventName   string `json:"eventName"`
+	EventSource json.RawMessage `json:"eventSource"`
+	EventName   json.RawMessage `json:"eventName"`
 	S3          struct {
-		Bucket struct {
-			Name string `json:"name"`
-			ARN  string `json:"arn"`
-		} `json:"bucket"`
-		Object struct {
-			Key          string            `json:"key"`
-			Size         int64             `json:"size"`
-			ETag         string            `json:"eTag"`
-			VersionID    string            `json:"versionId"`
-			ContentType  string            `json:"contentType"`
-			UserMetadata map[string]string `json:"userMetadata"`
-		} `json:"object"`
+		Bucket bucket `json:"bucket"`
+		Object object `json:"object"`
 	} `json:"s3"`
 }
 
-// dialect tells the dialects apart by what no other of them can have: MinIO names itself, and Versity's bucket ARN is
-// the path of the request, so that a "/" stands where the bucket's name begins elsewhere.
-func (r *record) dialect() Dialect {
-	switch {
-	case r.EventSource == "minio:s3":
-		return DialectMinIO
-	case strings.HasPrefix(r.S3.Bucket.ARN, "arn:aws:s3:::/"):
-		return DialectVersity
+type bucket struct {
+	Name json.RawMessage `json:"name"`
+	ARN  json.RawMessage `json:"arn"`
+}
+
+// object has every name of a field that any dialect uses; encoding/json ignores the case.
+type object struct {
+	Key          json.RawMessage `json:"key"`
+	Size         json.RawMessage `json:"size"`
+	ETag         json.RawMessage `json:"eTag"`
+	VersionID    json.RawMessage `json:"versionId"`
+	DashVersion  json.RawMessage `json:"version-id"`
+	ContentType  json.RawMessage `json:"contentType"`
+	UserMetadata json.RawMessage `json:"userMetadata"`
+}
+
+// text is the string raw, "" where it is none.
+func text(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
 	}
-	return DialectAWS
+	return s
+}
+
+// name is a string that must be there and must come back as it was written.
+func name(field string, raw json.RawMessage) (string, error) {
+	switch s := text(raw); {
+	case s != "" && schema.HalfCharacter(raw):
+		return "", fmt.Errorf("%s holds half of a character", field)
+	case s != "":
+		return s, nil
+	case len(raw) > 0 && raw[0] != '"' && string(raw) != "null":
+		return "", fmt.Errorf("%s is not a string", field)
+	}
+	return "", fmt.Errorf("%s is missing", field)
+}
+
+// size is the number of bytes that raw, a number or a string of digits, says; 0 where it says none.
+func size(raw json.RawMessage) int64 {
+	digits := string(raw)
+	if s := text(raw); s != "" {
+		digits = s
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
+}
+
+// version is the version that the object names; "null", the protocol's word for "keeps no versions", is none.
+func (o object) version() string {
+	for _, raw := range []json.RawMessage{o.VersionID, o.DashVersion} {
+		if v := text(raw); v != "" && v != "null" {
+			return v
+		}
+	}
+	return ""
+}
+
+// dialect is whose way of writing r follows.
+func (r *record) dialect() Dialect {
+	switch text(r.EventSource) {
+	case "minio:s3":
+		return DialectMinIO
+	case "ceph:s3":
+		return DialectCeph
+	case "aws:s3":
+		// Versity writes the path of the request where others write the bucket's name.
+		if strings.HasPrefix(text(r.S3.Bucket.ARN), "arn:aws:s3:::/") {
+			return DialectVersity
+		}
+		return DialectAWS
+	}
+	return DialectUnknown
+}
+
+// readings are the key that written stands for, and the other one that it may stand for, or "".
+func (d Dialect) readings(written string) (key, other string) {
+	decoded, err := url.QueryUnescape(written)
+	if err != nil || decoded == "" || !utf8.ValidString(decoded) || decoded == written {
+		return written, "" // nothing that was encoded
+	}
+	switch d {
+	case DialectMinIO:
+		return decoded, ""
+	case DialectVersity, DialectEventBridge:
+		return written, ""
+	case DialectAWS: // or a store that calls itself so
+		return decoded, written
+	}
+	return written, decoded // as Ceph writes it
 }
 
 // notACreation are the events that MinIO counts among the creations although the content stays as it was.
 var notACreation = []string{"PutTagging", "DeleteTagging", "PutRetention", "PutLegalHold"}
 
 func (r *record) notification() (Notification, error) {
-	bucket, object := r.S3.Bucket, r.S3.Object
-	n := Notification{
-		Ref:     schema.ObjectRef{Bucket: bucket.Name, Key: object.Key, Version: object.VersionID, ETag: strings.Trim(object.ETag, `"`)},
-		Event:   r.EventName,
-		Size:    object.Size,
-		Dialect: r.dialect(),
+	event, err := name("eventName", r.EventName)
+	if err != nil {
+		return Notification{}, err
 	}
-	if n.Dialect != DialectVersity {
-		key, err := url.QueryUnescape(object.Key)
-		if err != nil {
-			return Notification{}, errors.New("s3.object.key is not URL-encoded, as this dialect's keys are")
-		}
-		n.Ref.Key = key
+	if !strings.HasPrefix(event, "s3:") {
+		event = "s3:" + event
 	}
-	switch {
-	case n.Event == "":
-		return Notification{}, errors.New("eventName is missing")
-	case n.Ref.Bucket == "":
-		return Notification{}, errors.New("s3.bucket.name is missing")
-	case n.Ref.Key == "":
-		return Notification{}, errors.New("s3.object.key is missing")
-	case n.Size < 0:
-		return Notification{}, errors.New("s3.object.size is negative")
+	n, err := newNotification(r.dialect(), event, "s3.", r.S3.Bucket, r.S3.Object)
+	if err != nil {
+		return Notification{}, err
 	}
-	if n.Ref.Version == "null" { // the protocol's word for "keeps no versions"
-		n.Ref.Version = ""
+	var metadata map[string]json.RawMessage
+	if json.Unmarshal(r.S3.Object.UserMetadata, &metadata) != nil {
+		return n, nil
 	}
-	if !strings.HasPrefix(n.Event, "s3:") {
-		n.Event = "s3:" + n.Event
-	}
-	what, created := strings.CutPrefix(n.Event, "s3:ObjectCreated:")
-	folder := n.Size == 0 && (strings.HasSuffix(n.Ref.Key, "/") || strings.HasPrefix(object.ContentType, "application/x-directory"))
-	n.Created = created && !folder && !slices.Contains(notACreation, what)
-	for k, v := range object.UserMetadata {
+	for k, v := range metadata {
 		if name, ok := strings.CutPrefix(strings.ToLower(k), "x-amz-meta-"); ok {
 			if n.Metadata == nil {
 				n.Metadata = map[string]string{}
 			}
-			n.Metadata[name] = v
+			n.Metadata[name] = text(v)
 		}
 	}
+	return n, nil
+}
+
+// bridged is the notification in an envelope of EventBridge. Its detail-type says what S3 would say in the event's name.
+func (e *envelope) bridged() (Notification, error) {
+	kind, err := name("detail-type", e.DetailType)
+	if err != nil {
+		return Notification{}, err
+	}
+	event := "s3:" + strings.ReplaceAll(kind, " ", "")
+	if kind == "Object Created" {
+		event = "s3:ObjectCreated:" + strings.TrimSuffix(text(e.Detail.Reason), "Object")
+	}
+	return newNotification(DialectEventBridge, event, "detail.", e.Detail.Bucket, e.Detail.Object)
+}
+
+// newNotification reads what every dialect says of an object. path begins the names of the fields.
+func newNotification(d Dialect, event, path string, b bucket, o object) (Notification, error) {
+	bucket, err := name(path+"bucket.name", b.Name)
+	if err != nil {
+		return Notification{}, err
+	}
+	written, err := name(path+"object.key", o.Key)
+	if err != nil {
+		return Notification{}, err
+	}
+	n := Notification{Event: event, Size: size(o.Size), Dialect: d}
+	n.Ref = schema.ObjectRef{Bucket: bucket, Version: o.version(), ETag: schema.BareETag(text(o.ETag))}
+	n.Ref.Key, n.OtherKey = d.readings(written)
+	what, created := strings.CutPrefix(event, "s3:ObjectCreated:")
+	folder := n.Size == 0 && (strings.HasSuffix(n.Ref.Key, "/") || strings.HasPrefix(text(o.ContentType), "application/x-directory"))
+	n.Created = created && !folder && !slices.Contains(notACreation, what)
 	return n, nil
 }
 
@@ -178,8 +304,10 @@ func describe(err error) error {
 	switch {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("it is not JSON (at byte %d)", syntax.Offset)
+	case errors.As(err, &kind) && kind.Field == "":
+		return fmt.Errorf("it is a JSON %s where a notification has an object", kind.Value)
 	case errors.As(err, &kind):
-		return fmt.Errorf("%q must be of another type than it is", kind.Field)
+		return fmt.Errorf("%s is a JSON %s, which it is not in any notification", kind.Field, kind.Value)
 	}
 	return errors.New("it is not JSON")
 }

@@ -185,7 +185,7 @@ func (k *ConfigKey) parse(raw json.RawMessage) (x any, problem string) {
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return wrong("is not a string")
 		}
-		if unpairedSurrogate(raw) {
+		if HalfCharacter(raw) {
 			return nil, halfACharacter
 		}
 		if k.Enum != nil && !k.lists(s) || k.MaxLength > 0 && len(s) > k.MaxLength || k.pattern != nil && !k.pattern.MatchString(s) {

@@ -151,7 +151,7 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 	case reflect.String:
 		switch {
 		case !expect("string"):
-		case unpairedSurrogate(raw):
+		case HalfCharacter(raw):
 			ps.invalid(path, halfACharacter)
 		default:
 			_ = json.Unmarshal(raw, v.Addr().Interface()) // raw is a valid JSON string
@@ -165,7 +165,7 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 	}
 }
 
-// halfACharacter is the problem of a string for which unpairedSurrogate holds.
+// halfACharacter is the problem of a string for which HalfCharacter holds.
 const halfACharacter = `holds half of a character (\ud800..\udfff without its other half); write the character itself`
 
 func (p *Problems) invalid(field, message string) {

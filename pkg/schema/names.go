@@ -85,9 +85,9 @@ func BareETag(etag string) string {
 	return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
 }
 
-// unpairedSurrogate reports whether raw, a valid JSON string, escapes half of a character (\ud800 alone). encoding/json
+// HalfCharacter reports whether raw, a valid JSON string, escapes half of a character (\ud800 alone). encoding/json
 // reads every such half as U+FFFD, so that different names would become one.
-func unpairedSurrogate(raw []byte) bool {
+func HalfCharacter(raw []byte) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			continue
