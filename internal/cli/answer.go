@@ -22,24 +22,6 @@ const exitCodesHelp = `With --wait the exit code says how the request ended:
   2  wrong command line or settings; nothing was sent
   1  anything else: no result in time, a server does not answer`
 
-// consentFlags declare that a person agreed.
-type consentFlags struct {
-	given     bool
-	reference string
-}
-
-func (f *consentFlags) bind(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.given, "consent-given", false, "the person agreed; kept with the enrolment")
-	fs.StringVar(&f.reference, "consent", "", "the person agreed, and this says where the declaration can be found")
-}
-
-func (f *consentFlags) consent() *schema.Consent {
-	if !f.given && f.reference == "" {
-		return nil
-	}
-	return &schema.Consent{Given: true, Reference: f.reference}
-}
-
 // answerFlags say whether and how a command waits for the result of a request.
 type answerFlags struct {
 	wait, json bool

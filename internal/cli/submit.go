@@ -3,13 +3,11 @@ package cli
 import (
 	"context"
 	"crypto/md5"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -23,12 +21,9 @@ import (
 // submission is what the flags of submit say.
 type submission struct {
 	operation, collection, id string
-	externalID, puid, config  string
+	externalID, puid          string
 	images                    []string
-	consent                   consentFlags
-	tag                       string
-	resultObject              bool
-	deadline                  time.Duration
+	requestFlags
 	answerFlags
 }
 
@@ -57,12 +52,8 @@ func submitCommand() *cobra.Command {
 	f.StringVar(&s.externalID, "external-id", "", "your own name for the person")
 	f.StringVar(&s.puid, "puid", "", "the person's puid, as a result names it")
 	f.StringArrayVarP(&s.images, "image", "i", nil, "a file, or s3://bucket/key; the same as an argument")
-	f.StringVar(&s.config, "operation-config", "", "settings of this request as JSON (docs/operation-config.md)")
-	s.consent.bind(f)
 	f.StringVar(&s.id, "id", "", "request id (default: a new UUID); a repeated id is the same request")
-	f.StringVar(&s.tag, "tag", "", "a text that comes back in the result")
-	f.BoolVar(&s.resultObject, "result-object", false, "also write the result as JSON beside the first image")
-	f.DurationVar(&s.deadline, "deadline", 0, "answer expired if the work has not begun after this time")
+	s.requestFlags.bind(f)
 	s.answerFlags.bind(f)
 	completeFlag(c, "operation", operationNames())
 	return c
@@ -148,15 +139,9 @@ func (s *submission) request(cfg config.Config) (schema.Request, [][]byte, error
 	}
 	req := schema.Request{
 		ID: schema.RequestID(id), Operation: schema.Operation(s.operation), Collection: schema.Collection(s.collection),
-		ExternalID: schema.ExternalID(s.externalID), PUID: schema.PUID(s.puid), Consent: s.consent.consent(), Tag: s.tag, ResultObject: s.resultObject,
+		ExternalID: schema.ExternalID(s.externalID), PUID: schema.PUID(s.puid),
 	}
-	if s.config != "" {
-		req.Config = json.RawMessage(s.config)
-	}
-	if s.deadline > 0 {
-		at := time.Now().Add(s.deadline).UTC()
-		req.Deadline = &at
-	}
+	s.requestFlags.apply(&req)
 	var files [][]byte
 	var unread []error
 	for i, image := range s.images {
@@ -173,31 +158,11 @@ func (s *submission) request(cfg config.Config) (schema.Request, [][]byte, error
 	}
 	checked := req // Normalize fills in what ingest fills in
 	if problems := checked.Normalize(); len(problems) > 0 {
-		return req, nil, &exitError{exitUsage, flagProblems(problems)}
+		return req, nil, flagProblems(problems, map[string]string{
+			"operation": "--operation", "collection": "--collection", "external_id": "--external-id", "puid": "--puid", "id": "--id",
+		})
 	}
 	return req, files, errors.Join(unread...)
-}
-
-// flagProblems names each problem of a request by the flag that it came from.
-func flagProblems(problems schema.Problems) error {
-	flags := map[string]string{
-		"operation": "--operation", "collection": "--collection", "external_id": "--external-id", "puid": "--puid", "id": "--id",
-		"operation_tag": "--tag", "consent": "--consent", "config": "--operation-config",
-	}
-	var out []error
-	for _, p := range problems {
-		field, rest, below := strings.Cut(p.Field, ".")
-		flag, known := flags[field]
-		switch {
-		case known && below && field == "config":
-			out = append(out, fmt.Errorf("%s: %s %s", flag, rest, p.Message))
-		case known:
-			out = append(out, fmt.Errorf("%s: %s", flag, p.Message))
-		default:
-			out = append(out, fmt.Errorf("%s: %s", p.Field, p.Message))
-		}
-	}
-	return errors.Join(out...)
 }
 
 // put uploads data as ref. Where the request may have been sent before, what was uploaded for it then is taken again if it
