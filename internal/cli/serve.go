@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/allinone"
+	"facestream/internal/config"
 	"facestream/internal/program"
 )
 
@@ -55,14 +56,23 @@ func banner(a allinone.Addresses) string {
 facestream is up. Ctrl-C stops it; its data stays in %s.
 
   Kafka     %s
-  S3        http://%s   bucket %s
-  metrics   http://%s/metrics   health /readyz
+  S3        http://%s, bucket %s
+  metrics   http://%s/metrics, health under /readyz
 
 Try it with an image of your own:
 
-  bin/facestream submit -o validate FILE --wait
+%s  bin/facestream submit -o validate FILE --wait
   bin/facestream upload FILE --key enroll/employees/alice/portrait.jpg
   bin/facestream watch
 
-`, a.DataDir, a.Kafka, a.S3, a.Bucket, a.Telemetry)
+`, a.DataDir, a.Kafka, a.S3, a.Bucket, a.Telemetry, elsewhere(a))
+}
+
+// elsewhere tells the other commands where the servers are; "" where they look by themselves.
+func elsewhere(a allinone.Addresses) string {
+	usual := config.Default()
+	if a.Kafka == usual.Kafka.Brokers[0] && a.S3 == usual.S3.Endpoint {
+		return ""
+	}
+	return fmt.Sprintf("  export FACESTREAM_KAFKA=%s FACESTREAM_S3_ENDPOINT=%s\n", a.Kafka, a.S3)
 }

@@ -65,7 +65,11 @@ func summarize(r *schema.Result) summary {
 	}
 	s.faces(r)
 	if advice := cmp.Or(r.Feedback, remedy(r.CallStatus.Reason)); advice != "" {
-		s.add("to do", "%s", advice)
+		label := "to do"
+		if s.verdict != notDone {
+			label = "advice" // for a better picture next time
+		}
+		s.add(label, "%s", advice)
 	}
 	if s.verdict == notDone && r.CallStatus.Reason != "" {
 		s.add("reason", "%s", r.CallStatus.Reason)

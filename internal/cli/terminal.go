@@ -85,8 +85,7 @@ func (s screen) wrap(indent int, text string) string {
 	return b.String()
 }
 
-// progress shows how far a command is: a bar on a terminal, and elsewhere a line when a step begins, now and then, and
-// when it ends. Rates are left out: a file that a mirror folder has arrives at any speed.
+// progress shows how far a command is: a bar on a terminal, and elsewhere a line now and then and when a step ends. Rates are left out: a file that a mirror folder has arrives at any speed.
 type progress struct {
 	out   io.Writer
 	unit  func(n int64) string // writes a number of what is counted
@@ -112,11 +111,11 @@ func (p *progress) show(step string, done, total int64) {
 	begins := p.step != step
 	if begins {
 		p.finish()
-		p.step = step
+		p.step, p.said = step, time.Now()
 	}
 	p.done, p.total = done, total
 	if !isTerminal(p.out) {
-		if now := time.Now(); begins || now.Sub(p.said) >= p.every {
+		if now := time.Now(); now.Sub(p.said) >= p.every {
 			p.said = now
 			p.say()
 		}
