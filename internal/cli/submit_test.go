@@ -6,10 +6,12 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"facestream/internal/drawn"
+	"facestream/internal/gallery"
 	"facestream/packs"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -114,6 +116,22 @@ func TestSubmit(t *testing.T) {
 		t.Errorf("dead letters: %s", stdout)
 	}
 
+	// An upload has an outcome whatever its name, and its flags arrive.
+	for key, want := range map[string]string{
+		"enroll/staff/Zoë/a.portrait.png":  "enrolled as ",
+		"validate/staff/bob/a.result.json": "1 face",
+	} {
+		stdout, said, code := f.facestream("upload", stranger, "--key", key, "--wait", "--operation-config", drawn.Config, "--consent", "Formular für Zoë", "--tag", "a tag")
+		if code != 0 || !strings.HasPrefix(stdout, want) || !strings.Contains(stdout, "tag        a tag\n") {
+			t.Errorf("%s: exit code %d, printed\n%s%s", key, code, stdout, said)
+		}
+	}
+	page, err = f.gallery.List(t.Context(), "staff", "", 10)
+	if err != nil || !slices.ContainsFunc(page.Rows, func(r gallery.Row) bool {
+		return r.ExternalID == "Zoë" && r.Consent != nil && r.Consent.Given && r.Consent.Reference == "Formular für Zoë"
+	}) {
+		t.Errorf("the upload is kept without its name or its consent: %v", err)
+	}
 	stdout, said, code := f.facestream("submit", "-o", "user_delete", "-c", "staff", "--external-id", "ann", "--wait")
 	if code != 0 || !strings.HasPrefix(stdout, "deleted from staff: 1 image of ann\n") {
 		t.Errorf("exit code %d, printed %q, %q", code, stdout, said)

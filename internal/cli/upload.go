@@ -1,55 +1,125 @@
 package cli
 
 import (
-	"os"
-
 	"context"
+	"fmt"
+	"maps"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"facestream/internal/config"
 	"facestream/pkg/schema"
 )
 
 func uploadCommand() *cobra.Command {
-	var key string
-	var metadata map[string]string
-	var answers answerFlags
+	var u upload
 	c := &cobra.Command{
-		Use:   "upload FILE",
-		Short: "Upload an image; its key says what to do with it",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			data, err := os.ReadFile(args[0])
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(c.Context(), answers.timeout)
-			defer cancel()
-			client, store, err := reach(ctx, cfg)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			a, err := answers.listen(ctx, c, client)
-			if err != nil {
-				return err
-			}
-			defer a.close()
-			ref, err := store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: key}, data, "application/octet-stream", metadata)
-			if err != nil {
-				return storeError(cfg, err)
-			}
-			return a.await(ctx, schema.ObjectRequestID(ref))
-		},
+		Use:   "upload FILE --key KEY",
+		Short: "Upload an image whose key says what to do with it, and with --wait print what became of it",
+		Long: "upload puts a file into the object store, as any S3 client can. The key names the request, in the forms of the setting\n" +
+			"ingest.routes: by default <operation>/<collection>/<external id>/<file>. A key that no route takes is refused here, because\n" +
+			"nothing would ever answer it. The other flags become metadata of the object (x-amz-meta-facestream-…).\n\n" +
+			"Without --wait upload prints the id of the request; `facestream submit --wait --id ID` waits for its result.\n\n" + exitCodesHelp,
+		Example: `  facestream upload alice.jpg --key enroll/staff/alice/alice.jpg --consent form-17 --wait
+  facestream upload door.jpg --key predict/staff/door-1/20260131.jpg`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return u.run(c, args[0]) },
 	}
 	f := c.Flags()
-	f.StringVarP(&key, "key", "k", "", "where to put it: <operation>/<collection>/<external id>/<file>")
-	f.StringToStringVar(&metadata, "metadata", nil, "user metadata, for instance facestream-result-object=true")
-	answers.bind(f)
-	c.MarkFlagRequired("key")
+	f.StringVarP(&u.key, "key", "k", "", "where to put it, for instance enroll/staff/alice/alice.jpg")
+	f.StringToStringVar(&u.metadata, "metadata", nil, "further metadata of the object, name=value")
+	u.requestFlags.bind(f)
+	u.answerFlags.bind(f)
+	if err := c.MarkFlagRequired("key"); err != nil {
+		panic(err) // the flag exists
+	}
 	return c
+}
+
+// upload is what the flags of upload say.
+type upload struct {
+	key      string
+	metadata map[string]string
+	requestFlags
+	answerFlags
+}
+
+func (u *upload) run(c *cobra.Command, file string) error {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	metadata, err := u.check(cfg)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), u.timeout)
+	defer cancel()
+	client, store, err := reach(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	a, err := u.listen(ctx, c, client)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	ref, err := store.Put(ctx, schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: u.key}, data, "application/octet-stream", metadata)
+	if err != nil {
+		return storeError(cfg, err)
+	}
+	return a.await(ctx, schema.ObjectRequestID(ref))
+}
+
+// check returns the metadata of the upload, or says why it would be for nothing.
+func (u *upload) check(cfg config.Config) (map[string]string, error) {
+	metadata := u.objectMetadata()
+	for name := range u.metadata {
+		if _, twice := metadata[name]; twice {
+			return nil, &exitError{exitUsage, fmt.Errorf("--metadata: %s is also given by a flag of its own", name)}
+		}
+	}
+	maps.Copy(metadata, u.metadata)
+	table, err := cfg.Ingest.Table()
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	_, problems, err := table.Ask(cfg.S3.Buckets, cfg.S3.Bucket, u.key, metadata)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("--key: %w", err)}
+	}
+	if len(problems) > 0 {
+		return nil, flagProblems(problems, map[string]string{"operation": "--key", "collection": "--key", "external_id": "--key", "images[0]": "--key"})
+	}
+	return metadata, nil
+}
+
+// objectMetadata says in the metadata of an object what apply says in a request.
+func (f *requestFlags) objectMetadata() map[string]string {
+	out := map[string]string{}
+	set := func(name, value string) {
+		if value != "" {
+			out["facestream-"+name] = value
+		}
+	}
+	set("config", f.config)
+	set("operation-tag", f.tag)
+	set("consent", f.consent)
+	if f.consent == "" && f.consentGiven {
+		set("consent", "true")
+	}
+	if f.resultObject {
+		set("result-object", "true")
+	}
+	if f.deadline > 0 {
+		set("deadline", time.Now().Add(f.deadline).UTC().Format(time.RFC3339))
+	}
+	return out
 }
