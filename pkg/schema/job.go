@@ -19,11 +19,7 @@ type Job struct {
 // Resolve completes j from its request: it normalises the request ([Request.Normalize]) and resolves its configuration.
 // It returns every problem of the request; j is usable only when there is none.
 func (j *Job) Resolve() Problems {
-	ps := j.Normalize()
-	if len(ps) > 0 {
-		return ps
-	}
-	config, ps := ResolveConfig(j.Operation, j.Config)
+	config, ps := j.normalize()
 	if len(ps) > 0 {
 		return ps
 	}

@@ -75,7 +75,12 @@ const DefaultCollection Collection = "default"
 // Normalize fills the defaults that follow from the request itself: the collection. It also removes the quotes around
 // ETags. It returns every problem it finds; the request is usable only when there is none.
 func (r *Request) Normalize() Problems {
-	var ps Problems
+	_, ps := r.normalize()
+	return ps
+}
+
+// normalize also returns the configuration that the request resolves to.
+func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	add := func(field, format string, args ...any) {
 		ps = append(ps, Problem{field, fmt.Sprintf(format, args...), ReasonInvalidRequest})
 	}
@@ -99,10 +104,10 @@ func (r *Request) Normalize() Problems {
 	}
 	name("id", string(r.ID), 128)
 	if !r.Operation.Known() {
-		return append(Problems{{"operation", unknownOperation(r.Operation), ReasonUnknownOperation}}, ps...)
+		return config, append(Problems{{"operation", unknownOperation(r.Operation), ReasonUnknownOperation}}, ps...)
 	}
 	if !r.Operation.Performed() {
-		return append(Problems{{"operation", fmt.Sprintf("%q is not performed by this version", string(r.Operation)), ReasonOperationUnavailable}}, ps...)
+		return config, append(Problems{{"operation", fmt.Sprintf("%q is not performed by this version", string(r.Operation)), ReasonOperationUnavailable}}, ps...)
 	}
 	config, problems := ResolveConfig(r.Operation, r.Config)
 	ps = append(ps, problems...)
@@ -159,7 +164,7 @@ func (r *Request) Normalize() Problems {
 	if r.Operation.NeedsPerson() && r.PUID == "" && r.ExternalID == "" {
 		add("puid", "is missing; %s needs puid or external_id", r.Operation)
 	}
-	return ps
+	return config, ps
 }
 
 // unknownOperation says that op is none, and which one may be meant.
