@@ -13,8 +13,8 @@ import (
 )
 
 func galleryCommand() *cobra.Command {
-	c := &cobra.Command{Use: "gallery", Short: "The gallery: what it holds of a person, and whether it agrees with the results"}
-	c.AddCommand(galleryPersonCommand(), galleryVerifyCommand())
+	c := &cobra.Command{Use: "gallery", Short: "The gallery: what it holds of a person, whether it agrees with the results, and its way to Milvus"}
+	c.AddCommand(galleryPersonCommand(), galleryVerifyCommand(), galleryCopyCommand())
 	return c
 }
 

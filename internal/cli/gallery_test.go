@@ -83,3 +83,16 @@ func TestGalleryPerson(t *testing.T) {
 	_, said = person(exitUsage, "-c", "staff")
 	contains(said, "puid", "external-id")
 }
+
+// TestGalleryCopyUsage: the command says what it needs before it does anything. TestCopiedFromLocal shows the copy.
+func TestGalleryCopyUsage(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		driver, said string
+	}{{"local", "indexer.gallery.driver is local; set it to milvus"}, {"milvus", "holds no local gallery with enrolled people"}} {
+		_, said, code := facestream(t, "gallery", "copy", "--indexer-gallery-dir", dir, "--indexer-gallery-driver", tt.driver)
+		if code != 1 || !strings.Contains(said, tt.said) {
+			t.Errorf("driver %s: exit %d, %s", tt.driver, code, said)
+		}
+	}
+}

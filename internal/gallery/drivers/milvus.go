@@ -10,6 +10,9 @@ import (
 )
 
 func openMilvus(ctx context.Context, cfg config.Gallery) (Gallery, error) {
+	if err := refuseUnmoved(ctx, cfg); err != nil {
+		return nil, err
+	}
 	g, err := connectMilvus(ctx, cfg.Milvus)
 	if err != nil {
 		return nil, err

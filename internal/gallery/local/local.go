@@ -77,6 +77,7 @@ var errClosed = errors.New("the gallery is closed")
 
 // Gallery is a [gallery.Gallery] in one folder. It keeps Row.Created to the microsecond.
 type Gallery struct {
+	dir  string
 	lock *dirlock.Lock
 	// db has one connection: transactions, pages of a listing and the emptying of the log take turns and are never refused.
 	db *sql.DB
@@ -94,7 +95,7 @@ var _ gallery.Gallery = (*Gallery)(nil)
 
 // Open takes dir for this process, creating it where it does not exist, and reads every collection into memory. It is
 // fatal where another process has the folder (the text names the folder and its owner's process id), where the folder
-// cannot be written, and where its file is damaged or of another version.
+// cannot be written, where its file is damaged or of another version, and where its gallery was copied elsewhere.
 func Open(ctx context.Context, dir string) (*Gallery, error) {
 	const op = "gallery.open"
 	lock, err := own(dir)
@@ -102,6 +103,7 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 		return nil, schema.Fatal(op, err)
 	}
 	g := &Gallery{
+		dir:         dir,
 		lock:        lock,
 		closing:     make(chan struct{}),
 		collections: map[schema.Collection]*collection{},
@@ -139,7 +141,16 @@ func (g *Gallery) release() error {
 }
 
 // own takes a gallery's folder for this process.
-func own(dir string) (*dirlock.Lock, error) { return dirlock.Acquire(dir, "gallery's folder") }
+func own(dir string) (*dirlock.Lock, error) {
+	lock, err := dirlock.Acquire(dir, "gallery's folder")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMoved(dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
 
 func openDB(dir string, options url.Values) (*sql.DB, error) {
 	path, err := filepath.Abs(filepath.Join(dir, "gallery.db"))

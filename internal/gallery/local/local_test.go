@@ -283,10 +283,15 @@ func TestFormerFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := db.Exec("INSERT INTO faces VALUES (7, 'a', 'ann', '', '', ?, ?)", a.Created.UnixMicro(), schema.EncodeVector(unit)); err != nil {
-		t.Fatal(err)
+	// Somebody who was stored under the decomposed spelling of a name, with the puid of that spelling.
+	const decomposed = schema.ExternalID("Zoe\u0308")
+	puid := "45a7f494-70ea-53b4-a2b6-fba78bdc1d51"
+	for _, row := range [][]any{{"a", "ann", "", `{"given":true,"reference":"form 12"}`}, {"z", puid, string(decomposed), ""}} {
+		if _, err := db.Exec("INSERT INTO faces VALUES (7, ?, ?, ?, ?, ?, ?)", append(row, a.Created.UnixMicro(), schema.EncodeVector(unit))...); err != nil {
+			t.Fatal(err)
+		}
 	}
-	key := rowKey(&collection{key: 7}, "b as it was called")
+	key := gallery.RowKey(7, "b as it was called")
 	if _, err := db.Exec("INSERT INTO deletions VALUES (?, 0)", key[:]); err != nil {
 		t.Fatal(err)
 	}
@@ -301,10 +306,13 @@ func TestFormerFormat(t *testing.T) {
 	b, c := testRow("b", "bob", 2), testRow("c", "cid", 3)
 	b.FormerID = "b as it was called"
 	c.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "c.jpg"}}
+	a.Consent = &schema.Consent{Given: true, Reference: "form 12"}
+	z := testRow("z", schema.PUID(puid), 1)
+	z.ExternalID = decomposed
 	for range 2 {
 		g := open(t, dir)
 		upsert(t, g, b, c)
-		want := []gallery.Row{a, c}
+		want := []gallery.Row{a, c, z}
 		for i := range want {
 			want[i].Embedding = schema.Embedding{}
 		}
@@ -318,6 +326,29 @@ func TestFormerFormat(t *testing.T) {
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+
+	// A stored name is found and erased under every spelling of it.
+	g := open(t, dir)
+	for i, spelling := range []schema.ExternalID{decomposed, "Zo\u00eb"} {
+		request := schema.Request{ID: "d", Operation: schema.OpUserDelete, Collection: visited, ExternalID: spelling}
+		if o := g.Search(t.Context(), visited, []schema.Embedding{direction(1)}, 1, request.Persons()...)[0]; o.Err != nil || len(o.Value) != 1 || o.Value[0].Row.ID != "z" {
+			t.Errorf("spelling %d: found %v, %v", i, o.Value, o.Err)
+		}
+	}
+	request := schema.Request{ID: "d", Operation: schema.OpUserDelete, Collection: visited, ExternalID: "Zo\u00eb"}
+	var deletions []gallery.Deletion
+	for _, p := range request.Persons() {
+		deletions = append(deletions, gallery.Deletion{PUID: p, Request: request.ID})
+	}
+	n := 0
+	for _, o := range g.Delete(t.Context(), visited, deletions) {
+		if n += o.Value; o.Err != nil {
+			t.Error(o.Err)
+		}
+	}
+	if page, err := g.List(t.Context(), visited, "", 10); err != nil || n != 1 || len(page.Rows) != 2 {
+		t.Errorf("%d rows were deleted and %d are left, %v; want 1 and 2", n, len(page.Rows), err)
 	}
 }
 

@@ -17,8 +17,11 @@ type Reader struct{ db *sql.DB }
 
 var _ gallery.Reader = (*Reader)(nil)
 
-// OpenReader is fatal where dir holds no gallery of this version.
+// OpenReader is fatal where dir holds no gallery of this version, or one that was copied elsewhere.
 func OpenReader(ctx context.Context, dir string) (*Reader, error) {
+	if err := checkMoved(dir); err != nil {
+		return nil, schema.Fatal("gallery.open", err)
+	}
 	// Each page is a transaction of its own, so that the owner never waits for long with emptying its log.
 	db, err := openDB(dir, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}})
 	if err == nil {
@@ -41,8 +44,12 @@ func (r *Reader) Close() error { return r.db.Close() }
 
 // Collections implements [gallery.Reader].
 func (r *Reader) Collections(ctx context.Context) ([]gallery.Kept, error) {
+	return collections(ctx, r.db)
+}
+
+func collections(ctx context.Context, db *sql.DB) ([]gallery.Kept, error) {
 	var kept []gallery.Kept
-	rows, err := r.db.QueryContext(ctx, "SELECT name, model, dimension FROM collections ORDER BY name")
+	rows, err := db.QueryContext(ctx, "SELECT name, model, dimension FROM collections ORDER BY name")
 	err = each(rows, err, func(scan func(...any) error) error {
 		var k gallery.Kept
 		err := scan(&k.Name, &k.Tie.Model, &k.Tie.Dimension)

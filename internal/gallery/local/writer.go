@@ -3,7 +3,6 @@ package local
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -214,7 +213,7 @@ func (t *transaction) known(name schema.Collection) *collection {
 
 // put writes a row, unless it was deleted: then this is a late repeat of its enrolment.
 func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
-	key, former := rowKey(c, f.id), rowKey(c, f.formerID)
+	key, former := gallery.RowKey(c.key, f.id), gallery.RowKey(c.key, f.formerID)
 	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created,
 		schema.EncodeVector(f.vector), f.source, key[:], former[:])
 	if err != nil {
@@ -229,7 +228,7 @@ func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
 
 // mayJoin reports whether the person of a row has others, or the row was deleted.
 func (t *transaction) mayJoin(ctx context.Context, c *collection, f stored) (bool, error) {
-	key, former := rowKey(c, f.id), rowKey(c, f.formerID)
+	key, former := gallery.RowKey(c.key, f.id), gallery.RowKey(c.key, f.formerID)
 	var yes bool
 	err := t.joinable.QueryRowContext(ctx, c.key, string(f.puid), key[:], former[:]).Scan(&yes)
 	return yes, err
@@ -237,7 +236,7 @@ func (t *transaction) mayJoin(ctx context.Context, c *collection, f stored) (boo
 
 // remove deletes the rows of a person and answers how many there were. For a request that did so before it only answers.
 func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Deletion) (int, error) {
-	key := sha256.Sum256(fmt.Appendf(nil, "%d %q %q", c.key, string(d.Request), string(d.PUID)))
+	key := d.Key(c.key)
 	var before int
 	if err := t.recall.QueryRowContext(ctx, key[:]).Scan(&before); !errors.Is(err, sql.ErrNoRows) {
 		return before, err
@@ -256,7 +255,7 @@ func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Delet
 		return 0, err
 	}
 	for _, x := range removed {
-		key := rowKey(c, x.id)
+		key := gallery.RowKey(c.key, x.id)
 		if _, err := t.remember.ExecContext(ctx, key[:], 0); err != nil {
 			return 0, err
 		}
@@ -292,11 +291,6 @@ func (t *transaction) freed(ctx context.Context) error {
 	t.deleted = true
 	_, err := t.rewriteDue.ExecContext(ctx)
 	return err
-}
-
-// rowKey is what the deletion of a row is remembered under: a hash, so that no name outlives it.
-func rowKey(c *collection, id string) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "%d %q", c.key, id))
 }
 
 // each calls row for each row of an answer.

@@ -57,6 +57,7 @@ type Gallery struct {
 	cfg      Config
 	client   client.Client
 	creating sync.Mutex // one creation at a time: every one is several calls that belong together
+	numbers  sync.Map   // schema.Collection to int64: the numbers of the copied collections that were met so far
 }
 
 var _ gallery.Gallery = (*Gallery)(nil)
@@ -190,9 +191,9 @@ func (g *Gallery) refuseStrangers(ctx context.Context, op string, c schema.Colle
 		if errs[i] != nil || !r.Joins || known[r.PUID] {
 			continue
 		}
-		var deleted map[string]int
+		var deleted map[string]bool
 		if err == nil {
-			deleted, err = g.recall(ctx, rowKeys(c, []string{r.ID, cmp.Or(r.FormerID, r.ID)}))
+			deleted, err = g.recallRows(ctx, c, []string{r.ID, cmp.Or(r.FormerID, r.ID)})
 		}
 		switch {
 		case err != nil:

@@ -275,7 +275,7 @@ func (g *Gallery) remove(ctx context.Context, c schema.Collection, col collectio
 			return 0, err
 		}
 	}
-	before, err := g.recall(ctx, []string{key})
+	before, err := g.recallIn(ctx, c, []string{key}, func(number int64, _ int) gallery.DeletionKey { return d.Key(number) })
 	if err != nil {
 		return 0, err
 	}
@@ -355,14 +355,13 @@ func (g *Gallery) eraseDeleted(ctx context.Context, c schema.Collection, col col
 			ids, owners = append(ids, e.formerID), append(owners, e.id)
 		}
 	}
-	keys := rowKeys(c, ids)
-	deleted, err := g.recall(ctx, keys)
+	deleted, err := g.recallRows(ctx, c, ids)
 	if err != nil || len(deleted) == 0 {
 		return err
 	}
 	var again []string
 	for i, id := range owners {
-		if _, ok := deleted[keys[i]]; ok {
+		if deleted[ids[i]] {
 			again = append(again, id)
 		}
 	}

@@ -92,8 +92,8 @@ const (
 	awayAfter = 20
 )
 
-// again is how calls of the store and of the galleries are repeated: some 12 s long.
-var again = retry.Policy{Least: 200 * time.Millisecond, Most: 5 * time.Second, Tries: 8}
+// again is how calls of the store and of the galleries are repeated: for 10 s at least.
+var again = retry.Policy{Least: 200 * time.Millisecond, Most: 5 * time.Second, Tries: 9}
 
 // Plan counts what Build would do, and does nothing. It fetches no image: of the lost rows it finds the unsourced ones.
 func (r *Reindexer) Plan(ctx context.Context) (Report, error) {
@@ -216,30 +216,17 @@ func (p pair) same() bool {
 // compare visits the rows of a collection on both sides, by id, and counts them. Both may change meanwhile: what visit
 // stages lies behind what is still to be listed.
 func (r *Reindexer) compare(ctx context.Context, t *Tally, visit func(pair) error) error {
-	c := t.Collection
-	serving := cursor{list: func(after string) (gallery.Page, error) { return r.Serving.List(ctx, c, after, pageRows) }}
-	staged := cursor{list: func(after string) (gallery.Page, error) { return r.Staging.List(ctx, c, after, pageRows) }}
-	for {
-		var p pair
-		var err1, err2 error
-		p.serving, err1 = serving.head(ctx)
-		p.staged, err2 = staged.head(ctx)
-		if err := errors.Join(err1, err2); err != nil {
-			return err
-		}
-		switch {
-		case p.serving == nil && p.staged == nil:
-			return nil
-		case p.staged == nil || p.serving != nil && p.serving.ID < p.staged.ID:
-			p.staged = nil
-			serving.next()
-		case p.serving == nil || p.staged.ID < p.serving.ID:
-			p.serving = nil
-			staged.next()
-		default:
-			serving.next()
-			staged.next()
-		}
+	total := 0
+	serving := retried(func(ctx context.Context, after string) (gallery.Page, error) {
+		page, err := r.Serving.List(ctx, t.Collection, after, pageRows)
+		total = page.Total
+		return page, err
+	})
+	staged := retried(func(ctx context.Context, after string) (gallery.Page, error) {
+		return r.Staging.List(ctx, t.Collection, after, pageRows)
+	})
+	return gallery.Pairs(ctx, serving, staged, func(x, y *gallery.Row) error {
+		p := pair{x, y}
 		if p.serving != nil {
 			t.Rows++
 		}
@@ -248,46 +235,21 @@ func (r *Reindexer) compare(ctx context.Context, t *Tally, visit func(pair) erro
 		} else if p.staged != nil {
 			t.Surplus++
 		}
-		t.total = max(serving.total, t.Rows)
-		if err := visit(p); err != nil {
-			return err
-		}
-	}
+		t.total = max(total, t.Rows)
+		return visit(p)
+	})
 }
 
-// cursor goes through a listing.
-type cursor struct {
-	list    func(after string) (gallery.Page, error)
-	rows    []gallery.Row
-	after   string
-	last    bool // rows are the last ones
-	total   int
-	current int
-}
-
-// head returns the row that next passes; nil at the end.
-func (c *cursor) head(ctx context.Context) (*gallery.Row, error) {
-	for c.current == len(c.rows) {
-		if c.last {
-			return nil, nil
-		}
-		var page gallery.Page
-		err := again.Do(ctx, func() (err error) {
-			page, err = c.list(c.after)
+// retried tries a listing again where that makes sense.
+func retried(list gallery.Listing) gallery.Listing {
+	return func(ctx context.Context, after string) (page gallery.Page, err error) {
+		err = again.Do(ctx, func() error {
+			page, err = list(ctx, after)
 			return err
 		})
-		if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
-			page, err = gallery.Page{}, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.rows, c.current, c.after, c.last, c.total = page.Rows, 0, page.Next, page.Next == "", page.Total
+		return page, err
 	}
-	return &c.rows[c.current], nil
 }
-
-func (c *cursor) next() { c.current++ }
 
 // builder collects what is to be done and does it in batches.
 type builder struct {
