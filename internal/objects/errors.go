@@ -15,25 +15,75 @@ import (
 	"facestream/pkg/schema"
 )
 
+// answer is what an error code of the store means: what happens next, and the cause and the way out in words. A result
+// shows the text of a permanent one to the author of the request.
+type answer struct {
+	class  schema.Class
+	reason schema.Reason
+	text   string
+}
+
+const unusableKey = "no object of this store can have this key; use UTF-8 without control characters, without empty parts, . or .. between slashes, at most 1024 bytes in all and, in a store that keeps files, 255 between slashes"
+
+// answers are the codes that facestream's calls can meet, of AWS S3 and of the stores that follow it. Those that begin
+// with X are MinIO's and Versity's.
+var answers = map[string]answer{
+	minio.NoSuchKey:      {schema.ClassPermanent, schema.ReasonImageNotFound, "the bucket has no object with this key; upload it first, and mind that keys are case-sensitive"},
+	minio.NoSuchVersion:  {schema.ClassPermanent, schema.ReasonImageNotFound, "the object has no such version; name one that exists, or none for the newest"},
+	"InvalidVersionId":   {schema.ClassPermanent, schema.ReasonImageNotFound, "the object has no such version, and no version id of this store has this form; name one that exists, or none for the newest"},
+	"MethodNotAllowed":   {schema.ClassPermanent, schema.ReasonImageNotFound, "the object was deleted, and the version that is named only marks that; upload it again or name an earlier version"},
+	"KeyTooLongError":    {schema.ClassPermanent, schema.ReasonImageNotFound, unusableKey},
+	"InvalidURI":         {schema.ClassPermanent, schema.ReasonImageNotFound, unusableKey},
+	"InvalidObjectState": {schema.ClassPermanent, schema.ReasonImageUnreadable, "the object is archived and cannot be read; restore it first"},
+
+	minio.XMinioInvalidObjectName: {schema.ClassPermanent, schema.ReasonImageNotFound, unusableKey},
+
+	minio.NoSuchBucket:      {schema.ClassPermanent, schema.ReasonBucketNotAllowed, "the store has no bucket of this name; correct the name or create the bucket"},
+	minio.InvalidBucketName: {schema.ClassPermanent, schema.ReasonBucketNotAllowed, "no bucket can have this name; it takes 3-63 lower-case letters, digits, dots and hyphens"},
+	minio.AccessDenied:      {schema.ClassPermanent, schema.ReasonBucketNotAllowed, "the store does not give facestream the right to do this in the bucket; use another bucket, or let the operator grant the rights that docs/operations.md lists"},
+	"AllAccessDisabled":     {schema.ClassPermanent, schema.ReasonBucketNotAllowed, "the store has closed all access to this bucket; use another one, or ask the store's operator to open it"},
+	"AccountProblem":        {schema.ClassPermanent, schema.ReasonBucketNotAllowed, "the store has a problem with the account that this bucket belongs to; ask the store's operator"},
+
+	minio.PreconditionFailed: {schema.ClassPermanent, schema.ReasonImageChanged, "other content has taken the place of the content that was named, and no version keeps it; ask for the new content, and switch the bucket's versioning on to keep both"},
+
+	"InvalidAccessKeyId":               {schema.ClassFatal, "", "the store does not know this access key; correct s3.access_key"},
+	"XAdminUserNotFound":               {schema.ClassFatal, "", "the store does not know this access key; correct s3.access_key"},
+	"SignatureDoesNotMatch":            {schema.ClassFatal, "", "the secret key does not belong to the access key, or something between changes the requests; correct s3.secret_key, and look for a proxy that changes the host name"},
+	minio.AuthorizationHeaderMalformed: {schema.ClassFatal, "", "the store expects another region; correct s3.region"},
+	"InvalidSecurity":                  {schema.ClassFatal, "", "the store refuses these credentials; correct s3.access_key and s3.secret_key"},
+	"NotSignedUp":                      {schema.ClassFatal, "", "the account of these credentials may not use the store; correct s3.access_key and s3.secret_key"},
+
+	"RequestTimeTooSkewed": {schema.ClassTransient, "", "the clocks of this machine and of the store differ by more than 15 minutes; set them"},
+	"ExpiredToken":         {schema.ClassTransient, "", "the session token of the credentials has expired; renew it"},
+	"InvalidToken":         {schema.ClassTransient, "", "the store refuses the session token of the credentials; renew it"},
+	"PermanentRedirect":    {schema.ClassTransient, "", "the bucket is in another region or at another address; correct s3.region and s3.endpoint"},
+	"TemporaryRedirect":    {schema.ClassTransient, "", "the bucket is moving to another address; wait, or correct s3.endpoint"},
+	"SlowDown":             {schema.ClassTransient, "", "the store is busy; wait, or give it fewer requests at once"},
+	"ServiceUnavailable":   {schema.ClassTransient, "", "the store is busy or starting; wait"},
+	"InternalError":        {schema.ClassTransient, "", "the store failed; its own log says why"},
+	"RequestTimeout":       {schema.ClassTransient, "", "the store waited too long for data; check the network"},
+	"OperationAborted":     {schema.ClassTransient, "", "another change of the same bucket or object is under way; wait"},
+	"EntityTooLarge":       {schema.ClassPermanent, schema.ReasonImageTooLarge, "the store does not take objects of this size; make it smaller"},
+	"QuotaExceeded":        {schema.ClassTransient, "", "the quota of the bucket is used up; raise it or remove objects"},
+	"NotImplemented":       {schema.ClassTransient, "", "the store does not offer a function of S3 that facestream needs; use another store, or a newer version of it"},
+
+	"XMinioAdminBucketQuotaExceeded": {schema.ClassTransient, "", "the quota of the bucket is used up; raise it or remove objects"},
+	"XMinioStorageFull":              {schema.ClassTransient, "", "the disks of the store are full; remove objects or add disks"},
+	"XMinioServerNotInitialized":     {schema.ClassTransient, "", "the store is starting; wait"},
+}
+
 // classify turns whatever the client returned into an error that says what happens next and names no object. What it
 // does not know is Transient: tried again, a bounded number of times.
 func classify(op string, err error) error {
+	code := minio.ToErrorResponse(err).Code
+	a, known := answers[code]
 	// A full-text wrap of err would leak: its text may hold the URL, and with it the key.
 	safe := sanitise(err)
-	e := minio.ToErrorResponse(err)
-	switch e.Code {
-	case minio.NoSuchKey, minio.NoSuchVersion, "InvalidVersionId", "MethodNotAllowed", minio.XMinioInvalidObjectName, "KeyTooLongError":
-		// MethodNotAllowed is the answer to reading a delete marker.
-		return schema.Permanent(op, schema.ReasonImageNotFound, safe)
-	case minio.NoSuchBucket, minio.InvalidBucketName, minio.AccessDenied, "AllAccessDisabled", "AccountProblem":
-		return schema.Permanent(op, schema.ReasonBucketNotAllowed, safe)
-	case minio.PreconditionFailed:
-		return schema.Permanent(op, schema.ReasonImageChanged, safe)
-	case "InvalidObjectState":
-		return schema.Permanent(op, schema.ReasonImageUnreadable, fmt.Errorf("%w: the object is archived; restore it first", safe))
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurity", "NotSignedUp", minio.AuthorizationHeaderMalformed, "XAdminUserNotFound":
-		// XAdminUserNotFound is how Versity S3 Gateway answers an unknown access key.
-		return schema.Fatal(op, fmt.Errorf("%w: the store refuses these credentials; correct the access key, the secret key and the region", safe))
+	switch {
+	case known && a.class == schema.ClassPermanent:
+		return schema.Permanent(op, a.reason, safe)
+	case known && a.class == schema.ClassFatal:
+		return schema.Fatal(op, safe)
 	}
 	return schema.Transient(op, safe)
 }
@@ -42,7 +92,15 @@ func classify(op string, err error) error {
 // it, and names nothing.
 func classifyRead(op string, ref schema.ObjectRef, err error) error {
 	if ref.Version != "" && minio.ToErrorResponse(err).Code == minio.InvalidArgument {
-		return schema.Permanent(op, schema.ReasonImageNotFound, sanitise(err))
+		return schema.Permanent(op, schema.ReasonImageNotFound, errors.New(answers["InvalidVersionId"].text))
+	}
+	return classify(op, err)
+}
+
+// classifyWrite is classify for writing an object, where the key is the argument that a store calls invalid.
+func classifyWrite(op string, err error) error {
+	if minio.ToErrorResponse(err).Code == minio.InvalidArgument {
+		return schema.Permanent(op, schema.ReasonInvalidRequest, errors.New(unusableKey))
 	}
 	return classify(op, err)
 }
@@ -51,7 +109,14 @@ func classifyRead(op string, ref schema.ObjectRef, err error) error {
 func sanitise(err error) error {
 	var response minio.ErrorResponse
 	if errors.As(err, &response) {
-		return fmt.Errorf("the store answered %s (HTTP %d)", response.Code, response.StatusCode)
+		a, known := answers[response.Code]
+		switch {
+		case !known:
+			return fmt.Errorf("the store answered %s (HTTP %d), which facestream does not know; its own documentation says what that means", response.Code, response.StatusCode)
+		case a.class == schema.ClassPermanent:
+			return errors.New(a.text)
+		}
+		return fmt.Errorf("%s (the store answered %s, HTTP %d)", a.text, response.Code, response.StatusCode)
 	}
 	var credentials noCredentialsError
 	if errors.As(err, &credentials) {

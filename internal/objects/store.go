@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"mime"
 	"net"
 	"net/http"
 	"strings"
@@ -66,7 +67,8 @@ type Info struct {
 	Ref      schema.ObjectRef
 	Size     int64 // bytes
 	Modified time.Time
-	// Metadata is the user metadata (x-amz-meta-*), keys in lower case without that prefix. Listings do not have it.
+	// Metadata is the user metadata (x-amz-meta-*), keys in lower case without that prefix. Values are decoded where they
+	// are encoded after RFC 2047, and may be of any bytes where they are not. Listings do not have it.
 	Metadata map[string]string
 }
 
@@ -106,7 +108,7 @@ func newStore(cfg Config, dial func(ctx context.Context, network, addr string) (
 	client, err := minio.New(cfg.Endpoint, &minio.Options{
 		Creds:        credentialsOf(cfg),
 		Secure:       cfg.TLS != nil,
-		Transport:    transport,
+		Transport:    repairing{transport},
 		Region:       cfg.Region,
 		BucketLookup: lookup,
 		MaxRetries:   1, // one attempt: minio-go's own ten would hide an outage for many seconds
@@ -196,7 +198,7 @@ func (s *Store) find(ctx context.Context, ref schema.ObjectRef) (schema.ObjectRe
 		if o.Err != nil {
 			return ref, o.Err
 		}
-		if !o.IsDeleteMarker && strings.Trim(o.ETag, `"`) == ref.ETag {
+		if !o.IsDeleteMarker && schema.BareETag(o.ETag) == ref.ETag {
 			ref.Version = o.VersionID
 			return ref, nil
 		}
@@ -211,25 +213,44 @@ func changed(err error) bool        { return minio.ToErrorResponse(err).Code == 
 func notImplemented(err error) bool { return minio.ToErrorResponse(err).Code == "NotImplemented" }
 
 // Put stores data under ref's bucket and key (its version and ETag are ignored) and returns ref as it can be read back.
-// Metadata becomes x-amz-meta-*. When Put returns nil the store has acknowledged the object; a repeat overwrites it.
+// Metadata becomes x-amz-meta-*; what is not ASCII is encoded after RFC 2047, as AWS S3 asks for. When Put returns nil the store has acknowledged the object; a repeat overwrites it.
 func (s *Store) Put(ctx context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error) {
 	const op = "objects.put"
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	up, err := s.client.Client.PutObject(ctx, ref.Bucket, ref.Key, bytes.NewReader(data), int64(len(data)), minio.PutObjectOptions{
 		ContentType:      contentType,
-		UserMetadata:     metadata,
+		UserMetadata:     encoded(metadata),
 		DisableMultipart: true, // one request, so that the ETag is of the content and nothing half-written stays behind
 	})
 	if err != nil {
-		return schema.ObjectRef{}, classify(op, err)
+		return schema.ObjectRef{}, classifyWrite(op, err)
 	}
 	return resolve(ref.Bucket, ref.Key, up.VersionID, up.ETag), nil
 }
 
+// encoded is metadata as it travels in headers.
+func encoded(metadata map[string]string) map[string]string {
+	out := make(map[string]string, len(metadata))
+	for k, v := range metadata {
+		out[k] = mime.QEncoding.Encode("utf-8", v) // leaves ASCII as it is
+	}
+	return out
+}
+
+// decoded is the value of metadata that a header carried. What is not encoded, or not after RFC 2047, is returned as it is.
+func decoded(value string) string {
+	text, err := new(mime.WordDecoder).DecodeHeader(value)
+	if err != nil {
+		return value
+	}
+	return text
+}
+
 // List yields the objects of bucket whose keys begin with prefix, in key order; where the bucket keeps versions, every
 // version of each, newest first, because each was an upload of its own. Delete markers and folder markers (empty
-// objects whose key ends in "/") are left out. An error ends the sequence and comes with a zero Info.
+// objects whose key ends in "/") are left out. An error comes with a zero Info. It ends the sequence, unless it is
+// Permanent with ReasonUnparsable: then one entry has a name that cannot be read, and the others follow.
 func (s *Store) List(ctx context.Context, bucket, prefix string) iter.Seq2[Info, error] {
 	const op = "objects.list"
 	return func(yield func(Info, error) bool) {
@@ -251,7 +272,13 @@ func (s *Store) List(ctx context.Context, bucket, prefix string) iter.Seq2[Info,
 				return
 			}
 			folder := strings.HasSuffix(o.Key, "/") && o.Size == 0
-			if !o.IsDeleteMarker && !folder && !yield(infoOf(bucket, o.Key, o), nil) {
+			switch {
+			case o.IsDeleteMarker || folder:
+			case strings.ContainsRune(o.Key, lost):
+				if !yield(Info{}, schema.Permanent(op, schema.ReasonUnparsable, errors.New("an entry of the listing has a name that XML cannot carry; rename the object"))) {
+					return
+				}
+			case !yield(infoOf(bucket, o.Key, o), nil):
 				return
 			}
 			page.Reset(s.timeout)
@@ -325,7 +352,7 @@ func infoOf(bucket, key string, o minio.ObjectInfo) Info {
 		if i.Metadata == nil {
 			i.Metadata = make(map[string]string, len(o.UserMetadata))
 		}
-		i.Metadata[strings.ToLower(k)] = v
+		i.Metadata[strings.ToLower(k)] = decoded(v)
 	}
 	return i
 }
@@ -334,5 +361,5 @@ func resolve(bucket, key, version, etag string) schema.ObjectRef {
 	if unversioned(version) {
 		version = ""
 	}
-	return schema.ObjectRef{Bucket: bucket, Key: key, Version: version, ETag: strings.Trim(etag, `"`)}
+	return schema.ObjectRef{Bucket: bucket, Key: key, Version: version, ETag: schema.BareETag(etag)}
 }
