@@ -90,9 +90,9 @@ func (s *stream) repeat(t *testing.T, topic events.Topic, began time.Time) int {
 	t.Helper()
 	var old []events.Event
 	for _, r := range s.values(t, topic) {
-		if !r.Raw.Time.Before(began) {
+		if !r.Time.Before(began) {
 			e := r.Event
-			e.Time = r.Raw.Time.Add(-24 * time.Hour)
+			e.Time = r.Time.Add(-24 * time.Hour)
 			e.ID, e.Type = cmp.Or(e.ID, uuid.NewString()), cmp.Or(e.Type, "notification") // the store's have neither
 			old = append(old, e)
 		}
@@ -137,7 +137,7 @@ func (s *stream) values(t *testing.T, topic events.Topic) (out []events.Record) 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	err := s.client.ReadAll(ctx, topic, nil, func(r events.Record) error {
-		if !r.Raw.Time.Before(s.began.Truncate(time.Millisecond)) {
+		if !r.Time.Before(s.began.Truncate(time.Millisecond)) {
 			out = append(out, r)
 		}
 		return nil

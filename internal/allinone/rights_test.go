@@ -16,6 +16,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
 
 	"facestream/internal/config"
 	"facestream/internal/host"
@@ -102,7 +105,19 @@ func (s *stream) transport(user string) (*kafka.Transport, error) {
 		cfg = s.as(user)
 	}
 	k, err := host.KafkaConfig(cfg.Kafka)
-	return &kafka.Transport{TLS: k.TLS, SASL: k.SASL}, err
+	if err != nil {
+		return nil, err
+	}
+	var mechanism sasl.Mechanism
+	switch user, password := k.SASL.Username, string(k.SASL.Password); k.SASL.Mechanism {
+	case events.Plain:
+		mechanism = plain.Mechanism{Username: user, Password: password}
+	case events.ScramSHA256:
+		mechanism, err = scram.Mechanism(scram.SHA256, user, password)
+	case events.ScramSHA512:
+		mechanism, err = scram.Mechanism(scram.SHA512, user, password)
+	}
+	return &kafka.Transport{TLS: k.TLS, SASL: mechanism}, err
 }
 
 // grantAll gives every user of the table exactly its rights.

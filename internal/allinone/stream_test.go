@@ -349,7 +349,7 @@ func (s *stream) follow(ctx context.Context, topic events.Topic, keep func(event
 	for ctx.Err() == nil {
 		s.client.ReadAll(ctx, topic, from, func(r events.Record) error {
 			from[r.Partition] = r.Offset + 1
-			if r.Raw.Time.Before(s.began.Truncate(time.Millisecond)) { // as precise as the topic is
+			if r.Time.Before(s.began.Truncate(time.Millisecond)) { // as precise as the topic is
 				return nil
 			}
 			return keep(r)
@@ -486,7 +486,7 @@ func (s *stream) deadLetter(t *testing.T, value string) events.Record {
 	var found events.Record
 	s.until(t, patience, "a dead letter", func() bool {
 		for _, r := range s.dead {
-			if string(r.Raw.Value) == value {
+			if string(r.Value) == value {
 				found = r
 				return true
 			}

@@ -48,7 +48,7 @@ func ClientsLogging(cfg config.Config, log zerolog.Logger) (*events.Client, *obj
 	if err != nil {
 		return nil, nil, err
 	}
-	kafka.Logger = log
+	kafka.Logger = telemetry.Slog(log)
 	reach, err := StoreConfig(cfg.S3)
 	if err != nil {
 		return nil, nil, err

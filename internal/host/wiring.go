@@ -3,10 +3,6 @@ package host
 import (
 	"time"
 
-	"github.com/segmentio/kafka-go/sasl"
-	"github.com/segmentio/kafka-go/sasl/plain"
-	"github.com/segmentio/kafka-go/sasl/scram"
-
 	"facestream/internal/config"
 	"facestream/internal/objects"
 	"facestream/pkg/events"
@@ -21,20 +17,10 @@ func KafkaConfig(k config.Kafka) (events.Config, error) {
 	if out.TLS, err = k.TLS.Client("kafka.tls"); err != nil {
 		return out, err
 	}
-	out.SASL, err = mechanism(k.SASL)
-	return out, err
-}
-
-func mechanism(s config.SASL) (sasl.Mechanism, error) {
-	switch s.Mechanism {
-	case config.SASLPlain:
-		return plain.Mechanism{Username: s.Username, Password: string(s.Password)}, nil
-	case config.SASLScramSHA256:
-		return scram.Mechanism(scram.SHA256, s.Username, string(s.Password))
-	case config.SASLScramSHA512:
-		return scram.Mechanism(scram.SHA512, s.Username, string(s.Password))
+	if k.SASL.Mechanism != config.SASLNone {
+		out.SASL = events.SASL{Mechanism: events.Mechanism(k.SASL.Mechanism), Username: k.SASL.Username, Password: k.SASL.Password}
 	}
-	return nil, nil
+	return out, out.SASL.Validate()
 }
 
 // TopicSpecs are the default topics with the operator's partitions and retention.

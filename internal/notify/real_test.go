@@ -55,16 +55,16 @@ func TestRealStoreNotifies(t *testing.T) {
 	defer cancel()
 	right, wrong := map[schema.ObjectRef]bool{}, 0
 	client.ReadAll(ctx, events.Objects, nil, func(r events.Record) error {
-		notifications, err := notify.Parse(r.Raw.Value)
+		notifications, err := notify.Parse(r.Value)
 		if err != nil {
-			t.Errorf("%v: %s", err, r.Raw.Value)
+			t.Errorf("%v: %s", err, r.Value)
 		}
 		for _, n := range notifications {
 			if n.Ref.Bucket != "images" || !strings.HasPrefix(n.Ref.Key, prefix) {
 				continue // of another test or run
 			}
 			if n.Dialect != dialect || !n.Created {
-				t.Errorf("dialect %q, created %t: %s", n.Dialect, n.Created, r.Raw.Value)
+				t.Errorf("dialect %q, created %t: %s", n.Dialect, n.Created, r.Value)
 			}
 			data, resolved, err := store.Get(t.Context(), n.Ref, 1<<10)
 			switch {
@@ -73,7 +73,7 @@ func TestRealStoreNotifies(t *testing.T) {
 			case dialect == notify.DialectVersity && schema.ClassOf(err) == schema.ClassPermanent:
 				wrong++
 			default:
-				t.Errorf("%q, %v for %s", data, err, r.Raw.Value)
+				t.Errorf("%q, %v for %s", data, err, r.Value)
 			}
 		}
 		if len(right) == len(uploaded) {

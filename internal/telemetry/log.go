@@ -1,7 +1,9 @@
 package telemetry
 
 import (
+	"context"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -25,6 +27,24 @@ func NewLogger(cfg config.Telemetry, service string, w io.Writer) zerolog.Logger
 	})
 	return zerolog.New(w).Level(level).With().Str("service", service).Logger().Hook(stamp)
 }
+
+// Slog is log for packages that write to a log/slog.Logger, as the public ones do.
+func Slog(log zerolog.Logger) *slog.Logger { return slog.New(unstamped{zerolog.NewSlogHandler(log)}) }
+
+// unstamped leaves the time of a record to the logger of NewLogger, which writes its own.
+type unstamped struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h unstamped) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = time.Time{}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h unstamped) WithAttrs(a []slog.Attr) slog.Handler { return unstamped{h.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (h unstamped) WithGroup(name string) slog.Handler { return unstamped{h.Handler.WithGroup(name)} }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -216,5 +216,5 @@ func answer(op string, e Event) (Answer, error) {
 
 // notAResult reports a record of the results topic that cannot be read as a result.
 func (c *Client) notAResult(r Record) {
-	c.log.Warn().Int("partition", r.Partition).Int64("offset", r.Offset).Msg("a record of the results topic is not a result; skipping it")
+	c.log.Warn("a record of the results topic is not a result; skipping it", "partition", r.Partition, "offset", r.Offset)
 }

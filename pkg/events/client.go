@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"slices"
@@ -16,18 +17,16 @@ import (
 	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 
-	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/sasl"
 )
 
 // Config says which cluster to speak to and as whom.
 type Config struct {
-	Brokers  []string       // host:port; one is enough, the others are found through it
-	ClientID string         // appears in the broker's logs and quotas
-	TLS      *tls.Config    // nil: plaintext
-	SASL     sasl.Mechanism // nil: no authentication
-	Logger   zerolog.Logger // the zero value logs nothing
+	Brokers  []string     // host:port; one is enough, the others are found through it
+	ClientID string       // appears in the broker's logs and quotas
+	TLS      *tls.Config  // nil: plaintext
+	SASL     SASL         // the zero value: no authentication
+	Logger   *slog.Logger // nil: logs nothing
 }
 
 // Client speaks to one Kafka cluster. It is safe for concurrent use and shares its connections among everything made
@@ -38,7 +37,7 @@ type Client struct {
 	transport *kafka.Transport
 	dialer    *kafka.Dialer
 	kafka     *kafka.Client
-	log       zerolog.Logger
+	log       *slog.Logger
 	// stallAfter is how long a partition may make no progress, though there is more to read or no answer comes, before
 	// all connections are renewed: kafka-go is known to stall after broker restarts.
 	stallAfter time.Duration
@@ -54,14 +53,18 @@ const (
 // NewClient prepares a client. It does no I/O.
 func NewClient(cfg Config) *Client {
 	conns := &connections{dialer: net.Dialer{Timeout: dialTimeout}}
+	mechanism := cfg.SASL.client()
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	transport := &kafka.Transport{
-		Dial: conns.dial, DialTimeout: dialTimeout, MetadataTTL: metadataTTL, ClientID: cfg.ClientID, TLS: cfg.TLS, SASL: cfg.SASL,
+		Dial: conns.dial, DialTimeout: dialTimeout, MetadataTTL: metadataTTL, ClientID: cfg.ClientID, TLS: cfg.TLS, SASL: mechanism,
 	}
 	return &Client{
 		cfg:       cfg,
 		conns:     conns,
 		transport: transport,
-		dialer:    &kafka.Dialer{ClientID: cfg.ClientID, DialFunc: conns.dial, Timeout: dialTimeout, TLS: cfg.TLS, SASLMechanism: cfg.SASL},
+		dialer:    &kafka.Dialer{ClientID: cfg.ClientID, DialFunc: conns.dial, Timeout: dialTimeout, TLS: cfg.TLS, SASLMechanism: mechanism},
 		kafka:     &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: transport},
 		log:       cfg.Logger, stallAfter: 10 * time.Second,
 	}
@@ -132,8 +135,8 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string,
 			}
 			if len(t.Partitions) < s.Partitions && !reported[s.Topic] {
 				reported[s.Topic] = true
-				c.log.Warn().Str("topic", string(s.Topic)).Int("partitions", len(t.Partitions)).Int("wanted", s.Partitions).
-					Msg("topic has fewer partitions than configured; it is left as it is, because more partitions would move keys")
+				c.log.Warn("topic has fewer partitions than configured; it is left as it is, because more partitions would move keys",
+					"topic", string(s.Topic), "partitions", len(t.Partitions), "wanted", s.Partitions)
 			}
 			for _, p := range t.Partitions {
 				if p.Leader.Host == "" {
@@ -478,7 +481,7 @@ func (c *Client) retry(ctx context.Context, op string, f func() error) error {
 	policy := again
 	policy.Failed = func(n int, err error) {
 		if worthSaying(err, n) {
-			c.log.Warn().Str("op", op).Err(err).Msg("still trying")
+			c.log.Warn("still trying", "op", op, "error", err)
 		}
 	}
 	err := policy.Do(ctx, f)

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -140,7 +140,7 @@ func TestSASL(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for password, ok := range map[string]bool{"right": true, "wrong": false} {
-		c := NewClient(Config{Brokers: b.addrs, SASL: plain.Mechanism{Username: "user", Password: password}})
+		c := NewClient(Config{Brokers: b.addrs, SASL: SASL{Plain, "user", schema.Secret(password)}})
 		if err := c.Ping(ctx); (err == nil) != ok {
 			t.Errorf("password %s: %v", password, err)
 		}
@@ -154,7 +154,7 @@ func TestSASL(t *testing.T) {
 		}
 		c.Close()
 	}
-	c := NewClient(Config{Brokers: b.addrs, SASL: plain.Mechanism{Username: "user", Password: "right"}})
+	c := NewClient(Config{Brokers: b.addrs, SASL: SASL{Plain, "user", "right"}})
 	t.Cleanup(c.Close)
 	topic := Topic("t")
 	if _, err := c.EnsureTopics(ctx, []TopicSpec{{Topic: topic, Partitions: 1, Retention: time.Hour, MaxBytes: mib}}); err != nil {
@@ -322,5 +322,34 @@ func TestMinInsyncReplicas(t *testing.T) {
 		if got != want {
 			t.Errorf("%d replicas: min.insync.replicas %q, want %q", replicas, got, want)
 		}
+	}
+}
+
+// Settings of SASL that cannot work are reported, and not by way of a connection that fails for no visible reason.
+func TestSASLValidate(t *testing.T) {
+	for _, tt := range []struct {
+		sasl SASL
+		want string // "": valid
+	}{
+		{SASL{}, ""},
+		{SASL{Plain, "user", "pass"}, ""},
+		{SASL{ScramSHA256, "user", "pass"}, ""},
+		{SASL{ScramSHA512, "user", "pass"}, ""},
+		{SASL{"gssapi", "user", "planted"}, `"gssapi" is not known`},
+		{SASL{ScramSHA512, "user\x00", "planted"}, "prohibited"},
+	} {
+		err := tt.sasl.Validate()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: %v, want %q", tt.sasl, err, tt.want)
+		}
+		if tt.want == "" {
+			continue
+		}
+		b := newFake(t)
+		c := NewClient(Config{Brokers: b.addrs, SASL: tt.sasl})
+		if err := c.Ping(t.Context()); err == nil || strings.Contains(fmt.Sprint(err, tt.sasl), "planted") {
+			t.Errorf("Ping with %v: %v", tt.sasl, err)
+		}
+		c.Close()
 	}
 }

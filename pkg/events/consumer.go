@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"facestream/pkg/schema"
 
-	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 )
 
@@ -148,13 +148,13 @@ type Consumer struct {
 	client *Client
 	cfg    ConsumerConfig
 	handle Handler
-	log    zerolog.Logger
+	log    *slog.Logger
 }
 
 // NewConsumer prepares a consumer. It does no I/O.
 func (c *Client) NewConsumer(cfg ConsumerConfig, h Handler) *Consumer {
 	cfg = cfg.withDefaults()
-	return &Consumer{client: c, cfg: cfg, handle: h, log: c.log.With().Str("group", cfg.Group).Logger()}
+	return &Consumer{client: c, cfg: cfg, handle: h, log: c.log.With("group", cfg.Group)}
 }
 
 // Run consumes until ctx ends or an error is fatal. When ctx ends it stops fetching, waits for the running handlers up
@@ -175,7 +175,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		JoinGroupBackoff:  joinBackoff,
 		Timeout:           groupTimeout,
 		ErrorLogger: kafka.LoggerFunc(func(format string, args ...any) {
-			c.log.Debug().Msg(fmt.Sprintf(format, args...))
+			c.log.Debug(fmt.Sprintf(format, args...))
 		}),
 	})
 	if err != nil {
@@ -201,7 +201,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 			// kafka-go joins again by itself. A coordinator that is not available yet is normal for a new group.
 			err = naming(err, "Read", "group "+c.cfg.Group)
 			if failures++; worthSaying(err, failures) {
-				c.log.Warn().Err(err).Msg("cannot join the consumer group; still trying")
+				c.log.Warn("cannot join the consumer group; still trying", "error", err)
 			}
 			layout = c.layout(ctx)
 			continue

@@ -68,8 +68,8 @@ type DeadLetter struct {
 	Replayed int // how often it had been replayed before it failed this time
 
 	Key     []byte
-	Value   []byte         // the original bytes
-	Headers []kafka.Header // the original headers
+	Value   []byte   // the original bytes
+	Headers []Header // the original headers
 }
 
 // deadLetterMessage keeps key, value and headers of m and adds where, when, why and who.
@@ -139,7 +139,7 @@ func parseDeadLetter(m kafka.Message) DeadLetter {
 		case headerReplayed:
 			d.Replayed, _ = strconv.Atoi(v)
 		default:
-			d.Headers = append(d.Headers, h)
+			d.Headers = append(d.Headers, Header(h))
 		}
 	}
 	return d
@@ -256,7 +256,14 @@ func (c *Client) Replay(ctx context.Context, p *Publisher, d DeadLetter) error {
 	if d.Origin == "" {
 		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s does not say which topic it comes from", d.ID))
 	}
-	headers := append([]kafka.Header{}, d.Headers...)
-	headers = append(headers, kafka.Header{Key: headerReplayed, Value: []byte(strconv.Itoa(d.Replayed + 1))})
+	headers := append(kafkaHeaders(d.Headers), kafka.Header{Key: headerReplayed, Value: []byte(strconv.Itoa(d.Replayed + 1))})
 	return p.write(ctx, d.Origin, []kafka.Message{{Topic: string(d.Origin), Key: d.Key, Value: d.Value, Headers: headers}})
+}
+
+func kafkaHeaders(headers []Header) []kafka.Header {
+	out := make([]kafka.Header, len(headers))
+	for i, h := range headers {
+		out[i] = kafka.Header(h)
+	}
+	return out
 }

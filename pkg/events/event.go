@@ -69,19 +69,19 @@ func (e Event) message(topic Topic) kafka.Message {
 // application/cloudevents+json), or bare: without CloudEvents attributes, as object stores and simple producers write.
 // Of a bare record only Key and Data are set. Data is not inspected, except as far as the structured envelope requires.
 // With an error, the event has Key and the whole value as Data.
-func DecodeEvent(m kafka.Message) (Event, error) {
+func DecodeEvent(key, value []byte, headers []Header) (Event, error) {
 	h := map[string]string{}
-	for _, x := range m.Headers {
+	for _, x := range headers {
 		h[strings.ToLower(x.Key)] = string(x.Value)
 	}
-	bare := Event{Key: string(m.Key), Data: m.Value}
+	bare := Event{Key: string(key), Data: value}
 	var e Event
 	var err error
 	switch content := strings.ToLower(h[headerContentType]); {
 	case strings.HasPrefix(content, contentCloudEvent):
-		e, err = decodeStructured(content, m.Value)
+		e, err = decodeStructured(content, value)
 	case h[headerSpecVersion] != "":
-		e, err = decodeBinary(h, m.Value)
+		e, err = decodeBinary(h, value)
 	default:
 		return bare, nil
 	}

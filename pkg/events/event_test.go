@@ -6,14 +6,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/segmentio/kafka-go"
 )
 
 const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-func headers(pairs ...string) (out []kafka.Header) {
+func headers(pairs ...string) (out []Header) {
 	for i := 0; i < len(pairs); i += 2 {
-		out = append(out, kafka.Header{Key: pairs[i], Value: []byte(pairs[i+1])})
+		out = append(out, Header{Key: pairs[i], Value: []byte(pairs[i+1])})
 	}
 	return out
 }
@@ -21,18 +20,15 @@ func headers(pairs ...string) (out []kafka.Header) {
 func TestEventRoundTrip(t *testing.T) {
 	e := Event{ID: "1", Source: "test", Type: TypeJob, Time: time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC), TraceParent: trace, Key: "k", Data: []byte(`{"a":1}`)}
 	m := e.message(Jobs)
-	want := kafka.Message{Topic: "facestream.jobs", Key: []byte("k"), Value: []byte(`{"a":1}`), Headers: headers(
+	want := Record{Topic: Jobs, Key: []byte("k"), Value: []byte(`{"a":1}`), Event: e, Headers: headers(
 		"ce_specversion", "1.0", "ce_id", "1", "ce_source", "test", "ce_type", "facestream.job.v1",
 		"ce_time", "2026-02-03T04:05:06.000000789Z", "content-type", "application/json", "traceparent", trace)}
-	if diff := cmp.Diff(want, m); diff != "" {
-		t.Errorf("binary mode (-want +got):\n%s", diff)
-	}
-	got, err := DecodeEvent(m)
+	got, err := record(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(e, got); diff != "" {
-		t.Errorf("read back (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("written in binary mode and read back (-want +got):\n%s", diff)
 	}
 }
 
@@ -41,7 +37,7 @@ func TestDecodeEvent(t *testing.T) {
 	structured := headers("Content-Type", "application/cloudevents+json; charset=UTF-8")
 	tests := []struct {
 		name    string
-		headers []kafka.Header
+		headers []Header
 		value   string
 		want    Event
 		err     string
@@ -71,7 +67,7 @@ func TestDecodeEvent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := DecodeEvent(kafka.Message{Key: []byte("key"), Headers: tt.headers, Value: []byte(tt.value)})
+			got, err := DecodeEvent([]byte("key"), []byte(tt.value), tt.headers)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("error %v, want one about %q", err, tt.err)
@@ -101,16 +97,16 @@ func FuzzDecodeEvent(f *testing.F) {
 	f.Add("application/json", "1.0", "id", "2026-01-02T03:04:05Z", []byte(`{}`))
 	f.Add("", "", "", "", []byte(nil))
 	f.Fuzz(func(t *testing.T, content, version, id, at string, value []byte) {
-		m := kafka.Message{Key: []byte("k"), Value: value, Headers: headers(
-			"content-type", content, "ce_specversion", version, "ce_id", id, "ce_source", "s", "ce_type", "t", "ce_time", at)}
-		e, err := DecodeEvent(m)
+		e, err := DecodeEvent([]byte("k"), value, headers(
+			"content-type", content, "ce_specversion", version, "ce_id", id, "ce_source", "s", "ce_type", "t", "ce_time", at))
 		if e.Key != "k" {
 			t.Fatal("the key is lost")
 		}
 		if err != nil || e.Type == "" || e.Time.IsZero() {
 			return
 		}
-		again, err := DecodeEvent(e.message(Jobs))
+		m := e.message(Jobs)
+		again, err := DecodeEvent(m.Key, m.Value, headersOf(m))
 		if err != nil {
 			t.Fatal(err)
 		}

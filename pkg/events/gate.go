@@ -2,25 +2,24 @@ package events
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"facestream/pkg/retry"
-
-	"github.com/rs/zerolog"
 )
 
 // gate holds records back while a dependency is down: one of them asks, all of them wait.
 type gate struct {
 	ready  func(context.Context) error
 	outage func(down bool)
-	log    zerolog.Logger
+	log    *slog.Logger
 
 	turn      chan struct{} // holds one token, owned by who asks; guards what follows
 	asked     time.Time     // when ready last said yes
 	recovered time.Time     // when the last outage ended
 }
 
-func newGate(ready func(context.Context) error, outage func(bool), log zerolog.Logger) *gate {
+func newGate(ready func(context.Context) error, outage func(bool), log *slog.Logger) *gate {
 	return &gate{ready: ready, outage: outage, log: log, turn: make(chan struct{}, 1)}
 }
 
@@ -56,14 +55,14 @@ func (g *gate) wait(ctx context.Context, failedAt time.Time) (waited bool, err e
 			g.asked = time.Now()
 			if down {
 				g.recovered = g.asked
-				g.log.Info().Msg("the dependency is back; going on")
+				g.log.Info("the dependency is back; going on")
 			}
 			return down, nil
 		}
 		if !down {
 			down = true
 			g.outage(true)
-			g.log.Warn().Err(err).Msg("a dependency is down; records wait for it, nothing is given up")
+			g.log.Warn("a dependency is down; records wait for it, nothing is given up", "error", err)
 		}
 		if !retry.Sleep(ctx, readyInterval) {
 			return down, ctx.Err()

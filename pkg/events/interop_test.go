@@ -72,7 +72,7 @@ func TestPartitionsOfOtherClients(t *testing.T) {
 			at := map[string]map[string]int{"ours": {}, "theirs": {}} // by who wrote, by key
 			used := map[int]bool{}
 			for _, r := range values(t, ctx, client, topic) {
-				at[string(r.Raw.Value)][string(r.Key)] = r.Partition
+				at[string(r.Value)][string(r.Key)] = r.Partition
 				used[r.Partition] = true
 			}
 			if len(at["ours"]) != n || len(at["theirs"]) != n || len(used) != 7 {

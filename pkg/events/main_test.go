@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -14,8 +15,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/rs/zerolog"
-	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 )
@@ -77,7 +76,7 @@ func freePort(t *testing.T) int {
 }
 
 func (b *broker) client(t *testing.T) *Client {
-	c := NewClient(Config{Brokers: b.addrs, ClientID: "test", Logger: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)})
+	c := NewClient(Config{Brokers: b.addrs, ClientID: "test", Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	t.Cleanup(c.Close)
 	return c
 }
@@ -250,12 +249,12 @@ func deadLetters(t *testing.T, ctx context.Context, c *Client, origin Topic) []D
 	return out
 }
 
-func header(m kafka.Message, key string) string {
-	i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == key })
+func header(r Record, key string) string {
+	i := slices.IndexFunc(r.Headers, func(h Header) bool { return h.Key == key })
 	if i < 0 {
 		return ""
 	}
-	return string(m.Headers[i].Value)
+	return string(r.Headers[i].Value)
 }
 
 var errTest = errors.New("as the test wants it")

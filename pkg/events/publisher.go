@@ -133,7 +133,7 @@ func (p *Publisher) writeRound(ctx context.Context, topic Topic, messages []kafk
 	}
 	policy.Failed = func(try int, err error) {
 		if worthSaying(err, try) {
-			p.client.log.Warn().Str("topic", string(topic)).Err(err).Msg("writing fails; still trying")
+			p.client.log.Warn("writing fails; still trying", "topic", string(topic), "error", err)
 		}
 		if p.cfg.Retried != nil {
 			p.cfg.Retried(topic)

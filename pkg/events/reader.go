@@ -3,12 +3,12 @@ package events
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
 	"facestream/pkg/retry"
 
-	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 )
 
@@ -17,10 +17,18 @@ type Record struct {
 	Topic     Topic
 	Partition int
 	Offset    int64
+	Time      time.Time // when it was written
 	Key       []byte
-	Event     Event         // as DecodeEvent read it
-	Raw       kafka.Message // as it lies on the topic; Raw.Time is when it was written
-	Attempt   int           // 1 at the first try; 0 outside a Consumer
+	Value     []byte
+	Headers   []Header
+	Event     Event // as DecodeEvent read it
+	Attempt   int   // 1 at the first try; 0 outside a Consumer
+}
+
+// Header is a header of a record. A record may have several with one key.
+type Header struct {
+	Key   string
+	Value []byte
 }
 
 // partitionReader reads one partition without a group, for ever, in the order of offsets.
@@ -32,7 +40,7 @@ type partitionReader struct {
 	client    *Client
 	topic     Topic
 	partition int
-	next      int64 // the offset to read next, or kafka.FirstOffset or kafka.LastOffset
+	next      int64 // the offset to read next, or FirstOffset or LastOffset
 
 	// deliver gets each record; its error ends run.
 	deliver func(kafka.Message) error
@@ -46,7 +54,7 @@ type partitionReader struct {
 
 // run returns when ctx ends (nil) or a callback fails (its error).
 func (r *partitionReader) run(ctx context.Context) error {
-	log := r.client.log.With().Str("topic", string(r.topic)).Int("partition", r.partition).Logger()
+	log := r.client.log.With("topic", string(r.topic), "partition", r.partition)
 	progressed := time.Now()
 	failures := 0
 	for ctx.Err() == nil {
@@ -105,34 +113,34 @@ func stop(ctx context.Context, err error) error {
 }
 
 // pause waits after a failed request and renews the connections when failures go on.
-func (r *partitionReader) pause(ctx context.Context, log zerolog.Logger, progressed *time.Time, failures int, err error) {
+func (r *partitionReader) pause(ctx context.Context, log *slog.Logger, progressed *time.Time, failures int, err error) {
 	if ctx.Err() != nil {
 		return
 	}
 	err = naming(err, "Read", "topic "+string(r.topic))
 	if worthSaying(err, failures) {
-		log.Warn().Err(err).Msg("reading fails; still trying")
+		log.Warn("reading fails; still trying", "error", err)
 	}
 	r.renewIfStalled(log, progressed, err)
 	again.Pause(ctx, failures)
 }
 
-func (r *partitionReader) renewIfStalled(log zerolog.Logger, progressed *time.Time, cause error) {
+func (r *partitionReader) renewIfStalled(log *slog.Logger, progressed *time.Time, cause error) {
 	if time.Since(*progressed) < r.client.stallAfter {
 		return
 	}
 	*progressed = time.Now()
-	log.Warn().Err(cause).Dur("after", r.client.stallAfter).Msg("no progress; renewing the connections")
+	log.Warn("no progress; renewing the connections", "error", cause, "after", r.client.stallAfter)
 	r.client.transport.CloseIdleConnections()
 }
 
-// resolve turns kafka.FirstOffset and kafka.LastOffset into an offset.
+// resolve turns FirstOffset and LastOffset into an offset.
 func (r *partitionReader) resolve(ctx context.Context) error {
 	ranges, err := r.client.ranges(ctx, r.topic, []int{r.partition})
 	if err != nil {
 		return err
 	}
-	if r.next == kafka.LastOffset {
+	if r.next == LastOffset {
 		r.next = ranges[0].Last
 	} else {
 		r.next = ranges[0].First
@@ -141,7 +149,7 @@ func (r *partitionReader) resolve(ctx context.Context) error {
 }
 
 // reposition follows an offset that is outside the log. done ends run.
-func (r *partitionReader) reposition(ctx context.Context, log zerolog.Logger) (done bool, err error) {
+func (r *partitionReader) reposition(ctx context.Context, log *slog.Logger) (done bool, err error) {
 	// Up to the end of the log: an offset inside an open transaction is not outside the log.
 	ranges, err := r.client.rangesAt(ctx, kafka.ReadUncommitted, r.topic, []int{r.partition})
 	if err != nil {
@@ -150,11 +158,11 @@ func (r *partitionReader) reposition(ctx context.Context, log zerolog.Logger) (d
 	first, last := ranges[0].First, ranges[0].Last
 	switch {
 	case r.next < first:
-		log.Error().Int64("from", r.next).Int64("to", first).Int64("records", first-r.next).
-			Msg("records were deleted by retention before they were read; going on with the oldest that is left. Raise the topic's retention, or bring readers back sooner")
+		log.Error("records were deleted by retention before they were read; going on with the oldest that is left. Raise the topic's retention, or bring readers back sooner",
+			"from", r.next, "to", first, "records", first-r.next)
 	case r.next > last:
-		log.Error().Int64("from", r.next).Int64("to", first).
-			Msg("the log ends before what was read already: the broker lost records or the topic was made anew; reading it from its start")
+		log.Error("the log ends before what was read already: the broker lost records or the topic was made anew; reading it from its start",
+			"from", r.next, "to", first)
 		if r.rewound != nil {
 			if err := r.rewound(first); err != nil {
 				return true, err
@@ -170,15 +178,30 @@ func (r *partitionReader) reposition(ctx context.Context, log zerolog.Logger) (d
 	return false, nil
 }
 
-// record decodes m; with an error the event holds the bare value.
-func record(m kafka.Message) (Record, error) {
-	e, err := DecodeEvent(m)
-	return Record{Topic: Topic(m.Topic), Partition: m.Partition, Offset: m.Offset, Key: m.Key, Event: e, Raw: m}, err
+func headersOf(m kafka.Message) []Header {
+	out := make([]Header, len(m.Headers))
+	for i, h := range m.Headers {
+		out[i] = Header(h)
+	}
+	return out
 }
 
+// record decodes m; with an error the event holds the bare value.
+func record(m kafka.Message) (Record, error) {
+	headers := headersOf(m)
+	e, err := DecodeEvent(m.Key, m.Value, headers)
+	return Record{Topic: Topic(m.Topic), Partition: m.Partition, Offset: m.Offset, Time: m.Time, Key: m.Key, Value: m.Value, Headers: headers, Event: e}, err
+}
+
+// Places to begin at instead of an offset.
+const (
+	FirstOffset int64 = -2 // the oldest record that is kept
+	LastOffset  int64 = -1 // what is written from the moment on at which reading begins
+)
+
 // ReadAll reads every partition of topic without a group and follows it until ctx ends (it then returns nil) or h
-// fails (it returns that error). from has the offset to begin at by partition, which may be kafka.FirstOffset or
-// kafka.LastOffset; partitions that it does not name begin at their first record. Calls of h do not overlap; records
+// fails (it returns that error). from has the offset to begin at by partition, which may be [FirstOffset] or
+// [LastOffset]; partitions that it does not name begin at their first record. Calls of h do not overlap; records
 // of a partition come in order. A record whose CloudEvents envelope cannot be read comes with its whole value as
 // Event.Data and no type.
 //
@@ -192,7 +215,7 @@ func (c *Client) ReadAll(ctx context.Context, topic Topic, from map[int]int64, h
 	}
 	start := map[int]int64{}
 	for id := range ends {
-		start[id] = kafka.FirstOffset
+		start[id] = FirstOffset
 		if offset, ok := from[id]; ok {
 			start[id] = offset
 		}
@@ -270,7 +293,7 @@ func (f *follower) run(ctx context.Context, start, ends map[int]int64) error {
 			for _, id := range ids {
 				if !known[id] {
 					known[id] = true
-					read(id, kafka.FirstOffset)
+					read(id, FirstOffset)
 				}
 			}
 		}
@@ -281,7 +304,8 @@ func (f *follower) deliver(ctx context.Context) func(kafka.Message) error {
 	return func(m kafka.Message) error {
 		r, err := record(m)
 		if err != nil {
-			f.client.log.Debug().Str("topic", m.Topic).Int("partition", m.Partition).Int64("offset", m.Offset).Err(err).Msg("not a CloudEvent; read as a bare value")
+			f.client.log.Debug("not a CloudEvent; read as a bare value",
+				"topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "error", err)
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -319,7 +343,7 @@ func (c *Client) positions(ctx context.Context, topic Topic, ids []int, at time.
 	}
 	out := map[int]int64{}
 	for _, id := range ids {
-		out[id] = kafka.LastOffset // nothing was written since
+		out[id] = LastOffset // nothing was written since
 		for offset := range answers[id].Offsets {
 			if offset >= 0 {
 				out[id] = offset

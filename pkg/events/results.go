@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"facestream/pkg/schema"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // Submit writes a request. nil means that it is durable and will have exactly one outcome (invariant 2). Its id is the
@@ -88,11 +86,11 @@ func (c *Client) followResults(ctx context.Context, from Start, armed chan<- str
 		if err != nil {
 			return err
 		}
-		start = ends // Latest: offsets, not kafka.LastOffset, which would be looked up only later
+		start = ends // Latest: offsets, not LastOffset, which would be looked up only later
 		switch {
 		case from.earliest:
 			for id := range start {
-				start[id] = kafka.FirstOffset
+				start[id] = FirstOffset
 			}
 		case !from.at.IsZero():
 			var ids []int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"runtime"
 	"runtime/debug"
@@ -13,7 +14,6 @@ import (
 	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 
-	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 )
 
@@ -23,7 +23,7 @@ type session struct {
 	*Consumer
 	generation *kafka.Generation
 	publisher  *Publisher
-	log        zerolog.Logger
+	log        *slog.Logger
 	gate       *gate
 	layout     map[Topic]int // as it was before the group shared the partitions out
 
@@ -65,7 +65,7 @@ type lane struct{ waiting []kafka.Message }
 func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher, layout map[Topic]int) *session {
 	s := &session{
 		Consumer: c, generation: generation, publisher: publisher, layout: layout,
-		log:      c.log.With().Int32("generation", generation.ID).Logger(),
+		log:      c.log.With("generation", generation.ID),
 		finished: make(chan struct{}),
 		tokens:   make(chan struct{}, c.cfg.MaxInFlight),
 		slots:    make(chan struct{}, c.cfg.Concurrency),
@@ -97,7 +97,7 @@ func (s *session) run(ctx, ended context.Context) {
 		}
 	}
 	s.cfg.Hooks.Assigned(len(s.trackers))
-	s.log.Info().Int("partitions", len(s.trackers)).Msg("joined the consumer group")
+	s.log.Info("joined the consumer group", "partitions", len(s.trackers))
 
 	err := s.loop(ctx, ended)
 	s.stop(err)
@@ -110,11 +110,11 @@ func (s *session) run(ctx, ended context.Context) {
 	case errors.Is(cause, errFenced): // the broker would refuse
 	default:
 		if err := s.commit(); err != nil {
-			s.log.Warn().Err(err).Msg("the last commit failed; records since the one before will come again")
+			s.log.Warn("the last commit failed; records since the one before will come again", "error", err)
 		}
 	}
 	s.next = s.Consumer.layout(ctx)
-	s.log.Info().Msg("gave the partitions back")
+	s.log.Info("gave the partitions back")
 	close(s.finished)
 	if s.fatal != nil || ctx.Err() != nil {
 		// Run leaves the group now. To return earlier would make kafka-go join it once more.
@@ -139,7 +139,7 @@ func (s *session) loop(ctx, ended context.Context) error {
 			return nil // with the cause that ended it
 		case <-grown.C:
 			if now := s.Consumer.layout(ctx); now != nil && !maps.Equal(s.layout, now) {
-				s.log.Info().Msg("the topics have other partitions now; joining again to share them out")
+				s.log.Info("the topics have other partitions now; joining again to share them out")
 				return nil
 			}
 			continue
@@ -151,10 +151,10 @@ func (s *session) loop(ctx, ended context.Context) error {
 		}
 		last = time.Now()
 		if err := s.commit(); errors.Is(err, errFenced) {
-			s.log.Warn().Err(err).Msg("commit refused")
+			s.log.Warn("commit refused", "error", err)
 			return err
 		} else if err != nil {
-			s.log.Debug().Err(err).Msg("commit failed; trying again")
+			s.log.Debug("commit failed; trying again", "error", err)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func (s *session) drain(ended context.Context) {
 	select {
 	case <-done:
 	case <-time.After(rebalanceTimeout):
-		s.log.Error().Msg("a handler does not return though its context ended; waiting for it")
+		s.log.Error("a handler does not return though its context ended; waiting for it")
 		<-done
 	}
 }
@@ -333,8 +333,8 @@ func (s *session) settle(m kafka.Message) (outcome Outcome, attempt int) {
 			return s.deadLetter(m, attempt, err), attempt
 		}
 		s.cfg.Hooks.Retried(r.Topic, class)
-		s.log.Debug().Str("topic", m.Topic).Int("partition", m.Partition).Int64("offset", m.Offset).Int("attempt", attempt).
-			Stringer("class", class).Err(err).Msg("the handler failed; trying again")
+		s.log.Debug("the handler failed; trying again", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset,
+			"attempt", attempt, "class", class.String(), "error", err)
 		if !(retry.Policy{Least: s.cfg.BackoffMin, Most: s.cfg.BackoffMax}).Pause(s.admit, counted) {
 			return OutcomeAbandoned, attempt
 		}
@@ -351,8 +351,8 @@ func (s *session) call(r Record) (err error) {
 				what = e.Error()
 			}
 			err = fmt.Errorf("the handler panicked: %s", what)
-			s.log.Error().Str("topic", string(r.Topic)).Int("partition", r.Partition).Int64("offset", r.Offset).
-				Err(err).Bytes("stack", debug.Stack()).Msg("panic")
+			s.log.Error("panic", "topic", string(r.Topic), "partition", r.Partition, "offset", r.Offset, "error", err,
+				"stack", string(debug.Stack()))
 		}
 	}()
 	return s.handle(s.work, r)
@@ -361,8 +361,8 @@ func (s *session) call(r Record) (err error) {
 // deadLetter writes m to the dead letters; the record is finished when they are durable (invariant 2).
 func (s *session) deadLetter(m kafka.Message, attempts int, cause error) Outcome {
 	class := schema.ClassOf(cause)
-	s.log.Warn().Str("topic", m.Topic).Int("partition", m.Partition).Int64("offset", m.Offset).Int("attempts", attempts).
-		Stringer("class", class).Str("reason", string(schema.ReasonOf(cause))).Err(cause).Msg("giving up; the record goes to the dead letters")
+	s.log.Warn("giving up; the record goes to the dead letters", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset,
+		"attempts", attempts, "class", class.String(), "reason", string(schema.ReasonOf(cause)), "error", cause)
 	err := s.publisher.write(s.work, DeadLetters, []kafka.Message{deadLetterMessage(m, s.cfg.Service, attempts, cause, time.Now())})
 	if err == nil {
 		return OutcomeDeadLetter

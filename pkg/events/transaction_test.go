@@ -3,6 +3,7 @@ package events
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
@@ -208,7 +208,7 @@ func TestOpenTransaction(t *testing.T) {
 	b := newBroker(t)
 	ctx, c, topic := setup(t, b, 1)
 	var log bytes.Buffer
-	c.log = zerolog.New(&log)
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
 	c.stallAfter = 200 * time.Millisecond
 	plainly(t, ctx, c, topic, "plain 0")
 	open := begin(t, ctx, b).write(topic, "committed late")

@@ -42,7 +42,7 @@ func (r *results) follow(ctx context.Context, topic events.Topic, keep func(even
 	for ctx.Err() == nil {
 		err := r.client.ReadAll(ctx, topic, from, func(rec events.Record) error {
 			from[rec.Partition] = rec.Offset + 1
-			if rec.Raw.Time.Before(r.began) { // another run's, on a broker that was there before
+			if rec.Time.Before(r.began) { // another run's, on a broker that was there before
 				return nil
 			}
 			return keep(rec)
@@ -73,7 +73,7 @@ func (r *results) keepResult(rec events.Record) error {
 func (r *results) keepDeadLetter(rec events.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.dead[string(rec.Raw.Value)]++
+	r.dead[string(rec.Value)]++
 	r.last = time.Now()
 	r.arrived.Broadcast()
 	return nil

@@ -129,8 +129,8 @@ func (b *book) read(ctx context.Context, client *events.Client) error {
 	defer stop()
 	err = client.ReadAll(reading, events.Results, b.next, func(r events.Record) error {
 		b.next[r.Partition] = r.Offset + 1
-		if began, cut := b.began[r.Partition]; cut && r.Raw.Time.Before(began) {
-			b.began[r.Partition] = r.Raw.Time
+		if began, cut := b.began[r.Partition]; cut && r.Time.Before(began) {
+			b.began[r.Partition] = r.Time
 		}
 		b.results++
 		b.add(r)
@@ -150,7 +150,7 @@ func (b *book) add(r events.Record) {
 	if !ok {
 		return
 	}
-	says := source{result.RequestID, r.Raw.Time}
+	says := source{result.RequestID, r.Time}
 	switch {
 	case result.Enroll != nil && result.Enroll.EnrollPerformed && result.Enroll.Response != nil:
 		b.person(result.Collection, schema.PUID(puid)).rows[result.Enroll.Response.GUID] = says

@@ -46,7 +46,7 @@ func start(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := events.NewClient(events.Config{Brokers: []string{servers.KafkaAddr()}, Logger: zerolog.Nop()})
+	client := events.NewClient(events.Config{Brokers: []string{servers.KafkaAddr()}})
 	if _, err := client.EnsureTopics(t.Context(), events.DefaultSpecs()); err != nil {
 		t.Fatal(err)
 	}

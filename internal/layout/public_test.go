@@ -1,0 +1,118 @@
+package layout_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// testsMayImport is what tests of pkg may import of internal: pictures of people who do not exist.
+var testsMayImport = map[string]bool{"facestream/internal/drawn": true}
+
+// TestPublicPackagesStandAlone holds pkg to what a program of somebody else can use: it imports nothing of internal, and
+// writes no log of zerolog's.
+func TestPublicPackagesStandAlone(t *testing.T) {
+	eachPublicFile(t, func(name string, file *ast.File, _ string) {
+		test := strings.HasSuffix(name, "_test.go")
+		for _, i := range file.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(p, "facestream/internal/") && !(test && testsMayImport[p]) {
+				t.Errorf("%s imports %s", name, p)
+			}
+			if strings.HasPrefix(p, "github.com/rs/zerolog") {
+				t.Errorf("%s imports %s; take a *slog.Logger", name, p)
+			}
+		}
+	})
+}
+
+// TestPublicAPI: what pkg exports is made of the standard library and of pkg itself, so that nobody who uses it depends on
+// the libraries behind it.
+func TestPublicAPI(t *testing.T) {
+	eachPublicFile(t, func(name string, file *ast.File, _ string) {
+		if strings.HasSuffix(name, "_test.go") || file.Name.Name == "main" {
+			return
+		}
+		foreign := map[string]string{} // by the name in this file
+		for _, i := range file.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(strings.Split(p, "/")[0], ".") {
+				continue // the standard library or this module
+			}
+			base := strings.TrimSuffix(path.Base(p), "-go")
+			if i.Name != nil {
+				base = i.Name.Name
+			}
+			foreign[base] = p
+		}
+		ast.FileExports(file)
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				if f.Body = nil; f.Recv != nil && !exportedReceiver(f) {
+					continue
+				}
+			}
+			ast.Inspect(d, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && foreign[x.Name] != "" {
+						t.Errorf("%s exports %s.%s of %s", name, x.Name, s.Sel.Name, foreign[x.Name])
+					}
+				}
+				return true
+			})
+		}
+	})
+}
+
+func exportedReceiver(f *ast.FuncDecl) bool {
+	exported := false
+	ast.Inspect(f.Recv.List[0].Type, func(n ast.Node) bool {
+		if x, ok := n.(*ast.Ident); ok && !exported {
+			exported = x.IsExported()
+			return false
+		}
+		return true
+	})
+	return exported
+}
+
+// eachPublicFile calls f for every Go file of pkg.
+func eachPublicFile(t *testing.T, f func(name string, file *ast.File, source string)) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir("../../pkg", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(name) != ".go" {
+			return err
+		}
+		if strings.Contains(name, "/internal/") {
+			return nil // generators of this project
+		}
+		source, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		n++
+		f(strings.TrimPrefix(name, "../../"), file, string(source))
+		return nil
+	})
+	if err != nil || n < 50 {
+		t.Fatalf("%d files: %v", n, err)
+	}
+}

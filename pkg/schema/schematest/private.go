@@ -1,0 +1,51 @@
+package schematest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"facestream/pkg/schema"
+)
+
+// planted is a value of every private field, and must never be printed.
+const planted = "planted"
+
+// plantedComponent makes a vector whose printed form is recognisable.
+const plantedComponent = 0.12345
+
+// Private returns a value of each type of pkg/schema that holds what identifies a person, by the type's name. Each private
+// field is planted with what [Leaks] finds.
+func Private() map[string]any {
+	puid, external := schema.PUID(planted+"-puid"), schema.ExternalID(planted+"-external")
+	ref := schema.ObjectRef{Bucket: "faces", Key: "a/" + planted + "-key.jpg", Version: "v1"}
+	embedding := schema.Embedding{Model: "net@deadbeef", Vector: []float32{plantedComponent, -plantedComponent}}
+	request := schema.Request{
+		ID: "req-1", Operation: schema.OpEnroll, Collection: "employees", ExternalID: external, PUID: puid, Images: []schema.ObjectRef{ref},
+		Config: json.RawMessage(`{"identifier":"` + planted + `-identifier"}`), Tag: planted + "-tag", Consent: &schema.Consent{Given: true, Reference: planted + "-consent"},
+	}
+	job := schema.Job{Request: request, Digest: "00"}
+	face := schema.FaceResult{IDs: &schema.FaceID{PUID: puid, GUID: "row"}}
+	enroll := schema.EnrollResponse{PUID: puid, GUID: "row"}
+	candidate := schema.Candidate{PUID: puid, GUID: "row", ExternalID: external, Score: 0.5}
+	predict := schema.PredictResponse{PUID: puid, List: []schema.Candidate{candidate}}
+	result := schema.NewResult(&job, "", "")
+	result.Faces, result.Enroll, result.Predict = []schema.FaceResult{face}, &schema.EnrollData{Response: &enroll}, &schema.PredictData{Response: &predict}
+	result.ISOImage = &schema.ISOImageResult{Success: true, Image: &schema.OutputImage{Object: ref}}
+	result.Verify = &schema.VerifyResult{PUID: puid, GUID: "row"}
+	return map[string]any{
+		"PUID": puid, "ExternalID": external, "ObjectRef": ref, "Embedding": embedding,
+		"Request": request, "Job": job, "Analysis": schema.Analysis{Job: job, Faces: []schema.FaceResult{face}, Probes: []schema.Embedding{embedding}}, "Result": *result,
+		"FaceID": *face.IDs, "FaceResult": face, "EnrollResponse": enroll, "EnrollData": *result.Enroll,
+		"ISOImageResult": *result.ISOImage, "OutputImage": *result.ISOImage.Image,
+		"VerifyResult": *result.Verify, "Candidate": candidate, "PredictResponse": predict, "PredictData": *result.Predict,
+	}
+}
+
+// Leaks tells whether a text shows a planted value, in any spelling that fmt or JSON gives it.
+func Leaks(s string) bool {
+	vector := base64.StdEncoding.EncodeToString(schema.EncodeVector([]float32{plantedComponent}))[:5]
+	return strings.Contains(s, planted) || strings.Contains(s, fmt.Sprintf("%x", planted)) || strings.Contains(s, fmt.Sprintf("%X", planted)) ||
+		strings.Contains(s, "1234") || strings.Contains(s, vector)
+}
