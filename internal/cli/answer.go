@@ -49,8 +49,10 @@ func (f *answerFlags) listen(ctx context.Context, c *cobra.Command, client *even
 		return a, nil
 	}
 	var err error
-	a.caller, err = client.OpenCaller(ctx, events.PublisherConfig{Source: "facestream/" + c.Name()})
-	return a, err
+	if a.caller, err = client.OpenCaller(ctx, events.PublisherConfig{Source: "facestream/" + c.Name()}); err != nil {
+		return nil, fmt.Errorf("%w. `facestream doctor` shows what is missing", err)
+	}
+	return a, nil
 }
 
 func (a *awaiter) close() error {
@@ -87,9 +89,15 @@ func (a *awaiter) await(ctx context.Context, id schema.RequestID) error {
 		_, err := fmt.Fprintln(out, id)
 		return err
 	}
+	if said := a.c.ErrOrStderr(); isTerminal(said) {
+		t := time.AfterFunc(silence, func() {
+			fmt.Fprintf(said, "waiting for the result of request %s; Ctrl-C stops the waiting, not the request\n", id)
+		})
+		defer t.Stop()
+	}
 	answer, err := a.caller.Await(ctx, id)
 	if err != nil {
-		cause := fmt.Sprintf("no result within %v", a.timeout)
+		cause := fmt.Sprintf("no result within %v (`facestream doctor` shows whether the services run)", a.timeout)
 		if a.c.Context().Err() != nil {
 			cause = "interrupted"
 		}
@@ -97,6 +105,9 @@ func (a *awaiter) await(ctx context.Context, id schema.RequestID) error {
 	}
 	return a.show(answer)
 }
+
+// silence is how long a person waits without being told what for.
+const silence = 3 * time.Second
 
 func (a *awaiter) show(answer events.Answer) error {
 	out, s := a.c.OutOrStdout(), summarize(&answer.Result)

@@ -29,21 +29,21 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("pairs", "Verification of labelled pairs of photographs, from the file to the decision", eval.Pairs),
 		evalPlainCommand("identify", "Open-set search: people enrolled with one image each, and strangers", eval.Identify),
 		evalDrawnCommand(),
-		evalAgainstCommand("detect", "Recall, false faces and point error of a detector against that of a reference pack",
-			"model pack whose faces are taken for the truth", eval.Detect),
-		evalAgainstCommand("landmarks", "Distance of the landmarks of faces from those of a reference pack",
-			"model pack whose landmarks are taken for the truth", eval.Landmarks),
-		evalAgainstCommand("segmentation", "Overlap of the person in ISO portraits with that of a reference pack",
-			"model pack whose masks are taken for the truth", eval.Segmentation),
-		evalAgainstCommand("speed", "Time of each network on one thread beside those of a reference pack",
-			"model pack to time beside", eval.Speed),
+		evalAgainstCommand("detect", "Recall, false faces and point error of a detector, against a reference pack",
+			"model pack whose faces count as the truth", eval.Detect),
+		evalAgainstCommand("landmarks", "Distance of the landmarks from those of a reference pack",
+			"model pack whose landmarks count as the truth", eval.Landmarks),
+		evalAgainstCommand("segmentation", "Overlap of the person in ISO portraits with the masks of a reference pack",
+			"model pack whose masks count as the truth", eval.Segmentation),
+		evalAgainstCommand("speed", "Time of each network on one thread, and that of a reference pack",
+			"model pack to compare with", eval.Speed),
 		evalPlainCommand("traits", "Eyes, mouth, smile, mask, glasses, blur and darkness of labelled photographs", eval.Traits),
-		evalPlainCommand("pose", "Sign and coarse bin of labelled head poses", eval.HeadPose),
-		evalPlainCommand("liveness", "APCER, BPCER and EER of living faces and pictures of faces", eval.Liveness),
+		evalPlainCommand("pose", "Direction and coarse angle of labelled head poses", eval.HeadPose),
+		evalPlainCommand("liveness", "APCER, BPCER and EER of the liveness check, on living faces and pictures of faces", eval.Liveness),
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
-		evalPlainCommand("quality", "Whether the quality falls with each step of blur, darkness, brightness, compression, noise and turning", eval.Quality),
+		evalPlainCommand("quality", "Whether the measured quality falls with each step of blur, darkness, brightness, compression, noise and rotation", eval.Quality),
 		evalThresholdsCommand(),
 		evalAllCommand())
 	return c
@@ -60,8 +60,8 @@ func (e *evaluator) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&e.data, "data", eval.DefaultData(), "folder of evaluation data ("+eval.EnvData+")")
 	f.StringVar(&e.models, "models", "", "model pack, or a folder with its pack.yaml (default: the services', FACESTREAM_MODELS)")
-	f.BoolVar(&e.json, "json", false, "print JSON")
-	f.BoolVar(&e.markdown, "markdown", false, "print a section of a page")
+	f.BoolVar(&e.json, "json", false, "as one JSON document")
+	f.BoolVar(&e.markdown, "markdown", false, "print a section of docs/accuracy.md")
 	c.MarkFlagsMutuallyExclusive("json", "markdown")
 }
 
@@ -149,7 +149,7 @@ func evalDrawnCommand() *cobra.Command {
 	var people int
 	c := &cobra.Command{
 		Use:   "drawn",
-		Short: "Search among people who do not exist, drawn as it runs: needs no data",
+		Short: "Search among people who do not exist; they are drawn as it runs, so it needs no data",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if people < 1 {
 				return &exitError{exitUsage, fmt.Errorf("--people is %d, and must be 1 or more", people)}
@@ -214,8 +214,8 @@ func evalThresholdsCommand() *cobra.Command {
 		},
 	}
 	e.flags(c)
-	c.Flags().BoolVar(&check, "check", false, "exit 3 when the manifest says otherwise")
-	c.Flags().BoolVar(&write, "write-thresholds", false, "record them, with the data that they were measured on, in the "+models.ManifestFile+" of the folder --models")
+	c.Flags().BoolVar(&check, "check", false, "exit 3 when the manifest has other thresholds")
+	c.Flags().BoolVar(&write, "write-thresholds", false, "write them, and the data that they were measured on, into the "+models.ManifestFile+" of the folder --models")
 	c.MarkFlagsMutuallyExclusive("check", "write-thresholds")
 	return c
 }
@@ -226,9 +226,10 @@ func evalAllCommand() *cobra.Command {
 	var least, most []string
 	c := &cobra.Command{
 		Use:   "all",
-		Short: "Every evaluation that the data and the pack have what it needs for",
-		Long: "Runs every evaluation of photographs and aligned faces. What lacks its data or a role of the pack is skipped and\n" +
-			"named; exit code 1 when nothing could be measured. --markdown writes the whole page docs/accuracy.md.",
+		Short: "Every evaluation that the data and the pack allow",
+		Long: "all runs every evaluation of photographs and aligned faces. It skips and names those whose data or network is missing.\n" +
+			"The exit code is 1 when nothing could be measured. --markdown writes the whole page docs/accuracy.md.",
+		Example: "  facestream eval all --models open --min lfw/accuracy=0.99",
 		RunE: func(c *cobra.Command, _ []string) error {
 			bounds, err := parseBounds(least, most)
 			if err != nil {
@@ -261,8 +262,8 @@ func evalAllCommand() *cobra.Command {
 	}
 	e.flags(c)
 	c.Flags().StringArrayVar(&least, "min", nil, "exit 3 when a figure, as \"lfw/accuracy=0.99\", is lower or was not measured")
-	c.Flags().StringArrayVar(&most, "max", nil, "the same when it is higher")
-	c.Flags().StringVar(&reference, "reference", "", "model pack whose answers are taken for the truth of detect, landmarks and segmentation, which are skipped without one")
+	c.Flags().StringArrayVar(&most, "max", nil, "exit 3 when a figure is higher or was not measured")
+	c.Flags().StringVar(&reference, "reference", "", "model pack whose answers count as the truth for detect, landmarks and segmentation; without one they are skipped")
 	return c
 }
 
@@ -283,7 +284,7 @@ func parseBounds(least, most []string) (all bounds, err error) {
 		b.evaluation, b.figure, _ = strings.Cut(name, "/")
 		b.value, err = strconv.ParseFloat(value, 64)
 		if !ok || err != nil || b.evaluation == "" || b.figure == "" {
-			return nil, fmt.Errorf("%q is no bound: it must be like \"lfw/accuracy=0.99\"", text)
+			return nil, fmt.Errorf("%q is not a bound; write it like \"lfw/accuracy=0.99\"", text)
 		}
 		all = append(all, b)
 	}

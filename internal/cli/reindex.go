@@ -18,11 +18,11 @@ func reindexCommand() *cobra.Command {
 	var dropLost int
 	c := &cobra.Command{
 		Use:   "reindex --model PACK",
-		Short: "Build the gallery anew under another embedding model, from the enrolled images, and switch to it",
-		Long: "reindex embeds every enrolled image with the networks of PACK, beside the gallery, which serves meanwhile. Run it again\n" +
-			"at any time: it does what is missing. Rows that cannot be made anew are named by their guid; their people must enrol\n" +
-			"again. Then stop workers and indexers, run it with --switch, and start them with the new pack (docs/operations.md,\n" +
-			"Another embedding model). Exit status 3 says that rows are left, or stand in the way of the switch.",
+		Short: "Rebuild the gallery for another embedding model from the enrolled images, and switch to it",
+		Long: "reindex embeds every enrolled image with the networks of PACK and keeps the result beside the gallery, which continues to\n" +
+			"serve. You can stop it and run it again: it continues with what is missing. Rows that cannot be rebuilt are named by their\n" +
+			"guid; these people must enrol again. When it is done, stop workers and indexers, run it with --switch, and start them with\n" +
+			"the new pack (docs/operations.md, Another embedding model). Exit code 3 says that rows could not be rebuilt.",
 		Example: "  facestream reindex --model open\n  facestream reindex --model open --switch --drop-lost 2",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -32,7 +32,7 @@ func reindexCommand() *cobra.Command {
 			}
 			switch {
 			case dropLost != 0 && !switches:
-				return &exitError{exitUsage, errors.New("--drop-lost belongs to --switch")}
+				return &exitError{exitUsage, errors.New("--drop-lost needs --switch")}
 			case dropLost < 0:
 				return &exitError{exitUsage, fmt.Errorf("--drop-lost is %d, and must be 0 or more", dropLost)}
 			case discard:
@@ -58,7 +58,7 @@ func reindexCommand() *cobra.Command {
 				err = errors.Join(err, printReindex(c, report, asJSON))
 			}
 			if errors.Is(err, context.Canceled) {
-				return fmt.Errorf("stopped; the same command goes on: %w", err)
+				return fmt.Errorf("stopped; run the same command again to continue: %w", err)
 			}
 			if err != nil {
 				return err
@@ -67,29 +67,29 @@ func reindexCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&pack, "model", "", "model pack whose embedding the gallery gets: its name, or a folder with its pack.yaml")
-	f.BoolVar(&switches, "switch", false, "when workers and indexers have stopped: build what is missing, then switch")
-	f.IntVar(&dropLost, "drop-lost", 0, "with --switch: so many rows, at most, may be dropped because they cannot be made anew")
-	f.BoolVar(&dryRun, "dry-run", false, "count what is missing, and do nothing")
-	f.BoolVar(&discard, "discard", false, "erase what was built and is not switched to")
+	f.StringVar(&pack, "model", "", "model pack with the new embedding network: its name, or a folder with its pack.yaml")
+	f.BoolVar(&switches, "switch", false, "rebuild what is missing, then switch; workers and indexers must be stopped")
+	f.IntVar(&dropLost, "drop-lost", 0, "with --switch: drop rows that cannot be rebuilt, at most this many")
+	f.BoolVar(&dryRun, "dry-run", false, "count what is missing, and change nothing")
+	f.BoolVar(&discard, "discard", false, "erase what was rebuilt and is not in use yet")
 	f.BoolVar(&asJSON, "json", false, "as one JSON document")
 	c.MarkFlagRequired("model")
 	c.MarkFlagsMutuallyExclusive("switch", "dry-run", "discard")
 	return c
 }
 
-// reindexOutcome is what stands in the way.
+// reindexOutcome says what could not be done.
 func reindexOutcome(r reindex.Report, switches bool, dropLost int) error {
 	lost, unread := len(r.Lost), len(r.Unread)
 	switch {
 	case r.Switched:
 		return nil
 	case unread > 0:
-		return &exitError{exitOutcome, fmt.Errorf("%d images could not be read this time; run the same command again", unread)}
+		return &exitError{exitOutcome, fmt.Errorf("%d images could not be read; run the same command again", unread)}
 	case lost > 0 && switches:
-		return &exitError{exitOutcome, fmt.Errorf("not switched: %d rows cannot be made anew and --drop-lost allows %d; their people must enrol again: before the switch, or after it with --drop-lost %d", lost, dropLost, lost)}
+		return &exitError{exitOutcome, fmt.Errorf("not switched: %d rows cannot be rebuilt and --drop-lost allows %d. These people must enrol again: before the switch, or after it with --drop-lost %d", lost, dropLost, lost)}
 	case lost > 0:
-		return &exitError{exitOutcome, fmt.Errorf("%d rows cannot be made anew: their people must enrol again, now or, after --switch --drop-lost %d, under the new model", lost, lost)}
+		return &exitError{exitOutcome, fmt.Errorf("%d rows cannot be rebuilt. These people must enrol again: now, or under the new model after --switch --drop-lost %d", lost, lost)}
 	}
 	return nil
 }
@@ -101,9 +101,9 @@ func printReindex(c *cobra.Command, r reindex.Report, asJSON bool) error {
 	out := c.OutOrStdout()
 	switch {
 	case r.Switched:
-		fmt.Fprintf(out, "The gallery serves under %s.\n", r.Model)
+		fmt.Fprintf(out, "The gallery now uses %s.\n", r.Model)
 	case len(r.Collections) == 0:
-		fmt.Fprintf(out, "Every collection serves under %s already.\n", r.Model)
+		fmt.Fprintf(out, "Every collection uses %s already.\n", r.Model)
 	}
 	if len(r.Collections) == 0 {
 		return nil

@@ -377,7 +377,7 @@ func TestReindex(t *testing.T) {
 	}
 	report, err = f.reindex(other, "--switch", "--drop-lost", "1")
 	wantCode(t, err, exitOutcome)
-	wantError(t, err, "2 rows cannot be made anew", "--drop-lost 2")
+	wantError(t, err, "2 rows cannot be rebuilt", "--drop-lost 2")
 	wantLost(report)
 	report, err = f.reindex(other, "--switch", "--drop-lost", "2")
 	if err != nil || !report.Switched {

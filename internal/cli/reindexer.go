@@ -19,7 +19,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// withReindexer calls do with what builds the gallery of cfg anew under the embedding model of a pack.
+// withReindexer calls do with a reindexer that rebuilds the gallery of cfg for the embedding model of a pack.
 func withReindexer(ctx context.Context, cfg config.Config, pack string, progress func(c schema.Collection, done, total int), do func(*reindex.Reindexer) error) (err error) {
 	cfg.Resolve()
 	client, store, err := host.Clients(cfg)
@@ -36,7 +36,7 @@ func withReindexer(ctx context.Context, cfg config.Config, pack string, progress
 		return err
 	}
 	defer e.Close()
-	// What the network answers to any picture says how long its vectors are.
+	// Any picture shows how long the vectors of the network are.
 	sample, err := e.Embed(ctx, []*imaging.Image{imaging.New(face.AlignedSide, face.AlignedSide)})
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func embeddingOf(pack string) (*models.Pack, schema.ModelID, error) {
 	return located, m.ID(), nil
 }
 
-// quiet answers nil when nobody is there to change the gallery, and what the worker made under the former model is in it.
+// quiet returns nil when no service can change the gallery, and it holds everything that workers made under the former model.
 func quiet(ctx context.Context, client *events.Client) error {
 	const op = "reindex.quiet"
 	members := map[string]int{}
@@ -102,7 +102,7 @@ func quiet(ctx context.Context, client *events.Client) error {
 	if err != nil {
 		return err
 	}
-	lag := topics[0].Records() // of who committed nothing yet
+	lag := topics[0].Records() // of a group that has committed nothing yet
 	for _, g := range topics[0].Groups {
 		if g.Group == host.Group("indexer") {
 			lag = g.Lag
