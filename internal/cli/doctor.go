@@ -124,7 +124,7 @@ func examine(ctx context.Context, all []examination) []finding {
 		if nobodyListens(err) {
 			err = fmt.Errorf("nothing listens at %s", detail)
 		}
-		found = append(found, finding{x.name, false, err.Error(), x.fix})
+		found = append(found, finding{x.name, false, forPeople{err}.Error(), x.fix})
 	}
 	return found
 }

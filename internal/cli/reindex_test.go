@@ -384,7 +384,7 @@ func TestReindex(t *testing.T) {
 		t.Fatalf("switch: %+v, %v", report, err)
 	}
 	text, err = f.run(t.Context(), "reindex", "--model", other, "--switch")
-	if err != nil || !strings.Contains(text, "serves under "+string(report.Model)) {
+	if err != nil || !strings.Contains(text, "uses "+string(report.Model)) {
 		t.Errorf("the switch repeated: %v\n%s", err, text)
 	}
 

@@ -13,6 +13,7 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/program"
+	"facestream/pkg/schema"
 )
 
 const (
@@ -59,10 +60,27 @@ func run(ctx context.Context, c *cobra.Command) error {
 	})
 	err := c.ExecuteContext(ctx)
 	var coded *exitError
-	if err != nil && !began && !errors.As(err, &coded) {
+	switch {
+	case err == nil:
+		return nil
+	case !began && !errors.As(err, &coded):
 		return &exitError{exitUsage, err}
 	}
-	return err
+	return forPeople{err}
+}
+
+// forPeople is an error without the name of the step that failed, which is for logs.
+type forPeople struct{ error }
+
+func (e forPeople) Unwrap() error { return e.error }
+
+func (e forPeople) Error() string {
+	text := e.error.Error()
+	var step *schema.Error
+	if errors.As(e.error, &step) {
+		text = strings.Replace(text, step.Op+": ", "", 1)
+	}
+	return text
 }
 
 func eachCommand(c *cobra.Command, f func(*cobra.Command)) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/program"
+	"facestream/pkg/schema"
 )
 
 // facestream runs the command with args, as Main does.
@@ -115,6 +117,14 @@ func TestDoctorWithoutServers(t *testing.T) {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("doctor does not say %q:\n%s", want, stdout)
 		}
+	}
+}
+
+// TestErrorsForPeople: the name of the step is for logs.
+func TestErrorsForPeople(t *testing.T) {
+	err := fmt.Errorf("the broker: %w", schema.Transient("events.ping", errors.New("no answer")))
+	if got := (forPeople{err}).Error(); got != "the broker: no answer" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/telemetry"
-	"facestream/pkg/schema"
 )
 
 // The exit codes of every program.
@@ -44,7 +43,7 @@ func Run(work func(context.Context) error) int {
 	if err == nil {
 		return ExitOK
 	}
-	if text := message(err); text != "" { // else everything was said
+	if text := err.Error(); text != "" { // else everything was said
 		fmt.Fprintln(os.Stderr, "error:", text)
 	}
 	var coded interface {
@@ -55,16 +54,6 @@ func Run(work func(context.Context) error) int {
 		return coded.ExitCode()
 	}
 	return ExitFailed
-}
-
-// message is the text of err for a person, who does not need the name of the step that failed.
-func message(err error) string {
-	text := err.Error()
-	var step *schema.Error
-	if errors.As(err, &step) {
-		text = strings.Replace(text, step.Op+": ", "", 1)
-	}
-	return text
 }
 
 // usual are the settings that --help shows.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"facestream/pkg/schema"
 )
 
 func TestCommandLineOfAService(t *testing.T) {
@@ -61,12 +59,5 @@ func TestExitCodes(t *testing.T) {
 		if got := Run(func(context.Context) error { return err }); got != want {
 			t.Errorf("%v: exit code %d, want %d", err, got, want)
 		}
-	}
-}
-
-func TestMessageLeavesOutTheStep(t *testing.T) {
-	err := fmt.Errorf("the broker: %w", schema.Transient("events.ping", errors.New("no answer")))
-	if got := message(err); got != "the broker: no answer" {
-		t.Errorf("message %q", got)
 	}
 }
