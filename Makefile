@@ -86,11 +86,11 @@ soak: build models ## Let everything go wrong for DURATION (30m) under load and 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/allinone
 
-test-milvus: toolchain ## The gallery's suite, the stream's tests and that of reindex on a Milvus that is started for them (MILVUS=lite|standalone, FLOW)
+test-milvus: toolchain ## The gallery's suite, the stream's tests and those of its commands on a Milvus that is started for them (MILVUS=lite|standalone, FLOW)
 	@unset FACESTREAM_MILVUS; export MILVUS_TICKS=short; $(with_milvus); \
 		$(GO) test -race -count=1 -p 1 -parallel $(if $(filter lite,$(MILVUS)),1,8) -timeout 40m ./internal/gallery/milvus; \
 		$(GO) test -race -count=1 -timeout 40m -run '$(FLOW)' ./internal/allinone; \
-		$(GO) test -race -count=1 -run TestReindex ./internal/cli
+		$(GO) test -race -count=1 -run 'TestReindex|TestGalleryCopy' ./internal/cli
 
 image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx
 	docker buildx build --file deployments/Dockerfile --target $(TARGET) --sbom=true --provenance=mode=max --tag $(IMAGE) --push .

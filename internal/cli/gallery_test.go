@@ -3,9 +3,12 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/gallerytest"
@@ -82,6 +85,41 @@ func TestGalleryPerson(t *testing.T) {
 	contains(said, "nobody was ever enrolled")
 	_, said = person(exitUsage, "-c", "staff")
 	contains(said, "puid", "external-id")
+}
+
+// TestGalleryCopy takes a local gallery to Milvus and reads it there.
+func TestGalleryCopy(t *testing.T) {
+	if os.Getenv("FACESTREAM_MILVUS") == "" {
+		t.Skip("SKIPPED, nothing was copied: set FACESTREAM_MILVUS=host:port; `make test-milvus` does")
+	}
+	dir := t.TempDir()
+	g, err := local.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := gallerytest.Random("net@12345678", "1", schema.DerivePUID("staff", "alice", ""), 1)
+	alice.ExternalID, alice.Consent = "alice", &schema.Consent{Given: true, Reference: "form 12"}
+	if err := g.Upsert(t.Context(), "staff", []gallery.Row{alice})[0]; err != nil {
+		t.Fatal(err)
+	}
+	prefix := "test" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")
+	run := func(driver string, code int, text string, args ...string) {
+		t.Helper()
+		out, said, got := facestream(t, append(args, "--indexer-gallery-dir", dir, "--indexer-gallery-driver", driver, "--indexer-gallery-milvus-prefix", prefix)...)
+		if got != code || !strings.Contains(out+said, text) {
+			t.Fatalf("%v with %s: exit %d, %s%s; want %d and %q", args, driver, got, out, said, code, text)
+		}
+	}
+	copied := []string{"gallery", "copy"}
+	person := []string{"gallery", "person", "-c", "staff", "--external-id", "alice"}
+	run("milvus", 1, "in use by process", copied...)
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run("milvus", 0, "Milvus has all of it", copied...)
+	run("milvus", 0, "given (form 12)", person...)
+	run("milvus", 1, "holds no local gallery", copied...)
+	run("local", 1, "was copied to Milvus", person...)
 }
 
 // TestGalleryCopyUsage: the command says what it needs before it does anything. TestCopiedFromLocal shows the copy.
