@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -453,59 +454,59 @@ func TestErasure(t *testing.T) {
 // A caller who gives up gets its answer at once, whether its write waits for the writer or already stands in the group
 // that is being written; it is not carried out, and the writes of others stand.
 func TestCancelledWhileWaiting(t *testing.T) {
-	g := open(t, t.TempDir())
-	upsert(t, g, testRow("seed", "sam", 0))
-	type holder struct {
-		held, release chan struct{}
-		err           chan error
-	}
-	hold := func() holder {
-		h := holder{make(chan struct{}), make(chan struct{}), make(chan error, 1)}
-		go func() {
-			h.err <- g.commit(context.Background(), "test", func(context.Context, *transaction) error {
-				close(h.held)
-				<-h.release
-				return nil
-			})
-		}()
-		return h
-	}
-	late := func(id string) (context.CancelFunc, chan error) {
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- g.Upsert(ctx, visited, []gallery.Row{testRow(id, "lee", 1)})[0] }()
-		return cancel, done
-	}
-	wantCancelled := func(err error) {
-		t.Helper()
-		if schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want transient, context.Canceled", err)
+	synctest.Test(t, func(t *testing.T) {
+		g := open(t, t.TempDir())
+		upsert(t, g, testRow("seed", "sam", 0))
+		type holder struct {
+			held, release chan struct{}
+			err           chan error
 		}
-	}
-	const queued = 30 * time.Millisecond // more than a goroutine takes to reach the writer's channel
-
-	first := hold()
-	<-first.held
-	second := hold() // waits; will lead the next group
-	time.Sleep(queued)
-	cancelWaiting, waiting := late("waiting")
-	cancelGrouped, grouped := late("grouped")
-	time.Sleep(queued)
-	cancelWaiting()
-	wantCancelled(<-waiting)
-	close(first.release)
-	<-second.held
-	cancelGrouped()
-	wantCancelled(<-grouped)
-	close(second.release)
-	if err := errors.Join(<-first.err, <-second.err); err != nil {
-		t.Error(err)
-	}
-	upsert(t, g, testRow("next", "nan", 2))
-	page, err := g.List(t.Context(), visited, "", 10)
-	if err != nil || page.Total != 2 || page.Rows[0].ID != "next" || page.Rows[1].ID != "seed" {
-		t.Errorf("%d rows, %v; want next and seed", page.Total, err)
-	}
+		hold := func() holder {
+			h := holder{make(chan struct{}), make(chan struct{}), make(chan error, 1)}
+			go func() {
+				h.err <- g.commit(context.Background(), "test", func(context.Context, *transaction) error {
+					close(h.held)
+					<-h.release
+					return nil
+				})
+			}()
+			return h
+		}
+		late := func(id string) (context.CancelFunc, chan error) {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- g.Upsert(ctx, visited, []gallery.Row{testRow(id, "lee", 1)})[0] }()
+			return cancel, done
+		}
+		wantCancelled := func(err error) {
+			t.Helper()
+			if schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want transient, context.Canceled", err)
+			}
+		}
+		first := hold()
+		<-first.held
+		second := hold() // waits; will lead the next group
+		synctest.Wait()
+		cancelWaiting, waiting := late("waiting")
+		cancelGrouped, grouped := late("grouped")
+		synctest.Wait()
+		cancelWaiting()
+		wantCancelled(<-waiting)
+		close(first.release)
+		<-second.held
+		cancelGrouped()
+		wantCancelled(<-grouped)
+		close(second.release)
+		if err := errors.Join(<-first.err, <-second.err); err != nil {
+			t.Error(err)
+		}
+		upsert(t, g, testRow("next", "nan", 2))
+		page, err := g.List(t.Context(), visited, "", 10)
+		if err != nil || page.Total != 2 || page.Rows[0].ID != "next" || page.Rows[1].ID != "seed" {
+			t.Errorf("%d rows, %v; want next and seed", page.Total, err)
+		}
+	})
 }
 
 // A transaction that fails leaves file and memory as they were, for all of its group.
