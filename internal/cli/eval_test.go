@@ -20,6 +20,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/drawn"
 	"facestream/internal/eval"
+	"facestream/internal/provision"
 	"facestream/packs"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
@@ -476,12 +477,12 @@ func packWith(t *testing.T, roles ...models.Role) string {
 // mirrored makes the open pack of the mirror the one that runs.
 func mirrored(t *testing.T) {
 	t.Helper()
-	mirror, err := filepath.Abs(filepath.Join("..", "..", cmp.Or(models.DefaultMirror(), "../shared/models")))
-	if env := os.Getenv(models.EnvMirror); env != "" {
+	mirror, err := filepath.Abs(filepath.Join("..", "..", cmp.Or(provision.DefaultMirror(), "../shared/models")))
+	if env := os.Getenv(provision.EnvMirror); env != "" {
 		mirror, err = env, nil
 	}
 	if _, missing := os.Stat(mirror); err != nil || missing != nil {
-		t.Skipf("SKIPPED, nothing was evaluated: %s names no mirror folder with the open pack: %v %v", models.EnvMirror, err, missing)
+		t.Skipf("SKIPPED, nothing was evaluated: %s names no mirror folder with the open pack: %v %v", provision.EnvMirror, err, missing)
 	}
 	t.Setenv(models.EnvDir, t.TempDir())
 	if _, _, err := runModels(t, "", "pull", "open", "--mirror", mirror, "--yes"); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facestream/internal/provision"
 	"facestream/packs"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
@@ -79,7 +80,7 @@ func modelsPullCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&mirror, "mirror", models.DefaultMirror(), "folder that has the files already ("+models.EnvMirror+")")
+	c.Flags().StringVar(&mirror, "mirror", provision.DefaultMirror(), "folder that has the files already ("+provision.EnvMirror+")")
 	c.Flags().BoolVar(&yes, "yes", false, "accept the licences without being asked")
 	return c
 }
@@ -302,7 +303,7 @@ func modelsRuntimeCommand() *cobra.Command {
 					return err
 				}
 				fmt.Fprintf(c.ErrOrStderr(), "no ONNX Runtime here:\n  %s\n", strings.Join(tried, "\n  "))
-				if path, err = onnx.FetchLibrary(c.Context(), c.ErrOrStderr()); err != nil {
+				if path, err = provision.Library(c.Context(), c.ErrOrStderr()); err != nil {
 					return err
 				}
 			}

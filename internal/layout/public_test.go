@@ -16,10 +16,10 @@ import (
 // testsMayImport is what tests of pkg may import of internal: pictures of people who do not exist.
 var testsMayImport = map[string]bool{"facestream/internal/drawn": true}
 
-// TestPublicPackagesStandAlone holds pkg to what a program of somebody else can use: it imports nothing of internal, and
-// writes no log of zerolog's.
+// TestPublicPackagesStandAlone holds pkg to what a program of somebody else can use: it imports nothing of internal, looks
+// for nothing beside the repository, and writes no log of zerolog's. Helpers of tests may look for data of tests.
 func TestPublicPackagesStandAlone(t *testing.T) {
-	eachPublicFile(t, func(name string, file *ast.File, _ string) {
+	eachPublicFile(t, func(name string, file *ast.File, source string) {
 		test := strings.HasSuffix(name, "_test.go")
 		for _, i := range file.Imports {
 			p, err := strconv.Unquote(i.Path.Value)
@@ -32,6 +32,9 @@ func TestPublicPackagesStandAlone(t *testing.T) {
 			if strings.HasPrefix(p, "github.com/rs/zerolog") {
 				t.Errorf("%s imports %s; take a *slog.Logger", name, p)
 			}
+		}
+		if strings.Contains(source, "../shared") && !test && !strings.HasSuffix(filepath.Dir(name), "test") {
+			t.Errorf("%s looks for files beside the repository", name)
 		}
 	})
 }

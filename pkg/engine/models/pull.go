@@ -14,21 +14,6 @@ import (
 	"facestream/pkg/schema"
 )
 
-// EnvMirror names the environment variable that says which folder has the packs' files already.
-const EnvMirror = "FACESTREAM_MODELS_MIRROR"
-
-// DefaultMirror is the folder that FACESTREAM_MODELS_MIRROR names, else ../shared/models where it exists, else "".
-func DefaultMirror() string {
-	if dir := os.Getenv(EnvMirror); dir != "" {
-		return dir
-	}
-	dir := filepath.Join("..", "shared", "models")
-	if info, err := os.Stat(dir); err == nil && info.IsDir() {
-		return dir
-	}
-	return ""
-}
-
 // PullOptions say how Pull works.
 type PullOptions struct {
 	// Mirror is a folder with the files under the names of Model.File; "" for none. What it lacks comes from Model.Source.

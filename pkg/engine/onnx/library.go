@@ -22,12 +22,12 @@ const (
 	wayOut = "run `facestream models runtime` to get release " + Version + ", or set " + EnvLibrary + " to " + wanted
 )
 
-// FindLibrary looks for a shared library that this package can use: the one that FACESTREAM_ORT_LIB names, else the
-// system's, else one that FetchLibrary has put into the cache folder. tried says what was looked at, in order, and why
-// each was not taken. A named library is the operator's word: when it cannot be used, nothing else is looked for. err is
-// Fatal when there is none, and says everything that was tried and the way out.
+// FindLibrary looks for a shared library that this package can use: the one that FACESTREAM_ORT_LIB names, else one in the
+// system's folders for libraries, else one in [CacheDir]. tried says, in order, what it looked at and why it did not take
+// it. Where FACESTREAM_ORT_LIB names a library that cannot be used, nothing else is looked for. err is Fatal when there is
+// no library; it lists everything that was tried and says what to do.
 func FindLibrary(ctx context.Context) (path string, tried []string, err error) {
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return "", nil, schema.Fatal("onnx.find", err)
 	}
@@ -105,8 +105,9 @@ func libraries(dir, goos string) []string {
 	return files
 }
 
-// cacheDir is the folder that FetchLibrary fills.
-func cacheDir() (string, error) {
+// CacheDir is the last folder in which FindLibrary looks: it has a folder for each release that somebody put there, for
+// instance `facestream models runtime`.
+func CacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return "", err

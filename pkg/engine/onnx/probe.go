@@ -39,8 +39,8 @@ import (
 	"unsafe"
 )
 
-// Version is the ONNX Runtime release that FetchLibrary gets. The binding speaks version 24 of the C interface, which
-// the releases from 1.24.0 on have.
+// Version is the release of ONNX Runtime that this package is tested with. It uses version 24 of the C interface, which all
+// releases from 1.24.0 on have.
 const Version = "1.24.2"
 
 // minMinor is the oldest 1.x release that has the version of the C interface which the binding asks for.

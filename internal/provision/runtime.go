@@ -1,4 +1,4 @@
-package onnx
+package provision
 
 import (
 	"archive/tar"
@@ -24,10 +24,11 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
-// A source is one way to get the library for one platform.
+// source is one way to get the library of ONNX Runtime for one platform.
 type source struct {
 	name     string // as people read it
 	platform string // GOOS/GOARCH
@@ -56,41 +57,41 @@ const (
 
 // sources are all ways to get a library, in the order in which they are tried.
 func sources() []source {
-	const archive = "https://github.com/microsoft/onnxruntime/releases/download/v" + Version +
-		"/onnxruntime-linux-x64-" + Version + ".tgz"
+	const archive = "https://github.com/microsoft/onnxruntime/releases/download/v" + onnx.Version +
+		"/onnxruntime-linux-x64-" + onnx.Version + ".tgz"
 	return []source{
-		{"upstream release archive (8 MB)", "linux/amd64", Version, sumLinuxAMD64,
-			fromArchive(archive, "libonnxruntime.so."+Version)},
-		{"npm onnxruntime-node (86 MB)", "linux/amd64", Version, sumLinuxAMD64NPM,
+		{"upstream release archive (8 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64,
+			fromArchive(archive, "libonnxruntime.so."+onnx.Version)},
+		{"npm onnxruntime-node (86 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64NPM,
 			fromNPM("package/bin/napi-v6/linux/x64/libonnxruntime.so.1")},
-		{"Maven com.microsoft.onnxruntime (41 MB)", "linux/amd64", Version, sumLinuxAMD64,
+		{"Maven com.microsoft.onnxruntime (41 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64,
 			fromMaven("ai/onnxruntime/native/linux-x64/libonnxruntime.so")},
 
 		{"Go module " + bindingModule, "linux/arm64", bindingModuleFiles, sumLinuxARM64Mod,
 			fromGoModule("test_data/onnxruntime_arm64.so")},
-		{"npm onnxruntime-node (86 MB)", "linux/arm64", Version, sumLinuxARM64,
+		{"npm onnxruntime-node (86 MB)", "linux/arm64", onnx.Version, sumLinuxARM64,
 			fromNPM("package/bin/napi-v6/linux/arm64/libonnxruntime.so.1")},
-		{"Maven com.microsoft.onnxruntime (41 MB)", "linux/arm64", Version, sumLinuxARM64,
+		{"Maven com.microsoft.onnxruntime (41 MB)", "linux/arm64", onnx.Version, sumLinuxARM64,
 			fromMaven("ai/onnxruntime/native/linux-aarch64/libonnxruntime.so")},
 
 		{"Go module " + bindingModule, "darwin/arm64", bindingModuleFiles, sumDarwinARM64Mod,
 			fromGoModule("test_data/onnxruntime_arm64.dylib")},
-		{"npm onnxruntime-node (86 MB)", "darwin/arm64", Version, sumDarwinARM64NPM,
-			fromNPM("package/bin/napi-v6/darwin/arm64/libonnxruntime." + Version + ".dylib")},
-		{"Maven com.microsoft.onnxruntime (41 MB)", "darwin/arm64", Version, sumDarwinARM64,
+		{"npm onnxruntime-node (86 MB)", "darwin/arm64", onnx.Version, sumDarwinARM64NPM,
+			fromNPM("package/bin/napi-v6/darwin/arm64/libonnxruntime." + onnx.Version + ".dylib")},
+		{"Maven com.microsoft.onnxruntime (41 MB)", "darwin/arm64", onnx.Version, sumDarwinARM64,
 			fromMaven("ai/onnxruntime/native/osx-aarch64/libonnxruntime.dylib")},
 	}
 }
 
-// FetchLibrary gets the library into the cache folder, where FindLibrary finds it, and returns its path. It asks the
+// Library puts the library of ONNX Runtime into the cache folder, where onnx.FindLibrary finds it, and returns its path. It asks the
 // upstream release archive, npm, Maven and the Go module cache in turn, as far as they have a library for this platform,
 // through the clients' own settings, and accepts only a library whose sha256 is known. progress gets a line per step.
 // Two processes that fetch at once take turns, and the second finds the first one's file. The error is Transient when
 // every source failed, and names each failure and the way out.
-func FetchLibrary(ctx context.Context, progress io.Writer) (string, error) {
-	cache, err := cacheDir()
+func Library(ctx context.Context, progress io.Writer) (string, error) {
+	cache, err := onnx.CacheDir()
 	if err != nil {
-		return "", schema.Fatal("onnx.fetch", err)
+		return "", schema.Fatal("provision.library", err)
 	}
 	return fetch(ctx, progress, cache, runtime.GOOS+"/"+runtime.GOARCH, sources())
 }
@@ -99,7 +100,7 @@ func FetchLibrary(ctx context.Context, progress io.Writer) (string, error) {
 const sourceTimeout = 5 * time.Minute
 
 func fetch(ctx context.Context, progress io.Writer, cache, platform string, from []source) (string, error) {
-	const op = "onnx.fetch"
+	const op = "provision.library"
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", schema.Fatal(op, err)
 	}
@@ -131,11 +132,11 @@ func fetch(ctx context.Context, progress io.Writer, cache, platform string, from
 		failures = append(failures, fmt.Sprintf("%s: %v", s.name, err))
 	}
 	if failures == nil {
-		return "", schema.Fatal(op, fmt.Errorf("no source has a library for %s; set %s to %s", platform, EnvLibrary, wanted))
+		return "", schema.Fatal(op, fmt.Errorf("no source has a library for %s; set %s to the path of one that you have", platform, onnx.EnvLibrary))
 	}
 	return "", schema.Transient(op, fmt.Errorf("no source gave ONNX Runtime %s; tried:\n  %s\n"+
-		"give this machine access to one of them, or set %s to %s",
-		Version, strings.Join(failures, "\n  "), EnvLibrary, wanted))
+		"give this machine access to one of them, or set %s to the path of a library that you have",
+		onnx.Version, strings.Join(failures, "\n  "), onnx.EnvLibrary))
 }
 
 // fileName is the library's unversioned name on the platform.
@@ -206,11 +207,11 @@ func fromArchive(url, name string) func(context.Context, string) (string, error)
 // fromNPM asks the npm client for the package onnxruntime-node and takes the member.
 func fromNPM(member string) func(context.Context, string) (string, error) {
 	return func(ctx context.Context, dir string) (string, error) {
-		_, err := runClient(ctx, dir, "npm", "pack", "onnxruntime-node@"+Version, "--fetch-retries=1")
+		_, err := runClient(ctx, dir, "npm", "pack", "onnxruntime-node@"+onnx.Version, "--fetch-retries=1")
 		if err != nil {
 			return "", err
 		}
-		archive, err := os.Open(filepath.Join(dir, "onnxruntime-node-"+Version+".tgz"))
+		archive, err := os.Open(filepath.Join(dir, "onnxruntime-node-"+onnx.Version+".tgz"))
 		if err != nil {
 			return "", err
 		}
@@ -223,12 +224,12 @@ func fromNPM(member string) func(context.Context, string) (string, error) {
 func fromMaven(member string) func(context.Context, string) (string, error) {
 	return func(ctx context.Context, dir string) (string, error) {
 		_, err := runClient(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy",
-			"-Dartifact=com.microsoft.onnxruntime:onnxruntime:"+Version+":jar", "-DoutputDirectory="+dir,
+			"-Dartifact=com.microsoft.onnxruntime:onnxruntime:"+onnx.Version+":jar", "-DoutputDirectory="+dir,
 			"-Daether.connector.connectTimeout=5000")
 		if err != nil {
 			return "", err
 		}
-		jar, err := zip.OpenReader(filepath.Join(dir, "onnxruntime-"+Version+".jar"))
+		jar, err := zip.OpenReader(filepath.Join(dir, "onnxruntime-"+onnx.Version+".jar"))
 		if err != nil {
 			return "", err
 		}

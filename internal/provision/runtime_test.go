@@ -1,4 +1,4 @@
-package onnx
+package provision
 
 import (
 	"archive/tar"
@@ -20,6 +20,7 @@ import (
 	"sync"
 	"testing"
 
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -108,15 +109,15 @@ func (c clients) calls(t *testing.T) []string {
 // fakeSources are sources with the real ways to get a library and digests of texts.
 func fakeSources(archive string) []source {
 	return []source{
-		{"archive", "linux/amd64", Version, sumOf("good"), fromArchive(archive, "libonnxruntime.so."+Version)},
-		{"npm", "linux/amd64", Version, sumOf("good from npm"), fromNPM(npmMember)},
-		{"Maven", "linux/amd64", Version, sumOf("good"), fromMaven(mavenMember)},
+		{"archive", "linux/amd64", onnx.Version, sumOf("good"), fromArchive(archive, "libonnxruntime.so."+onnx.Version)},
+		{"npm", "linux/amd64", onnx.Version, sumOf("good from npm"), fromNPM(npmMember)},
+		{"Maven", "linux/amd64", onnx.Version, sumOf("good"), fromMaven(mavenMember)},
 	}
 }
 
-func TestFetchLibrary(t *testing.T) {
-	npmFile, mavenFile := "onnxruntime-node-"+Version+".tgz", "onnxruntime-"+Version+".jar"
-	member := "onnxruntime-linux-x64-" + Version + "/lib/libonnxruntime.so." + Version
+func TestLibrary(t *testing.T) {
+	npmFile, mavenFile := "onnxruntime-node-"+onnx.Version+".tgz", "onnxruntime-"+onnx.Version+".jar"
+	member := "onnxruntime-linux-x64-" + onnx.Version + "/lib/libonnxruntime.so." + onnx.Version
 	tests := []struct {
 		name       string
 		archive    []byte // nil: 404
@@ -137,9 +138,9 @@ func TestFetchLibrary(t *testing.T) {
 			want: "good", progress: []string{"npm failed: the archive has no library"}, calls: 2},
 		{name: "npm fails, Maven", maven: jar(t, mavenMember, "good"), want: "good", progress: []string{"npm ERR no network"}, calls: 2},
 		{name: "all refused", archive: tgz(t, member, "a"), npm: tgz(t, npmMember, "b"), maven: jar(t, mavenMember, "c"),
-			failed: []string{"archive: refused", "npm: refused", "Maven: refused", EnvLibrary}, calls: 2},
+			failed: []string{"archive: refused", "npm: refused", "Maven: refused", onnx.EnvLibrary}, calls: 2},
 		{name: "nothing there", noClients: true,
-			failed: []string{"archive: ", "404", "npm is not installed", "mvn is not installed", EnvLibrary}},
+			failed: []string{"archive: ", "404", "npm is not installed", "mvn is not installed", onnx.EnvLibrary}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -202,11 +203,11 @@ func TestFetchLibrary(t *testing.T) {
 	}
 }
 
-func TestFetchLibraryReplacesDamage(t *testing.T) {
+func TestLibraryReplacesDamage(t *testing.T) {
 	c := newClients(t)
-	c.add(t, "npm", "onnxruntime-node-"+Version+".tgz", tgz(t, npmMember, "good from npm"))
+	c.add(t, "npm", "onnxruntime-node-"+onnx.Version+".tgz", tgz(t, npmMember, "good from npm"))
 	cache := t.TempDir()
-	path := filepath.Join(cache, Version, "libonnxruntime.so")
+	path := filepath.Join(cache, onnx.Version, "libonnxruntime.so")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +223,9 @@ func TestFetchLibraryReplacesDamage(t *testing.T) {
 	}
 }
 
-func TestFetchLibraryTogether(t *testing.T) {
+func TestLibraryTogether(t *testing.T) {
 	c := newClients(t)
-	c.add(t, "npm", "onnxruntime-node-"+Version+".tgz", tgz(t, npmMember, "good from npm"))
+	c.add(t, "npm", "onnxruntime-node-"+onnx.Version+".tgz", tgz(t, npmMember, "good from npm"))
 	cache := t.TempDir()
 	var all sync.WaitGroup
 	for range 4 {
@@ -240,9 +241,9 @@ func TestFetchLibraryTogether(t *testing.T) {
 	}
 }
 
-func TestFetchLibraryOtherEnds(t *testing.T) {
+func TestLibraryOtherEnds(t *testing.T) {
 	_, err := fetch(t.Context(), io.Discard, t.TempDir(), "plan9/mips", fakeSources("http://127.0.0.1:0"))
-	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "plan9/mips") || !strings.Contains(err.Error(), EnvLibrary) {
+	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "plan9/mips") || !strings.Contains(err.Error(), onnx.EnvLibrary) {
 		t.Errorf("a platform without a source: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
