@@ -87,6 +87,10 @@ func deadLettersList() *cobra.Command {
 			if asJSON {
 				return printJSON(c.OutOrStdout(), lines)
 			}
+			if len(lines) == 0 {
+				_, err := fmt.Fprintln(c.OutOrStdout(), "no dead letters")
+				return err
+			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tFAILED AT\tSERVICE\tTOPIC\tREASON\tTRIES\tERROR")
 			for _, l := range lines {

@@ -69,7 +69,7 @@ func run(ctx context.Context, c *cobra.Command) error {
 	return forPeople{err}
 }
 
-// forPeople is an error without the name of the step that failed, which is for logs.
+// forPeople is an error without the step that failed and the reason's name, which are for logs and programs.
 type forPeople struct{ error }
 
 func (e forPeople) Unwrap() error { return e.error }
@@ -77,8 +77,8 @@ func (e forPeople) Unwrap() error { return e.error }
 func (e forPeople) Error() string {
 	text := e.error.Error()
 	var step *schema.Error
-	if errors.As(e.error, &step) {
-		text = strings.Replace(text, step.Op+": ", "", 1)
+	if errors.As(e.error, &step) && step.Err != nil {
+		text = strings.Replace(text, step.Error(), step.Err.Error(), 1)
 	}
 	return text
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -51,11 +52,11 @@ func topicsCommand() *cobra.Command {
 				for _, p := range t.Partitions {
 					records += p.Last - p.First
 				}
-				groups := ""
+				var groups []string
 				for _, g := range t.Groups {
-					groups += fmt.Sprintf("%s %d  ", g.Group, g.Lag)
+					groups = append(groups, fmt.Sprintf("%s %d", g.Group, g.Lag))
 				}
-				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", t.Topic, len(t.Partitions), retention(t.Retention), records, groups)
+				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", t.Topic, len(t.Partitions), retention(t.Retention), records, strings.Join(groups, ", "))
 			}
 			return w.Flush()
 		},
@@ -64,13 +65,18 @@ func topicsCommand() *cobra.Command {
 	return c
 }
 
-// retention is negative for ever, and 0 where the user may not know.
+// retention writes how long a topic keeps its records: negative is for ever, and 0 is what the user may not know.
 func retention(d time.Duration) string {
+	const day = 24 * time.Hour
 	switch {
 	case d < 0:
 		return "for ever"
 	case d == 0:
 		return "unknown"
+	case d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
 	}
 	return d.String()
 }

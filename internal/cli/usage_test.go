@@ -120,11 +120,12 @@ func TestDoctorWithoutServers(t *testing.T) {
 	}
 }
 
-// TestErrorsForPeople: the name of the step is for logs.
+// TestErrorsForPeople: the name of the step is for logs, that of the reason for programs.
 func TestErrorsForPeople(t *testing.T) {
-	err := fmt.Errorf("the broker: %w", schema.Transient("events.ping", errors.New("no answer")))
-	if got := (forPeople{err}).Error(); got != "the broker: no answer" {
-		t.Errorf("%q", got)
+	for _, err := range []error{schema.Transient("events.ping", errors.New("no answer")), schema.Permanent("objects.put", schema.ReasonBucketNotAllowed, errors.New("no answer"))} {
+		if got := (forPeople{fmt.Errorf("the server: %w", err)}).Error(); got != "the server: no answer" {
+			t.Errorf("%q", got)
+		}
 	}
 }
 

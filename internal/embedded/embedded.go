@@ -26,7 +26,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -124,6 +126,15 @@ func (o Options) validate() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// cannotListen says what to do where another program listens on the address of a setting; other errors become otherwise.
+func cannotListen(err error, setting, addr string, otherwise error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return otherwise
+	}
+	return fmt.Errorf("the address %s of %s is taken by another program, perhaps by another facestream; stop that one, or choose another address with --%s: %w",
+		addr, setting, strings.NewReplacer(".", "-", "_", "-").Replace(setting), err)
 }
 
 // KafkaAddr is the broker's host:port, the same for the life of s.

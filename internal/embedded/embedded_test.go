@@ -451,8 +451,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"nothing set", func(o *Options) { *o = Options{} }, []string{"data folder", "access key", "secret key", "bucket", "objects topic", "kafka address", "s3 address"}},
 		{"an address that clients cannot reach", func(o *Options) { o.KafkaAddr = "0.0.0.0:9092" }, []string{"0.0.0.0:9092"}},
 		{"a port that is none", func(o *Options) { o.S3Addr = "127.0.0.1:http" }, []string{"127.0.0.1:http"}},
-		{"a taken s3 port", func(o *Options) { o.S3Addr = taken.Addr().String() }, []string{"s3", taken.Addr().String()}},
-		{"a taken kafka port", func(o *Options) { o.KafkaAddr = taken.Addr().String() }, []string{"kafka", taken.Addr().String()}},
+		{"a taken s3 port", func(o *Options) { o.S3Addr = taken.Addr().String() }, []string{taken.Addr().String(), "--embedded-s3-addr"}},
+		{"a taken kafka port", func(o *Options) { o.KafkaAddr = taken.Addr().String() }, []string{taken.Addr().String(), "--embedded-kafka-addr"}},
 		{"a file as folder", func(o *Options) { o.Dir = file }, []string{file}},
 	}
 	for _, test := range tests {

@@ -38,7 +38,7 @@ func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error)
 		kfake.WithLogger(brokerLog{o.Log}),
 	)
 	if err != nil {
-		return nil, "", fmt.Errorf("start the kafka broker on %s: %w", o.KafkaAddr, err)
+		return nil, "", cannotListen(err, "embedded.kafka_addr", o.KafkaAddr, fmt.Errorf("start the kafka broker on %s: %w", o.KafkaAddr, err))
 	}
 	return broker, broker.ListenAddrs()[0], nil
 }

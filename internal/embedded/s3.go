@@ -167,7 +167,7 @@ func hasXattrs(dir string) bool {
 func pickPort(addr string) (string, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", fmt.Errorf("listen for s3 on %s: %w", addr, err)
+		return "", cannotListen(err, "embedded.s3_addr", addr, fmt.Errorf("listen for s3 on %s: %w", addr, err))
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
