@@ -14,10 +14,14 @@ type Reconciler struct {
 	Interval time.Duration
 	Grace    time.Duration // younger objects are left to their notification
 	Window   time.Duration // older objects are left alone: their outcome may have passed the retention of the results
-	OnPass   func(listed, fed int, took time.Duration)
+	OnPass   func(c Counts, took time.Duration)
 
 	failed map[schema.RequestID]bool // the objects that the last pass skipped
 }
+
+// Counts are the objects of one pass: those that were listed, those of them that were fed, and those that were skipped
+// because the store could not name or answer for them.
+type Counts struct{ Listed, Fed, Skipped int }
 
 // Run makes a pass every Interval until ctx ends. A pass that fails is tried again at the next one.
 func (r *Reconciler) Run(ctx context.Context) error {
@@ -25,14 +29,14 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		start := time.Now()
-		listed, fed, err := r.Pass(ctx)
+		counts, err := r.Pass(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			r.Service.Log.Warn().Err(err).Msg("reconciliation stopped half-way; the next pass goes on")
 		case r.OnPass != nil:
-			r.OnPass(listed, fed, time.Since(start))
+			r.OnPass(counts, time.Since(start))
 		}
 		select {
 		case <-ctx.Done():
@@ -49,29 +53,29 @@ const tolerated = 10
 // Pass lists every watched prefix once and accepts each object that has neither a job nor an outcome. An object that
 // cannot be accepted is skipped, so that it never keeps the others from their outcome; those that failed in the last pass
 // do not count among the tolerated failures, so that a heap of them does not either.
-func (r *Reconciler) Pass(ctx context.Context) (listed, fed int, err error) {
+func (r *Reconciler) Pass(ctx context.Context) (c Counts, err error) {
 	s := r.Service
 	failed := map[schema.RequestID]bool{}
 	var cause error
-	inARow, unnamed := 0, 0
+	inARow := 0
 	defer func() {
 		r.failed = failed
-		if n := len(failed) + unnamed; n > 0 && ctx.Err() == nil {
-			s.Log.Warn().AnErr("cause", cause).Int("count", n).Msg("reconciliation skipped objects; the next pass tries them again")
+		if c.Skipped > 0 && ctx.Err() == nil {
+			s.Log.Warn().AnErr("cause", cause).Int("count", c.Skipped).Msg("reconciliation skipped objects; the next pass tries them again")
 		}
 	}()
 	for _, at := range s.Routes.Prefixes(s.Buckets) {
 		now := time.Now()
 		for info, err := range s.Objects.List(ctx, at.Bucket, at.Key) {
 			if schema.ReasonOf(err) == schema.ReasonUnparsable { // this entry alone
-				s.ignored("unreadable_entry")
-				unnamed, cause = unnamed+1, err
+				cause = err
+				c.Skipped++
 				continue
 			}
 			if err != nil {
-				return listed, fed, err
+				return c, err
 			}
-			listed++
+			c.Listed++
 			age := now.Sub(info.Modified)
 			match, ok := s.Routes.Match(at.Bucket, info.Ref.Key)
 			if !ok || routes.IsFolder(info.Ref.Key) || age < r.Grace || age > r.Window {
@@ -79,27 +83,27 @@ func (r *Reconciler) Pass(ctx context.Context) (listed, fed int, err error) {
 			}
 			req, _ := match.Request(info.Ref)
 			if _, seen, err := s.Ledger.Seen(ctx, req.ID); err != nil {
-				return listed, fed, err
+				return c, err
 			} else if seen {
 				continue
 			}
 			switch err := s.acceptObject(ctx, info.Ref, ""); {
 			case err == nil:
-				fed++
+				c.Fed++
 				inARow = 0
 			case ctx.Err() != nil || schema.ClassOf(err) == schema.ClassFatal:
-				return listed, fed, err
+				return c, err
 			default:
 				failed[req.ID], cause = true, err
-				s.ignored("reconcile_failed")
+				c.Skipped++
 				if !r.failed[req.ID] {
 					inARow++
 				}
 				if inARow > tolerated {
-					return listed, fed, err
+					return c, err
 				}
 			}
 		}
 	}
-	return listed, fed, nil
+	return c, nil
 }

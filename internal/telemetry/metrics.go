@@ -59,7 +59,7 @@ func NewMetrics() *Metrics {
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_ignored_notifications_total",
 			Help: "Notifications that are no request, by why."}, []string{"why"}),
 		reconciled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_reconciled_objects_total",
-			Help: "Objects that reconciliation listed, and those of them that it fed because their notification was lost."}, []string{"what"}),
+			Help: "Objects that reconciliation listed, those of them that it fed because their notification was lost, and those that it skipped because the store could not name or answer for them."}, []string{"what"}),
 		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "facestream_reconcile_seconds",
 			Help: "Time of one pass of reconciliation.", Buckets: stageBuckets}),
 	}
@@ -92,10 +92,11 @@ func (m *Metrics) Outcome(op schema.Operation, reason schema.Reason) {
 // Ignored counts a notification that is no request. why is a constant of the code.
 func (m *Metrics) Ignored(why string) { m.ignored.WithLabelValues(why).Inc() }
 
-// Reconciled counts a pass of reconciliation.
-func (m *Metrics) Reconciled(listed, fed int, took time.Duration) {
+// Reconciled counts the objects of a pass of reconciliation.
+func (m *Metrics) Reconciled(listed, fed, skipped int, took time.Duration) {
 	m.reconciled.WithLabelValues("listed").Add(float64(listed))
 	m.reconciled.WithLabelValues("fed").Add(float64(fed))
+	m.reconciled.WithLabelValues("skipped").Add(float64(skipped))
 	m.passes.Observe(took.Seconds())
 }
 

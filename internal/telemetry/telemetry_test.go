@@ -113,7 +113,7 @@ func TestMetrics(t *testing.T) {
 	m.Outcome(schema.OpPredict, schema.ReasonNoFace)
 	m.Outcome("planted-operation", "planted-reason")
 	m.Ignored("folder")
-	m.Reconciled(10, 2, time.Second)
+	m.Reconciled(10, 2, 1, time.Second)
 	m.Stage("worker")("decode", 20*time.Millisecond)
 	h := m.ConsumerHooks("worker")
 	h.Assigned(2)
@@ -134,6 +134,7 @@ func TestMetrics(t *testing.T) {
 		`facestream_ignored_notifications_total{why="folder"} 1`,
 		`facestream_reconciled_objects_total{what="listed"} 10`,
 		`facestream_reconciled_objects_total{what="fed"} 2`,
+		`facestream_reconciled_objects_total{what="skipped"} 1`,
 		`facestream_reconcile_seconds_count 1`,
 		`facestream_stage_seconds_count{service="worker",stage="decode"} 1`,
 		`facestream_queue_lag_records{partition="0",service="worker",topic="facestream.jobs"} 7`,

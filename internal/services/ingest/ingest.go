@@ -57,7 +57,8 @@ func Run(ctx context.Context, a *host.App) error {
 		g.Go(func() error { return prune(ctx, a, book) })
 		reconciler := &ingest.Reconciler{
 			Service: service, Interval: a.Config.Ingest.ReconcileInterval, Grace: a.Config.Ingest.ReconcileAge,
-			Window: reconcileWindow(a.Config), OnPass: a.Metrics.Reconciled,
+			Window: reconcileWindow(a.Config),
+			OnPass: func(c ingest.Counts, took time.Duration) { a.Metrics.Reconciled(c.Listed, c.Fed, c.Skipped, took) },
 		}
 		g.Go(func() error { return reconciler.Run(ctx) })
 		return a.Consume(ctx, host.Work{

@@ -280,7 +280,7 @@ A name comes back as it was given, and names that look the same are the same nam
   separators, invisible characters, characters that change the direction of text, U+FFFD, and spaces at their ends. U+200C and U+200D are allowed after a
   letter of a script that uses them. Any other name is refused, because a guess could make two people one.
 - **People who are enrolled already** are found and erased by the name under which they were stored, whatever the rules are today.
-- **Spellings**: an ` + "`external_id`" + ` is read in Unicode normalisation form C, so that a composed and a decomposed "ë" are one person. Upper and
+- **Spellings**: an ` + "`external_id`" + ` is read, stored and found in Unicode normalisation form C, so that a composed and a decomposed "ë" are one person. Upper and
   lower case are not equal, and neither are ` + "`id`s" + ` that differ in any byte. Where an earlier version stored a person under another spelling, that person keeps
   the puid: an enrolment adds to it, verify compares with it (with the spelling that was asked for first), and user_delete erases every spelling.
 - **Collections**: 1-64 letters, digits, ` + "`_`, `.` or `-`" + `, beginning with a letter or digit.
