@@ -1,7 +1,7 @@
 // Package embedded runs, inside this process, the two servers that the services speak to: a Kafka broker and an S3
 // store that publishes its notifications to that broker. They speak the same protocols as the real ones, keep their data
-// on disk and survive SIGKILL; only their addresses tell them from a cluster. They are for one machine: one broker, no
-// replication, no authentication at the broker (listen on a loopback address only).
+// on disk and survive SIGKILL. A service cannot tell them from a cluster except by their addresses. They are for one
+// machine: one broker, no replication, no authentication at the broker (listen on a loopback address only).
 //
 // The store publishes a notification of every upload, copy and completed multipart upload, in the form of AWS S3, and
 // answers the upload once the broker has the notification on disk. A browser's form upload is not notified.
@@ -14,7 +14,7 @@
 //   - Keys become file paths, so "a" and "a/b" cannot both be objects. Keys that would meet in one file ("a//b", "a/./b",
 //     "a/../b"), keys that no listing can carry (not UTF-8, control characters) and keys with more than 255 bytes between
 //     slashes are refused. Objects that earlier versions stored under such keys are moved to the folder s3/set-aside.
-//   - The file backend has a line to print at its start; os.Stdout is the null device for that moment.
+//   - The file backend prints a line when it starts; os.Stdout is the null device for that moment.
 //   - A sleeping goroutine of the gateway's HTTP server ends up to 10 s after Close.
 package embedded
 
@@ -45,8 +45,8 @@ import (
 type Options struct {
 	// Dir holds everything; it is created for its owner alone (mode 0700), because images lie in it as plain files.
 	Dir string
-	// KafkaAddr and S3Addr are host:port; port 0 picks a free one. The broker advertises its address to its clients, so
-	// that its host must be one that they can reach, not 0.0.0.0.
+	// KafkaAddr and S3Addr are host:port; port 0 picks a free one. The broker tells its clients this address, so they must
+	// be able to reach the host: 0.0.0.0 does not work.
 	KafkaAddr, S3Addr string
 	// AccessKey and SecretKey are the S3 root account's; both are required.
 	AccessKey string
@@ -56,8 +56,8 @@ type Options struct {
 	// ObjectsTopic receives the S3 notifications and is created with ObjectsPartitions partitions if it is not there.
 	ObjectsTopic      string
 	ObjectsPartitions int
-	// Broker, where it is set, reaches a broker of somebody else's at KafkaAddr, which has the topic already: the store
-	// notifies that one, and none is started here. StartKafka and StopKafka do nothing then.
+	// Broker reaches a broker of another process at KafkaAddr that has the topic already. If it is set, the store notifies
+	// that one, none is started here, and StartKafka and StopKafka do nothing.
 	Broker *kafka.Transport
 	Log    zerolog.Logger
 }

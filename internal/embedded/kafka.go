@@ -82,7 +82,7 @@ func ensureTopic(ctx context.Context, addr, topic string, partitions int) error 
 	})
 }
 
-// brokerLog passes on what the broker reports as going wrong; the rest is chatter.
+// brokerLog passes on the errors and warnings of the broker and leaves out the rest.
 type brokerLog struct{ log zerolog.Logger }
 
 func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {

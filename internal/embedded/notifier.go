@@ -20,8 +20,8 @@ import (
 //
 // The gateway has a Kafka sender of its own, which is not used: it reads the key of a request after the buffer that holds
 // it may belong to the next request, leaves out the versions of plain uploads, and sends after the upload was answered.
-// This one has the broker's acknowledgement before the upload is answered, so that a crash loses no notification of an
-// upload that its author believes in. While the broker is away the upload waits for ackTimeout, and its notification in
+// This one waits for the broker's acknowledgement before the upload is answered, so a crash loses no notification of an
+// upload whose author was told that it succeeded. While the broker is away the upload waits for ackTimeout, and its notification in
 // memory for as long as the store runs.
 type notifier struct {
 	writer  *kafka.Writer
@@ -53,7 +53,7 @@ func newNotifier(o Options) *notifier {
 	if o.Broker != nil {
 		transport = &kafka.Transport{TLS: o.Broker.TLS, SASL: o.Broker.SASL}
 	}
-	// It remembers that a broker was away until it next looks, by default after 6 s.
+	// The writer believes that an absent broker is away until it looks again, by default after 6 s.
 	transport.MetadataTTL = metadataTTL
 	n := &notifier{
 		log:   o.Log,
@@ -120,7 +120,7 @@ func (n *notifier) run() {
 	}
 }
 
-// batch is first and what else waits.
+// batch is first and what waits behind it.
 func (n *notifier) batch(first pending) []pending {
 	batch := []pending{first}
 	for len(batch) < batchLength {
@@ -134,8 +134,8 @@ func (n *notifier) batch(first pending) []pending {
 	return batch
 }
 
-// send repeats until the broker has the batch, after Close only once. A repeat may double some, which consumers of
-// notifications must bear from any store.
+// send repeats until the broker has the batch; after Close it tries once. A repeat may send a notification twice, which any
+// store may do.
 func (n *notifier) send(batch []pending) {
 	messages := make([]kafka.Message, len(batch))
 	for i, p := range batch {
@@ -168,7 +168,7 @@ func (n *notifier) Close() error {
 	return err
 }
 
-// event is the notification message of AWS S3 as far as anyone reads it.
+// event is the notification message of AWS S3, with the fields that anybody reads.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 type event struct {
 	Records []eventRecord

@@ -21,7 +21,7 @@ import (
 // Region is the region that the embedded store is in.
 const Region = "us-east-1"
 
-// taken guards what a process has one of: the working directory, which the gateway's file backend needs for itself.
+// taken is true while a gateway uses the working directory, of which a process has only one.
 var taken atomic.Bool
 
 // gateway is one running S3 gateway.
@@ -88,7 +88,7 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 	}
 }
 
-// stop ends the gateway after the calls in progress and waits for it. What it died of before is not its to say.
+// stop ends the gateway after the calls in progress and waits for it. It does not report why the gateway died earlier.
 func (g *gateway) stop() error {
 	g.stopping.Store(true)
 	err := g.server.ShutDown()
@@ -99,9 +99,9 @@ func (g *gateway) stop() error {
 	return errors.Join(err, g.release())
 }
 
-// closeWhenStopping ends a connection with its next answer once the gateway stops. The server underneath would serve those
-// that outlast its shutdown (a client dialled and has sent nothing yet) for ever, with errors, beside the gateway that
-// follows.
+// closeWhenStopping closes each connection after its next answer once the gateway stops. Some connections outlast the
+// shutdown, for instance of a client that has dialled and sent nothing yet. Without this, the old server would go on
+// answering them with errors beside the gateway that follows.
 func (g *gateway) closeWhenStopping(c fiber.Ctx) error {
 	err := c.Next()
 	if g.stopping.Load() {
@@ -156,7 +156,7 @@ func openBackend(dir string, log zerolog.Logger) (*posix.Posix, error) {
 	return posix.New(root, metadata, opts)
 }
 
-// hasXattrs tries it out: file systems differ in what they report and in what they then do.
+// hasXattrs tries to store an attribute, because what a file system reports is not always what it does.
 func hasXattrs(dir string) bool {
 	const probe = "facestream-probe"
 	var x meta.XattrMeta

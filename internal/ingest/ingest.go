@@ -34,8 +34,7 @@ type Objects interface {
 	List(ctx context.Context, bucket, prefix string) iter.Seq2[objects.Info, error]
 }
 
-// Ledger remembers which request ids have a job or an outcome, and the digest of the content they had. The first digest
-// of an id stays.
+// Ledger remembers which request ids have a job or an outcome, and the digest of the content that came first under each.
 type Ledger interface {
 	Seen(ctx context.Context, id schema.RequestID) (digest string, ok bool, err error)
 	Record(ctx context.Context, id schema.RequestID, digest string, at time.Time) error
@@ -53,8 +52,8 @@ type Service struct {
 	Ignored   func(why string)
 	Log       zerolog.Logger
 
-	// deciding holds one lock for many request ids: between asking the ledger and writing to it, nobody else in this
-	// process decides about the same id.
+	// deciding holds locks that many request ids share. Nobody else in this process decides about the same id between the
+	// question to the ledger and the entry.
 	deciding [256]sync.Mutex
 }
 
@@ -96,7 +95,7 @@ func (s *Service) handleNotification(ctx context.Context, r events.Record) error
 	return unparsable
 }
 
-// meant is the object of a notification. Where its key has two readings, it is the one that exists, if only the second does.
+// meant is the object of a notification. If its key has two readings, the first under which an object exists is meant.
 func (s *Service) meant(ctx context.Context, n notify.Notification) (schema.ObjectRef, error) {
 	if n.OtherKey == "" {
 		return n.Ref, nil
@@ -162,12 +161,12 @@ func (s *Service) remember(ctx context.Context, digest string, ids ...schema.Req
 	return nil
 }
 
-// wrote reports whether facestream itself wrote the object. Its mark says so. Earlier versions set none: there it takes the
-// name of an output, the image of that name beside it and, for a result, the content.
+// wrote reports whether facestream itself wrote the object. Its mark says so. Earlier versions set no mark. What they wrote
+// has the name of an output, and the image is beside it; a result also says in its content which image it is about.
 func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.Info, gone bool) (bool, error) {
 	image, ok := outcome.ImageOf(ref.Key)
 	if !ok || gone || outcome.Marked(ref.Key, info.Metadata) {
-		return ok, nil // of an output that is gone there is nothing to say
+		return ok, nil // an output that is gone needs no outcome either
 	}
 	if strings.HasSuffix(ref.Key, outcome.Suffix) {
 		data, _, err := s.Objects.Get(ctx, info.Ref, maxResultObject)

@@ -46,13 +46,13 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	}
 }
 
-// tolerated failures in a row can be the fault of the objects. More of them are taken for the fault of what lies around:
-// the store, the broker or the ledger.
+// tolerated is how many failures in a row can be the fault of the objects. More of them mean that the store, the broker or
+// the ledger is away.
 const tolerated = 10
 
-// Pass lists every watched prefix once and accepts each object that has neither a job nor an outcome. An object that
-// cannot be accepted is skipped, so that it never keeps the others from their outcome; those that failed in the last pass
-// do not count among the tolerated failures, so that a heap of them does not either.
+// Pass lists every watched prefix once and accepts each object that has neither a job nor an outcome. It skips an object
+// that cannot be accepted, because the others must not wait for it. Objects that failed in the last pass do not count
+// among the tolerated failures: even many of them next to each other delay the others by a few passes only.
 func (r *Reconciler) Pass(ctx context.Context) (c Counts, err error) {
 	s := r.Service
 	failed := map[schema.RequestID]bool{}

@@ -111,7 +111,7 @@ func (h *house) Publish(_ context.Context, topic events.Topic, published ...even
 	return nil
 }
 
-// notify is the notification of AWS S3 for key.
+// notification is that of AWS S3 for key.
 func notification(key string) events.Record {
 	value := fmt.Sprintf(`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"images"},"object":{"key":%q,"size":9,"eTag":"e"}}}]}`, key)
 	return events.Record{Topic: events.Objects, Event: events.Event{Data: []byte(value)}}

@@ -16,9 +16,9 @@ import (
 	"facestream/pkg/schema"
 )
 
-// TestRealStoreNotifies uploads to a store of another process and follows what it tells a broker by itself. A notification
-// leads to exactly what was uploaded or to nothing, never to other content. MinIO notifies every upload; of versitygw,
-// which may overwrite a name before it has sent it, one in two is enough here: ingest finds the others by listing.
+// TestRealStoreNotifies uploads to a store of another process and reads what the store tells a broker. A notification leads
+// to exactly what was uploaded or to nothing, never to other content. MinIO notifies every upload. versitygw may overwrite
+// a name before it has sent it, so one upload in two is enough there: ingest finds the others by listing.
 func TestRealStoreNotifies(t *testing.T) {
 	given, err := objectstest.Given()
 	if err != nil {

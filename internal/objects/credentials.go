@@ -10,8 +10,8 @@ import (
 // AWS_SESSION_TOKEN, then MINIO_ROOT_USER and MINIO_ROOT_PASSWORD), else those of an IAM role: of the pod
 // (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), of the container (AWS_CONTAINER_CREDENTIALS_…) or of the machine.
 //
-// It is minio-go's chain without its end: where no provider has credentials, that goes on without any, and the refusal
-// that follows would say that the bucket is not allowed, for good, though the role's server was only away.
+// It is minio-go's chain without its last step. If no provider has credentials, minio-go goes on without any; the store
+// then refuses, and the refusal would count as final although only the role's server was away for a moment.
 func credentialsOf(cfg Config) *credentials.Credentials {
 	if cfg.AccessKey != "" {
 		return credentials.NewStaticV4(cfg.AccessKey, string(cfg.SecretKey), "")
@@ -36,7 +36,7 @@ func (r *role) RetrieveWithCredContext(cc *credentials.CredContext) (credentials
 	return v, err
 }
 
-// noCredentialsError says that a call did not begin for want of credentials. Its text names no object.
+// noCredentialsError says that a call did not begin because there are no credentials. Its text names no object.
 type noCredentialsError struct{ cause error }
 
 func (e noCredentialsError) Error() string {

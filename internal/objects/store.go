@@ -7,7 +7,7 @@
 //   - Limits come before cost (invariant 8): an object larger than the caller's limit is refused on its header, unread.
 //   - Every error says what happens next: away, busy and broken stores are schema.Transient, objects that can never be
 //     read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
-//   - No error text carries an object key (invariant 6); S3 servers and clients put them there, this package takes them out.
+//   - No error text carries an object key (invariant 6). S3 servers and clients put keys there; this package removes them.
 //
 // Every call makes one attempt: retrying is the caller's policy.
 package objects
@@ -213,7 +213,8 @@ func changed(err error) bool        { return minio.ToErrorResponse(err).Code == 
 func notImplemented(err error) bool { return minio.ToErrorResponse(err).Code == "NotImplemented" }
 
 // Put stores data under ref's bucket and key (its version and ETag are ignored) and returns ref as it can be read back.
-// Metadata becomes x-amz-meta-*; what is not ASCII is encoded after RFC 2047, as AWS S3 asks for. When Put returns nil the store has acknowledged the object; a repeat overwrites it.
+// Metadata becomes x-amz-meta-*; what is not ASCII is encoded after RFC 2047, as AWS S3 asks for. When Put returns nil the
+// store has acknowledged the object; a repeat overwrites it.
 func (s *Store) Put(ctx context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error) {
 	const op = "objects.put"
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)

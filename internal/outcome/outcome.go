@@ -19,16 +19,16 @@ import (
 // Suffix ends the key of a result object: the key of the image + Suffix.
 const Suffix = ".result.json"
 
-// portraitMark stands in the key of a portrait before the ending of its format.
+// portraitMark comes before the ending of the format in the key of a portrait.
 const portraitMark = ".portrait."
 
-// PortraitKey is the key of the portrait that face_iso makes of its image: beside the image, and the same for a repeat of the job
-// (invariant 3), another for another job. ending is that of the file's format, "png".
+// PortraitKey is the key of the portrait that face_iso makes of its image. It lies beside the image. A repeat of the job has
+// the same key (invariant 3), another job has another one. ending is that of the file's format, "png".
 func PortraitKey(job *schema.Job, ending string) string {
 	return portraitKey(job, 0, "portrait", ending)
 }
 
-// CropKey is that of the portrait of a face, by its index in the result, which is in the image of that index.
+// CropKey is the key of the portrait of one face. image and face are the indices of the image and of the face in the result.
 func CropKey(job *schema.Job, image, face int, ending string) string {
 	return portraitKey(job, image, fmt.Sprintf("portrait of face %d", face), ending)
 }
@@ -86,8 +86,8 @@ type Sink struct {
 	Count     func(op schema.Operation, reason schema.Reason) // counts outcomes; may be nil
 }
 
-// Publish writes r, the outcome of job, to the topic of results and, where the job asks for it, beside its first image
-// first, so that whoever sees the event finds the object. nil means durable. trace is the W3C traceparent to hand on.
+// Publish writes r, the outcome of job, to the topic of results. If the job asks for a result object, it writes that first,
+// beside the first image, so that whoever sees the event finds the object. nil means durable. trace is the W3C traceparent to hand on.
 func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, trace string) error {
 	data, err := json.Marshal(r)
 	if err != nil {

@@ -65,7 +65,7 @@ var generalKeys = []ConfigKey{
 	{
 		Name:      "collection_name",
 		Default:   "",
-		Pattern:   "^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$",
+		Pattern:   "^(" + collectionName + ")?$",
 		MaxLength: 64,
 		Doc:       "The gallery to work on.",
 		Effect:    "Names the collection if the request's field `collection` is absent.",

@@ -69,7 +69,10 @@ func (e ExternalID) spellings() []ExternalID {
 	return out
 }
 
-var collectionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+// collectionName is the pattern of the name of a collection.
+const collectionName = `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`
+
+var collectionPattern = regexp.MustCompile("^" + collectionName + "$")
 
 // Validate reports why c cannot name a collection.
 func (c Collection) Validate() error {

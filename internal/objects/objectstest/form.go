@@ -1,4 +1,3 @@
-// Package objectstest uploads as only tests do.
 package objectstest
 
 import (

@@ -1,8 +1,9 @@
-// Package objectstest is the real object store that tests speak to in the place of the embedded one, where somebody
-// started one (tools/s3/up.sh).
+// Package objectstest lets tests use a real object store instead of the embedded one (tools/s3/up.sh starts one), and
+// uploads in ways that only tests need.
 //
 // FACESTREAM_S3_ENDPOINT and the settings around it (_ACCESS_KEY, _SECRET_KEY, _TLS_CA_FILE, which also means HTTPS) name
-// it. S3_DIR, the folder of tools/s3/up.sh as an absolute path, allows tests to stop and start it; S3_KIND is which one it is.
+// the store, and S3_KIND says which kind it is. S3_DIR is the folder of tools/s3/up.sh as an absolute path; it allows tests
+// to stop and start the store.
 package objectstest
 
 import (
@@ -31,7 +32,7 @@ type Store struct {
 	up   string // folder of up.sh and down.sh
 }
 
-// Given is the store that the environment names; nil where it names none. Call it in the folder of a package of internal.
+// Given is the store that the environment names, or nil if it names none. Call it in the folder of a package of internal.
 func Given() (*Store, error) {
 	endpoint := os.Getenv("FACESTREAM_S3_ENDPOINT")
 	if endpoint == "" {
@@ -58,7 +59,7 @@ func Given() (*Store, error) {
 	return s, err
 }
 
-// Stop takes the store away as a crash would: told to stop in an orderly way, versitygw waits for idle connections.
+// Stop ends the store as a crash would. An orderly end takes long with versitygw, which waits for idle connections.
 func (s *Store) Stop(ctx context.Context) error { return s.script(ctx, "down.sh", "--kill") }
 
 // Start brings it back, with its data.
