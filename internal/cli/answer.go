@@ -20,7 +20,8 @@ const exitCodesHelp = `With --wait the exit code says how the request ended:
      first two count
   3  not done: the request was refused, or the image does not allow it (no face, too dark, not live, expired)
   2  wrong command line or settings; nothing was sent
-  1  anything else: no result in time, a server does not answer`
+  1  anything else: no result in time, a server does not answer
+Without --wait, 0 means that the request was sent.`
 
 // answerFlags say whether and how a command waits for the result of a request.
 type answerFlags struct {
