@@ -26,7 +26,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,11 @@ train-smoke: .venv toolchain ## Every training end to end on tiny settings, in m
 
 sheet: models ## Lay the ISO portraits of five photographs into .cache/sheet.png, to be looked at (needs ../shared)
 	FACESTREAM_SHEET=$(CURDIR)/.cache/sheet.png $(GO) test -count=1 -v -run 'TestPortraits$$' ./pkg/engine
+
+# A module of its own sees of facestream what a program of somebody else sees.
+example-module: toolchain ## Build examples/go, a module of its own, against pkg
+	cd examples/go && $(GO) mod tidy && $(GO) vet ./... && $(GO) build ./...
+	@git diff --exit-code -- examples/go || { echo "examples/go follows the versions of go.mod: commit what has changed"; exit 1; }
 
 generate: toolchain ## Make the generated files anew: schemas, reference pages
 	$(GO) generate ./...
