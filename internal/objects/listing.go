@@ -2,6 +2,7 @@ package objects
 
 import (
 	"bytes"
+	"html"
 	"io"
 	"net/http"
 	"regexp"
@@ -33,7 +34,7 @@ func (r repairing) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body = repair(body)
+	body = resumable(repair(body), query.Get("key-marker"))
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	response.Header.Del("Content-Length")
 	return response, nil
@@ -78,6 +79,28 @@ func repair(listing []byte) []byte {
 		}
 		return name
 	})
+}
+
+var (
+	nextKey     = regexp.MustCompile(`<NextKeyMarker>([^<]*)</NextKeyMarker>`)
+	nextVersion = regexp.MustCompile(`<NextVersionIdMarker>[^<]*</NextVersionIdMarker>`)
+)
+
+// resumable returns the listing of the page after the key marker with a marker of the next page that the store can
+// resume at, where it ends with a key that cannot be read. What comes before the lost character is such a marker: some
+// entries are listed twice then, and none is missed. Where that would list the same page again, the marker stays as it is,
+// behind the key, so that every listing ends.
+func resumable(listing []byte, marker string) []byte {
+	found := nextKey.FindSubmatch(listing)
+	if found == nil {
+		return listing
+	}
+	readable, _, damaged := strings.Cut(html.UnescapeString(string(found[1])), string(lost))
+	if !damaged || readable <= marker {
+		return listing
+	}
+	listing = nextKey.ReplaceAllLiteral(listing, []byte("<NextKeyMarker>"+html.EscapeString(readable)+"</NextKeyMarker>"))
+	return nextVersion.ReplaceAllLiteral(listing, []byte("<NextVersionIdMarker>null</NextVersionIdMarker>"))
 }
 
 // allowed reports whether XML 1.0 allows r.

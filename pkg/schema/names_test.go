@@ -52,6 +52,14 @@ func TestNewNames(t *testing.T) {
 	}
 }
 
+// TestNamesGrowWhenTheyAreNormalised: what is stored must fit, also where its normal form is longer than what was sent.
+func TestNamesGrowWhenTheyAreNormalised(t *testing.T) {
+	r := Request{ID: "r", Operation: OpEnroll, ExternalID: ExternalID(strings.Repeat("\u0958", 80)), Images: []ObjectRef{{Bucket: "b", Key: "k"}}}
+	if got, want := r.Normalize().Error(), "external_id: has 480 bytes; at most 256 are allowed"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestStoredNamesStayReachable: whoever is enrolled under a name that is no longer allowed is still found and erased by it.
 func TestStoredNamesStayReachable(t *testing.T) {
 	for _, name := range []ExternalID{" alice", "Zo\ufffd", "a\tb", "al\u200bice"} {

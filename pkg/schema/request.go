@@ -148,11 +148,11 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 			r.Images[i].ETag = bare
 		}
 	}
-	kept := atMost // whoever is stored under a name that is no longer allowed stays reachable by it
+	kept, external := atMost, r.ExternalID // whoever is stored under a name that is no longer allowed stays reachable by it
 	if r.Operation == OpEnroll {
-		kept = name
+		kept, external = name, r.ExternalID.Normal() // what is stored
 	}
-	kept("external_id", string(r.ExternalID), 256)
+	kept("external_id", string(external), 256)
 	atMost("puid", string(r.PUID), 64)
 	atMost("operation_tag", r.Tag, 256)
 	if r.Operation == OpEnroll && r.Consent != nil && !r.Consent.Given {

@@ -109,7 +109,11 @@ type person struct {
 type source struct {
 	request schema.RequestID
 	at      time.Time
+	key     string // of the record: results under one key come in the order in which the indexer worked
 }
+
+// before reports whether what s says was done before what later says, where s is read first.
+func (s source) before(later source) bool { return s.key == later.key || !s.at.After(later.at) }
 
 // read goes on to the end of the topic as it is now.
 func (b *book) read(ctx context.Context, client *events.Client) error {
@@ -150,15 +154,30 @@ func (b *book) add(r events.Record) {
 	if !ok {
 		return
 	}
-	says := source{result.RequestID, r.Time}
+	says := source{result.RequestID, r.Time, r.Event.Key}
 	switch {
 	case result.Enroll != nil && result.Enroll.EnrollPerformed && result.Enroll.Response != nil:
-		b.person(result.Collection, schema.PUID(puid)).rows[result.Enroll.Response.GUID] = says
+		// The puid of the answer, and not that of the key: who was stored under another spelling of the name keeps their puid.
+		p := b.person(result.Collection, result.Enroll.Response.PUID)
+		if p.deleted.before(says) {
+			p.rows[result.Enroll.Response.GUID] = says
+		}
 	case result.Operation == schema.OpUserDelete && (result.CallStatus.Reason == "" || result.CallStatus.Reason == schema.ReasonUnknownPUID):
-		p := b.person(result.Collection, schema.PUID(puid))
-		clear(p.rows)
-		p.deleted = says
+		for _, puid := range erased(result, schema.PUID(puid)) {
+			p := b.person(result.Collection, puid)
+			maps.DeleteFunc(p.rows, func(_ string, row source) bool { return row.before(says) })
+			p.deleted = says
+		}
 	}
+}
+
+// erased are the puids that the deletion of key erased: a name is erased under every spelling.
+func erased(result schema.Result, key schema.PUID) []schema.PUID {
+	named := schema.Request{Collection: result.Collection, ExternalID: result.ExternalID}
+	if persons := named.Persons(); result.ExternalID != "" && named.Person() == key {
+		return persons
+	}
+	return []schema.PUID{key} // asked for by puid, or the result of an earlier version
 }
 
 func (b *book) person(c schema.Collection, id schema.PUID) *person {

@@ -267,6 +267,45 @@ func (s *system) cut() {
 	}
 }
 
+// TestAuditOfSpellings: a person whom an earlier version enrolled under another spelling of the name is enrolled again and
+// erased under today's, and the results still say what the gallery holds.
+func TestAuditOfSpellings(t *testing.T) {
+	s := start(t)
+	const c, composed, decomposed = "staff", schema.ExternalID("Zo\u00eb"), schema.ExternalID("Zoe\u0308")
+	before := schema.Request{ID: "before", Operation: schema.OpEnroll, Collection: c, ExternalID: decomposed}
+	stored := before.Persons()[0]
+	row := gallerytest.Random(model, guid("before"), stored, 7)
+	row.ExternalID, row.Created = decomposed, time.Now()
+	if err := s.gallery.Upsert(t.Context(), c, []gallery.Row{row})[0]; err != nil {
+		t.Fatal(err)
+	}
+	result := schema.Result{RequestID: "before", Operation: schema.OpEnroll, Collection: c, ExternalID: decomposed,
+		Enroll: &schema.EnrollData{EnrollPerformed: true, Response: &schema.EnrollResponse{GUID: row.ID, PUID: stored}}}
+	data, err := json.Marshal(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := events.Event{ID: "e", Source: "facestream/indexer", Type: events.TypeResult, Key: c + "/" + string(stored), Data: data}
+	if err := s.indexer.Results.Publisher.Publish(t.Context(), events.Results, e); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		op     schema.Operation
+		person schema.ExternalID
+		rows   int
+	}{
+		{"", "", 1}, {schema.OpEnroll, composed, 2}, {schema.OpUserDelete, composed, 0}, {schema.OpEnroll, decomposed, 1},
+	} {
+		if step.op != "" {
+			s.handle(step.op, c, step.person, string(step.op)+string(step.person))
+		}
+		r := s.audit("")
+		if len(r.Differences) > 0 || r.Collections[0].Rows != step.rows || r.Collections[0].Enrolled != step.rows {
+			t.Errorf("after %q: %+v, %d differences", step.op, r.Collections, len(r.Differences))
+		}
+	}
+}
+
 func TestAuditWithoutResults(t *testing.T) {
 	s := start(t)
 	r := s.audit("staff")
