@@ -85,10 +85,18 @@ func NewDetector(s Stage, longSide int) (*Detector, error) {
 // Detect returns the faces of at least minConfidence, 0..1 (0 stands for the manifest's), best first; equals from
 // top to bottom, then from left to right.
 func (d *Detector) Detect(ctx context.Context, img *imaging.Image, minConfidence float32) ([]Face, error) {
+	return d.Scene(img).Detect(ctx, 0, minConfidence)
+}
+
+// detect looks at img once and returns its faces, as Detect does.
+func (d *Detector) detect(ctx context.Context, img *imaging.Image, minConfidence float32) ([]Face, error) {
 	const op = "face.detect"
 	minConfidence = cmp.Or(minConfidence, d.minConfidence)
 	g := d.geometry(img.Width, img.Height)
-	scaled := img.Resize(g.width, g.height)
+	scaled := img
+	if g.width != img.Width || g.height != img.Height {
+		scaled = img.Resize(g.width, g.height)
+	}
 
 	buffer := d.buffers.Get().(*[]float32)
 	defer d.buffers.Put(buffer)
@@ -111,10 +119,7 @@ func (d *Detector) Detect(ctx context.Context, img *imaging.Image, minConfidence
 	faces := suppress(candidates, d.maxOverlap)
 	sx, sy := float32(img.Width)/float32(g.width), float32(img.Height)/float32(g.height)
 	for i := range faces {
-		f := &faces[i]
-		for _, p := range []*schema.PointF{&f.Box.TopLeft, &f.Box.BottomRight, &f.Points[0], &f.Points[1], &f.Points[2], &f.Points[3], &f.Points[4]} {
-			p.X, p.Y = p.X*sx, p.Y*sy
-		}
+		faces[i].move(func(p schema.PointF) schema.PointF { return schema.PointF{X: p.X * sx, Y: p.Y * sy} })
 	}
 	return faces, nil
 }

@@ -34,12 +34,47 @@ func (f Face) Area() float32 {
 
 // Overlap is the intersection over union of the boxes of f and g, 0..1.
 func (f Face) Overlap(g Face) float32 {
-	w := min(f.Box.BottomRight.X, g.Box.BottomRight.X) - max(f.Box.TopLeft.X, g.Box.TopLeft.X)
-	h := min(f.Box.BottomRight.Y, g.Box.BottomRight.Y) - max(f.Box.TopLeft.Y, g.Box.TopLeft.Y)
-	if w <= 0 || h <= 0 {
+	common := f.intersection(g)
+	if common == 0 {
 		return 0
 	}
-	return w * h / (f.Area() + g.Area() - w*h)
+	return common / (f.Area() + g.Area() - common)
+}
+
+// Within is the share of the box of f, 0..1, that lies in that of g.
+func (f Face) Within(g Face) float32 { return f.intersection(g) / max(f.Area(), 1e-6) }
+
+// intersection is the area that the boxes of f and g share.
+func (f Face) intersection(g Face) float32 {
+	w := min(f.Box.BottomRight.X, g.Box.BottomRight.X) - max(f.Box.TopLeft.X, g.Box.TopLeft.X)
+	h := min(f.Box.BottomRight.Y, g.Box.BottomRight.Y) - max(f.Box.TopLeft.Y, g.Box.TopLeft.Y)
+	return max(w, 0) * max(h, 0)
+}
+
+// Turned is f, a face of a picture of width × height, as it lies in that picture turned clockwise by quarters of a turn.
+func (f Face) Turned(quarters, width, height int) Face {
+	w, h := float32(width), float32(height)
+	switch quarters % 4 {
+	case 1:
+		f.move(func(p schema.PointF) schema.PointF { return schema.PointF{X: h - p.Y, Y: p.X} })
+	case 2:
+		f.move(func(p schema.PointF) schema.PointF { return schema.PointF{X: w - p.X, Y: h - p.Y} })
+	case 3:
+		f.move(func(p schema.PointF) schema.PointF { return schema.PointF{X: p.Y, Y: w - p.X} })
+	}
+	return f
+}
+
+// move takes every point of f to where to says. The box stays upright.
+func (f *Face) move(to func(schema.PointF) schema.PointF) {
+	p, q := to(f.Box.TopLeft), to(f.Box.BottomRight)
+	f.Box = schema.BoxF{
+		TopLeft:     schema.PointF{X: min(p.X, q.X), Y: min(p.Y, q.Y)},
+		BottomRight: schema.PointF{X: max(p.X, q.X), Y: max(p.Y, q.Y)},
+	}
+	for i := range f.Points {
+		f.Points[i] = to(f.Points[i])
+	}
 }
 
 // normalisation is how a manifest says that pixels become the network's input.

@@ -69,23 +69,7 @@ type Observer interface {
 
 // Original is the box as it lies in the picture before it was turned.
 func (o *Observation) Original() schema.BoxF {
-	width, height := float32(o.Width), float32(o.Height)
-	point := func(p schema.PointF) schema.PointF {
-		switch o.Turned {
-		case 90:
-			return schema.PointF{X: p.Y, Y: width - p.X}
-		case 180:
-			return schema.PointF{X: width - p.X, Y: height - p.Y}
-		case 270:
-			return schema.PointF{X: height - p.Y, Y: p.X}
-		}
-		return p
-	}
-	p, q := point(o.Box.TopLeft), point(o.Box.BottomRight)
-	return schema.BoxF{
-		TopLeft:     schema.PointF{X: min(p.X, q.X), Y: min(p.Y, q.Y)},
-		BottomRight: schema.PointF{X: max(p.X, q.X), Y: max(p.Y, q.Y)},
-	}
+	return o.Face.Turned(4-o.Turned/90, o.Width, o.Height).Box
 }
 
 // leaning is by how many degrees the head leans clockwise: by its pose, where that is known, else by the line of the eyes. The
