@@ -80,16 +80,18 @@ func (s *submission) run(c *cobra.Command) error {
 		return err
 	}
 	defer client.Close()
-	a, err := s.listen(ctx, c, client, schema.RequestID(s.id))
+	a, err := s.listen(ctx, c, client)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if r := a.answered(); r != nil {
-		if err := sameRequest(c, r, req); err != nil {
+	if s.id != "" {
+		same := func(r *schema.Result) error { return sameRequest(c, r, req) }
+		if found, err := a.earlier(ctx, req.ID, same); found || err != nil {
 			return err
 		}
-	} else if !sent {
+	}
+	if !sent {
 		if err := s.send(ctx, cfg, client, store, req, files); err != nil {
 			return err
 		}

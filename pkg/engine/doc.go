@@ -5,7 +5,7 @@
 // [Open] loads the pack's networks. [Engine.Analyze] decodes a file and takes the picture through these steps, of which it does
 // those that [Params] ask for. Analysis.Timings has the time of each step under its name:
 //
-//	detect        finds the faces, turns the picture so that they stand upright, and selects
+//	detect        finds the faces, in whichever way they stand, selects, and turns the picture for them
 //	pose          how each head is turned
 //	landmarks     66 or 68 points of each face
 //	attributes    light, sharpness, eyes, mouth, mask, glasses, what is covered

@@ -10,15 +10,45 @@ import (
 )
 
 // frame is one picture in work and what is known of it. Steps read what earlier ones found, and add what they find themselves.
+//
+// Whatever needs the pixels of the picture takes them from here, so that what one step pays for is there for the next.
 type frame struct {
 	params Params
-	// picture stands upright: all positions are in its pixels.
+	// picture is, for steps about the picture, as its file says that it stands, and for steps about faces turned as they stand.
 	picture *imaging.Image
-	// all are the faces that were found, best first, and faces those of them that params select.
+	// found are all faces of the picture, best confidence first.
+	found []candidate
+	// all are the same in pixels of the picture, and faces those of them that params select.
 	all   []face.Face
 	faces []*face.Observation
+	// selected is how many faces of the picture params select, in every orientation.
+	selected int
 	// aligned are the pictures of faces that embedding networks take.
 	aligned []*imaging.Image
+}
+
+// upright calls do with the faces of each orientation, in the picture turned so that they stand upright. There is one turned
+// copy of the picture at a time.
+func (f *frame) upright(do func(*frame) error) error {
+	for quarters := range 4 {
+		g := frame{params: f.params, selected: len(f.faces)}
+		for _, o := range f.faces {
+			if o.Turned == 90*quarters {
+				g.faces = append(g.faces, o)
+			}
+		}
+		if g.faces == nil {
+			continue
+		}
+		g.picture = f.picture.Turned(quarters)
+		for _, c := range f.found {
+			g.all = append(g.all, c.in(f.picture, quarters))
+		}
+		if err := do(&g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // record are the networks that ran for one picture.

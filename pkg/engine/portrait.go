@@ -10,7 +10,7 @@ import (
 // portray makes the portraits of each face. The eyes are those of its landmarks, else those that the pack's network for landmarks
 // finds, else the detector's.
 func (e *Engine) portray(ctx context.Context, f *frame) error {
-	if len(f.faces) > schema.MaxDetailedFaces {
+	if f.selected > schema.MaxDetailedFaces {
 		return nil
 	}
 	for _, o := range f.faces {

@@ -118,19 +118,33 @@ func (e *Engine) absent(op string, role models.Role) error {
 	return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s: %s", e.pack.Name, role, why))
 }
 
-// run does the steps that f's caller wants, and notes how long each took.
+// run does the steps that f's caller wants, and notes how long each took: those about the picture, then those about its faces,
+// for the faces of one orientation after the other.
 func (e *Engine) run(ctx context.Context, f *frame, timings map[string]time.Duration) error {
-	for _, s := range e.steps {
-		if !s.wanted(f.params) || s.run == nil || !s.picture && len(f.faces) == 0 {
-			continue
+	clock := time.Now()
+	do := func(f *frame, picture bool) error {
+		for _, s := range e.steps {
+			if s.picture != picture || s.run == nil || !s.wanted(f.params) {
+				continue
+			}
+			if err := s.run(ctx, f); err != nil {
+				return err
+			}
+			now := time.Now()
+			timings[s.name] += now.Sub(clock)
+			clock = now
 		}
-		start := time.Now()
-		if err := s.run(ctx, f); err != nil {
-			return err
-		}
-		timings[s.name] += time.Since(start)
+		return nil
 	}
-	return nil
+	if err := do(f, true); err != nil {
+		return err
+	}
+	return f.upright(func(g *frame) error {
+		now := time.Now()
+		timings["detect"] += now.Sub(clock) // turning the picture is a part of finding its faces
+		clock = now
+		return do(g, false)
+	})
 }
 
 // one drives the only network of a role. Several are a Fatal error that names them: only one of them would be asked.

@@ -20,6 +20,12 @@ func (s Strategy) Select(faces []face.Face) []face.Face {
 	if s == MultipleFaces || len(faces) == 0 {
 		return faces
 	}
+	best := s.best(faces)
+	return faces[best : best+1]
+}
+
+// best is the index of the best face by the measure of s.
+func (s Strategy) best(faces []face.Face) int {
 	measure := func(f face.Face) float32 {
 		switch s {
 		case BiggestFace:
@@ -35,5 +41,5 @@ func (s Strategy) Select(faces []face.Face) []face.Face {
 			best = i
 		}
 	}
-	return faces[best : best+1]
+	return best
 }

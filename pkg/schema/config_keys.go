@@ -155,8 +155,8 @@ var detectionKeys = []ConfigKey{
 		Default: true,
 		Added:   true,
 		Doc:     "Whether faces are also found in images that lie on their side or are upside down.",
-		Effect: "An image without an upright face is also searched after turning it by 90, 180 and 270 degrees; `turned` says by " +
-			"how much it was turned. A head that leans by more than 45 degrees counts as a turned image.",
+		Effect: "An image without an upright face is also searched after turning it by 90, 180 and 270 degrees. The `turned` " +
+			"of each face says by how much the image was turned for it. A head that leans by more than 45 degrees counts as a turned image.",
 		field: func(c *OperationConfig) any { return &c.Detection.Turn },
 	},
 }
