@@ -256,7 +256,7 @@ func readFolder(folder string) (files []string, err error) {
 // isImage goes by the name, so that notes and lists beside the images are no failures.
 func isImage(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff":
+	case ".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff":
 		return true
 	}
 	return false

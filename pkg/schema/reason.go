@@ -54,7 +54,7 @@ func Reasons() []ReasonInfo {
 		{ReasonExpired, CodeGenericError, "The deadline of the request passed before the work began.", "Send it again with a later deadline."},
 		{ReasonBucketNotAllowed, CodeAuthorizationError, "The image is in a bucket that this installation does not serve.", "Use a served bucket, or add the bucket to `s3.buckets`."},
 		{ReasonImageNotFound, CodeInvalidArgument, "The bucket has no such object or no such version of it.", "Upload the image first; the name is case-sensitive."},
-		{ReasonImageUnreadable, CodeInvalidArgument, "The bytes are not a whole image in a supported format.", "Send JPEG, PNG, WebP, GIF, BMP or TIFF; the message says what was wrong."},
+		{ReasonImageUnreadable, CodeInvalidArgument, "The bytes are not a whole image in a supported format.", "Send JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF; the message says what was wrong."},
 		{ReasonImageTooLarge, CodeInvalidArgument, "The image exceeds the limit on bytes, pixels or side length.", "The message names the limit; scale the image down."},
 		{ReasonImageChanged, CodeInvalidArgument, "The object was overwritten after the event and its bucket keeps no versions, so the version that was named is gone.", "The newer version has an event and an outcome of its own; switch versioning on to keep both."},
 		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},

@@ -49,6 +49,8 @@ const (
 	GIF  Format = "gif"
 	BMP  Format = "bmp"
 	TIFF Format = "tiff"
+	HEIC Format = "heic"
+	AVIF Format = "avif"
 )
 
 // Info is what the file says of itself.
@@ -65,7 +67,8 @@ type Info struct {
 // header is what a file says before its pixels are paid for.
 type header struct {
 	width, height int
-	orientation   int // EXIF, 1..8
+	coded         image.Point // the size before a crop that the decoder makes; zero where it makes none
+	orientation   int         // EXIF, 1..8
 
 	// decode reads the pixels, which lie within width × height. damage is that of [Info].
 	decode func(ctx context.Context) (m image.Image, damage string, err error)
@@ -95,6 +98,9 @@ func sniff(data []byte) (codec, bool) {
 	case has("BM"):
 		return codec{BMP, openBMP}, true
 	}
+	if format, ok := sniffHEIF(data); ok {
+		return codec{format, openHEIF}, true
+	}
 	return codec{}, false
 }
 
@@ -108,9 +114,9 @@ func tooLarge(format string, args ...any) error {
 	return schema.Permanent(opDecode, schema.ReasonImageTooLarge, fmt.Errorf(format, args...))
 }
 
-// Decode reads a JPEG, PNG, WebP, GIF, BMP or TIFF, known by its first bytes, and returns it upright with transparency laid
-// over white and 16-bit channels cut to 8. Of an animation it reads the first picture. It is as lenient as browsers are with
-// what cameras write, and says so in [Info.Damage] where something was wrong.
+// Decode reads a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, known by its first bytes, and returns it upright with
+// transparency laid over white and 16-bit channels cut to 8. Of an animation it reads the first picture. It is as lenient as
+// browsers are with what cameras write, and says so in [Info.Damage] where something was wrong.
 //
 // The errors are permanent: image_too_large for what exceeds limits, judged by the header alone; image_unreadable for
 // everything else that is no complete picture, such as a JPEG that was cut short, and for what would be decoded to the wrong
@@ -137,26 +143,30 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 	if err != nil {
 		return nil, Info{}, decoderError(ctx, c.format, err)
 	}
-	w := h.width
-	switch {
-	case w < 1 || h.height < 1:
-		return nil, Info{}, unreadable("%s: the header says %d × %d pixels", c.format, w, h.height)
-	case w > limits.Side || h.height > limits.Side:
-		return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d a side", w, h.height, limits.Side)
-	case w > limits.Pixels/h.height:
-		return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d in all", w, h.height, limits.Pixels)
+	if h.coded == (image.Point{}) {
+		h.coded = image.Pt(h.width, h.height)
+	}
+	for _, size := range []image.Point{h.coded, {h.width, h.height}} {
+		switch {
+		case size.X < 1 || size.Y < 1:
+			return nil, Info{}, unreadable("%s: the header says %d × %d pixels", c.format, size.X, size.Y)
+		case size.X > limits.Side || size.Y > limits.Side:
+			return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d a side", size.X, size.Y, limits.Side)
+		case size.X > limits.Pixels/size.Y:
+			return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d in all", size.X, size.Y, limits.Pixels)
+		}
 	}
 	m, damage, err := h.decode(ctx)
 	if err != nil {
 		return nil, Info{}, decoderError(ctx, c.format, err)
 	}
-	if !m.Bounds().In(image.Rect(0, 0, w, h.height)) {
-		return nil, Info{}, unreadable("%s: the pixels reach beyond the %d × %d of the header", c.format, w, h.height)
+	if !m.Bounds().In(image.Rect(0, 0, h.width, h.height)) {
+		return nil, Info{}, unreadable("%s: the pixels reach beyond the %d × %d of the header", c.format, h.width, h.height)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, Info{}, schema.Transient(opDecode, err)
 	}
-	return orient(fromGo(m, w, h.height), h.orientation), Info{c.format, h.orientation, damage}, nil
+	return orient(fromGo(m, h.width, h.height), h.orientation), Info{c.format, h.orientation, damage}, nil
 }
 
 // decoderError tells a file that cannot be read from a caller who stopped waiting.

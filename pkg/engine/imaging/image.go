@@ -2,7 +2,8 @@
 // are fed: scaled copies, aligned crops and float planes.
 //
 // Input is hostile (invariant 8): [Decode] trusts no file name, checks every limit on the header before the pixels are
-// paid for, and answers malformed data with an error, never with part of a picture.
+// paid for, and answers malformed data with an error. What it returns is the picture that a person would see: each format is
+// compared with other decoders (testdata/corpus.py), and what cannot be decoded right is refused by its name.
 package imaging
 
 import "fmt"

@@ -218,7 +218,7 @@ func openJPEG(data []byte) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	return header{f.width, f.height, f.orientation, f.decode}, nil
+	return header{width: f.width, height: f.height, orientation: f.orientation, decode: f.decode}, nil
 }
 
 // decode reads the pixels with Go's decoder, which is fast and strict, from a file whose harmless peculiarities are put

@@ -68,4 +68,4 @@ func unsupported(data []byte) string {
 }
 
 // formats lists what Decode reads, for people.
-const formats = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+const formats = "JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF"

@@ -520,7 +520,65 @@ exif = Image.Exif()
 exif[0x0112] = 6
 add("webp-orientation.webp", save(RGB, "WEBP", lossless=True, exif=exif), np.asarray(Image.fromarray(RGB).transpose(Image.ROTATE_270)))
 add("webp-cut.webp", save(RGB, "WEBP", quality=85)[:-40], refused="cut short", small=True)
-#HEIF#
+
+# --- HEIC and AVIF, against newer versions of the same libraries. The older libheif blends the outermost chroma samples of a
+# 4:2:0 picture without tiles wrongly: two pixels at each edge have the wrong hue, which weighs in a small picture.
+HEIF = dict(mean=4 if args.small else 2, max=120)
+AV1 = dict(mean=4 if args.small else 1, max=60)
+
+
+def heic(array, mode=None, quality=90, **options):
+    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    out = io.BytesIO()
+    heif_file = pillow_heif.from_pillow(image)
+    heif_file.save(out, format="HEIF", quality=quality, **options)
+    return out.getvalue()
+
+
+for chroma in (420, 422, 444):
+    add("heic-%d.heic" % chroma, heic(RGB, chroma=chroma), small=chroma == 420, **HEIF)
+for n, matrix in (("601", 6), ("709", 1), ("2020", 9)):
+    for full in (0, 1):
+        data = heic(RGB, chroma=444, matrix_coefficients=matrix, full_range_flag=full)
+        add("heic-%s-%s.heic" % (n, "full" if full else "limited"), data, small=n == "709" and not full, **HEIF)
+        # Without the container's description, that of the coded stream holds.
+        add("heic-%s-%s-in-stream.heic" % (n, "full" if full else "limited"), data.replace(b"colr", b"free"), small=n == "709" and full, **HEIF)
+add("heic-grey.heic", heic(GREY), **HEIF)
+deep16 = pillow_heif.from_bytes(mode="RGB;16", size=(W, H), data=(RGB.astype("<u2") * 257).tobytes())
+out = io.BytesIO()
+deep16.save(out, quality=90)
+add("heic-10-bit.heic", out.getvalue(), mean=2.5, max=120)
+add("heic-alpha.heic", heic(RGBA), refused="HEIC with transparency", small=True)
+brand = bytearray(heic(RGB, chroma=420))
+brand[8:12] = b"mif1"
+add("heic-mif1.heic", bytes(brand), decoded(heic(RGB, chroma=420)), **HEIF)
+for w, h in ((1, 1), (3, 5), (17, 90), (64, 64), (65, 33), (130, 7), (200, 20)):
+    part = np.ascontiguousarray(RGB[-h:, :w])
+    add("heic-444-%dx%d.heic" % (w, h), heic(part, chroma=444), mean=0.7, max=4)
+    if w > 1:
+        add("heic-422-%dx%d.heic" % (w, h), heic(part, chroma=422), mean=6, max=150)
+    add("heic-420-%dx%d.heic" % (w, h), heic(part, chroma=420), mean=6, max=120)
+    add("avif-%dx%d.avif" % (w, h), save(part, "AVIF", quality=85), mean=2, max=60)
+add("heic-cut.heic", heic(RGB)[:-300], refused="damaged", small=True)
+turns = {2: [Image.FLIP_LEFT_RIGHT], 3: [Image.ROTATE_180], 4: [Image.FLIP_TOP_BOTTOM], 5: [Image.TRANSPOSE], 6: [Image.ROTATE_270], 7: [Image.TRANSVERSE], 8: [Image.ROTATE_90]}
+for orientation in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    truth = Image.fromarray(RGB)
+    for t in turns.get(orientation, []):
+        truth = truth.transpose(t)
+    add("heic-orientation-%d.heic" % orientation, save(RGB, "HEIF", quality=95, chroma=444, exif=exif.tobytes()), np.asarray(truth), mean=2.5, max=120, small=orientation == 6)
+    add("avif-orientation-%d.avif" % orientation, save(RGB, "AVIF", quality=95, subsampling="4:4:4", exif=exif.tobytes()), np.asarray(truth), mean=2.5, max=120, small=orientation == 6)
+for sub in ("4:2:0", "4:2:2", "4:4:4", "4:0:0"):
+    for range_ in ("full", "limited"):
+        data = save(RGB, "AVIF", quality=85, subsampling=sub, range=range_)
+        add("avif-%s-%s.avif" % (sub.replace(":", ""), range_), data, small=sub == "4:2:0" and range_ == "limited", **AV1)
+add("avif-alpha.avif", save(RGBA, "AVIF", quality=85), mean=1.5, max=60)
+add("avif-lossless.avif", save(RGB, "AVIF", quality=100, subsampling="4:4:4"), mean=1, max=10)
+add("avif-animated.avif", save(moves[0], "AVIF", save_all=True, append_images=moves[1:], duration=50, quality=85), mean=1, max=60)
+add("avif-10-bit.avif", imagecodecs.avif_encode(RGB.astype(np.uint16) * 4 + 1, level=90, bitspersample=10), RGB, mean=3, max=120)
+add("avif-cut.avif", save(RGB, "AVIF", quality=85)[:-300], refused="damaged", small=True)
+
 # --- what is named and refused.
 for name, data, refused in (
     ("other.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "PDF"),
