@@ -18,6 +18,9 @@ FLOW        ?= .
 
 export CGO_ENABLED := 1
 
+# The packages that carry libheif and libavif would load the machine's own libraries at the start, which nothing uses.
+export GOFLAGS := $(strip $(GOFLAGS) -tags=nodynamic)
+
 # Where FACESTREAM_MILVUS names no server, one is started, and stopped at the end of the line.
 with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	dir=$$(mktemp -d); export MILVUS_DATA="$$dir/milvus"; \
