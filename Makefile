@@ -15,6 +15,7 @@ MILVUS      ?= lite
 S3          ?= minio
 BENCHTIME   ?= 3s
 FLOW        ?= .
+TIMEOUT     ?= 40m
 
 export CGO_ENABLED := 1
 
@@ -28,27 +29,29 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
-	@mkdir -p $(BIN)
-	$(GO) build -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+	@GO=$(GO) BUILDFLAGS="$(BUILDFLAGS)" tools/build.sh $(BIN) $(PROGRAMS)
 
-run: build models ## Build, fetch what is missing, show the flow on drawn people, and stay up until Ctrl-C
+facestream: toolchain ## Build bin/facestream alone
+	@GO=$(GO) BUILDFLAGS="$(BUILDFLAGS)" tools/build.sh $(BIN) facestream
+
+run: models ## Build bin/facestream, fetch what is missing, show the flow on drawn people, and stay up until Ctrl-C
 	$(BIN)/facestream demo --stay
 
-demo: build models ## The same in a fresh folder, then stop; succeeds only if every expected outcome held
+demo: models ## The same in a fresh folder, then stop; succeeds only if every expected outcome held
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(BIN)/facestream demo --data-dir "$$dir"
 
-# Without models the tests that need them skip aloud, so that a machine without a way to them can test the rest.
-# Everything here is built with -race, so that nothing is compiled twice.
+# Without models the tests that need them skip aloud, so that a machine without a way to them can test the rest. Everything here
+# is built with -race, so that nothing is compiled twice. TIMEOUT is what a package may take on a machine that is slow or busy.
 test: toolchain ## Fetch what is missing, vet, then test everything with the race detector
-	@$(MAKE) --no-print-directory models RUNFLAGS=-race || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
+	@$(MAKE) --no-print-directory models BUILDFLAGS=-race BIN=.cache/race || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
 	$(GO) vet -race ./...
-	$(GO) test -race -timeout 10m $(TESTFLAGS) ./...
+	$(GO) test -race -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # With FACESTREAM_KAFKA they test against that broker alone; see tools/kafka/test.sh.
 test-real: models ## Test against a real Apache Kafka, plain and with users, a Versity S3 Gateway and Milvus (needs Java 17, Maven, openssl)
@@ -91,9 +94,9 @@ outage-test: models ## Take the broker, the store and the gallery away for OUTAG
 
 test-milvus: toolchain ## The gallery's suite, the stream's tests and those of its commands on a Milvus that is started for them (MILVUS=lite|standalone, FLOW)
 	@unset FACESTREAM_MILVUS; export MILVUS_TICKS=short; $(with_milvus); \
-		$(GO) test -race -count=1 -p 1 -parallel $(if $(filter lite,$(MILVUS)),1,8) -timeout 40m ./internal/gallery/milvus; \
-		$(GO) test -race -count=1 -timeout 40m -run '$(FLOW)' ./internal/allinone; \
-		$(GO) test -race -count=1 -run 'TestReindex|TestGalleryCopy' ./internal/cli
+		$(GO) test -race -count=1 -p 1 -parallel $(if $(filter lite,$(MILVUS)),1,8) -timeout $(TIMEOUT) ./internal/gallery/milvus; \
+		$(GO) test -race -count=1 -timeout $(TIMEOUT) -run '$(FLOW)' ./internal/allinone; \
+		$(GO) test -race -count=1 -timeout $(TIMEOUT) -run 'TestReindex|TestGalleryCopy' ./internal/cli
 
 image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx
 	docker buildx build --file deployments/Dockerfile --target $(TARGET) --sbom=true --provenance=mode=max --tag $(IMAGE) --push .
@@ -116,6 +119,11 @@ train-smoke: .venv toolchain ## Every training end to end on tiny settings, in m
 sheet: models ## Lay the ISO portraits of five photographs into .cache/sheet.png, to be looked at (needs ../shared)
 	FACESTREAM_SHEET=$(CURDIR)/.cache/sheet.png $(GO) test -count=1 -v -run 'TestPortraits$$' ./pkg/engine
 
+# A module of its own sees of facestream what a program of somebody else sees.
+example-module: toolchain ## Build examples/go, a module of its own, against pkg
+	cd examples/go && $(GO) mod tidy && $(GO) vet ./... && $(GO) build ./...
+	@git diff --exit-code -- examples/go || { echo "examples/go follows the versions of go.mod: commit what has changed"; exit 1; }
+
 generate: toolchain ## Make the generated files anew: schemas, reference pages
 	$(GO) generate ./...
 
@@ -129,7 +137,7 @@ fuzz-short: toolchain ## Run every fuzz target for FUZZTIME (10s)
 	done
 
 clean: ## Remove what was built; data and the cache of models stay
-	rm -rf $(BIN)
+	rm -rf $(BIN) .cache/race
 
 toolchain: ## Check that Go and a C compiler are here; install the compiler where that is allowed
 	@command -v $(GO) >/dev/null || { echo "Go is not on this machine. Install Go 1.26 or newer from https://go.dev/dl/ and run make again."; exit 1; }
@@ -143,6 +151,6 @@ toolchain: ## Check that Go and a C compiler are here; install the compiler wher
 			exit 1; \
 		fi; }
 
-models: toolchain ## Find or fetch ONNX Runtime and the model pack FACESTREAM_MODELS (starter), with progress
-	$(GO) run $(RUNFLAGS) ./cmd/facestream models pull $${FACESTREAM_MODELS:-starter} --yes
-	$(GO) run $(RUNFLAGS) ./cmd/facestream models runtime
+models: facestream ## Find or fetch ONNX Runtime and the model pack FACESTREAM_MODELS (starter), with progress
+	$(BIN)/facestream models pull $${FACESTREAM_MODELS:-starter} --yes
+	$(BIN)/facestream models runtime

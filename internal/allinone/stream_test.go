@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -76,6 +77,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if limit, ok := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration); ok {
+		patience = max(patience, limit/10)
+	}
 	stop, err := startStream()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the stream did not start:", err)
@@ -249,7 +254,7 @@ func (s *stream) prepareBroker(ctx context.Context) (*kafka.Transport, error) {
 		return nil, err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if _, err := client.EnsureTopics(ctx, host.TopicSpecs(s.cfg.Kafka)); err != nil {
 		return nil, err
@@ -414,7 +419,9 @@ func (s *stream) end(err error) {
 	s.arrived.Broadcast()
 }
 
-const patience = 60 * time.Second
+// patience is how long a test waits for what must come: a minute, or a tenth of go test's limit where that is more, so that a slow
+// machine needs a longer -timeout and nothing else.
+var patience = time.Minute
 
 // outcome waits for the result of id and validates it.
 func (s *stream) outcome(t *testing.T, id schema.RequestID) schema.Result {

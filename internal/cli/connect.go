@@ -48,6 +48,20 @@ func reach(ctx context.Context, cfg config.Config) (*events.Client, *objects.Sto
 	return client, store, nil
 }
 
+// withClient runs f with the connection that the command's settings name, once a broker answers.
+func withClient(c *cobra.Command, f func(*events.Client) error) error {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	client, _, err := reach(c.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return f(client)
+}
+
 // startup is how long a command waits for a broker that has just been started.
 const startup = 3 * time.Second
 

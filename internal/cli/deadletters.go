@@ -23,20 +23,6 @@ func deadLettersCommand() *cobra.Command {
 	return c
 }
 
-// withClient runs f with the connection that the command's settings name.
-func withClient(c *cobra.Command, f func(*events.Client) error) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
-	client, _, err := reach(c.Context(), cfg)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	return f(client)
-}
-
 // filterFlags let a command choose among the dead letters.
 func filterFlags(c *cobra.Command) func() events.DeadLetterFilter {
 	var origin, reason, service string

@@ -200,8 +200,7 @@ func (f *flow) picture(person, shot int) schema.ObjectRef {
 // send submits a request and returns its first result.
 func (f *flow) send(r schema.Request) schema.Result {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
-	defer cancel()
+	ctx := f.t.Context() // without a limit of its own, which a slow machine would exceed
 	if len(r.Config) == 0 {
 		r.Config = json.RawMessage(drawn.Config)
 	}
@@ -243,16 +242,13 @@ func (f *flow) predict(person int) (guid string) {
 // idle waits until the group of the service has done what is on the topic.
 func (f *flow) idle(service string, topic events.Topic) {
 	f.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for ; ; time.Sleep(50 * time.Millisecond) {
 		status, err := f.client.Describe(f.t.Context(), topic)
 		if err == nil {
 			i := slices.IndexFunc(status[0].Groups, func(g events.GroupLag) bool { return g.Group == "facestream-"+service })
 			if i >= 0 && status[0].Groups[i].Lag == 0 {
 				return
 			}
-		}
-		if time.Now().After(end) {
-			f.t.Fatalf("%s is not idle: %+v, %v", service, status, err)
 		}
 	}
 }
@@ -390,9 +386,7 @@ func TestReindex(t *testing.T) {
 
 	f.start("worker", other)
 	f.start("indexer", other)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if r, err := caller.Await(ctx, waiting); err != nil || r.Predict == nil || r.Predict.Response.GUID != guids["ann"] {
+	if r, err := caller.Await(t.Context(), waiting); err != nil || r.Predict == nil || r.Predict.Response.GUID != guids["ann"] {
 		t.Errorf("the request that waited: %+v, %v", r, err)
 	}
 	for name, person := range map[schema.ExternalID]int{"ann": 0, "dee": 3} {

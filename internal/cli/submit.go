@@ -80,18 +80,16 @@ func (s *submission) run(c *cobra.Command) error {
 		return err
 	}
 	defer client.Close()
-	a, err := s.listen(ctx, c, client)
+	a, err := s.listen(ctx, c, client, schema.RequestID(s.id))
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if s.id != "" {
-		same := func(r *schema.Result) error { return sameRequest(c, r, req) }
-		if found, err := a.earlier(ctx, req.ID, same); found || err != nil {
+	if r := a.answered(); r != nil {
+		if err := sameRequest(c, r, req); err != nil {
 			return err
 		}
-	}
-	if !sent {
+	} else if !sent {
 		if err := s.send(ctx, cfg, client, store, req, files); err != nil {
 			return err
 		}

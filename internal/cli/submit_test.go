@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +25,29 @@ import (
 func (f *flow) facestream(args ...string) (stdout, said string, code int) {
 	f.t.Helper()
 	return facestream(f.t, append(args, "--kafka-brokers", f.cfg.Kafka.Brokers[0], "--s3-endpoint", f.cfg.S3.Endpoint)...)
+}
+
+// watch returns the first line that `facestream watch` prints.
+func (f *flow) watch(args ...string) string {
+	f.t.Helper()
+	c := root()
+	c.SilenceUsage, c.SilenceErrors = true, true
+	in, out := io.Pipe()
+	c.SetOut(out)
+	c.SetArgs(append(append([]string{"watch"}, args...), "--kafka-brokers", f.cfg.Kafka.Brokers[0]))
+	ctx, stop := context.WithCancel(f.t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		err := c.ExecuteContext(ctx)
+		ended <- errors.Join(err, out.Close())
+	}()
+	line, _ := bufio.NewReader(in).ReadString('\n') // what is missing shows in the line
+	stop()
+	in.Close() // so that nobody waits to write further lines
+	if err := <-ended; err != nil {
+		f.t.Error(err)
+	}
+	return line
 }
 
 // drawnFile writes a picture of a drawn person into a file.
@@ -131,6 +158,14 @@ func TestSubmit(t *testing.T) {
 		return r.ExternalID == "Zoë" && r.Consent != nil && r.Consent.Given && r.Consent.Reference == "Formular für Zoë"
 	}) {
 		t.Errorf("the upload is kept without its name or its consent: %v", err)
+	}
+	watched := f.watch("--from-start", "--operation", "enroll", "--collection", "staff", "--reason", "no_face")
+	if want := "  enroll         not enrolled: no face was found  "; !strings.Contains(watched, want) {
+		t.Errorf("watch printed %q, want %q in it", watched, want)
+	}
+	var r schema.Result
+	if watched := f.watch("--from-start", "--json", "-o", "verify"); json.Unmarshal([]byte(watched), &r) != nil || r.Operation != schema.OpVerify {
+		t.Errorf("watch --json printed %q", watched)
 	}
 	stdout, said, code := f.facestream("submit", "-o", "user_delete", "-c", "staff", "--external-id", "ann", "--wait")
 	if code != 0 || !strings.HasPrefix(stdout, "deleted from staff: 1 image of ann\n") {

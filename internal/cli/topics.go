@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/host"
+	"facestream/pkg/events"
 )
 
 func topicsCommand() *cobra.Command {
@@ -19,50 +21,43 @@ func topicsCommand() *cobra.Command {
 		Example: "  facestream topics\n  facestream topics --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			client, _, err := reach(c.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			topics, err := client.Describe(c.Context())
-			if err != nil {
-				return err
-			}
-			// A broker does not list the groups that a user may not describe: it would look as if they had no lag.
-			for _, group := range host.Groups() {
-				if _, err := client.Members(c.Context(), group); err != nil {
-					fmt.Fprintf(c.ErrOrStderr(), "the lag of %s is not shown: %v\n", group, err)
+			return withClient(c, func(client *events.Client) error {
+				topics, err := client.Describe(c.Context())
+				if err != nil {
+					return err
 				}
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), topics)
-			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "TOPIC\tPARTITIONS\tRETENTION\tRECORDS\tGROUPS AND THEIR LAG")
-			for _, t := range topics {
-				if !t.Exists {
-					fmt.Fprintf(w, "%s\tdoes not exist (a service creates it when it starts), or this user lacks the right Describe on it\n", t.Topic)
-					continue
+				// A broker does not list the groups that a user may not describe: it would look as if they had no lag.
+				for _, group := range host.Groups() {
+					if _, err := client.Members(c.Context(), group); err != nil {
+						fmt.Fprintf(c.ErrOrStderr(), "the lag of %s is not shown: %v\n", group, err)
+					}
 				}
-				var records int64
-				for _, p := range t.Partitions {
-					records += p.Last - p.First
+				if asJSON {
+					return printJSON(c.OutOrStdout(), topics)
 				}
-				var groups []string
-				for _, g := range t.Groups {
-					groups = append(groups, fmt.Sprintf("%s %d", g.Group, g.Lag))
-				}
-				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", t.Topic, len(t.Partitions), retention(t.Retention), records, strings.Join(groups, ", "))
-			}
-			return w.Flush()
+				return printTopics(c.OutOrStdout(), topics)
+			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
 	return c
+}
+
+func printTopics(out io.Writer, topics []events.TopicStatus) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TOPIC\tPARTITIONS\tRETENTION\tRECORDS\tGROUPS AND THEIR LAG")
+	for _, t := range topics {
+		if !t.Exists {
+			fmt.Fprintf(w, "%s\tdoes not exist (a service creates it when it starts), or this user lacks the right Describe on it\n", t.Topic)
+			continue
+		}
+		var groups []string
+		for _, g := range t.Groups {
+			groups = append(groups, fmt.Sprintf("%s %d", g.Group, g.Lag))
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", t.Topic, len(t.Partitions), retention(t.Retention), t.Records(), strings.Join(groups, ", "))
+	}
+	return w.Flush()
 }
 
 // retention writes how long a topic keeps its records: negative is for ever, and 0 is what the user may not know.

@@ -66,7 +66,7 @@ func (u *upload) run(c *cobra.Command, file string) error {
 		return err
 	}
 	defer client.Close()
-	a, err := u.listen(ctx, c, client)
+	a, err := u.listen(ctx, c, client, "")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/pkg/events"
+	"facestream/pkg/schema"
 )
 
 func watchCommand() *cobra.Command {
@@ -23,39 +24,33 @@ func watchCommand() *cobra.Command {
 			if err := errors.Join(oneOf("--operation", operation, operationNames()), oneOf("--reason", reason, reasonNames())); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			cfg, err := loadConfig(c)
-			if err != nil {
-				return err
-			}
-			client, _, err := reach(c.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
 			var options events.ResultsOptions
 			if fromStart {
 				options.From = events.Earliest()
 			}
-			stream := client.Results(c.Context(), options)
-			defer stream.Close()
-			out := screenOf(c.OutOrStdout())
-			for {
-				r, e, err := stream.Next(c.Context())
-				if c.Context().Err() != nil {
-					return nil
-				} else if err != nil {
-					return err
-				}
-				if operation != "" && string(r.Operation) != operation || collection != "" && string(r.Collection) != collection ||
-					reason != "" && string(r.CallStatus.Reason) != reason {
-					continue
-				}
-				if asJSON {
-					fmt.Fprintln(out, string(e.Data))
-					continue
-				}
-				summarize(&r).printLine(out, e.Time, &r)
+			chosen := func(r *schema.Result) bool {
+				return (operation == "" || string(r.Operation) == operation) && (collection == "" || string(r.Collection) == collection) &&
+					(reason == "" || string(r.CallStatus.Reason) == reason)
 			}
+			out := screenOf(c.OutOrStdout())
+			return withClient(c, func(client *events.Client) error {
+				stream := client.Results(c.Context(), options)
+				defer stream.Close()
+				for {
+					r, e, err := stream.Next(c.Context())
+					switch {
+					case c.Context().Err() != nil:
+						return nil
+					case err != nil:
+						return err
+					case !chosen(&r):
+					case asJSON:
+						fmt.Fprintln(out, string(e.Data))
+					default:
+						summarize(&r).printLine(out, e.Time, &r)
+					}
+				}
+			})
 		},
 	}
 	f := c.Flags()

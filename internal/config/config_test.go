@@ -420,7 +420,8 @@ func TestDeploymentSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := []string{"FACESTREAM_S3_ACCESS_KEY=a", "FACESTREAM_S3_SECRET_KEY=s"}
-	broker := append(store, "FACESTREAM_KAFKA_SASL_USERNAME=u", "FACESTREAM_KAFKA_SASL_PASSWORD=p")
+	broker := append(store, "FACESTREAM_KAFKA_SASL_USERNAME=u", "FACESTREAM_KAFKA_SASL_PASSWORD=p",
+		"FACESTREAM_INDEXER_GALLERY_MILVUS_USER=u", "FACESTREAM_INDEXER_GALLERY_MILVUS_PASSWORD=p")
 	for name, tt := range map[string]struct {
 		text    []byte
 		env     []string
@@ -437,6 +438,9 @@ func TestDeploymentSettings(t *testing.T) {
 			}
 			if cluster := c.Kafka.ReplicationFactor == 3 && c.Kafka.TLS.Enabled && c.S3.TLS.Enabled; cluster != tt.cluster {
 				t.Errorf("%+v", c)
+			}
+			if c.Indexer.Gallery.Driver != DriverMilvus || strings.HasPrefix(c.Indexer.Gallery.Milvus.Address, "127.") || c.Indexer.Gallery.Milvus.TLS.Enabled != tt.cluster {
+				t.Errorf("the gallery is %+v, not in Milvus as in the owner's installation", c.Indexer.Gallery)
 			}
 			if c.DataDir != "/var/lib/facestream" || c.Telemetry.Listen != "0.0.0.0:9464" {
 				t.Errorf("data_dir %s and telemetry.listen %s are not what the image and the probes expect", c.DataDir, c.Telemetry.Listen)

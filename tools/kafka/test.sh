@@ -22,7 +22,7 @@ run_tests() {
 	shift
 	# One package after the other: internal/allinone stops the broker. Without -race, which `make test` has: it would take the
 	# processor from the services, and with that the outages would last longer than the tests wait.
-	if ! "$go" test -count=1 -p 1 -timeout 15m -v "$@" >"$log" 2>&1; then
+	if ! "$go" test -count=1 -p 1 -timeout 40m -v "$@" >"$log" 2>&1; then
 		cat "$log"
 		return 1
 	fi
