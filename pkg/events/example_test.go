@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// A user of the system submits a request and reads its outcome. The broker here is one in the process; a running
+// A user of the system submits a request and waits for its result. The broker here is one in the process; a running
 // facestream has its own, by default at 127.0.0.1:9092.
 func Example() {
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
@@ -29,44 +29,54 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	publisher := client.NewPublisher(events.PublisherConfig{Source: "shop"})
-	defer publisher.Close()
+	defer answerAsFacestreamWould(ctx, client)()
 
-	// Begin to read before submitting, and nothing is missed.
-	results := client.Results(ctx, events.ResultsOptions{From: events.Latest()})
-	defer results.Close()
-	if err := results.Ready(ctx); err != nil {
+	// From here on no result is missed. One caller serves any number of requests at a time.
+	caller, err := client.OpenCaller(ctx, events.PublisherConfig{Source: "shop"})
+	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	request := schema.Request{
+	defer caller.Close()
+	answer, err := caller.Call(ctx, schema.Request{
 		ID: "order-4711", Operation: schema.OpValidate,
 		Images: []schema.ObjectRef{{Bucket: "images", Key: "customers/4711.jpg"}},
-	}
-	if err := client.Submit(ctx, publisher, request); err != nil {
-		fmt.Println(err)
-		return
-	}
-	answerAsFacestreamWould(ctx, publisher, request)
-	result, event, err := results.Await(ctx, request.ID)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(event.Type, result.RequestID, result.Operation, result.CallStatus.ReturnCode, result.CallStatus.ReturnMessage)
-	// Output: facestream.result.v1 order-4711 validate API_NO_ERROR ok
-}
-
-func answerAsFacestreamWould(ctx context.Context, p *events.Publisher, r schema.Request) {
-	data, err := json.Marshal(schema.NewResult(&schema.Job{Request: r}, "", ""))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	err = p.Publish(ctx, events.Results, events.Event{
-		ID: schema.EventID(events.TypeResult, r.ID), Type: events.TypeResult, Key: r.RecordKey(), Data: data,
 	})
 	if err != nil {
 		fmt.Println(err)
+		return
+	}
+	fmt.Println(answer.RequestID, answer.Operation, answer.CallStatus.ReturnCode, answer.CallStatus.ReturnMessage)
+	// Output: order-4711 validate API_NO_ERROR ok
+}
+
+// answerAsFacestreamWould publishes a result for each request until stop is called.
+func answerAsFacestreamWould(ctx context.Context, client *events.Client) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	publisher := client.NewPublisher(events.PublisherConfig{Source: "example"})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := client.ReadAll(ctx, events.Requests, nil, func(r events.Record) error {
+			var job schema.Job
+			if err := json.Unmarshal(r.Event.Data, &job.Request); err != nil {
+				return err
+			}
+			data, err := json.Marshal(schema.NewResult(&job, "", ""))
+			if err != nil {
+				return err
+			}
+			return publisher.Publish(ctx, events.Results, events.Event{
+				ID: schema.EventID(events.TypeResult, job.ID), Type: events.TypeResult, Key: job.RecordKey(), Data: data,
+			})
+		}, nil)
+		if err != nil {
+			fmt.Println(err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		publisher.Close()
 	}
 }

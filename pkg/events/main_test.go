@@ -186,6 +186,9 @@ func (r *running) wait(t *testing.T, limit time.Duration) error {
 	}
 }
 
+// work is how long a handler takes. No outcome of a test depends on it.
+func work(d time.Duration) { time.Sleep(d) }
+
 // eventually waits for ok.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

@@ -20,7 +20,9 @@ func TestBrokerRestart(t *testing.T) {
 	needFake(t, "it restarts the broker")
 	b := newFake(t, kfake.Ports(freePort(t)), kfake.DataDir(t.TempDir()), kfake.SyncWrites())
 	ctx, c, topic := setup(t, b, 3)
-	p := publisher(t, c)
+	var retried atomic.Int64
+	p := c.NewPublisher(PublisherConfig{Source: "test", Retried: func(Topic) { retried.Add(1) }})
+	defer p.Close()
 	stream := c.Results(ctx, ResultsOptions{})
 	defer stream.Close()
 	if err := stream.Ready(ctx); err != nil {
@@ -54,14 +56,15 @@ func TestBrokerRestart(t *testing.T) {
 				return
 			}
 			acknowledged.Store(int64(i) + 1)
-			time.Sleep(5 * time.Millisecond)
+			work(5 * time.Millisecond)
 		}
 	})
 	for range 2 {
 		before := acknowledged.Load()
 		eventually(t, "records flow", func() bool { return acknowledged.Load() > before+50 && results.count() > int(before) })
 		b.fake.Close()
-		time.Sleep(1500 * time.Millisecond)
+		failures := retried.Load()
+		eventually(t, "writing has failed several times", func() bool { return retried.Load() >= failures+4 })
 		b.start(t)
 		back, n := time.Now(), results.count()
 		eventually(t, "results flow again", func() bool { return results.count() > n })

@@ -156,17 +156,6 @@ func (s *ResultStream) Next(ctx context.Context) (schema.Result, Event, error) {
 	}
 }
 
-// Await returns the result of the request id. Results of other requests that it meets on the way are dropped; to wait
-// for several, use Next. The stream must have been Ready before the request was submitted.
-func (s *ResultStream) Await(ctx context.Context, id schema.RequestID) (schema.Result, Event, error) {
-	for {
-		res, e, err := s.Next(ctx)
-		if err != nil || res.RequestID == id {
-			return res, e, err
-		}
-	}
-}
-
 // Close stops reading and waits for it.
 func (s *ResultStream) Close() {
 	s.cancel()

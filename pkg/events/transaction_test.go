@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -237,10 +238,13 @@ func TestOpenTransaction(t *testing.T) {
 	}
 	group := uuid.NewString()
 	first := newSeen()
-	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(_ context.Context, r Record) error { first.add(r); return nil })
+	var fetched atomic.Int64
+	r := consume(t, ctx, c, ConsumerConfig{
+		Group: group, Topics: []Topic{topic}, Hooks: Hooks{Lag: func(Topic, int, int64) { fetched.Add(1) }},
+	}, func(_ context.Context, r Record) error { first.add(r); return nil })
 	wantCommitted(t, ctx, c, group, topic, 1)
-	// Readers have nothing to wait on but time: the broker answers an idle fetch every fetchWait.
-	time.Sleep(max(2*fetchWait, 2*c.stallAfter))
+	before := fetched.Load()
+	eventually(t, "fetches have found nothing for longer than a stall lasts", func() bool { return fetched.Load() >= before+4 })
 	if status, err := c.Describe(ctx, topic); err != nil || status[0].Groups[0].Lag != 0 {
 		t.Errorf("the lag of a group that has read all it may: %+v, %v", status, err)
 	}
