@@ -2,6 +2,7 @@ package allinone_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,34 @@ func TestNames(t *testing.T) {
 	if r := s.outcome(t, schema.ObjectRequestID(named)); r.CallStatus.Reason != "" {
 		t.Errorf("a photo called portrait: %+v", r.CallStatus)
 	}
+	// Its result object and its portraits lie where uploads do, and are none.
+	routed := "validate/" + string(c) + "/x/"
+	wrote := s.put(t, routed+"group.jpg", portrait(t, 1, 0), map[string]string{"facestream-result-object": "true", "facestream-config": `{"crop_faces":true,"portrait_background":"keep"}`})
+	r := s.outcome(t, schema.ObjectRequestID(wrote))
+	if len(r.Faces) != 1 || r.Faces[0].Crop == nil {
+		t.Fatalf("no portrait of the face: %+v", r.CallStatus)
+	}
+	for _, key := range []string{r.Faces[0].Crop.Object.Key, wrote.Key + ".result.json"} {
+		if !strings.HasPrefix(key, routed) {
+			t.Errorf("%s is not where the image is", key)
+		}
+		if _, err := s.objects.Stat(t.Context(), schema.ObjectRef{Bucket: wrote.Bucket, Key: key}); err != nil {
+			t.Error(err)
+		}
+	}
+	s.idle(t)
+	for _, r := range s.values(t, events.Results) {
+		var result schema.Result
+		if err := json.Unmarshal(r.Event.Data, &result); err != nil {
+			t.Fatal(err)
+		}
+		for _, image := range result.Images {
+			if strings.HasPrefix(image.Key, routed) && image.Key != wrote.Key && image.Key != named.Key {
+				t.Errorf("%s was taken for an upload", image.Key)
+			}
+		}
+	}
+
 	if r := s.send(t, schema.Request{Operation: schema.OpEnroll, Collection: c, Images: []schema.ObjectRef{ref}, Consent: &schema.Consent{}}); r.CallStatus.Reason != schema.ReasonConsentMissing {
 		t.Errorf("refused consent: %+v", r.CallStatus)
 	}

@@ -145,6 +145,10 @@ func TestKeysThatCannotBeKept(t *testing.T) {
 	if values := records(t, s.KafkaAddr()); len(values) != 1 {
 		t.Errorf("%d notifications of 1 object", len(values))
 	}
+	_, err = store.Put(t.Context(), schema.ObjectRef{Bucket: "images", Key: good + "/below"}, nil, "image/png", nil)
+	if err == nil || !strings.Contains(err.Error(), "an object and a folder cannot have the same name") {
+		t.Errorf("an object below another: %v", err)
+	}
 	for _, key := range []string{"enroll/c/Zo%C3%AB.png", "enroll/c/100%25.png", "enroll/c/...png", "enroll/c/.hidden", "enroll/c/folder/", "a%2Bb.png"} {
 		if status, said := ask(t, s.S3Addr(), "PUT", "/images/"+key, "", ""); status != http.StatusOK {
 			t.Errorf("upload of %s: %d %s", key, status, said)

@@ -25,6 +25,12 @@ type answer struct {
 
 const unusableKey = "no object of this store can have this key; use UTF-8 without control characters, without empty parts, . or .. between slashes, at most 1024 bytes in all and, in a store that keeps files, 255 between slashes"
 
+const (
+	nameTaken     = "this store keeps objects as files, so an object and a folder cannot have the same name; use another key"
+	largeMetadata = "the metadata of the object is too large; S3 takes 2 kB of user metadata"
+	damaged       = "the data was damaged on the way to the store; send it again"
+)
+
 // answers are the codes that facestream's calls can meet, of AWS S3 and of the stores that follow it. Those that begin
 // with X are MinIO's and Versity's.
 var answers = map[string]answer{
@@ -45,6 +51,18 @@ var answers = map[string]answer{
 	"AccountProblem":        {schema.ClassPermanent, schema.ReasonBucketNotAllowed, "the store has a problem with the account that this bucket belongs to; ask the store's operator"},
 
 	minio.PreconditionFailed: {schema.ClassPermanent, schema.ReasonImageChanged, "other content has taken the place of the content that was named, and no version keeps it; ask for the new content, and switch the bucket's versioning on to keep both"},
+
+	"ObjectParentIsFile":            {schema.ClassPermanent, schema.ReasonInvalidRequest, nameTaken},
+	"ExistingObjectIsDirectory":     {schema.ClassPermanent, schema.ReasonInvalidRequest, nameTaken},
+	"XMinioParentIsObject":          {schema.ClassPermanent, schema.ReasonInvalidRequest, nameTaken},
+	"XMinioObjectExistsAsDirectory": {schema.ClassPermanent, schema.ReasonInvalidRequest, nameTaken},
+	"MetadataTooLarge":              {schema.ClassPermanent, schema.ReasonInvalidRequest, largeMetadata},
+	"RequestHeaderSectionTooLarge":  {schema.ClassPermanent, schema.ReasonInvalidRequest, largeMetadata},
+
+	"BadDigest":                 {schema.ClassTransient, "", damaged},
+	"IncompleteBody":            {schema.ClassTransient, "", damaged},
+	"XAmzContentSHA256Mismatch": {schema.ClassTransient, "", damaged},
+	"InsufficientStorage":       {schema.ClassTransient, "", "the disks of the store are full; remove objects or add disks"},
 
 	"InvalidAccessKeyId":               {schema.ClassFatal, "", "the store does not know this access key; correct s3.access_key"},
 	"XAdminUserNotFound":               {schema.ClassFatal, "", "the store does not know this access key; correct s3.access_key"},
