@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"facestream/internal/allinone"
-	"facestream/internal/demo"
-	"facestream/internal/host"
 	"facestream/internal/program"
 )
 
@@ -28,24 +25,11 @@ func demoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithCancel(c.Context())
-			defer cancel()
-			return allinone.Up(ctx, cfg, program.Logger(cfg, "demo"), func(ctx context.Context, a allinone.Addresses) error {
-				cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{a.Kafka}, a.S3
-				kafka, store, err := host.Clients(cfg)
-				if err != nil {
-					return err
-				}
-				if err := demo.Run(ctx, demo.Options{Client: kafka, Objects: store, Bucket: a.Bucket, Out: c.OutOrStdout(), Started: started}); err != nil {
-					return fmt.Errorf("demo: %w", err)
-				}
-				if !stay {
-					cancel()
-					return nil
-				}
-				fmt.Fprint(c.OutOrStdout(), banner(a))
-				return nil
-			})
+			var then func(allinone.Addresses)
+			if stay {
+				then = func(a allinone.Addresses) { fmt.Fprint(c.OutOrStdout(), banner(a)) }
+			}
+			return allinone.Demo(c.Context(), cfg, program.Logger(cfg, "demo"), c.OutOrStdout(), started, then)
 		},
 	}
 	c.Flags().BoolVar(&stay, "stay", false, "stay up afterwards, until Ctrl-C")
