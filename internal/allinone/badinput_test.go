@@ -96,7 +96,7 @@ func TestInvariant8FiveMegabyteValue(t *testing.T) {
 	id := uuid.NewString()
 	value := fmt.Sprintf(`{"id":%q,"operation":"validate","operation_tag":"%s"}`, id, strings.Repeat("x", 5<<20))
 	err := s.publisher.Publish(t.Context(), events.Requests, events.Event{ID: id, Source: "test", Type: events.TypeRequest, Key: id, Data: []byte(value)})
-	if err == nil { // the broker took it, so it has an outcome
+	if err == nil { // the broker took it, so it must have an outcome
 		if r := s.outcome(t, schema.RequestID(id)); r.CallStatus.Reason == "" {
 			t.Errorf("a request of 5 MB was accepted: %+v", r.CallStatus)
 		}

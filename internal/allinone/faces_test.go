@@ -36,7 +36,7 @@ func (s *stream) has(t *testing.T, role models.Role) bool {
 	return ok
 }
 
-// drawnPerson is a picture of member i of the cast, 400 pixels wide and high.
+// drawnPerson draws member i of the cast, 400 × 400 pixels.
 func drawnPerson(i, shot int, change func(*drawn.Shot)) *image.RGBA {
 	p := drawn.Cast()[i]
 	s := p.Shot(shot)
@@ -46,7 +46,7 @@ func drawnPerson(i, shot int, change func(*drawn.Shot)) *image.RGBA {
 	return drawn.Render(p, s, 400)
 }
 
-// wall is a grey picture with m laid onto it, its upper left corner at x, y.
+// wall returns a grey picture with m on it, whose upper left corner is at x, y.
 func wall(width, height int, m image.Image, x, y int) *image.RGBA {
 	out := image.NewRGBA(image.Rect(0, 0, width, height))
 	draw.Draw(out, out.Bounds(), image.NewUniform(color.RGBA{150, 152, 155, 255}), image.Point{}, draw.Src)
@@ -56,14 +56,14 @@ func wall(width, height int, m image.Image, x, y int) *image.RGBA {
 	return out
 }
 
-// scaled is m at side x side pixels.
+// scaled returns m at side × side pixels.
 func scaled(m image.Image, side int) *image.RGBA {
 	out := image.NewRGBA(image.Rect(0, 0, side, side))
 	xdraw.CatmullRom.Scale(out, out.Bounds(), m, m.Bounds(), draw.Src, nil)
 	return out
 }
 
-// crowd is a picture of n people side by side.
+// crowd draws n people side by side.
 func crowd(n int) *image.RGBA {
 	const side = 250
 	out := wall(side*n, side, nil, 0, 0)
@@ -90,8 +90,8 @@ func (s *stream) ask(t *testing.T, op schema.Operation, config string, pictures 
 	return s.send(t, r)
 }
 
-// TestTraitsOfAPicture: what follows from the place of a face is known in every pack, fails an enrolment by name, and says
-// what to do.
+// TestTraitsOfAPicture: the traits that follow from where a face is are known with every pack. They refuse an enrolment by name
+// and say what to do.
 func TestTraitsOfAPicture(t *testing.T) {
 	s := useStream(t)
 	portrait := drawnPerson(0, 0, nil)
@@ -146,7 +146,7 @@ func TestCompareSeveralImages(t *testing.T) {
 		t.Fatalf("%+v, %d faces: %+v", r.CallStatus, len(r.Faces), r.Compare)
 	}
 	for _, p := range r.Compare.Pairs {
-		same := true // but for the second person of the picture with two
+		same := true // except the second person of the picture with two
 		for _, i := range []int{p.FaceA, p.FaceB} {
 			if f := r.Faces[i]; f.Image == 1 && f.Geometry.EyeLeft.X > 250 {
 				same = false
@@ -186,7 +186,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestAntiSpoofing and TestEstimateAge hold for a pack with the role and for one without.
+// TestAntiSpoofing and TestEstimateAge work with a pack that has the role and with one that lacks it.
 func TestAntiSpoofing(t *testing.T) {
 	s := useStream(t)
 	r := s.ask(t, schema.OpAntiSpoofing, ``, portrait(t, 14, 0))
@@ -211,14 +211,14 @@ func TestAntiSpoofing(t *testing.T) {
 			t.Errorf("face %d of %d: spoof_status %d, liveness %+v", i, len(several), f.SpoofStatus, f.Liveness)
 		}
 	}
-	// A threshold of 1 is one that no network's score reaches: the gate of enroll, whatever the network thinks.
+	// No network's score reaches a threshold of 1, so that enroll refuses the face whatever the network says.
 	r = s.ask(t, schema.OpEnroll, `{"face_validations_off":true,"anti_spoofing_threshold":1}`, portrait(t, 14, 0))
 	if r.Enroll == nil || r.Enroll.EnrollPerformed || r.CallStatus.Reason != schema.ReasonSpoofDetected && r.CallStatus.Reason != schema.ReasonLivenessUnknown {
 		t.Errorf("enroll of what is not live: %+v", r.CallStatus)
 	}
 }
 
-// TestDocument: a drawn person is on no document, and the people of real documents are, where they lie beside the repository.
+// TestDocument: a drawn person is not taken for a document. The real documents beside the repository are, where they are there.
 func TestDocument(t *testing.T) {
 	s := useStream(t)
 	const config = `{"anti_spoofing_detect_document":true,"anti_spoofing_threshold":0}`
@@ -249,7 +249,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// photographs is the folder of real pictures, beside the repository where nobody says otherwise (docs/evaluation.md).
+// photographs returns the folder of real pictures, by default beside the repository (docs/evaluation.md).
 func photographs(s *stream) string {
 	if dir := os.Getenv("FACESTREAM_DATA"); dir != "" {
 		return dir
@@ -278,7 +278,7 @@ func TestEstimateAge(t *testing.T) {
 	}
 }
 
-// TestBadPictures: whatever a picture shows, the request has one defined outcome, and nobody is enrolled who is not there.
+// TestBadPictures: whatever a picture shows, the request has one defined outcome, and nobody is enrolled who is not in it.
 func TestBadPictures(t *testing.T) {
 	s := useStream(t)
 	half := drawnPerson(20, 0, nil)
@@ -304,8 +304,8 @@ func TestBadPictures(t *testing.T) {
 	type expectation struct {
 		name    string
 		data    []byte
-		least   int               // faces that strategy 0 finds, at least
-		most    int               // and at most
+		least   int               // the fewest faces that strategy 0 may find
+		most    int               // and the most
 		traits  schema.FaceTraits // one of them is on every face
 		enrolls bool              // whether enroll may be performed
 	}
@@ -315,8 +315,8 @@ func TestBadPictures(t *testing.T) {
 		{name: "wide", data: see(imagingtest.Gradient(4000, 8))},
 		{name: "high", data: see(imagingtest.Gradient(8, 4000))},
 		{name: "cube", data: see(cube())},
-		{name: "cartoon", data: see(cartoon()), most: 1, enrolls: true},                     // a face to a detector of faces, perhaps
-		{name: "statue", data: see(statue(drawnPerson(0, 0, nil))), most: 1, enrolls: true}, // of a person: liveness alone can tell
+		{name: "cartoon", data: see(cartoon()), most: 1, enrolls: true},                     // some detectors take it for a face
+		{name: "statue", data: see(statue(drawnPerson(0, 0, nil))), most: 1, enrolls: true}, // it shows a person; only liveness can tell
 		{name: "animal", data: see(cat())},
 		{name: "sunglasses and mask", data: see(s.hidden(t, drawnPerson(24, 0, nil))), most: 1, traits: schema.FTFaceWithMask},
 		{name: "transparent", data: see(image.NewNRGBA(image.Rect(0, 0, 400, 400)))},
@@ -368,7 +368,7 @@ func TestBadPictures(t *testing.T) {
 	}
 }
 
-// cube is a drawing of an object.
+// cube draws an object.
 func cube() image.Image {
 	m := wall(400, 400, nil, 0, 0)
 	for y := range 400 {
@@ -386,7 +386,7 @@ func cube() image.Image {
 	return m
 }
 
-// cartoon is a yellow disc with two dots and an arc.
+// cartoon draws a yellow disc with two dots and an arc.
 func cartoon() image.Image {
 	m := wall(400, 400, nil, 0, 0)
 	for y := range 400 {
@@ -405,7 +405,7 @@ func cartoon() image.Image {
 	return m
 }
 
-// statue is m in stone: without colour, and with grain of several sizes.
+// statue turns m to stone: without colour, and with grain of several sizes.
 func statue(m *image.RGBA) image.Image {
 	r := rand.New(rand.NewPCG(9, 9))
 	out := image.NewRGBA(m.Bounds())
@@ -430,7 +430,7 @@ func statue(m *image.RGBA) image.Image {
 	return out
 }
 
-// cat is the head of a cat: ears, fur, a snout and pupils like slits.
+// cat draws the head of a cat: ears, fur, a snout and slit pupils.
 func cat() image.Image {
 	m := wall(400, 400, nil, 0, 0)
 	in := func(x, y, cx, cy, a, b float64) bool { return (x-cx)*(x-cx)/(a*a)+(y-cy)*(y-cy)/(b*b) < 1 }
@@ -456,7 +456,7 @@ func cat() image.Image {
 	return m
 }
 
-// hidden is m, one person, behind dark glasses and a mask.
+// hidden puts dark glasses and a mask on m, a picture of one person.
 func (s *stream) hidden(t *testing.T, m *image.RGBA) image.Image {
 	t.Helper()
 	r := s.validate(t, imagingtest.PNG(m), ``)
@@ -483,7 +483,7 @@ func (s *stream) hidden(t *testing.T, m *image.RGBA) image.Image {
 	return m
 }
 
-// vignette makes all but a disc of m transparent.
+// vignette makes everything outside a disc of m transparent.
 func vignette(m *image.RGBA) image.Image {
 	out := image.NewNRGBA(m.Bounds())
 	for y := range 400 {
@@ -496,7 +496,7 @@ func vignette(m *image.RGBA) image.Image {
 	return out
 }
 
-// animated is a GIF that begins with m and goes on with black frames.
+// animated returns a GIF whose first frame is m and whose other frames are black.
 func animated(m image.Image) []byte {
 	grey := make(color.Palette, 256)
 	for i := range grey {
@@ -517,7 +517,7 @@ func animated(m image.Image) []byte {
 	return b.Bytes()
 }
 
-// TestPhotographs looks at real photographs where they lie beside the repository (docs/evaluation.md).
+// TestPhotographs uses the real photographs beside the repository, where they are there (docs/evaluation.md).
 func TestPhotographs(t *testing.T) {
 	s := useStream(t)
 	dir := photographs(s)
@@ -559,7 +559,7 @@ func TestPhotographs(t *testing.T) {
 			}
 		})
 	}
-	// Heads that lean by more than 45 degrees are nearer to upright in a picture that is turned.
+	// Heads that lean by more than 45 degrees are closer to upright in a turned picture.
 	const tilted = `{"angle_rotation_left_threshold":10,"angle_rotation_right_threshold":10,"automatic_turning":false}`
 	left, right := s.validate(t, read(t, "attributes/pose/left_wryneck.png"), tilted), s.validate(t, read(t, "attributes/pose/right_wryneck.png"), tilted)
 	const both = schema.FTFaceRotatedLeft | schema.FTFaceRotatedRight
@@ -568,7 +568,7 @@ func TestPhotographs(t *testing.T) {
 	}
 }
 
-// TestQuality: a face is held against the groups that are asked for; what the pack has no network for is not passed.
+// TestQuality: a face is checked against the groups that a request names. A check without a network in the pack is not passed.
 func TestQuality(t *testing.T) {
 	s := useStream(t)
 	r := s.validate(t, portrait(t, 17, 0), `{"quality_groups":"default,visa-usa"}`)
@@ -605,7 +605,7 @@ func TestQuality(t *testing.T) {
 	}
 }
 
-// TestExposure: the light of a picture decides whether it is enrolled, where that is asked for.
+// TestExposure: the light of a picture decides whether it is enrolled, where the request asks for that.
 func TestExposure(t *testing.T) {
 	s := useStream(t) // a pack may see glasses or a mask on a drawn person in such light
 	lit := func(gain, most float64) []byte {
@@ -635,7 +635,7 @@ func TestExposure(t *testing.T) {
 			if r := enroll(true); r.CallStatus.Reason != c.want || r.Enroll.EnrollPerformed != (c.want == "") || !strings.Contains(r.Feedback, c.advice) {
 				t.Errorf("%+v, feedback %q, scores %+v", r.CallStatus, r.Feedback, r.Faces)
 			}
-			// Who is enrolled all the same is told what would make the picture better.
+			// Somebody who is enrolled anyway is told what would make the picture better.
 			if r := enroll(false); !r.Enroll.EnrollPerformed || !strings.Contains(r.Feedback, c.advice) {
 				t.Errorf("allowed: %+v, feedback %q", r.CallStatus, r.Feedback)
 			}
@@ -643,7 +643,7 @@ func TestExposure(t *testing.T) {
 	}
 }
 
-// TestCropFaces: each face that is compared has a portrait of its own, in the store and of the shape that was asked for.
+// TestCropFaces: each compared face gets a portrait in the store, in the requested shape.
 func TestCropFaces(t *testing.T) {
 	s := useStream(t)
 	r := s.ask(t, schema.OpCompare, `{"crop_faces":true,"face_detection_strategy":0,"portrait_preset":"crop_1x1","portrait_width":200}`,
@@ -674,7 +674,7 @@ func TestCropFaces(t *testing.T) {
 	}
 }
 
-// TestFaceISO holds for a pack with the role segmentation and for one without.
+// TestFaceISO works with a pack that has the role segmentation and with one that lacks it.
 func TestFaceISO(t *testing.T) {
 	s := useStream(t)
 	made := func(config string) (schema.Result, image.Image) {

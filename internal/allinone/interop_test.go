@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestPythonExample is another client: librdkafka sends a CloudEvents request to a real broker and reads the results,
-// boto3 uploads. Where the broker asks for users, it has no rights but those of the documented client.
+// TestPythonExample runs another client: librdkafka sends a CloudEvents request to a real broker and reads the results, and
+// boto3 uploads. Where the broker asks for users, the client has only the rights that docs/operations.md gives it.
 func TestPythonExample(t *testing.T) {
 	s := useStream(t)
 	if !s.realBroker {

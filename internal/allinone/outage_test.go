@@ -23,8 +23,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// outageLength is how long each dependency is away: FACESTREAM_OUTAGE, short by default so that `make test` stays short.
-// `make outage-test` takes 60 s each.
+// outageLength returns how long each dependency is away: FACESTREAM_OUTAGE, by default a few seconds, so that `make test` stays
+// short. `make outage-test` uses 60 s.
 func outageLength(t *testing.T) time.Duration {
 	t.Helper()
 	v := os.Getenv("FACESTREAM_OUTAGE")
@@ -119,8 +119,8 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// submitEvery sends r under each of ids, at a steady pace that goes on through outages: the producer waits for a broker
-// that is away, and what that held up follows at once. It counts what was sent, and says when all was.
+// submitEvery sends r under each of ids at a steady pace. While the broker is away the producer waits; the requests that it
+// held up follow at once. It counts what was sent and says when everything was.
 func (s *stream) submitEvery(ctx context.Context, pace time.Duration, ids []schema.RequestID, r schema.Request) (sent *atomic.Int64, done <-chan error) {
 	sent, ended := new(atomic.Int64), make(chan error, 1)
 	go func() {
@@ -146,8 +146,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// residentMemory is how many bytes of physical memory this process has, which runs everything but the engines of
-// others; 0 where the system has no /proc.
+// residentMemory returns the bytes of physical memory of this process, which runs everything except servers of other processes;
+// 0 where the system has no /proc.
 func residentMemory(t *testing.T) int64 {
 	t.Helper()
 	data, err := os.ReadFile("/proc/self/statm")
@@ -177,8 +177,8 @@ func (s *stream) answeredLocked(ids []schema.RequestID) int {
 	return n
 }
 
-// TestBrokerLostForGood kills one broker of three under load and leaves it away: every request is answered, and results
-// go on within lostBroker.
+// TestBrokerLostForGood kills one broker of three under load and does not bring it back: every request is answered, and results
+// continue within lostBroker.
 func TestBrokerLostForGood(t *testing.T) {
 	s := useStream(t)
 	if os.Getenv("KAFKA_NODES") != "3" {
@@ -229,7 +229,7 @@ func TestBrokerLostForGood(t *testing.T) {
 	}
 }
 
-// topicSetting asks the brokers, of which each learns of a new topic in its own time.
+// topicSetting asks until a broker answers: each broker takes its own time to learn of a new topic.
 func (s *stream) topicSetting(t *testing.T, topic events.Topic, name string) string {
 	t.Helper()
 	transport, err := s.transport("")
@@ -297,8 +297,8 @@ func TestLostNotificationsAreReconciled(t *testing.T) {
 	t.Logf("%d uploads without a notification, all answered within %.1f s", len(refs), time.Since(start).Seconds())
 }
 
-// TestDroppedNotificationsAreReconciled uploads 200 images, of which the store notifies nine in ten: the others are found by
-// reconciliation, each within two of its intervals.
+// TestDroppedNotificationsAreReconciled uploads 200 images, and the store notifies nine out of ten. Reconciliation finds the
+// others, each within two of its intervals.
 func TestDroppedNotificationsAreReconciled(t *testing.T) {
 	s := useStream(t)
 	if s.realStore != nil {

@@ -16,9 +16,9 @@ import (
 	"facestream/pkg/schema"
 )
 
-// TestInvariant3DayOldRepeatsChangeNothing writes every event of finished requests to its topic again, as old as a day: an
-// upload, enrolments, a deletion of which one enrolment is older and another one younger, a search, a comparison and a
-// rejection. The gallery keeps its rows, no request gets another outcome, and nobody who was deleted comes back.
+// TestInvariant3DayOldRepeatsChangeNothing writes every event of finished requests to its topic again, dated a day ago: an upload,
+// enrolments, a deletion with one enrolment before it and another one after it, a search, a comparison and a rejection. The gallery
+// keeps its rows, no request gets another outcome, and nobody who was deleted comes back.
 func TestInvariant3DayOldRepeatsChangeNothing(t *testing.T) {
 	s := useStream(t)
 	began := time.Now().Truncate(time.Millisecond)
@@ -85,7 +85,7 @@ func TestInvariant3DayOldRepeatsChangeNothing(t *testing.T) {
 	}
 }
 
-// repeat writes each event of a topic since began again, a day older, and answers how many there were.
+// repeat writes each event that a topic received since began once more, dated a day earlier, and returns how many there were.
 func (s *stream) repeat(t *testing.T, topic events.Topic, began time.Time) int {
 	t.Helper()
 	var old []events.Event
@@ -103,7 +103,7 @@ func (s *stream) repeat(t *testing.T, topic events.Topic, began time.Time) int {
 	return len(old)
 }
 
-// idle waits until every service has finished what lies on its topics, and every result and dead letter was seen here.
+// idle waits until every service has handled all records of its topics, and this test has seen every result and dead letter.
 func (s *stream) idle(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
@@ -131,7 +131,7 @@ func (s *stream) idle(t *testing.T) {
 	})
 }
 
-// values reads what a topic holds since the stream began.
+// values reads the records of a topic since the stream began.
 func (s *stream) values(t *testing.T, topic events.Topic) (out []events.Record) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -148,7 +148,7 @@ func (s *stream) values(t *testing.T, topic events.Topic) (out []events.Record) 
 	return out
 }
 
-// rows are those of a collection, by id.
+// rows returns the rows of a collection, ordered by id.
 func (s *stream) rows(t *testing.T, c schema.Collection) []gallery.Row {
 	t.Helper()
 	page, err := s.gallery.List(t.Context(), c, "", 1000)

@@ -33,9 +33,9 @@ import (
 //
 //   - the user of the settings may do everything; it creates the topics, gives the others their rights, and is the client
 //     of every test;
-//   - ingest, worker, indexer and store run the services and the store's notifications, and client stands for a program
-//     of somebody else's. They have the rights that docs/operations.md lists, no more;
-//   - probe has all rights of a service but one.
+//   - ingest, worker, indexer and store run the services and the store's notifications, and client stands for another
+//     program. They have exactly the rights that docs/operations.md lists;
+//   - probe has all rights of a service except one.
 
 // right is one line of an access-control list.
 type right struct {
@@ -51,7 +51,7 @@ func (r right) String() string {
 
 func title(s string) string { return strings.ToUpper(s[:1]) + strings.ToLower(s[1:]) }
 
-// documentedRights reads the table of docs/operations.md: by user, what it may read, write, and which group it may join.
+// documentedRights reads the table of docs/operations.md: what each user may read and write, and which group it may join.
 func documentedRights(root string) (map[string][]right, error) {
 	page, err := os.ReadFile(filepath.Join(root, "docs", "operations.md"))
 	if err != nil {
@@ -91,14 +91,14 @@ func (s *stream) secured() bool {
 	return s.realBroker && s.cfg.Kafka.SASL.Mechanism != config.SASLNone
 }
 
-// as is the configuration of user.
+// as returns the configuration of user.
 func (s *stream) as(user string) config.Config {
 	cfg := s.cfg
 	cfg.Kafka.SASL.Username = user
 	return cfg
 }
 
-// transport speaks to the broker as user; "" is the user of the settings.
+// transport connects to the broker as user; "" is the user of the settings.
 func (s *stream) transport(user string) (*kafka.Transport, error) {
 	cfg := s.cfg
 	if user != "" {
@@ -175,8 +175,8 @@ func (s *stream) grant(ctx context.Context, user string, rights []right) error {
 	return errors.Join(created.Errors...)
 }
 
-// TestMissingRightIsNamed takes one documented right after the other from a user and runs the service under it: the
-// service says which right is missing. That also shows that each line of the table is needed.
+// TestMissingRightIsNamed takes each documented right in turn from a user and runs the service as that user: the service says
+// which right is missing. That also shows that each line of the table is needed.
 func TestMissingRightIsNamed(t *testing.T) {
 	s := useStream(t)
 	if !s.secured() {
@@ -243,8 +243,8 @@ func TestMissingRightIsNamed(t *testing.T) {
 	}
 }
 
-// runUntil runs a service as the user probe until a line of its log, or its error, contains text. It calls provoke now
-// and then.
+// runUntil runs a service as the user probe until a line of its log, or its error, contains text. It calls provoke
+// repeatedly.
 func (s *stream) runUntil(t *testing.T, service host.Service, text string, provoke func(*testing.T)) string {
 	t.Helper()
 	cfg := s.as("probe")

@@ -42,9 +42,9 @@ import (
 // stream is the whole flow in this process: the embedded servers and the three services, spoken to over the wire. All
 // tests of the package share one, because a process can hold one S3 gateway.
 //
-// FACESTREAM_KAFKA and the settings around it (FACESTREAM_KAFKA_TLS_ENABLED, …) put a broker of another process in the
-// place of the embedded one. What it holds from earlier runs does not matter. Where it asks for users, see rights_test.go.
-// FACESTREAM_S3_ENDPOINT does the same with a store, which notifies that broker; see objectstest.
+// FACESTREAM_KAFKA and the settings around it (FACESTREAM_KAFKA_TLS_ENABLED, …) replace the embedded broker by one in another
+// process. Records from earlier runs do not matter. Where that broker asks for users, see rights_test.go.
+// FACESTREAM_S3_ENDPOINT replaces the store in the same way; that store notifies the broker; see objectstest.
 type stream struct {
 	cfg         config.Config
 	began       time.Time          // what was published before belongs to earlier runs
@@ -103,7 +103,7 @@ func startStream() (stop func() error, err error) {
 		skipReason = fmt.Sprintf("no model pack, so nothing was sent through the stream: %v", err)
 		return func() error { return nil }, nil
 	}
-	// The embedded store changes the working directory, from which the seed's schema is looked for.
+	// Look for the seed's schema before the embedded store changes the working directory.
 	if seed, err := schematest.SeedSchema(); err == nil {
 		os.Setenv("FACESTREAM_SEED_SCHEMA", seed)
 	}
@@ -220,7 +220,7 @@ func startStream() (stop func() error, err error) {
 	}, nil
 }
 
-// oneOutcomeEach holds invariant 2 for every request of every test.
+// oneOutcomeEach checks invariant 2 for every request of every test.
 func (s *stream) oneOutcomeEach() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,7 +235,7 @@ func (s *stream) oneOutcomeEach() error {
 	return errors.Join(problems...)
 }
 
-// serverSettings are the defaults and what FACESTREAM_KAFKA… and FACESTREAM_S3… say.
+// serverSettings returns the defaults, changed by FACESTREAM_KAFKA… and FACESTREAM_S3….
 func serverSettings() (config.Config, error) {
 	var environ []string
 	for _, v := range os.Environ() {
@@ -246,8 +246,8 @@ func serverSettings() (config.Config, error) {
 	return config.Load("", environ, nil)
 }
 
-// prepareBroker creates the topics on a broker that runs already, and the rights where it asks for users. It returns how
-// the store reaches it.
+// prepareBroker creates the topics on a broker of another process, and the rights where it asks for users. It returns how the
+// store reaches it.
 func (s *stream) prepareBroker(ctx context.Context) (*kafka.Transport, error) {
 	client, _, err := host.Clients(s.cfg)
 	if err != nil {
@@ -268,7 +268,7 @@ func (s *stream) prepareBroker(ctx context.Context) (*kafka.Transport, error) {
 	return s.transport("")
 }
 
-// needsOurBroker skips, aloud, a test that stops the broker, where it is somebody else's.
+// needsOurBroker skips, aloud, a test that stops the broker, where this test cannot restart it.
 func (s *stream) needsOurBroker(t *testing.T) {
 	t.Helper()
 	if s.realBroker && os.Getenv("KAFKA_DIR") == "" {
@@ -291,7 +291,7 @@ func (s *stream) startBroker(ctx context.Context) error {
 	return s.script(ctx, "up.sh")
 }
 
-// needsOurStore skips, aloud, a test that stops the store, where it is somebody else's.
+// needsOurStore skips, aloud, a test that stops the store, where this test cannot restart it.
 func (s *stream) needsOurStore(t *testing.T) {
 	t.Helper()
 	if s.realStore != nil && !s.realStore.Ours {
@@ -327,8 +327,8 @@ func (s *stream) tool(ctx context.Context, folder, name string, args ...string) 
 	return nil
 }
 
-// stopGallery takes the gallery away: it stops the Milvus that tools/milvus/up.sh started, where MILVUS names its kind and
-// MILVUS_DATA its folder as an absolute path; in another gallery it fails every call.
+// stopGallery takes the gallery away. It stops the Milvus that tools/milvus/up.sh started, where MILVUS names its kind and
+// MILVUS_DATA its folder as an absolute path; with any other gallery it lets every call fail.
 func (s *stream) stopGallery(ctx context.Context) error {
 	if s.ownsMilvus() {
 		return s.tool(ctx, "milvus", "down.sh", os.Getenv("MILVUS"))
@@ -354,7 +354,7 @@ func (s *stream) follow(ctx context.Context, topic events.Topic, keep func(event
 	for ctx.Err() == nil {
 		s.client.ReadAll(ctx, topic, from, func(r events.Record) error {
 			from[r.Partition] = r.Offset + 1
-			if r.Time.Before(s.began.Truncate(time.Millisecond)) { // as precise as the topic is
+			if r.Time.Before(s.began.Truncate(time.Millisecond)) { // the precision of the topic
 				return nil
 			}
 			return keep(r)
@@ -411,7 +411,7 @@ func (s *stream) until(t *testing.T, patience time.Duration, what string, cond f
 	}
 }
 
-// end says that waiting for outcomes is in vain.
+// end lets every wait for an outcome fail with err.
 func (s *stream) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -419,8 +419,8 @@ func (s *stream) end(err error) {
 	s.arrived.Broadcast()
 }
 
-// patience is how long a test waits for what must come: a minute, or a tenth of go test's limit where that is more, so that a slow
-// machine needs a longer -timeout and nothing else.
+// patience is how long a test waits for what must come: a minute, or a tenth of go test's limit where that is more. A slow machine
+// needs only a longer -timeout.
 var patience = time.Minute
 
 // outcome waits for the result of id and validates it.
@@ -441,15 +441,15 @@ func (s *stream) put(t *testing.T, key string, data []byte, metadata map[string]
 		if err == nil {
 			return ref
 		}
-		// The Versity S3 Gateway closes idle connections with an answer to nobody, now and then just as one is used again.
+		// The Versity S3 Gateway closes idle connections, now and then just as one is used again.
 		if schema.ClassOf(err) != schema.ClassTransient || try == 3 {
 			t.Fatal(err)
 		}
 	}
 }
 
-// send submits r under a new id, unless it has one, and returns its outcome. What enrolls or looks for drawn people has a
-// configuration for them, unless it has one.
+// send submits r and returns its outcome. Without an id r gets a new one; without a configuration, requests that enrol or look for
+// drawn people get one that suits them.
 func (s *stream) send(t *testing.T, r schema.Request) schema.Result {
 	t.Helper()
 	switch r.Operation {
@@ -503,7 +503,7 @@ func (s *stream) deadLetter(t *testing.T, value string) events.Record {
 	return found
 }
 
-// forDrawn is the configuration for drawn people with the keys of config, a JSON object or "".
+// forDrawn returns the configuration for drawn people, with the keys of config, a JSON object or "".
 func forDrawn(config string) json.RawMessage {
 	keys := strings.TrimSuffix(strings.TrimPrefix(config, "{"), "}")
 	if keys != "" {
@@ -512,7 +512,7 @@ func forDrawn(config string) json.RawMessage {
 	return json.RawMessage(strings.TrimSuffix(drawn.Config, "}") + keys + "}")
 }
 
-// portrait is picture shot of member i of the drawn cast.
+// portrait draws picture number shot of member i of the cast.
 func portrait(t *testing.T, i, shot int) []byte {
 	t.Helper()
 	picture, err := drawn.JPEG(drawn.Cast()[i], shot, 400, 92)
@@ -522,7 +522,7 @@ func portrait(t *testing.T, i, shot int) []byte {
 	return picture
 }
 
-// unique is a name that no other test uses.
+// unique returns a name that no other test uses.
 func unique(prefix string) string {
 	return prefix + "-" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")
 }

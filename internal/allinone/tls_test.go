@@ -14,7 +14,7 @@ import (
 	"facestream/internal/host"
 )
 
-// TestStoreOfAPrivateAuthority reaches the store over HTTPS by the settings of an operator.
+// TestStoreOfAPrivateAuthority: the settings of an operator reach a store over HTTPS whose certificate a private authority signed.
 func TestStoreOfAPrivateAuthority(t *testing.T) {
 	s := useStream(t)
 	if s.cfg.S3.TLS.Enabled {
@@ -22,7 +22,7 @@ func TestStoreOfAPrivateAuthority(t *testing.T) {
 	}
 	proxy := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: s.cfg.S3.Endpoint})
-		r.Out.Host = r.In.Host // it is signed
+		r.Out.Host = r.In.Host // the signature covers it
 	}})
 	defer proxy.Close()
 	authority := filepath.Join(t.TempDir(), "ca.pem")
