@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,7 +52,7 @@ func submitCommand() *cobra.Command {
 	f.StringVarP(&s.collection, "collection", "c", "", "gallery (default \"default\")")
 	f.StringVar(&s.externalID, "external-id", "", "your own name for the person")
 	f.StringVar(&s.puid, "puid", "", "the person's puid, as a result names it")
-	f.StringArrayVarP(&s.images, "image", "i", nil, "a file, or s3://bucket/key; the same as an argument")
+	f.StringArrayVarP(&s.images, "image", "i", nil, "a file, - for standard input, or s3://bucket/key; the same as an argument")
 	f.StringVar(&s.id, "id", "", "request id (default: a new UUID); a repeated id is the same request")
 	s.requestFlags.bind(f)
 	s.answerFlags.bind(f)
@@ -69,7 +70,7 @@ func (s *submission) run(c *cobra.Command) error {
 	req := schema.Request{ID: schema.RequestID(s.id)}
 	var files [][]byte // of the images; nil for one that is in a store
 	if !sent {
-		if req, files, err = s.request(cfg); err != nil {
+		if req, files, err = s.request(cfg, c.InOrStdin()); err != nil {
 			return err
 		}
 	}
@@ -130,7 +131,7 @@ func sameRequest(c *cobra.Command, r *schema.Result, req schema.Request) error {
 
 // request makes the request, and refuses one that ingest would refuse, before anything is uploaded. Of an image that is a
 // file it knows where it will be.
-func (s *submission) request(cfg config.Config) (schema.Request, [][]byte, error) {
+func (s *submission) request(cfg config.Config, stdin io.Reader) (schema.Request, [][]byte, error) {
 	id := s.id
 	if id == "" {
 		id = uuid.NewString()
@@ -147,7 +148,7 @@ func (s *submission) request(cfg config.Config) (schema.Request, [][]byte, error
 		var data []byte
 		if !stored {
 			var err error
-			if data, err = os.ReadFile(image); err != nil {
+			if data, err = readImage(image, stdin); err != nil {
 				unread = append(unread, fmt.Errorf("image %d: %w", i+1, err))
 			}
 			ref = schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: fmt.Sprintf("submitted/%s/%d%s", id, i, filepath.Ext(image))}
@@ -161,6 +162,14 @@ func (s *submission) request(cfg config.Config) (schema.Request, [][]byte, error
 		})
 	}
 	return req, files, errors.Join(unread...)
+}
+
+// readImage reads a file, or standard input where its name is -.
+func readImage(name string, stdin io.Reader) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(stdin)
+	}
+	return os.ReadFile(name)
 }
 
 // put uploads data as ref. Where the request may have been sent before, what was uploaded for it then is taken again if it

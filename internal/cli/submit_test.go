@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -101,6 +102,14 @@ func TestSubmit(t *testing.T) {
 	check("the same person (similarity 0.", 0, "-o", "compare", ann, annAgain)
 	check("different people (similarity ", exitNo, "-o", "compare", ann, "--image", bob)
 	check("not validated: images[0]", exitOutcome, "s3://images/absent.jpg")
+
+	picture, err := os.ReadFile(ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stdout, said, code := facestreamReading(t, bytes.NewReader(picture), "submit", "-", "--wait", "--kafka-brokers", f.cfg.Kafka.Brokers[0], "--s3-endpoint", f.cfg.S3.Endpoint); code != 0 || !strings.HasPrefix(stdout, "1 face") {
+		t.Errorf("standard input: exit code %d, printed %q, %q", code, stdout, said)
+	}
 
 	page, err := f.gallery.List(t.Context(), "staff", "", 10)
 	if err != nil || len(page.Rows) != 1 || page.Rows[0].Consent == nil || !page.Rows[0].Consent.Given || page.Rows[0].Consent.Reference != "form 17" {

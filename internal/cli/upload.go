@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +17,10 @@ func uploadCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "upload FILE --key KEY",
 		Short: "Upload an image whose key says what to do with it, and with --wait print what became of it",
-		Long: "upload puts a file into the object store, as any S3 client can. The key names the request, in the forms of the setting\n" +
-			"ingest.routes: by default <operation>/<collection>/<external id>/<file>. A key that no route takes is refused here, because\n" +
-			"nothing would ever answer it. The other flags become metadata of the object (x-amz-meta-facestream-…).\n\n" +
+		Long: "upload puts a file, or standard input (-), into the object store, as any S3 client can. The key names the request, in\n" +
+			"the forms of the setting ingest.routes: by default <operation>/<collection>/<external id>/<file>. A key that no route\n" +
+			"takes is refused here, because nothing would ever answer it. The other flags become metadata of the object\n" +
+			"(x-amz-meta-facestream-…).\n\n" +
 			"Without --wait upload prints the id of the request; `facestream submit --wait --id ID` waits for its result.\n\n" + exitCodesHelp,
 		Example: `  facestream upload alice.jpg --key enroll/staff/alice/alice.jpg --consent form-17 --wait
   facestream upload door.jpg --key predict/staff/door-1/20260131.jpg`,
@@ -55,7 +55,7 @@ func (u *upload) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(file)
+	data, err := readImage(file, c.InOrStdin())
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -21,7 +22,14 @@ import (
 // facestream runs the command with args, as Main does.
 func facestream(t *testing.T, args ...string) (stdout, said string, code int) {
 	t.Helper()
+	return facestreamReading(t, strings.NewReader(""), args...)
+}
+
+// facestreamReading is facestream with a standard input.
+func facestreamReading(t *testing.T, stdin io.Reader, args ...string) (stdout, said string, code int) {
+	t.Helper()
 	c := root()
+	c.SetIn(stdin)
 	c.SilenceUsage, c.SilenceErrors = true, true
 	var out, errs bytes.Buffer
 	c.SetOut(&out)
