@@ -143,6 +143,7 @@ func (b *bench) enroll(c schema.Collection, id string, person schema.PUID) {
 	b.store.mu.Unlock()
 	row := gallerytest.Random(former, id, person, uint64(len(id)))
 	row.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: id}, Box: box(0)}
+	row.Consent = &schema.Consent{Given: true, Reference: "form of " + id}
 	b.put(c, row)
 }
 
@@ -235,6 +236,9 @@ func (b *bench) wantServed(c schema.Collection, ids ...string) {
 		if row.Source == nil || row.Source.Image.Key != row.ID {
 			b.t.Errorf("row %s has lost its source", row.ID)
 		}
+		if row.Consent == nil || row.Consent.Reference != "form of "+row.ID {
+			b.t.Errorf("row %s has lost its consent", row.ID)
+		}
 	}
 	slices.Sort(ids)
 	if diff := cmp.Diff(ids, got); diff != "" {
@@ -269,6 +273,7 @@ func TestReindex(t *testing.T) {
 	b.enroll(staff, "d", "dee")
 	renamed := gallerytest.Random(former, "c", "cid", 1)
 	renamed.ExternalID, renamed.Source = "a new name", &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "c"}, Box: box(0)}
+	renamed.Consent = &schema.Consent{Reference: "form of c"}
 	b.put(staff, renamed)
 	planned, err = b.run(t.Context(), (*Reindexer).Plan)
 	if err != nil {
