@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	maxBatch = 256 // rows of several callers that share a call
-	atOnce   = 2   // calls under way: while the answer of one is on its way back, the server works on the other
+	maxBatch = 256 // rows in a call that several callers share
+	atOnce   = 2   // calls under way: the server works on one while the answer to the other is on its way back
 )
 
-// Batched is another gallery with fewer calls of it, for drivers where a call costs more than a row: Upserts of one
-// collection that come together share calls, as [groupcommit.Calls] says. All else goes straight through.
+// Batched makes fewer calls of another gallery. It is for drivers where a call costs more than a row. Upserts into one
+// collection that come at the same time share calls (see [groupcommit.Calls]). Everything else goes straight through.
 type Batched struct {
 	inner   Gallery
 	upserts groupcommit.Calls[schema.Collection, Row, error]
@@ -21,7 +21,7 @@ type Batched struct {
 
 var _ Gallery = (*Batched)(nil)
 
-// Batch returns inner with shared calls.
+// Batch returns a gallery whose upserts share calls of inner.
 func Batch(inner Gallery) *Batched {
 	b := &Batched{inner: inner}
 	b.upserts.Call, b.upserts.Most, b.upserts.AtOnce = inner.Upsert, maxBatch, atOnce

@@ -8,14 +8,14 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Tie is what the first row of a collection ties it to (invariant 5).
+// Tie is the model and dimension that the first row of a collection ties it to (invariant 5).
 type Tie struct {
 	Model     schema.ModelID
 	Dimension int
 }
 
-// Admit refuses other, the model and dimension of a row or probe, where it cannot meet what the collection c holds:
-// permanent with reason model_mismatch (the text names both models) or, within one model, invalid_request.
+// Admit refuses a row or probe of other if it cannot be compared with what collection c holds. The error is permanent with
+// reason model_mismatch and names both models; for another dimension of the same model the reason is invalid_request.
 func (t Tie) Admit(op string, c schema.Collection, other Tie) error {
 	switch {
 	case other.Model != t.Model:
@@ -28,19 +28,19 @@ func (t Tie) Admit(op string, c schema.Collection, other Tie) error {
 	return nil
 }
 
-// Unknown is the answer for a collection that never had a row.
+// Unknown is the error for a collection that never had a row.
 func Unknown(op string, c schema.Collection) error {
 	return schema.Permanent(op, schema.ReasonUnknownCollection, fmt.Errorf("nobody was ever enrolled in collection %q", c))
 }
 
-// Stranger is the answer for a row that joins a person of whom the collection has none.
+// Stranger is the error for a row that joins a person who has no row in the collection.
 func Stranger(op string) error {
 	return schema.Permanent(op, schema.ReasonUnknownPUID,
 		errors.New("nobody in the collection has this puid; to enrol somebody new leave it out, and the result gives them one"))
 }
 
-// Unit returns e's vector as a copy of unit length, and what it would tie a collection to. It is permanent with reason
-// invalid_request where the model is not named, or the vector is empty, zero, or not finite.
+// Unit returns a copy of e's vector scaled to unit length, and what it would tie a collection to. The error is permanent
+// with reason invalid_request: the model is not named, or the vector is empty, zero or not finite.
 func Unit(op string, e schema.Embedding) ([]float32, Tie, error) {
 	refuse := func(text string) ([]float32, Tie, error) {
 		return nil, Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, errors.New(text))
@@ -48,7 +48,7 @@ func Unit(op string, e schema.Embedding) ([]float32, Tie, error) {
 	if e.Model == "" {
 		return refuse("the embedding does not name its model")
 	}
-	// float64 holds the square of every finite float32, so a sum that is not finite means a component that is not.
+	// float64 holds the square of every finite float32: if the sum is not finite, a component is not.
 	var squares float64
 	for _, x := range e.Vector {
 		squares += float64(x) * float64(x)
@@ -69,7 +69,7 @@ func Unit(op string, e schema.Embedding) ([]float32, Tie, error) {
 	}
 }
 
-// CheckNames refuses a row that does not say which row or whose it is: permanent with reason invalid_request.
+// CheckNames refuses a row without an id or a person. The error is permanent with reason invalid_request.
 func CheckNames(op string, r Row) error {
 	switch {
 	case r.ID == "":
@@ -80,7 +80,7 @@ func CheckNames(op string, r Row) error {
 	return nil
 }
 
-// CheckDeletion refuses a deletion that does not say whose or for which request: permanent with reason invalid_request.
+// CheckDeletion refuses a deletion without a person or a request. The error is permanent with reason invalid_request.
 func CheckDeletion(op string, d Deletion) error {
 	switch {
 	case d.PUID == "":
@@ -91,7 +91,7 @@ func CheckDeletion(op string, d Deletion) error {
 	return nil
 }
 
-// CheckCount refuses a number of answers (k, limit) below 1: permanent with reason invalid_request.
+// CheckCount refuses a number of answers (k, limit) below 1. The error is permanent with reason invalid_request.
 func CheckCount(op, name string, n int) error {
 	if n < 1 {
 		return schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("%s is %d; at least 1 is needed", name, n))

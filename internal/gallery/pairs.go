@@ -7,11 +7,11 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Listing returns the page after a token, ordered by row id. A collection that is unknown has no rows.
+// Listing returns the page after a token. Its rows are ordered by id. An unknown collection counts as empty.
 type Listing func(ctx context.Context, after string) (Page, error)
 
-// Pairs visits the rows of two listings together, by id: where one side has no row of an id, visit gets nil for it. Both
-// sides may change meanwhile, at ids that were visited already.
+// Pairs visits the rows of two listings side by side, by id. visit gets nil for the side that has no row of an id. visit may
+// write rows whose ids were visited already.
 func Pairs(ctx context.Context, a, b Listing, visit func(a, b *Row) error) error {
 	as, bs := cursor{list: a}, cursor{list: b}
 	for {

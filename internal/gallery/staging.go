@@ -6,13 +6,13 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Kept is a collection that a gallery has, and what it is tied to.
+// Kept is a collection of a gallery, and what it is tied to.
 type Kept struct {
 	Name schema.Collection
 	Tie  Tie
 }
 
-// Reader reads a gallery beside the indexers that have it. Errors are those of [Gallery].
+// Reader reads a gallery while indexers serve it. Errors are those of [Gallery].
 type Reader interface {
 	// Collections returns every collection that ever had a row, by name.
 	Collections(ctx context.Context) ([]Kept, error)
@@ -20,23 +20,23 @@ type Reader interface {
 	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (Page, error)
 }
 
-// Staging is a gallery under another model that is built beside the one that serves. Its rows have the ids of those that
-// they will replace. What is written stays through a crash, for the next process to go on with; nobody searches in it, and
-// until Switch the serving gallery takes no notice of it.
+// Staging builds a gallery under another model beside the one that serves. Its rows have the ids of the rows that they will
+// replace. Nobody searches in it, and the serving gallery does not change until Switch. What is staged survives a crash, and
+// the next process goes on with it.
 //
-// A nil error means durable. Methods are safe for concurrent use, except Switch, beside which nothing else is called.
-// Errors are classified as those of [Gallery], and fatal where another process stages: where nothing keeps a second one
-// away, at the latest when the other has switched.
+// A nil error means durable. Methods are safe for concurrent use, except Switch: nothing else may be called beside it.
+// Errors are classified like those of [Gallery]. They are fatal when another process stages; a driver that cannot keep a
+// second process away notices that at the latest when the other one has switched.
 type Staging interface {
-	// Upsert writes rows as Gallery does. A row that was deleted from the serving gallery may come or stay away.
+	// Upsert writes rows like that of Gallery. A row that was deleted from the serving gallery may be written or not.
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
-	// Remove forgets rows by id; others are no error. A row that was removed can be written again.
+	// Remove removes rows by id; unknown ids are not an error. A row that was removed can be written again.
 	Remove(ctx context.Context, c schema.Collection, ids []string) error
-	// List is that of Gallery, of all persons; a collection of which nothing was ever staged is unknown_collection.
+	// List is that of Gallery, for all persons. A collection that nothing was ever staged for is unknown_collection.
 	List(ctx context.Context, c schema.Collection, after string, limit int) (Page, error)
-	// Switch puts what is staged of each collection in the place of what serves, which is erased: rows, model and
-	// dimension, also where no row is staged. Memory of deletions stays. No indexer may have the gallery. After a crash
-	// each collection is as before or as after; a repeat completes what is left. Of the collections that serve under the
-	// staged model it then erases what was kept under others, and what was staged.
+	// Switch replaces rows, model and dimension of each collection by what is staged, also if no row is staged, and erases
+	// what served before. The memory of deletions stays. No indexer may run. After a crash each collection is as it was
+	// before or after the switch, and a repeat completes the rest. At the end Switch erases what is left, staged or of
+	// other models, of all collections that serve under the staged model.
 	Switch(ctx context.Context, collections []schema.Collection) error
 }

@@ -16,24 +16,23 @@ import (
 
 const (
 	benchDim   = 128
-	benchCall  = 1000 // rows a call where a gallery is filled
+	benchCall  = 1000 // rows in each call that fills a gallery
 	benchMate  = 0.6  // cosine of two images of one person
 	benchProbe = 300  // probes of each kind for recall
 )
 
-// Bench measures a driver with embeddings of benchDim components that point anywhere. open is as for [Run].
+// Bench measures a driver with random embeddings of benchDim components. open is as for [Run].
 //
-//   - upsert: durable rows a second in calls of 1000 rows; then in calls of one row from 1 and from 32 callers, these also
-//     with shared calls ([gallery.Batch]), and as a part of what the large calls reach (of-bulk).
-//   - searches: how many a second 1 and 32 callers get among 10,000 rows.
-//   - search: milliseconds of one at a time, for the 5 best persons among 10,000 and 100,000; the median beside the time
-//     in which this machine reads as many embeddings from its memory once (of-scan, the bound of an exact search by one
-//     thread); and how often the first answer is the exact one, for probes of somebody enrolled (cosine 0.6, recall-mate)
-//     and of nobody (recall-stranger: the best of many equally wrong answers); and the median of searches among the rows of
-//     one person (verify-ms).
+//   - upsert: durable rows a second in calls of 1000 rows, and in calls of one row from 1 and from 32 callers. The latter are
+//     also measured with shared calls ([gallery.Batch]) and as a fraction of what the large calls reach (of-bulk).
+//   - search: milliseconds of one search at a time for the 5 best persons among 10,000 and 100,000. The median is also
+//     divided by the time in which this machine reads as many embeddings from memory (of-scan), which bounds an exact search
+//     by one thread. recall-mate and recall-stranger say how often the first answer is the exact one, for probes of enrolled
+//     people (cosine 0.6) and of others, for whom many answers are equally wrong. verify-ms is the median of searches among
+//     the rows of one person.
+//   - searches: how many searches a second 1 and 32 callers get among 10,000 rows.
 //
-// settle, where it is not nil, returns when the server has done with collection c of g what it does later by itself: it is
-// called before searches.
+// settle, if not nil, is called before searches. It returns when the server has finished its own later work on collection c.
 func Bench[G gallery.Gallery](b *testing.B, open func(b *testing.B) G, settle func(b *testing.B, g G, c schema.Collection)) {
 	var bulk float64 // rows/s
 	b.Run("upsert/rows=1000", func(b *testing.B) {
@@ -55,7 +54,7 @@ func Bench[G gallery.Gallery](b *testing.B, open func(b *testing.B) G, settle fu
 				g = gallery.Batch(g)
 			}
 			rows := benchRows(b.N * m.callers)
-			fill(b, g, rows[:1]) // so that the collection is there
+			fill(b, g, rows[:1]) // creates the collection
 			b.ResetTimer()
 			atOnce(m.callers, b.N, func(i int) {
 				if err := g.Upsert(b.Context(), main, rows[i:i+1])[0]; err != nil {
@@ -123,7 +122,7 @@ func Bench[G gallery.Gallery](b *testing.B, open func(b *testing.B) G, settle fu
 	}
 }
 
-// atOnce has each of callers call do n times, each time for another i below callers * n.
+// atOnce calls do n times from each of callers, each time with another i below callers * n.
 func atOnce(callers, n int, do func(i int)) {
 	var wg sync.WaitGroup
 	for c := range callers {
@@ -147,7 +146,7 @@ func fill(b *testing.B, g gallery.Gallery, rows []gallery.Row) {
 	}
 }
 
-// verifyTime is the median of the milliseconds in which a probe is compared with one person.
+// verifyTime is the median time, in milliseconds, in which a probe is compared with one person.
 func verifyTime(b *testing.B, g gallery.Gallery, rows []gallery.Row, probes []schema.Embedding) float64 {
 	var took []float64
 	for i := range 51 {
@@ -188,7 +187,7 @@ func exact(rows []gallery.Row, probe []float32) string {
 	return id
 }
 
-// scanMemory is the milliseconds in which this machine reads the embeddings of n rows once, with its widest instructions.
+// scanMemory is how many milliseconds this machine needs to read the embeddings of n rows once, with its widest instructions.
 func scanMemory(n int) float64 {
 	all := bytes.Repeat([]byte{1}, n*benchDim*4)
 	start := time.Now()
@@ -225,7 +224,7 @@ func benchProbes(rows []gallery.Row) (mates, strangers []schema.Embedding) {
 	return mates, strangers
 }
 
-// anywhere is a vector of unit length that points anywhere.
+// anywhere is a random vector of unit length.
 func anywhere(r *rand.Rand) []float32 {
 	v := make([]float32, benchDim)
 	var squares float64

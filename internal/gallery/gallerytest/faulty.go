@@ -8,11 +8,11 @@ import (
 	"facestream/pkg/schema"
 )
 
-var errDown = errors.New("the gallery is down, as the test wants it")
+var errDown = errors.New("the gallery is down because the test wants it")
 
-// Faulty is a gallery that fails while Down says so. Down is asked before and after each call of Inner: where it turns
-// true in between, the work is done and its answer lost, as when a server dies with the answer in its hands. Failures
-// are transient. While Down answers false it is Inner.
+// Faulty is a gallery that fails while Down returns true. Down is asked before and after each call of Inner. If it turns true
+// in between, the work is done and its answer is lost, as when a server dies before it answers. Failures are transient. While
+// Down returns false, Faulty behaves like Inner.
 type Faulty struct {
 	Inner gallery.Gallery
 	Down  func() bool // called concurrently

@@ -1,5 +1,5 @@
-// Package gallerytest is what every driver of the gallery port has to pass, and the galleries that tests need: one
-// that fails on demand, and one benchmark for all drivers.
+// Package gallerytest holds the conformance suite that every driver of the gallery port must pass, a benchmark for all
+// drivers, and a gallery that fails on demand.
 package gallerytest
 
 import (
@@ -21,16 +21,15 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Caps are the assertions that a driver opts out of. Each field holds the reason, which the skipped test prints; ""
-// asks for the assertion.
+// Caps are the tests that a driver opts out of. Each field is the reason, which the skipped test prints; "" runs the test.
 type Caps struct {
-	// TiesAtCut opts out of the order of exact ties where the k-th place lies between them: an index that answers only
-	// its k best rows may have dropped the lower id. Ties that are all answered must be ordered even so.
+	// TiesAtCut opts out of the order of exact ties around the k-th place: an index that returns only its k best rows may have
+	// dropped the lower id. Ties that are all returned must be in order.
 	TiesAtCut string
 }
 
-// Run holds a driver to the contract of [gallery.Gallery]. open returns an empty gallery, of its own for each call, and
-// registers its closing with t.Cleanup.
+// Run tests a driver against the contract of [gallery.Gallery]. open returns another empty gallery at each call and closes it
+// with t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 	for _, test := range []struct {
 		name   string
@@ -94,8 +93,8 @@ type suite struct {
 	g gallery.Gallery
 }
 
-// at returns the unit vector of the test's model at angle degrees in the plane of two axes: the cosine of two of them is that
-// of their difference.
+// at returns the unit vector of the test's model at an angle in the plane of two axes. The cosine of two of them is the cosine
+// of the difference of their angles.
 func at(degrees float64) schema.Embedding {
 	v := make([]float32, dim)
 	sin, cos := math.Sincos(degrees * math.Pi / 180)
@@ -107,7 +106,7 @@ func row(id string, person schema.PUID, e schema.Embedding) gallery.Row {
 	return gallery.Row{ID: id, PUID: person, Embedding: e, Created: time.Unix(1700000000, 123456000).UTC()}
 }
 
-// searchAmong: who is not named is not found, however similar; who is not there is not an error.
+// searchAmong: a person who is not named is not found, however similar. It is not an error to name somebody who is not there.
 func (s *suite) searchAmong() {
 	s.upsert(main, row("a1", "anna", at(40)), row("a2", "anna", at(20)), row("b1", "bert", at(0)), row("c1", "carl", at(30)))
 	for _, tt := range []struct {
@@ -139,7 +138,7 @@ func (s *suite) searchAmong() {
 	s.wantPermanent("among", s.g.Search(s.t.Context(), "nobody", []schema.Embedding{at(0)}, 1, "anna")[0].Err, schema.ReasonUnknownCollection)
 }
 
-// Random is a row of person whose embedding, of 32 components, is particular to seed: for tests of a driver alone.
+// Random is a row of person. Its embedding of 32 components depends on seed alone.
 func Random(m schema.ModelID, id string, person schema.PUID, seed uint64) gallery.Row {
 	r := rand.New(rand.NewPCG(seed, 1))
 	v := make([]float32, 32)
@@ -278,7 +277,7 @@ func (s *suite) upsertAgainReplaces() {
 	}
 }
 
-// bad vectors, each for a reason of its own; all are refused as invalid_request.
+// badVectors are vectors that are refused as invalid_request, each for another reason.
 func badVectors() map[string]schema.Embedding {
 	with := func(x float32) schema.Embedding {
 		e := at(0)
@@ -618,7 +617,7 @@ func joining(id string, person schema.PUID, e schema.Embedding) gallery.Row {
 	return r
 }
 
-// joins: a row that joins somebody is refused where they have no row, alone, and makes neither person nor collection.
+// joins: a row that joins somebody without rows is refused alone, and creates neither person nor collection.
 func (s *suite) joins() {
 	s.wantPermanent("a new collection", s.g.Upsert(s.t.Context(), main, []gallery.Row{joining("a", "ann", at(0))})[0], schema.ReasonUnknownCollection)
 	_, err := s.g.List(s.t.Context(), main, "", 1)
@@ -645,7 +644,7 @@ func (s *suite) joins() {
 	s.wantIDs(main, "c1")
 }
 
-// joinsAgain: what was accepted once is accepted again, whatever became of the person since.
+// joinsAgain: a row that was accepted once is accepted again, whatever happened to the person since.
 func (s *suite) joinsAgain() {
 	first, second := row("a1", "ann", at(0)), joining("a2", "ann", at(10))
 	former := joining("new a3", "ann", at(20))
@@ -739,7 +738,7 @@ func (s *suite) pagesAreComplete() {
 	}
 }
 
-// listAmong: a listing of persons has their rows alone, in pages.
+// listAmong: a listing of persons has only their rows, in pages.
 func (s *suite) listAmong() {
 	s.upsert(main, row("1", "anna", at(0)), row("2", "bert", at(10)), row("3", "anna", at(20)), row("4", "carl", at(30)), row("5", "anna", at(40)))
 	s.upsert("other", row("6", "anna", at(0)))
@@ -780,7 +779,7 @@ func (s *suite) listAmong() {
 	s.wantPermanent("among", err, schema.ReasonUnknownCollection)
 }
 
-// personsFollow changes who has which rows at random; what is found and listed of each person follows.
+// personsFollow moves rows between persons at random. What is found and listed of each person must follow.
 func (s *suite) personsFollow() {
 	r := rand.New(rand.NewPCG(21, 22))
 	persons := []schema.PUID{"anna", "bert", "carl"}

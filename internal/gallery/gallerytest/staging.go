@@ -13,7 +13,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Stage is a driver with a gallery that serves and what is built beside it.
+// Stage is a driver with a gallery that serves and one that is built beside it.
 type Stage struct {
 	Open    func() gallery.Gallery             // the gallery as an indexer has it; one at a time
 	Close   func()                             // as when that indexer stops
@@ -22,8 +22,8 @@ type Stage struct {
 	Discard func(gallery.Tie, gallery.Staging) // erases what is staged
 }
 
-// RunStaging holds a driver to the contracts of [gallery.Staging] and [gallery.Reader]. open answers an empty gallery, of
-// its own for each call, and registers what is to be closed with t.Cleanup.
+// RunStaging tests a driver against the contracts of [gallery.Staging] and [gallery.Reader]. open returns another empty gallery
+// at each call and closes it with t.Cleanup.
 func RunStaging(t *testing.T, open func(t *testing.T) Stage) {
 	for _, test := range []struct {
 		name string

@@ -1,22 +1,22 @@
 // Package local is the gallery of one process: a SQLite file for durability and an exact scan in memory for search.
 //
-// A folder holds gallery.db (with its -wal and -shm) and LOCK, which one process at a time owns. Every vector is also
-// in memory, four bytes a component in one contiguous slice per collection, and is read at Open. Search computes every
-// cosine, so its answers are exact and its time grows with the collection.
+// A folder holds gallery.db (with its -wal and -shm) and LOCK, which one process at a time owns. Open reads every vector into
+// memory: four bytes a component, in one contiguous slice per collection. Search computes every cosine, so its answers are
+// exact and its time grows with the collection. The rows of one person are found by an index.
 //
-// Durability: writes that wait at the same moment share one transaction (group commit), which is synced to the device
-// before any of them returns and before memory changes. So a nil error outlives SIGKILL and loss of power, and nothing
-// is searchable that could still be lost.
+// Durability: writes that wait at the same time share one transaction (group commit). It is synced to the device before any
+// of them returns and before memory changes. So what was answered survives SIGKILL and loss of power, and nothing can be
+// found that could still be lost.
 //
-// Erasure: SQLite overwrites what Delete frees (secure_delete), and the write-ahead log is emptied before Delete
-// returns nil, so the rows are not only unreachable but gone from where they were stored. Where SQLite had moved a row
-// or an index entry between pages earlier, a copy can be left in the unused part of a page (measured: of about one row
-// in a thousand). So the first Open after a deletion rewrites the file (VACUUM; about 0.6 s for 100,000 rows of 128
-// components, and as much free space as the file has), and after that no file of the folder holds any of it. A vector
-// that Upsert replaced can stay in the log until the next Delete, Close, or 1000 pages of writes. What the file system,
-// its snapshots, backups or the device keep of overwritten blocks is beyond the reach of this package.
+// Erasure: SQLite overwrites what Delete frees (secure_delete), and the write-ahead log is emptied before Delete returns nil.
+// The rows are then gone from where they were stored. If SQLite moved a row or an index entry between pages earlier, a copy
+// can remain in the unused part of a page (measured: about one row in a thousand). Therefore the first Open after a deletion
+// rewrites the file (VACUUM: about 0.6 s for 100,000 rows of 128 components, and as much free space as the file has). After
+// that no file of the folder holds any of it. A vector that Upsert replaced can stay in the log until the next Delete, Close,
+// or 1000 pages of writes. What the file system, its snapshots, backups or the device keep of overwritten blocks is beyond
+// the reach of this package.
 //
-// A collection whose last row is deleted stays known, empty, and tied to its embedding model.
+// A collection whose last row is deleted stays known, and tied to its embedding model.
 package local
 
 import (
@@ -70,7 +70,7 @@ CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT; -- one row: 1 after a deleti
 INSERT INTO rewrite VALUES (0);
 `
 
-// addSource makes a file of format 1 one of format 2.
+// addSource brings a file of format 1 to format 2.
 const addSource = "ALTER TABLE faces ADD COLUMN source TEXT NOT NULL DEFAULT ''"
 
 var errClosed = errors.New("the gallery is closed")
@@ -79,7 +79,7 @@ var errClosed = errors.New("the gallery is closed")
 type Gallery struct {
 	dir  string
 	lock *dirlock.Lock
-	// db has one connection: transactions, pages of a listing and the emptying of the log take turns and are never refused.
+	// db has one connection, so that transactions, listings and the emptying of the log take turns and none is refused.
 	db *sql.DB
 
 	writes  groupcommit.Calls[struct{}, *write, error] // one transaction at a time
@@ -93,9 +93,9 @@ type Gallery struct {
 
 var _ gallery.Gallery = (*Gallery)(nil)
 
-// Open takes dir for this process, creating it where it does not exist, and reads every collection into memory. It is
-// fatal where another process has the folder (the text names the folder and its owner's process id), where the folder
-// cannot be written, where its file is damaged or of another version, and where its gallery was copied elsewhere.
+// Open takes dir for this process and reads every collection into memory. It creates dir if it does not exist. The error is
+// fatal: another process has the folder (the text names both), the folder cannot be written, its file is damaged or of
+// another version, or its gallery was copied elsewhere.
 func Open(ctx context.Context, dir string) (*Gallery, error) {
 	const op = "gallery.open"
 	lock, err := own(dir)
@@ -129,7 +129,7 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 	return g, nil
 }
 
-// Close waits for the writes that were taken on, and gives the folder back.
+// Close waits for the writes that have begun and gives the folder back.
 func (g *Gallery) Close() error { return g.close() }
 
 func (g *Gallery) release() error {
@@ -166,8 +166,8 @@ func openDB(dir string, options url.Values) (*sql.DB, error) {
 	return db, nil
 }
 
-// openOwned opens the file in dir, which this process owns, for writing. It makes the tables in a new file, and brings
-// an old one to this format.
+// openOwned opens the file in dir for writing; this process must own dir. It creates the tables of a new file and brings an
+// old file to this format.
 func openOwned(ctx context.Context, dir string) (*sql.DB, error) {
 	db, err := openDB(dir, url.Values{
 		"_txlock": {"immediate"},
@@ -257,7 +257,7 @@ func (g *Gallery) load(ctx context.Context) error {
 	return nil
 }
 
-// rewrite makes the file anew, without the unused parts of its pages, where rows were deleted since the last time.
+// rewrite writes the file anew, without the unused parts of its pages, if rows were deleted since the last time.
 func rewrite(ctx context.Context, db *sql.DB) error {
 	var due bool
 	if err := db.QueryRowContext(ctx, "SELECT due FROM rewrite").Scan(&due); err != nil || !due {
@@ -271,7 +271,7 @@ func rewrite(ctx context.Context, db *sql.DB) error {
 	return truncateLog(db)
 }
 
-// Ping answers nil while the gallery is open and its file can be read.
+// Ping returns nil while the gallery is open and its file can be read.
 func (g *Gallery) Ping(ctx context.Context) error {
 	const op = "gallery.ping"
 	if err := g.open(ctx, op); err != nil {
@@ -284,7 +284,7 @@ func (g *Gallery) Ping(ctx context.Context) error {
 	return nil
 }
 
-// open answers whether a call may begin.
+// open returns an error if no call may begin.
 func (g *Gallery) open(ctx context.Context, op string) error {
 	select {
 	case <-g.closing:
@@ -297,7 +297,7 @@ func (g *Gallery) open(ctx context.Context, op string) error {
 	return nil
 }
 
-// lookup returns the collection c or, permanent, that it is unknown.
+// lookup returns the collection c. If it is unknown, the error is permanent.
 func (g *Gallery) lookup(ctx context.Context, op string, c schema.Collection) (*collection, error) {
 	if err := g.open(ctx, op); err != nil {
 		return nil, err
@@ -310,14 +310,14 @@ func (g *Gallery) lookup(ctx context.Context, op string, c schema.Collection) (*
 	return nil, gallery.Unknown(op, c)
 }
 
-// Upsert implements [gallery.Gallery]. When ctx ends while it waits, the rows may or may not be written.
+// Upsert implements [gallery.Gallery].
 func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
 	const op = "gallery.upsert"
 	type item struct {
 		stored
 		tie gallery.Tie
 	}
-	// The transaction runs on copies: the caller may have its rows back, on a cancelled ctx, before the writer reads them.
+	// The transaction works on copies: if ctx ends, the caller has its rows back before the writer reads them.
 	items := make([]*item, len(rows))
 	refused := make([]error, len(rows))
 	good := 0
@@ -381,8 +381,8 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 	return refused
 }
 
-// Delete implements [gallery.Gallery]. When ctx ends while it waits, the rows may or may not be gone. How many rows a
-// request deleted, and which, is kept under hashes: no name outlives the deletion.
+// Delete implements [gallery.Gallery]. It remembers under hashes which rows a request deleted and how many, so that no name
+// outlives the deletion.
 func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []gallery.Deletion) []gallery.Outcome[int] {
 	const op = "gallery.delete"
 	out := make([]gallery.Outcome[int], len(deletions))
@@ -423,7 +423,7 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 	return out
 }
 
-// Search implements [gallery.Gallery]. Each probe sees one moment of the collection.
+// Search implements [gallery.Gallery]. Each probe sees the collection as it was at one moment.
 func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []gallery.Outcome[[]gallery.Match] {
 	const op = "gallery.search"
 	col, err := g.lookup(ctx, op, c)
@@ -467,7 +467,7 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 	return page, nil
 }
 
-// readPage sets the rows of page, and what comes next.
+// readPage sets Rows and Next of page.
 func readPage(ctx context.Context, db *sql.DB, collection int64, after string, limit int, among []schema.PUID, page *gallery.Page) error {
 	from, args := facesOf(collection, among)
 	rows, err := db.QueryContext(ctx, "SELECT id, puid, external_id, consent, created, source "+from+" AND id > ? ORDER BY id LIMIT ?",
@@ -494,7 +494,7 @@ func readPage(ctx context.Context, db *sql.DB, collection int64, after string, l
 	})
 }
 
-// facesOf is the part of a query that selects the rows of a collection and, where among names persons, of these alone.
+// facesOf is the part of a query that selects the rows of a collection; if among names persons, only theirs.
 func facesOf(collection int64, among []schema.PUID) (from string, args []any) {
 	from, args = "FROM faces WHERE collection = ?", []any{collection}
 	if len(among) == 0 {
@@ -503,11 +503,11 @@ func facesOf(collection int64, among []schema.PUID) (from string, args []any) {
 	for _, p := range among {
 		args = append(args, string(p))
 	}
-	// The planner would rather read the whole collection in the order of a page.
+	// Without the hint, SQLite reads the whole collection in the order of the page.
 	return "FROM faces INDEXED BY faces_by_person WHERE collection = ? AND puid IN (?" + strings.Repeat(", ?", len(among)-1) + ")", args
 }
 
-// face is a row as memory has it, without its vector.
+// face is a row as it is in memory, without its vector.
 type face struct {
 	id         string
 	puid       schema.PUID

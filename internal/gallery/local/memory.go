@@ -21,14 +21,14 @@ type collection struct {
 	faces   []face
 	vectors []float32               // that of faces[i] at [i*Dimension : (i+1)*Dimension]
 	index   map[string]int          // row id to i
-	people  map[schema.PUID][]int32 // person to each i of theirs, in no order
+	people  map[schema.PUID][]int32 // person to the i of their rows, in no order
 }
 
 func newCollection() *collection {
 	return &collection{index: map[string]int{}, people: map[schema.PUID][]int32{}}
 }
 
-// size counts the rows of the persons whom among names, of all where it names nobody.
+// size counts the rows of the persons whom among names, or of all if it names nobody.
 func (c *collection) size(among []schema.PUID) int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -42,7 +42,7 @@ func (c *collection) size(among []schema.PUID) int {
 	return n
 }
 
-// once returns the persons with nobody named twice.
+// once returns the persons without repeats.
 func once(among []schema.PUID) []schema.PUID {
 	return slices.Compact(slices.Sorted(slices.Values(among)))
 }
@@ -52,7 +52,7 @@ func (c *collection) vector(i int) []float32 {
 	return c.vectors[i*d : (i+1)*d]
 }
 
-// apply takes over what was committed, in one step for the searches.
+// apply makes what was committed visible to searches, in one step.
 func (c *collection) apply(changes []change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,7 +92,7 @@ func (c *collection) disown(i int) {
 	c.people[p] = rows[:len(rows)-1]
 }
 
-// remove fills the gap with the last row: the order in memory means nothing.
+// remove fills the gap with the last row; the order in memory has no meaning.
 func (c *collection) remove(id string) {
 	i, last := c.index[id], len(c.faces)-1
 	c.disown(i)
@@ -110,11 +110,11 @@ func (c *collection) remove(id string) {
 	c.vectors = c.vectors[:last*c.tie.Dimension]
 }
 
-// checkEvery is how many rows are compared between two looks at the context: about a millisecond of work.
+// checkEvery is how many rows are compared between two checks of the context: about a millisecond of work.
 const checkEvery = 8192
 
-// nearest returns the k persons, of those whom among names or else of all, most similar to probe, a vector of unit length
-// and of the collection's dimension.
+// nearest returns the k persons most similar to probe, a vector of unit length and of the collection's dimension. If among
+// names persons, only these are compared.
 func (c *collection) nearest(ctx context.Context, probe []float32, k int, among []schema.PUID) ([]gallery.Match, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -160,9 +160,9 @@ func (c *collection) order(a, b candidate) int {
 	return strings.Compare(c.faces[a.face].id, c.faces[b.face].id)
 }
 
-// persons holds the best row of each of the best persons so far, as a heap whose root is the last of them. A person
-// who was pushed out had no row better than the root of that moment, and the root only gets better: if they come back,
-// it is with their best row.
+// persons holds the best persons so far, each with the best row, as a heap whose root is the worst of them. When a person is
+// pushed out, none of their rows was better than the root, and the root only gets better. So a person who comes back comes
+// with their best row.
 type persons struct {
 	c    *collection
 	heap []candidate
@@ -213,8 +213,8 @@ func (p *persons) Push(x any) {
 // Pop implements heap.Interface; offer never takes the root out without putting another in.
 func (p *persons) Pop() any { panic("gallery: a heap of persons is never popped") }
 
-// dot is the sum of products in a fixed order, so that equal vectors give equal scores. Four sums that do not wait for
-// each other, and slices whose length the compiler knows, make it about three times as fast as the plain loop.
+// dot adds the products in a fixed order, so that equal vectors give equal scores. Four independent sums, and slices whose
+// length the compiler knows, make it about three times as fast as the plain loop.
 func dot(a, b []float32) float32 {
 	var s0, s1, s2, s3 float32
 	b = b[:len(a)]

@@ -15,8 +15,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// movedFile says, where it is in a folder, that its gallery was copied elsewhere and serves there. What is enrolled and
-// deleted there is not here, so that nobody may serve from here by accident.
+// movedFile marks a folder whose gallery was copied elsewhere and serves there. Later enrolments and deletions are missing
+// here, so nobody may serve from here by accident.
 const movedFile = "MOVED"
 
 // checkMoved refuses a folder whose gallery serves elsewhere.
@@ -32,8 +32,8 @@ func checkMoved(dir string) error {
 		dir, strings.TrimSpace(string(text)), movedFile)
 }
 
-// MarkMoved says for good that the gallery serves elsewhere from here on: no process opens its folder again. It is called
-// when the copy is complete; to says where it is, for the operator: "to Milvus at …".
+// MarkMoved marks the folder when the gallery was copied completely. No process opens it again. to tells the operator where
+// the gallery is: "to Milvus at …".
 func (g *Gallery) MarkMoved(to string) error {
 	text := fmt.Sprintf("%s on %s\n", to, time.Now().Format(time.DateTime))
 	path := filepath.Join(g.dir, movedFile)
@@ -52,8 +52,8 @@ func (g *Gallery) MarkMoved(to string) error {
 	return nil
 }
 
-// Unmoved is how many rows the gallery in dir holds that were not copied elsewhere: 0 where there is no gallery. Its format
-// does not matter.
+// Unmoved counts the rows of the gallery in dir, of whichever format. It is 0 if there is no gallery, or one that was copied
+// elsewhere.
 func Unmoved(ctx context.Context, dir string) (int, error) {
 	for _, name := range []string{"gallery.db", movedFile} {
 		_, err := os.Stat(filepath.Join(dir, name))

@@ -11,18 +11,19 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Reader lists what lies in a folder, also while another process has it as its [Gallery]. It changes nothing and keeps
+// Reader lists the gallery in a folder, also while another process has it open as its [Gallery]. It changes nothing and keeps
 // nothing in memory.
 type Reader struct{ db *sql.DB }
 
 var _ gallery.Reader = (*Reader)(nil)
 
-// OpenReader is fatal where dir holds no gallery of this version, or one that was copied elsewhere.
+// OpenReader opens the gallery in dir. The error is fatal: dir holds no gallery of this version, or one that was copied
+// elsewhere.
 func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 	if err := checkMoved(dir); err != nil {
 		return nil, schema.Fatal("gallery.open", err)
 	}
-	// Each page is a transaction of its own, so that the owner never waits for long with emptying its log.
+	// Each page is a transaction of its own, so that the owner never waits long to empty its log.
 	db, err := openDB(dir, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}})
 	if err == nil {
 		var version int

@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	stagedDir  = "staged"    // below the gallery's folder: on its volume
-	discardDir = "discarded" // what is being erased; a crash leaves it to the next process
+	stagedDir  = "staged"    // below the gallery's folder, so on the same volume
+	discardDir = "discarded" // is being erased; after a crash the next process goes on
 )
 
-// Staging is a [gallery.Staging] beside the gallery in a folder: a gallery of its own in the folder "staged" below it.
-// It is made with the first row.
+// Staging is a [gallery.Staging] beside the gallery in a folder. It is a gallery of its own in the folder "staged" below, and
+// is created with the first row.
 type Staging struct {
 	dir string
 	tie gallery.Tie
@@ -60,7 +60,7 @@ func (s *Staging) closeStaged() error {
 	return err
 }
 
-// Own takes the serving gallery's folder for this process until Close. It is fatal where another process has it.
+// Own takes the serving gallery's folder for this process until Close. The error is fatal if another process has it.
 func (s *Staging) Own() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *Staging) Own() error {
 	return nil
 }
 
-// gallery opens what is staged. It is fatal where another process has it, and where it is of another model.
+// gallery opens what is staged. The error is fatal if another process has it, or if it is of another model.
 func (s *Staging) gallery(ctx context.Context) (*Gallery, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +129,7 @@ func (s *Staging) Upsert(ctx context.Context, c schema.Collection, rows []galler
 	return errs
 }
 
-// Remove implements [gallery.Staging]. It overwrites what it frees, as Delete of the gallery does.
+// Remove implements [gallery.Staging]. Like Delete of the gallery, it overwrites what it frees.
 func (s *Staging) Remove(ctx context.Context, c schema.Collection, ids []string) error {
 	const op = "gallery.unstage"
 	g, err := s.gallery(ctx)
@@ -150,7 +150,7 @@ func (s *Staging) Remove(ctx context.Context, c schema.Collection, ids []string)
 	})
 }
 
-// List implements [gallery.Staging]. It works also beside another process that stages.
+// List implements [gallery.Staging]. It also works while another process stages.
 func (s *Staging) List(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
 	const op = "gallery.list"
 	s.mu.Lock()
@@ -179,8 +179,8 @@ func (s *Staging) List(ctx context.Context, c schema.Collection, after string, l
 	return r.List(ctx, c, after, limit)
 }
 
-// Switch implements [gallery.Staging]. One transaction of the serving file does it for all collections. Where another
-// process has the folder it is fatal.
+// Switch implements [gallery.Staging]. It changes all collections in one transaction of the serving file. The error is fatal
+// if another process has the folder.
 func (s *Staging) Switch(ctx context.Context, collections []schema.Collection) error {
 	const op = "gallery.switch"
 	if err := s.Own(); err != nil {
@@ -254,7 +254,7 @@ func (s *Staging) takeOverOne(ctx context.Context, tx *sql.Tx, c schema.Collecti
 	return nil
 }
 
-// Discard erases what is staged, under whichever model. It is fatal where another process stages.
+// Discard erases what is staged, whatever its model. The error is fatal if another process stages.
 func (s *Staging) Discard() error {
 	if err := s.discard(); err != nil {
 		return schema.Fatal("gallery.discard", err)
@@ -262,7 +262,7 @@ func (s *Staging) Discard() error {
 	return nil
 }
 
-// discard overwrites and removes the staged folder, after giving it a name under which nobody takes it for a gallery.
+// discard renames the staged folder, so that nobody takes it for a gallery, then overwrites and removes it.
 func (s *Staging) discard() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -286,7 +286,7 @@ func (s *Staging) discard() error {
 	return erase(s.path(discardDir))
 }
 
-// erase overwrites the files of dir, which may not exist, and removes it.
+// erase overwrites the files of dir and removes it. dir need not exist.
 func erase(dir string) error {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,7 +11,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// maxGroup bounds the calls that share a transaction, and so the time that the first of them waits for the last.
+// maxGroup bounds the calls that share a transaction, and so how long the first of them waits for the last.
 const maxGroup = 256
 
 // write is one call's part of a transaction. run does the statements; an error of the file fails the whole transaction.
@@ -171,7 +171,7 @@ func truncateLog(db *sql.DB) error {
 	return nil
 }
 
-// transaction is what the writes of a group see of the file, and the changes that memory will take over after the commit.
+// transaction is the file as the writes of a group see it, and the changes to memory after the commit.
 type transaction struct {
 	g *Gallery
 	statements
@@ -180,13 +180,13 @@ type transaction struct {
 	deleted bool
 }
 
-// change is one row written, or, without a vector, removed.
+// change is one row that was written or, if it has no vector, removed.
 type change struct {
 	face
 	vector []float32
 }
 
-// collection returns the collection name, which it creates with tie where there is none.
+// collection returns the collection name. If there is none it creates one with tie.
 func (t *transaction) collection(ctx context.Context, name schema.Collection, tie gallery.Tie) (*collection, error) {
 	if c := t.known(name); c != nil {
 		return c, nil
@@ -211,7 +211,7 @@ func (t *transaction) known(name schema.Collection) *collection {
 	return t.g.collections[name]
 }
 
-// put writes a row, unless it was deleted: then this is a late repeat of its enrolment.
+// put writes a row, unless the row was deleted: then this is a late repeat of its enrolment.
 func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
 	key, former := gallery.RowKey(c.key, f.id), gallery.RowKey(c.key, f.formerID)
 	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created,
@@ -226,7 +226,7 @@ func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
 	return nil
 }
 
-// mayJoin reports whether the person of a row has others, or the row was deleted.
+// mayJoin reports whether the person of a row has rows already, or the row was deleted.
 func (t *transaction) mayJoin(ctx context.Context, c *collection, f stored) (bool, error) {
 	key, former := gallery.RowKey(c.key, f.id), gallery.RowKey(c.key, f.formerID)
 	var yes bool
@@ -234,7 +234,7 @@ func (t *transaction) mayJoin(ctx context.Context, c *collection, f stored) (boo
 	return yes, err
 }
 
-// remove deletes the rows of a person and answers how many there were. For a request that did so before it only answers.
+// remove deletes the rows of a person and returns how many there were. For a request that did so before it only returns that.
 func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Deletion) (int, error) {
 	key := d.Key(c.key)
 	var before int
@@ -270,7 +270,7 @@ func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Delet
 	return len(removed), err
 }
 
-// forget deletes a row and remembers nothing of it. A row that is not there is no error.
+// forget deletes a row and does not remember it. It is not an error if the row is not there.
 func (t *transaction) forget(ctx context.Context, c *collection, id string) error {
 	res, err := t.dropFace.ExecContext(ctx, c.key, id)
 	if err != nil {
@@ -283,7 +283,7 @@ func (t *transaction) forget(ctx context.Context, c *collection, id string) erro
 	return t.freed(ctx)
 }
 
-// freed notes that rows were deleted, whose traces are to be removed.
+// freed records that rows were deleted whose traces must be removed.
 func (t *transaction) freed(ctx context.Context) error {
 	if t.deleted {
 		return nil

@@ -20,8 +20,8 @@ type Index string
 // The indexes of a new collection.
 const (
 	HNSW    Index = "HNSW"     // a graph: fast, approximate, the most memory
-	FLAT    Index = "FLAT"     // every row is compared: exact, time grows with the collection
-	IVFFlat Index = "IVF_FLAT" // the rows of the nearest clusters are compared: approximate
+	FLAT    Index = "FLAT"     // compares every row: exact, its time grows with the collection
+	IVFFlat Index = "IVF_FLAT" // compares the rows of the nearest clusters: approximate
 )
 
 const (
@@ -43,8 +43,8 @@ func (i Index) definition() entity.Index {
 	return entity.NewGenericIndex(vectorField, entity.IndexType(i), params)
 }
 
-// effort is how hard a search for limit rows tries. It fits every index, because a collection keeps the one that it was
-// created with; an index does not look at what is meant for another.
+// effort says how thoroughly a search for limit rows looks. It has the parameters of every index, because a collection keeps
+// the index that it was created with. Each index ignores the parameters of the others.
 type effort struct{ limit int }
 
 // Params implements entity.SearchParam.
@@ -58,7 +58,7 @@ func (effort) AddRadius(float64) {}
 // AddRangeFilter implements entity.SearchParam; no search here has a range.
 func (effort) AddRangeFilter(float64) {}
 
-// collection is where the rows of a collection are, and what it is tied to.
+// collection says where the rows of a collection are and what it is tied to.
 type collection struct {
 	name string // of the Milvus collection
 	tie  gallery.Tie
@@ -104,8 +104,8 @@ func unescape(s string) (string, error) {
 	return head + string(x) + tail, err
 }
 
-// resolve finds the collection c, or answers that it is unknown. It asks the server every time: another process may
-// have created the collection or switched it to another model since.
+// resolve finds the collection c. It asks the server every time, because another process may have created the collection or
+// switched it to another model.
 func (g *Gallery) resolve(ctx context.Context, op string, c schema.Collection) (collection, error) {
 	var found *entity.Collection
 	err := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
@@ -121,13 +121,13 @@ func (g *Gallery) resolve(ctx context.Context, op string, c schema.Collection) (
 	}
 	col, err := g.tied(c, found)
 	if err != nil {
-		return collection{}, schema.Fatal(op, fmt.Errorf("the alias %s in Milvus stands for %s, which is no collection of this program; choose another prefix or remove the alias",
+		return collection{}, schema.Fatal(op, fmt.Errorf("the alias %s in Milvus stands for %s, which this program did not create; choose another prefix or remove the alias",
 			g.alias(c), found.Name))
 	}
 	return col, nil
 }
 
-// tied says which collection of c the server describes.
+// tied reads from the server's description which Milvus collection of c it is and what it is tied to.
 func (g *Gallery) tied(c schema.Collection, found *entity.Collection) (collection, error) {
 	escaped, ours := strings.CutPrefix(found.Name, g.alias(c)+modelMark)
 	model, err := unescape(escaped)
@@ -138,14 +138,14 @@ func (g *Gallery) tied(c schema.Collection, found *entity.Collection) (collectio
 		}
 	}
 	if err == nil && (!ours || col.tie.Dimension == 0) {
-		err = errors.New("it is no collection of this program")
+		err = errors.New("this program did not create it")
 	}
 	return col, err
 }
 
-// create makes the collection c for the model and dimension of tie, unless somebody else was first. The alias decides:
-// whoever sets it first ties the collection, and the others go on with what it stands for. An empty Milvus collection
-// that lost stays behind unloaded: dropping it could hit another process that is at the same point.
+// create creates the collection c for the model and dimension of tie, unless another process was first. The alias decides:
+// whoever sets it first ties the collection, and the others use what it stands for. The empty Milvus collection of the others
+// stays behind unloaded. Dropping it could hit a process that is about to use it.
 func (g *Gallery) create(ctx context.Context, op string, c schema.Collection, tie gallery.Tie) (collection, error) {
 	g.creating.Lock()
 	defer g.creating.Unlock()
@@ -170,7 +170,7 @@ func (g *Gallery) create(ctx context.Context, op string, c schema.Collection, ti
 	return col, transient(op, g.load(ctx, col.name))
 }
 
-// name is that of the Milvus collection with the rows of c under model; the error is permanent where it is too long.
+// name is the name of the Milvus collection for c under model. The error is permanent: the name is too long.
 func (g *Gallery) name(op string, c schema.Collection, model schema.ModelID) (string, error) {
 	name := g.alias(c) + modelMark + escape(string(model))
 	if len(name) > maxName {
@@ -180,7 +180,7 @@ func (g *Gallery) name(op string, c schema.Collection, model schema.ModelID) (st
 	return name, nil
 }
 
-// makeDeletions makes what remembers deletions.
+// makeDeletions creates the memory of deletions.
 func (g *Gallery) makeDeletions(ctx context.Context) error {
 	g.creating.Lock()
 	defer g.creating.Unlock()
@@ -190,8 +190,8 @@ func (g *Gallery) makeDeletions(ctx context.Context) error {
 	return g.load(ctx, g.deletions())
 }
 
-// make creates a Milvus collection with an index, or finds them there, made by another process or by a try that ended
-// half way.
+// make creates a Milvus collection with an index. Either may be there already: another process created it, or an earlier try
+// that ended half-way.
 func (g *Gallery) make(ctx context.Context, s *entity.Schema, index Index) error {
 	name := s.CollectionName
 	err := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
@@ -211,13 +211,13 @@ func (g *Gallery) make(ctx context.Context, s *entity.Schema, index Index) error
 	return g.index(ctx, name, vectorField, index.definition())
 }
 
-// index has the server index a field, unless it does so already.
+// index has the server index a field if it does not do so yet.
 func (g *Gallery) index(ctx context.Context, name, field string, definition entity.Index) error {
 	err := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
 		if there, err := g.client.DescribeIndex(ctx, name, field); err == nil && len(there) > 0 {
 			return nil
 		}
-		// Not waited for: it covers rows as they come, and the SDK would wait without end where the server is away.
+		// Without waiting: the index covers new rows anyway, and the SDK would wait for ever if the server went away.
 		err := g.client.CreateIndex(ctx, name, field, definition, true)
 		if err != nil {
 			if there, _ := g.client.DescribeIndex(ctx, name, field); len(there) > 0 {
@@ -232,7 +232,7 @@ func (g *Gallery) index(ctx context.Context, name, field string, definition enti
 	return nil
 }
 
-// makeRows makes a Milvus collection for rows.
+// makeRows creates a Milvus collection for rows.
 func (g *Gallery) makeRows(ctx context.Context, name string, dimension int) error {
 	if err := g.make(ctx, faces(name, dimension), g.cfg.Index); err != nil {
 		return err
@@ -240,8 +240,8 @@ func (g *Gallery) makeRows(ctx context.Context, name string, dimension int) erro
 	return g.indexPersons(ctx, name)
 }
 
-// indexPersons has the server find the rows of a person without reading all rows. Servers from 2.4 on have one kind of
-// index for that, those before it another; one that has neither answers the same, more slowly.
+// indexPersons indexes rows by person. Servers from 2.4 on have one kind of index for that, earlier ones another. A server
+// with neither finds the same rows more slowly.
 func (g *Gallery) indexPersons(ctx context.Context, name string) error {
 	for _, kind := range []entity.IndexType{entity.Inverted, entity.Trie} {
 		err := g.index(ctx, name, puidField, entity.NewScalarIndexWithType(kind))
@@ -252,7 +252,7 @@ func (g *Gallery) indexPersons(ctx context.Context, name string) error {
 	return nil
 }
 
-// indexExisting indexes the persons of all collections: earlier versions made them without.
+// indexExisting adds the index by person to the collections of earlier versions.
 func (g *Gallery) indexExisting(ctx context.Context) error {
 	all, err := g.names(ctx)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// This file is about collections that were copied from a local gallery. What that remembers of deletions comes with them.
-// It is under hashes of numbers that it gave its collections, so the number of each is kept too, under numberKey.
+// This file is about collections that were copied from a local gallery. Its memory of deletions comes with them. The local
+// gallery keeps that under hashes that contain the number of a collection, so that number is kept too, under numberKey.
 
 // Export is List with the embeddings, of unit length. A page has at most maxPage rows.
 func (g *Gallery) Export(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
@@ -43,7 +43,7 @@ func (g *Gallery) Export(ctx context.Context, c schema.Collection, after string,
 	return page, nil
 }
 
-// Adopt takes over what a local gallery remembers of deletions. It can be repeated. It is permanent where a collection was
+// Adopt takes over the memory of deletions of a local gallery. It can be repeated. The error is permanent if a collection was
 // copied from another local gallery before.
 func (g *Gallery) Adopt(ctx context.Context, d gallery.Deletions) error {
 	const op = "gallery.adopt"
@@ -53,7 +53,7 @@ func (g *Gallery) Adopt(ctx context.Context, d gallery.Deletions) error {
 			return transient(op, err)
 		}
 		if n, ok := before[numberKey(c)]; ok && int64(n) != number {
-			return schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("collection %q was copied from another local gallery before; what both remember of deletions cannot be kept apart", c))
+			return schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("collection %q was copied from another local gallery before, and the deletions of two cannot be kept apart; copy into another Milvus or under another indexer.gallery.milvus.prefix", c))
 		}
 		if err := g.remember(ctx, []string{numberKey(c)}, int(number)); err != nil {
 			return transient(op, err)
@@ -75,8 +75,8 @@ func (g *Gallery) Adopt(ctx context.Context, d gallery.Deletions) error {
 
 func numberKey(c schema.Collection) string { return deletionKey(c) }
 
-// recallIn returns the counts that are remembered of deletions in c under keys. Where c was copied, it also looks under the
-// key that numbered gives for the i-th of them.
+// recallIn returns the counts that are remembered under keys of c. If c was copied, it also looks under the key that numbered
+// returns for the i-th of them.
 func (g *Gallery) recallIn(ctx context.Context, c schema.Collection, keys []string, numbered func(number int64, i int) gallery.DeletionKey) (map[string]int, error) {
 	for {
 		number, copied := g.numbers.Load(c)
@@ -109,7 +109,7 @@ func (g *Gallery) recallIn(ctx context.Context, c schema.Collection, keys []stri
 	}
 }
 
-// recallRows tells which rows of c were deleted.
+// recallRows returns which of the rows of c were deleted.
 func (g *Gallery) recallRows(ctx context.Context, c schema.Collection, ids []string) (map[string]bool, error) {
 	keys := rowKeys(c, ids)
 	found, err := g.recallIn(ctx, c, keys, func(number int64, i int) gallery.DeletionKey { return gallery.RowKey(number, ids[i]) })

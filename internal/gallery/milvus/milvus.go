@@ -4,21 +4,21 @@
 //
 //	<prefix>_<collection>           the alias: which model the collection is tied to, in one atomic switch
 //	<prefix>_<collection>__<model>  its rows: id, puid, external_id, created, metadata (JSON), vector (unit length, COSINE)
-//	<prefix>__deletions             which rows were deleted, and how many by each request, under hashes
+//	<prefix>__deletions             which rows were deleted and how many each request deleted, under hashes
 //
-// Names are escaped: a byte that is no ASCII letter or digit is written _hh. So vectors of two models never meet
-// (invariant 5), and dropping a Milvus collection erases one model's rows and nothing else. There is no partition key:
-// with one, servers before 2.3.6 lose upserted rows silently.
+// Names are escaped: a byte that is not an ASCII letter or digit is written as _hh. So vectors of two models never meet
+// (invariant 5), and dropping a Milvus collection erases the rows of one model and nothing else. There is no partition key,
+// because servers before 2.3.6 silently lose upserted rows if there is one.
 //
-// Every read is Strong: it waits until the server has applied all writes that were acknowledged before (invariant 4).
-// On a standalone server that is up to 0.4 s, the price of the promise.
+// Every read is Strong: it waits until the server has applied all writes that were acknowledged before (invariant 4). On a
+// standalone server that takes up to 0.4 s.
 //
-// Search over-fetches rows from the index, computes their exact cosines here, and asks for more rows until the k-th
-// person is certain among them, up to the server's limit of 16,384 rows. What an approximate index (HNSW, IVF_FLAT)
-// does not return cannot be rescored: FLAT is exact.
+// Search fetches more rows from the index than are wanted and computes their exact cosines here. It fetches more until no
+// other row can be among the k best persons, up to the server's limit of 16,384 rows. Rows that an approximate index (HNSW,
+// IVF_FLAT) does not return cannot be found; FLAT is exact.
 //
-// Erasure: a deleted row is unreachable at once. The server removes it from its files later, when it compacts them,
-// and from its log with that log's retention.
+// Erasure: a deleted row is unreachable at once. The server removes it from its files when it compacts them, and from its log
+// when the log's retention ends.
 package milvus
 
 import (
@@ -41,11 +41,11 @@ import (
 // Config says how to reach the server and how new collections are indexed.
 type Config struct {
 	Address  string        // host:port
-	User     string        // "" for a server that asks nobody
+	User     string        // "" for a server without users
 	Password schema.Secret // of User
 	Token    schema.Secret // instead of User and Password
 	TLS      *tls.Config   // nil speaks plain text
-	Prefix   string        // of every name in the server, ASCII letters and digits: galleries with different prefixes do not meet
+	Prefix   string        // of every name in the server, ASCII letters and digits: it keeps galleries on one server apart
 	Index    Index         // of collections that this gallery creates
 	// Timeout bounds one call to the server, LoadTimeout the loading of a collection into its memory.
 	Timeout, LoadTimeout time.Duration
@@ -56,14 +56,14 @@ type Config struct {
 type Gallery struct {
 	cfg      Config
 	client   client.Client
-	creating sync.Mutex // one creation at a time: every one is several calls that belong together
-	numbers  sync.Map   // schema.Collection to int64: the numbers of the copied collections that were met so far
+	creating sync.Mutex // held during a creation, which takes several calls
+	numbers  sync.Map   // schema.Collection to int64: the numbers of copied collections, as far as they are known
 }
 
 var _ gallery.Gallery = (*Gallery)(nil)
 
-// Open connects to the server and makes ready what all collections share. It is fatal where the server refuses the
-// credentials, and transient where it cannot be reached or is not ready yet.
+// Open connects to the server and prepares what all collections need. The error is fatal if the server refuses the
+// credentials, and transient if it cannot be reached or is not ready yet.
 func Open(ctx context.Context, cfg Config) (*Gallery, error) {
 	const op = "gallery.open"
 	g := &Gallery{cfg: cfg}
@@ -92,14 +92,14 @@ func Open(ctx context.Context, cfg Config) (*Gallery, error) {
 // Close ends the connection. Calls that are under way fail.
 func (g *Gallery) Close() error { return g.client.Close() }
 
-// Ping answers nil when the server reads what was written before: the whole way that a search takes.
+// Ping returns nil if the server can read what was written before, which is what a search needs.
 func (g *Gallery) Ping(ctx context.Context) error {
 	_, err := g.count(ctx, g.deletions())
 	return transient("gallery.ping", err)
 }
 
-// Upsert implements [gallery.Gallery]. Rows are written in batches of at most batchRows; where a batch fails, the rows
-// of earlier ones are written.
+// Upsert implements [gallery.Gallery]. It writes batches of at most batchRows rows. If a batch fails, the earlier ones are
+// written.
 func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
 	const op = "gallery.upsert"
 	return g.put(ctx, op, c, rows, func(first gallery.Tie) (collection, error) {
@@ -111,8 +111,8 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 	})
 }
 
-// put writes rows of c into the Milvus collection that find answers. It is asked with what the first good row would tie a
-// new one to: nothing where all good rows join somebody.
+// put writes rows of c into the Milvus collection that find returns. find gets what the first good row would tie a new
+// collection to, or nothing if all good rows join somebody.
 func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows []gallery.Row, find func(gallery.Tie) (collection, error)) []error {
 	errs := make([]error, len(rows))
 	entries := make([]*entry, len(rows))
@@ -139,7 +139,7 @@ func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows 
 		}
 	}
 	g.refuseStrangers(ctx, op, c, col, rows, errs)
-	last := map[string]int{} // the row that stands, of those with one id
+	last := map[string]int{} // of the rows with one id, the one that stays
 	for i := range rows {
 		if errs[i] == nil {
 			last[entries[i].id] = i
@@ -204,8 +204,8 @@ func (g *Gallery) refuseStrangers(ctx context.Context, op string, c schema.Colle
 	}
 }
 
-// Delete implements [gallery.Gallery]. How many rows a request deleted, and which, is kept under hashes: no name outlives
-// the deletion.
+// Delete implements [gallery.Gallery]. It remembers under hashes which rows a request deleted and how many, so that no name
+// outlives the deletion.
 func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []gallery.Deletion) []gallery.Outcome[int] {
 	const op = "gallery.delete"
 	out := make([]gallery.Outcome[int], len(deletions))

@@ -32,8 +32,8 @@ const (
 
 var rowFields = []string{idField, puidField, externalField, createdField, metadataField}
 
-// The fields of what is remembered of deletions; the vector means nothing and is there because the server demands one.
-// For a request, count is how many rows it deletes, n, and once it has done so -1-n. For a deleted row it is 0.
+// The fields of the memory of deletions. The vector has no meaning: the server demands one. The count of a request that is to
+// delete n rows is n, and -1-n when it has done so. The count of a deleted row is 0.
 const (
 	keyField   = "key"
 	countField = "count"
@@ -43,10 +43,10 @@ const (
 	maxID       = 512  // bytes of a row id or a puid
 	maxExternal = 1024 // bytes of an external id
 	keyLength   = 64
-	shards      = 1 // all writes of a collection in one log: an order that upserts rely on
+	shards      = 1 // all writes of a collection are in one log, because upserts rely on their order
 
 	batchRows = 1000  // of an upsert or a delete, about 2 MB with embeddings of 512 components
-	window    = 16384 // rows that the server answers at most
+	window    = 16384 // rows that the server returns at most
 	maxPage   = window/2 - 1
 )
 
@@ -75,12 +75,12 @@ func vectors(dimension int) *entity.Field {
 	return entity.NewField().WithName(vectorField).WithDataType(entity.FieldTypeFloatVector).WithDim(int64(dimension))
 }
 
-// literal writes s as a text of the server's expressions.
+// literal writes s as a string literal of the server's expressions.
 func literal(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
 }
 
-// oneOf is true where field has one of values.
+// oneOf is an expression that is true if field has one of values.
 func oneOf(field string, values []string) string {
 	list := make([]string, len(values))
 	for i, v := range values {
@@ -89,7 +89,7 @@ func oneOf(field string, values []string) string {
 	return field + " in [" + strings.Join(list, ",") + "]"
 }
 
-// ofPersons is true for the rows of persons.
+// ofPersons is an expression that is true for the rows of persons.
 func ofPersons(persons []schema.PUID) string {
 	names := make([]string, len(persons))
 	for i, p := range persons {
@@ -107,13 +107,13 @@ type entry struct {
 	vector             []float32
 }
 
-// metadata is what a row carries beside what is searched for.
+// metadata is what a row has beside the fields that are searched.
 type metadata struct {
 	Consent *schema.Consent `json:"consent,omitempty"`
 	Source  *gallery.Source `json:"source,omitempty"`
 }
 
-// newEntry checks r and copies what is stored of it; the error is permanent with reason invalid_request.
+// newEntry checks r and copies what is stored of it. The error is permanent with reason invalid_request.
 func newEntry(op string, r gallery.Row) (*entry, gallery.Tie, error) {
 	if err := gallery.CheckNames(op, r); err != nil {
 		return nil, gallery.Tie{}, err
@@ -123,7 +123,7 @@ func newEntry(op string, r gallery.Row) (*entry, gallery.Tie, error) {
 		limit      int
 	}{{"row id", r.ID, maxID}, {"puid", string(r.PUID), maxID}, {"external id", string(r.ExternalID), maxExternal}} {
 		if len(x.text) > x.limit || !utf8.ValidString(x.text) {
-			return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the %s is no UTF-8 of at most %d bytes", x.name, x.limit))
+			return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the %s must be UTF-8 of at most %d bytes", x.name, x.limit))
 		}
 	}
 	vector, tie, err := gallery.Unit(op, r.Embedding)
@@ -137,7 +137,7 @@ func newEntry(op string, r gallery.Row) (*entry, gallery.Tie, error) {
 	return &entry{r.ID, string(r.PUID), string(r.ExternalID), r.FormerID, r.Created.UnixMicro(), m, vector}, tie, nil
 }
 
-// write upserts entries, no two with one id.
+// write upserts entries. No two of them have the same id.
 func (g *Gallery) write(ctx context.Context, col collection, entries []*entry) error {
 	n := len(entries)
 	ids, puids, externals := make([]string, n), make([]string, n), make([]string, n)
@@ -158,7 +158,7 @@ func (g *Gallery) upsert(ctx context.Context, name string, columns ...entity.Col
 	})
 }
 
-// query returns up to limit rows, in no order that the server promises, for which expression is true by now.
+// query returns up to limit rows for which expression is true now. The server promises no order.
 func (g *Gallery) query(ctx context.Context, name, expression string, limit int, fields ...string) (client.ResultSet, error) {
 	var rows client.ResultSet
 	options := []client.SearchQueryOptionFunc{client.WithSearchQueryConsistencyLevel(entity.ClStrong)}
@@ -178,7 +178,7 @@ func (g *Gallery) count(ctx context.Context, name string) (int, error) {
 	return g.countOf(ctx, name, "")
 }
 
-// countOf returns for how many of them expression is true; "" is true for all.
+// countOf returns for how many of them expression is true. "" is true for all.
 func (g *Gallery) countOf(ctx context.Context, name, expression string) (int, error) {
 	const all = "count(*)"
 	found, err := g.query(ctx, name, expression, 0, all)
@@ -188,7 +188,7 @@ func (g *Gallery) countOf(ctx context.Context, name, expression string) (int, er
 	return number(found, all)
 }
 
-// number reads an answer of one number.
+// number reads an answer that is one number.
 func number(found client.ResultSet, field string) (int, error) {
 	column := found.GetColumn(field)
 	if column == nil || column.Len() != 1 {
@@ -198,10 +198,10 @@ func number(found client.ResultSet, field string) (int, error) {
 	return int(n), err
 }
 
-// following returns, of the rows for which the expression theirs is true ("" for all), the n with the lowest ids after a
-// given one. Because no server promises the order of what a query answers, it takes a window of them and narrows it: n
-// rows are at or below the n-th of the window, so none above that one is among those wanted. A window that is not full
-// holds all that is left.
+// following returns the n rows with the lowest ids after a given one, of those for which the expression theirs is true ("" is
+// true for all). No server promises the order of an answer. Therefore following reads a window of rows and narrows it: n rows
+// are at or below the n-th of the window, so no row above that one is wanted. A window that is not full holds all rows that
+// are left.
 func (g *Gallery) following(ctx context.Context, col collection, theirs, after string, n int) ([]gallery.Row, error) {
 	size := min(max(2*n, 1024), window)
 	from := idField + " > " + literal(after)
@@ -247,7 +247,7 @@ func decode(columns client.ResultSet) ([]gallery.Row, error) {
 		}
 		var m metadata
 		if text, ok := raw.([]byte); !ok || json.Unmarshal(text, &m) != nil {
-			return nil, errors.New("the metadata of a row in the server's answer is no JSON of this program")
+			return nil, errors.New("the metadata of a row in the server's answer is not what this program writes")
 		}
 		rows[i] = gallery.Row{
 			ID: id, PUID: schema.PUID(puid), ExternalID: schema.ExternalID(external), Consent: m.Consent, Source: m.Source, Created: time.UnixMicro(created).UTC(),
@@ -256,12 +256,12 @@ func decode(columns client.ResultSet) ([]gallery.Row, error) {
 	return rows, nil
 }
 
-// remove deletes the rows of a person and answers how many there were when the deletion was first asked for. One that was
-// carried out before spares what was enrolled since.
+// remove deletes the rows of a person and returns how many there were when the deletion was first asked for. A deletion that
+// was carried out before deletes nothing more.
 //
-// The order makes a repeat answer the same, after a crash between any two steps and beside another process with the same
-// deletion: the rows are counted before the memory is looked into, and it is written before any row is deleted. Who finds
-// fewer rows because the other has deleted some, finds the other's count in the memory too.
+// The order of the steps makes a repeat return the same, after a crash between any two of them and beside another process
+// with the same deletion. The rows are counted before the memory is read, and the memory is written before any row is deleted.
+// So a process that finds fewer rows, because the other has deleted some, finds the other's count in the memory too.
 func (g *Gallery) remove(ctx context.Context, c schema.Collection, col collection, d gallery.Deletion) (int, error) {
 	key := deletionKey(c, string(d.Request), string(d.PUID))
 	expression := puidField + " == " + literal(string(d.PUID))
@@ -317,7 +317,7 @@ func (g *Gallery) ids(ctx context.Context, col collection, expression string) ([
 	return ids.Data(), nil
 }
 
-// known tells which of persons have rows.
+// known returns which of persons have rows.
 func (g *Gallery) known(ctx context.Context, col collection, persons []schema.PUID) (map[schema.PUID]bool, error) {
 	known := map[schema.PUID]bool{}
 	for {
@@ -334,21 +334,21 @@ func (g *Gallery) known(ctx context.Context, col collection, persons []schema.PU
 		}
 		persons = slices.DeleteFunc(slices.Clone(persons), func(p schema.PUID) bool { return known[p] })
 		if names.Len() < window || len(persons) == 0 {
-			return known, nil // else the rows of some have left no room for those of others
+			return known, nil // else the rows of some persons filled the window
 		}
 	}
 }
 
-// erase deletes rows by id: a deletion by another field would read at a consistency that nobody chose.
+// erase deletes rows by id. A deletion by another field would read at the server's default consistency.
 func (g *Gallery) erase(ctx context.Context, col collection, ids []string) error {
 	return g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.Delete(ctx, col.name, "", oneOf(idField, ids)) })
 }
 
-// eraseDeleted erases those of the entries, just written, that were deleted before: a late repeat of their enrolment
-// wrote them. It looks after the write, and a deletion remembers a row before it erases it: so one of the two erases what
-// is written at the same time.
+// eraseDeleted erases those entries, just written, that had been deleted before: they are late repeats of enrolments. It
+// looks after the write, and a deletion remembers a row before it erases it. So if both happen at the same time, one of the
+// two erases the row.
 func (g *Gallery) eraseDeleted(ctx context.Context, c schema.Collection, col collection, entries []*entry) error {
-	var ids, owners []string // an id under which a row may have been deleted, and the id of that row
+	var ids, owners []string // an id under which a row may have been deleted, and the id that it has
 	for _, e := range entries {
 		ids, owners = append(ids, e.id), append(owners, e.id)
 		if e.formerID != "" {
@@ -368,7 +368,7 @@ func (g *Gallery) eraseDeleted(ctx context.Context, c schema.Collection, col col
 	return g.erase(ctx, col, again)
 }
 
-// deletionKey is what is remembered of a deletion: a hash, so that no name outlives it.
+// deletionKey identifies a deletion that is remembered. It is a hash, so that no name outlives the deletion.
 func deletionKey(c schema.Collection, parts ...string) string {
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", c, parts))
 	return hex.EncodeToString(key[:])

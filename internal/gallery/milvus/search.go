@@ -16,11 +16,11 @@ import (
 
 const (
 	batchProbes = 64   // that share a call
-	minFetch    = 64   // rows that a search asks for first, at least
-	overFetch   = 4    // rows that a search asks for first, for each person wanted
-	growth      = 4    // times as many the next time
-	rowsPerCall = 4096 // with their vectors, about 10 MB with 512 components
-	// rounding is the most by which a cosine of the server and one of ours differ.
+	minFetch    = 64   // least number of rows that a search fetches first
+	overFetch   = 4    // rows that a search fetches first for each person that is wanted
+	growth      = 4    // how many times more it fetches the next time
+	rowsPerCall = 4096 // with vectors of 512 components about 10 MB
+	// rounding is the largest difference between a cosine of the server and ours.
 	rounding = 1e-5
 )
 
@@ -30,8 +30,8 @@ type probe struct {
 	out    *gallery.Outcome[[]gallery.Match]
 }
 
-// nearest answers each probe with the k best persons. It asks for more rows until k persons are better than the last row
-// that came: then no row that did not come can change the answer.
+// nearest answers each probe with the k best persons. It fetches more rows until k persons are better than the last row that
+// was fetched: then no other row can change the answer.
 func (g *Gallery) nearest(ctx context.Context, col collection, open []*probe, k int) error {
 	for limit := min(max(overFetch*k, minFetch), window); len(open) > 0; limit = min(growth*limit, window) {
 		var undecided []*probe
@@ -60,7 +60,7 @@ func (g *Gallery) nearest(ctx context.Context, col collection, open []*probe, k 
 	return nil
 }
 
-// nearestOf answers each probe with the k best of the persons whom among names, of whose rows it reads the first window.
+// nearestOf answers each probe with the k best of the persons whom among names. It reads up to window rows of them.
 func (g *Gallery) nearestOf(ctx context.Context, col collection, open []*probe, k int, among []schema.PUID) error {
 	ids, err := g.ids(ctx, col, ofPersons(among))
 	if err != nil {
@@ -77,8 +77,8 @@ func (g *Gallery) nearestOf(ctx context.Context, col collection, open []*probe, 
 	return nil
 }
 
-// candidates returns the ids of the limit rows that the index takes for the nearest to each probe. It does not ask for
-// their fields: for vectors, servers read the rows a second time, and fail where one has changed in between.
+// candidates returns the ids of the limit rows that are nearest to each probe by the index. It does not ask for their fields:
+// for vectors, servers read the rows a second time and fail if one changed in between.
 func (g *Gallery) candidates(ctx context.Context, col collection, probes []*probe, limit int) ([][]string, error) {
 	vectors := make([]entity.Vector, len(probes))
 	for i, p := range probes {
@@ -99,7 +99,7 @@ func (g *Gallery) candidates(ctx context.Context, col collection, probes []*prob
 	}
 	found := make([][]string, len(probes))
 	for i, r := range results {
-		if r.ResultCount == 0 { // before Err, which servers set for nothing found too
+		if r.ResultCount == 0 { // before Err, which servers also set when nothing is found
 			continue
 		}
 		ids, ok := r.IDs.(*entity.ColumnVarChar)
@@ -117,12 +117,12 @@ type stored struct {
 	vector []float32
 }
 
-// rows reads rows as they are now; those that are deleted by now are not among them. It uses ids up.
+// rows reads rows as they are now, without those that have been deleted. It overwrites ids.
 func (g *Gallery) rows(ctx context.Context, col collection, ids []string) (map[string]stored, error) {
 	rows := map[string]stored{}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	// Twice, because servers (seen with 2.3.5) can hide a row for a moment while somebody writes it again.
+	// Twice, because servers (seen with 2.3.5) can hide a row for a moment while it is written again.
 	for range 2 {
 		for part := range slices.Chunk(ids, rowsPerCall) {
 			found, err := g.query(ctx, col.name, oneOf(idField, part), 0, append([]string{vectorField}, rowFields...)...)
@@ -150,7 +150,7 @@ func (g *Gallery) rows(ctx context.Context, col collection, ids []string) (map[s
 	return rows, nil
 }
 
-// rescore returns those of ids that are among rows with their exact cosines, best first, ties by row id.
+// rescore returns the rows of ids with their exact cosines, best first and ties by row id. It skips ids without a row.
 func rescore(ids []string, rows map[string]stored, probe []float32) []gallery.Match {
 	var hits []gallery.Match
 	for _, id := range ids {
@@ -164,7 +164,7 @@ func rescore(ids []string, rows map[string]stored, probe []float32) []gallery.Ma
 	return hits
 }
 
-// persons keeps the first, which is the best, row of each person.
+// persons keeps the first row of each person, which is the best.
 func persons(hits []gallery.Match) []gallery.Match {
 	seen := map[schema.PUID]bool{}
 	var best []gallery.Match

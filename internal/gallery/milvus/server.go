@@ -17,13 +17,13 @@ import (
 	"facestream/pkg/schema"
 )
 
-// What the server means by the codes that this package acts on.
+// The codes of the server that this package acts on.
 const (
 	codeNotFound  = 100 // no such collection or alias
-	codeNotLoaded = 101 // the collection is not in the memory of the server
+	codeNotLoaded = 101 // the collection is not in the server's memory
 )
 
-// refusal is an answer of the server that says no.
+// refusal is an answer with which the server refuses a call.
 type refusal struct {
 	code   int32
 	reason string
@@ -31,13 +31,13 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("%s (code %d)", r.reason, r.code) }
 
-// refused tells whether the server answered with code.
+// refused reports whether the server answered with code.
 func refused(err error, code int32) bool {
 	var r *refusal
 	return errors.As(err, &r) && r.code == code
 }
 
-// unauthenticated tells whether the server does not know who asks, or does not allow it.
+// unauthenticated reports whether the server refuses the credentials.
 func unauthenticated(err error) bool {
 	for _, code := range []codes.Code{codes.Unauthenticated, codes.PermissionDenied} {
 		var s interface{ GRPCStatus() *status.Status }
@@ -48,7 +48,7 @@ func unauthenticated(err error) bool {
 	return false
 }
 
-// transient classifies what a call of the server ended as; nil stays nil.
+// transient makes the error of a call transient. nil stays nil.
 func transient(op string, err error) error {
 	if err == nil {
 		return nil
@@ -60,7 +60,7 @@ func transient(op string, err error) error {
 func dial(ctx context.Context, cfg Config) (client.Client, error) {
 	options := append([]grpc.DialOption{}, client.DefaultGrpcOpts...)
 	options = append(options,
-		grpc.WithReturnConnectionError(), // a dial that does not succeed in time says why
+		grpc.WithReturnConnectionError(), // if dialling takes too long, the error says why
 		grpc.WithChainUnaryInterceptor(strict),
 	)
 	if cfg.TLS != nil {
@@ -68,12 +68,12 @@ func dial(ctx context.Context, cfg Config) (client.Client, error) {
 	}
 	return client.NewClient(ctx, client.Config{
 		Address: cfg.Address, Username: cfg.User, Password: string(cfg.Password), APIKey: string(cfg.Token), DialOptions: options,
-		DisableConn: true, // the SDK's greeting tells us nothing, and where it fails the SDK leaves the connection open
+		DisableConn: true, // we do not need the SDK's greeting, and if it fails the SDK leaves the connection open
 	})
 }
 
-// strict makes an error of every answer whose status has a code. The SDK looks at the older ErrorCode alone, so that
-// what a server says in Code alone would be taken for success.
+// strict turns every answer whose status has a code into an error. The SDK looks only at the older ErrorCode, so it would take
+// a refusal that has only Code for success.
 func strict(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if err := invoke(ctx, method, request, reply, conn, options...); err != nil {
 		return err
@@ -84,7 +84,7 @@ func strict(ctx context.Context, method string, request, reply any, conn *grpc.C
 		return nil
 	}
 	reason := s.GetReason()
-	// Servers quote expressions, which name persons (invariant 6): nothing from the first quotation mark on is kept.
+	// Servers quote expressions, which name persons (invariant 6). So the text is cut at the first quotation mark.
 	if _, ok := request.(interface{ GetExpr() string }); ok {
 		if i := strings.IndexAny(reason, "\"'`"); i >= 0 {
 			reason = reason[:i] + "…"
@@ -93,7 +93,7 @@ func strict(ctx context.Context, method string, request, reply any, conn *grpc.C
 	return &refusal{s.GetCode(), reason}
 }
 
-// addIDs gives zero ids to collections that a server (Milvus Lite) lists by their names alone: the SDK counts the ids.
+// addIDs adds ids of 0 if a server (Milvus Lite) lists collections only by name, because the SDK counts the ids.
 func addIDs(reply any) {
 	list, ok := reply.(interface {
 		GetCollectionNames() []string
@@ -112,7 +112,7 @@ type answerStatus interface {
 	GetReason() string
 }
 
-// statusOf returns the status that reply is or has; nil where it has none.
+// statusOf returns the status that reply is or contains, or nil.
 func statusOf(reply any) answerStatus {
 	if s, ok := reply.(answerStatus); ok {
 		return s
@@ -140,8 +140,8 @@ func (g *Gallery) call(ctx context.Context, limit time.Duration, f func(context.
 	return err
 }
 
-// read runs f, one call that reads the Milvus collection name, which is loaded first where it is not: a server may
-// come back from a restart without its collections in memory.
+// read runs f, one call that reads the Milvus collection name. If the collection is not in the server's memory, which can
+// happen after a restart, read loads it and runs f again.
 func (g *Gallery) read(ctx context.Context, name string, f func(context.Context) error) error {
 	err := g.call(ctx, g.cfg.Timeout, f)
 	if !refused(err, codeNotLoaded) {

@@ -27,7 +27,7 @@ func (g *Gallery) Collections(ctx context.Context) ([]gallery.Kept, error) {
 	for c := range names {
 		col, err := g.resolve(ctx, op, c)
 		if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
-			continue // left by who did not come to tie it
+			continue // created, but never tied
 		}
 		if err != nil {
 			return nil, err
@@ -38,7 +38,7 @@ func (g *Gallery) Collections(ctx context.Context) ([]gallery.Kept, error) {
 	return kept, nil
 }
 
-// names are the Milvus collections of each collection, one a model.
+// names are the Milvus collections of each collection, one for each model.
 func (g *Gallery) names(ctx context.Context) (map[schema.Collection][]string, error) {
 	var all []*entity.Collection
 	err := g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error {
@@ -63,14 +63,14 @@ func (g *Gallery) names(ctx context.Context) (map[schema.Collection][]string, er
 	return names, nil
 }
 
-// Staging is a [gallery.Staging] beside a [Gallery]: each collection is staged in the Milvus collection that its rows
-// have under the model.
+// Staging is a [gallery.Staging] beside a [Gallery]. It stages each collection in the Milvus collection that its rows have under
+// the other model.
 type Staging struct {
 	g   *Gallery
 	tie gallery.Tie
 
 	mu    sync.Mutex
-	ready map[schema.Collection]bool // whose Milvus collection was made, with all that belongs to it
+	ready map[schema.Collection]bool // whose Milvus collection is there with everything that belongs to it
 }
 
 var _ gallery.Staging = (*Staging)(nil)
@@ -80,14 +80,14 @@ func (g *Gallery) Staging(tie gallery.Tie) *Staging {
 	return &Staging{g: g, tie: tie, ready: map[schema.Collection]bool{}}
 }
 
-// staged finds what is staged of c, or answers that it is unknown. It is fatal where that serves by now.
+// staged finds the staged collection c. The error is fatal if that serves already.
 func (s *Staging) staged(ctx context.Context, op string, c schema.Collection) (collection, error) {
 	serving, err := s.g.resolve(ctx, op, c)
 	if err != nil {
 		return collection{}, err
 	}
 	if serving.tie.Model == s.tie.Model {
-		return collection{}, schema.Fatal(op, fmt.Errorf("collection %q serves under model %q by now", c, s.tie.Model))
+		return collection{}, schema.Fatal(op, fmt.Errorf("collection %q already serves under model %q", c, s.tie.Model))
 	}
 	name, err := s.g.name(op, c, s.tie.Model)
 	if err != nil {
@@ -110,12 +110,12 @@ func (s *Staging) staged(ctx context.Context, op string, c schema.Collection) (c
 		err = s.tie.Admit(op, c, col.tie)
 	}
 	if err != nil {
-		return collection{}, schema.Fatal(op, fmt.Errorf("what %s in Milvus holds cannot be gone on with; discard what is staged: %w", name, err))
+		return collection{}, schema.Fatal(op, fmt.Errorf("the staged collection %s in Milvus does not fit; discard what is staged: %w", name, err))
 	}
-	return s.make(ctx, op, c, col) // a crash may have left it half made
+	return s.make(ctx, op, c, col) // a crash may have left it incomplete
 }
 
-// stage finds what is staged of c, or makes it.
+// stage finds the staged collection c or creates it.
 func (s *Staging) stage(ctx context.Context, op string, c schema.Collection) (collection, error) {
 	col, err := s.staged(ctx, op, c)
 	if schema.ReasonOf(err) != schema.ReasonUnknownCollection {
@@ -176,14 +176,14 @@ func (s *Staging) List(ctx context.Context, c schema.Collection, after string, l
 	return s.g.list(ctx, op, col, after, limit, nil)
 }
 
-// Switch implements [gallery.Staging]: each collection's alias in one step, then what it stood for is dropped.
+// Switch implements [gallery.Staging]. It switches the alias of each collection in one step and then drops what it stood for.
 func (s *Staging) Switch(ctx context.Context, collections []schema.Collection) error {
 	const op = "gallery.switch"
 	for _, c := range collections {
 		if serving, err := s.g.resolve(ctx, op, c); err != nil {
 			return err
 		} else if serving.tie.Model == s.tie.Model {
-			continue // by a try that ended half way
+			continue // an earlier try did it
 		}
 		col, err := s.stage(ctx, op, c)
 		if err != nil {
@@ -191,7 +191,7 @@ func (s *Staging) Switch(ctx context.Context, collections []schema.Collection) e
 		}
 		err = s.g.call(ctx, s.g.cfg.Timeout, func(ctx context.Context) error { return s.g.client.AlterAlias(ctx, col.name, s.g.alias(c)) })
 		if err != nil {
-			return transient(op, fmt.Errorf("collection %q serves as before: %w", c, err))
+			return transient(op, fmt.Errorf("collection %q was not switched: %w", c, err))
 		}
 	}
 	if err := s.drop(ctx, op, func(name string, serving collection) bool {
@@ -211,7 +211,7 @@ func (s *Staging) Discard(ctx context.Context) error {
 	}))
 }
 
-// drop drops those Milvus collections of collections that serve for which it is said to be right.
+// drop drops the Milvus collections for which right returns true. It skips collections that do not serve.
 func (s *Staging) drop(ctx context.Context, op string, right func(name string, serving collection) bool) error {
 	all, err := s.g.names(ctx)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package reindex builds a gallery under another embedding model, from the images that its rows were made of, while the
-// old one serves, and then puts it in the old one's place. Each step compares the two by row id and does what is missing,
-// so that a step that was cut off at any instant is simply done again.
+// Package reindex builds a gallery under another embedding model from the enrolled images, while the old one serves, and then
+// replaces the old one. Each step compares the two galleries by row id and does what is missing. A step that was interrupted
+// is simply run again.
 package reindex
 
 import (
@@ -31,71 +31,71 @@ type Engine interface {
 	Analyze(ctx context.Context, image []byte, p engine.Params) (*engine.Analysis, error)
 }
 
-// Reindexer does the steps: Plan looks, Build stages, Switch ends. Its fields are set once, before use.
+// Reindexer does the steps: Plan counts, Build stages, Switch replaces. Its fields are set once, before use.
 type Reindexer struct {
 	Serving gallery.Reader
 	Staging gallery.Staging
 	Objects Objects
 	Engine  Engine
 	Model   schema.ModelID // the embedding model of Engine
-	// Quiet answers nil when nobody changes or will change the serving gallery. Switch asks.
+	// Quiet returns nil if nobody changes the serving gallery or will change it. Switch asks.
 	Quiet       func(context.Context) error
 	MaxBytes    int64 // of an image
-	Concurrency int   // images in work at once
-	// Progress is told how many of a collection's rows are done, never by two goroutines at once; may be nil.
+	Concurrency int   // how many images are processed at the same time
+	// Progress, if not nil, is told how many rows of a collection are done. It is called by one goroutine at a time.
 	Progress func(c schema.Collection, done, total int)
 }
 
-// Report is the outcome of a step. It names rows by their ids alone (invariant 6).
+// Report is the outcome of a step. It names rows only by id (invariant 6).
 type Report struct {
 	Model       schema.ModelID `json:"model"`
 	Collections []Tally        `json:"collections"` // that serve under another model
-	// Lost rows cannot be made anew, however often it is tried: a switch drops them, and their people must enrol again.
+	// Lost rows cannot be rebuilt. A switch drops them, and these people must enrol again.
 	Lost []Left `json:"lost"`
-	// Unread rows could not be made this time.
+	// Unread rows could not be rebuilt this time.
 	Unread   []Left `json:"unread"`
 	Switched bool   `json:"switched"` // every collection serves under Model
 }
 
-// Tally is what was found and done of one collection.
+// Tally is what was found and done in one collection.
 type Tally struct {
 	Collection schema.Collection `json:"collection"`
 	From       schema.ModelID    `json:"from"`     // the model that serves
 	Rows       int               `json:"rows"`     // that serve
-	Staged     int               `json:"staged"`   // of them, rows that are staged by now
-	Surplus    int               `json:"surplus"`  // rows that are staged by now and do not serve, or not as they are staged
-	Embedded   int               `json:"embedded"` // by this step
-	Removed    int               `json:"removed"`  // by this step, of the surplus
+	Staged     int               `json:"staged"`   // how many of them are staged
+	Surplus    int               `json:"surplus"`  // staged rows that do not serve, or serve with other content
+	Embedded   int               `json:"embedded"` // rows that this step staged
+	Removed    int               `json:"removed"`  // rows of the surplus that this step removed
 
-	total int // of the listing that is gone through
+	total int // rows of the listing that is read
 }
 
-// Left is a row that serves and is not staged.
+// Left is a row that serves and could not be staged.
 type Left struct {
 	Collection schema.Collection `json:"collection"`
 	GUID       string            `json:"guid"`
 	Why        string            `json:"why"` // of lost rows: Unsourced or a reason of results (docs/reasons.md); else an error
 }
 
-// Unsourced rows were enrolled by an earlier version, which did not keep where the image is.
+// Unsourced is why a row is lost that an earlier version enrolled, which did not store where the image is.
 const Unsourced = "unsourced"
 
 const (
 	pageRows  = 500
-	batchRows = 64 // rows that are made before they are staged together: what a kill costs, at most
+	batchRows = 64 // rows that are rebuilt before they are staged together; a kill loses this many at most
 
-	// sameFace is how much the boxes of one face overlap (intersection over union) at least, where two detectors drew them.
-	// Faces of two people that overlap as much are not both found.
+	// sameFace is the least overlap (intersection over union) of the boxes that two detectors draw around one face. No detector
+	// finds the faces of two people who overlap that much.
 	sameFace = 0.3
 
-	// awayAfter images in a row that could not be read, each after all its tries, mean that it is not about the images.
+	// awayAfter is how many images in a row cannot be read, each after all tries, when the store and not the images is at fault.
 	awayAfter = 20
 )
 
-// again is how calls of the store and of the galleries are repeated: for 10 s at least.
+// again says how calls of the store and the galleries are retried: for at least 10 s.
 var again = retry.Policy{Least: 200 * time.Millisecond, Most: 5 * time.Second, Tries: 9}
 
-// Plan counts what Build would do, and does nothing. It fetches no image: of the lost rows it finds the unsourced ones.
+// Plan counts what Build would do and changes nothing. It fetches no image, so it finds only those lost rows that are unsourced.
 func (r *Reindexer) Plan(ctx context.Context) (Report, error) {
 	return r.forEach(ctx, func(t *Tally, report *Report) error {
 		return r.compare(ctx, t, func(p pair) error {
@@ -107,14 +107,14 @@ func (r *Reindexer) Plan(ctx context.Context) (Report, error) {
 	})
 }
 
-// Build stages what is missing and removes what serves no longer. An image that cannot be read is in the report and fails
-// no other. An error says that the step did not come to its end: the store, the gallery or the caller's patience did.
+// Build stages what is missing and removes what no longer serves. An image that cannot be read is in the report; the others go
+// on. An error means that the step did not finish: the store or the gallery failed, or ctx ended.
 func (r *Reindexer) Build(ctx context.Context) (Report, error) {
 	return r.forEach(ctx, func(t *Tally, report *Report) error { return r.sync(ctx, t, report) })
 }
 
-// Switch builds what is still missing and puts what is staged in the place of what serves, when nobody else changes that
-// and at most `most` rows are lost. Where rows stand in the way the report says which, and is not Switched.
+// Switch builds what is still missing and then replaces what serves by what is staged, if nobody else changes the gallery and
+// at most `most` rows are lost. If rows prevent the switch, the report names them and is not Switched.
 func (r *Reindexer) Switch(ctx context.Context, most int) (Report, error) {
 	if err := r.Quiet(ctx); err != nil {
 		return Report{}, err
@@ -133,14 +133,14 @@ func (r *Reindexer) Switch(ctx context.Context, most int) (Report, error) {
 	for _, t := range report.Collections {
 		names = append(names, t.Collection)
 	}
-	if err := r.Staging.Switch(ctx, names); err != nil { // also without names: it removes what a switch left behind
+	if err := r.Staging.Switch(ctx, names); err != nil { // also without names: it removes what an earlier switch left behind
 		return report, err
 	}
 	report.Switched = true
 	return report, nil
 }
 
-// confirm compares once more: both sides are as the report of a build says.
+// confirm compares once more whether both sides are as the report of a build says.
 func (r *Reindexer) confirm(ctx context.Context, built Report) error {
 	now, err := r.Plan(ctx)
 	if err != nil {
@@ -152,7 +152,7 @@ func (r *Reindexer) confirm(ctx context.Context, built Report) error {
 	}
 	for _, t := range now.Collections {
 		if t.Rows-t.Staged != lost[t.Collection] || t.Surplus > 0 {
-			return schema.Transient("reindex.switch", fmt.Errorf("collection %q was changed meanwhile; find out who writes to the gallery, and run this again", t.Collection))
+			return schema.Transient("reindex.switch", fmt.Errorf("collection %q changed in the meantime; find out who writes to the gallery and run this again", t.Collection))
 		}
 	}
 	return nil
@@ -183,7 +183,7 @@ func (r *Reindexer) forEach(ctx context.Context, do func(*Tally, *Report) error)
 	return report, nil
 }
 
-// sync stages what is missing of a collection and removes what serves no longer.
+// sync stages what is missing of a collection and removes what no longer serves.
 func (r *Reindexer) sync(ctx context.Context, t *Tally, report *Report) error {
 	b := builder{r: r, t: t, report: report}
 	if err := r.compare(ctx, t, func(p pair) error {
@@ -205,16 +205,16 @@ func (r *Reindexer) sync(ctx context.Context, t *Tally, report *Report) error {
 	return b.stage(ctx)
 }
 
-// pair are the rows of one id; nil where one side has none.
+// pair is the rows of one id; nil if one side has none.
 type pair struct{ serving, staged *gallery.Row }
 
-// same tells whether the staged row says of the person what the serving one says: a repeat may have changed that.
+// same reports whether both rows have the same content apart from the embedding. A repeat may have changed the serving one.
 func (p pair) same() bool {
 	return p.serving != nil && p.staged != nil && reflect.DeepEqual(*p.serving, *p.staged)
 }
 
-// compare visits the rows of a collection on both sides, by id, and counts them. Both may change meanwhile: what visit
-// stages lies behind what is still to be listed.
+// compare visits the rows of a collection on both sides, by id, and counts them. visit may stage rows: their ids have been
+// listed already.
 func (r *Reindexer) compare(ctx context.Context, t *Tally, visit func(pair) error) error {
 	total := 0
 	serving := retried(func(ctx context.Context, after string) (gallery.Page, error) {
@@ -240,7 +240,7 @@ func (r *Reindexer) compare(ctx context.Context, t *Tally, visit func(pair) erro
 	})
 }
 
-// retried tries a listing again where that makes sense.
+// retried retries the pages of a listing.
 func retried(list gallery.Listing) gallery.Listing {
 	return func(ctx context.Context, after string) (page gallery.Page, err error) {
 		err = again.Do(ctx, func() error {
@@ -251,7 +251,7 @@ func retried(list gallery.Listing) gallery.Listing {
 	}
 }
 
-// builder collects what is to be done and does it in batches.
+// builder collects what must be done and does it in batches.
 type builder struct {
 	r       *Reindexer
 	t       *Tally
@@ -292,14 +292,14 @@ func (b *builder) forget(ctx context.Context) error {
 	return err
 }
 
-// progress says that all rows that were compared are done, less those that are missing, of which n are made.
+// progress reports the rows that were compared and are done: all but the missing ones, of which n are rebuilt.
 func (b *builder) progress(n int) {
 	if b.r.Progress != nil {
 		b.r.Progress(b.t.Collection, b.t.Rows-len(b.missing)+n, b.t.total)
 	}
 }
 
-// stage removes the surplus, makes the missing rows anew, several at once, and stages those that it could make.
+// stage removes the surplus, rebuilds the missing rows, several at a time, and stages those that could be rebuilt.
 func (b *builder) stage(ctx context.Context) error {
 	if err := b.forget(ctx); err != nil {
 		return err
@@ -324,7 +324,7 @@ func (b *builder) stage(ctx context.Context) error {
 				if err == nil {
 					b.failed.Store(0)
 				} else if n := b.failed.Add(1); n >= awayAfter {
-					return fmt.Errorf("%d images in a row could not be read; run this again when what is away is back: %w", n, err)
+					return fmt.Errorf("%d images in a row could not be read; run this again when the store answers: %w", n, err)
 				}
 			}
 			mu.Lock()
@@ -366,8 +366,8 @@ func (b *builder) stage(ctx context.Context) error {
 	return nil
 }
 
-// embed gives row the embedding of its face under the new model. The box says which face of the image was enrolled: what
-// the request asked of faces, it asked of the former detector.
+// embed gives row the embedding of its face under the new model. The box says which face of the image was enrolled. The
+// conditions of the request are not checked again: they were about what the former detector found.
 func (r *Reindexer) embed(ctx context.Context, row *gallery.Row) error {
 	image, _, err := r.Objects.Get(ctx, row.Source.Image, r.MaxBytes)
 	if err != nil {

@@ -585,7 +585,7 @@ func TestSwitchWaitsForQuiet(t *testing.T) {
 	_, err := b.run(t.Context(), switchWith(0), func(r *Reindexer) {
 		r.Staging = &lateWriter{Staging: r.Staging, write: func() { b.enroll(staff, "b", "bob") }}
 	})
-	if err == nil || !strings.Contains(err.Error(), "changed meanwhile") {
+	if err == nil || !strings.Contains(err.Error(), "changed in the meantime") {
 		t.Errorf("a row that came after the build: %v", err)
 	}
 }

@@ -21,12 +21,12 @@ type Kind string
 
 // The kinds of differences.
 const (
-	Missing    Kind = "missing"    // a result says that it was enrolled, and it is not there
-	Unexpected Kind = "unexpected" // it is there, and no result says that it was enrolled
-	Deleted    Kind = "deleted"    // it is there, and the last result about its person says that they were deleted
+	Missing    Kind = "missing"    // a result says that it was enrolled, but it is not there
+	Unexpected Kind = "unexpected" // it is there, but no result says that it was enrolled
+	Deleted    Kind = "deleted"    // it is there, but the last result about its person says that they were deleted
 )
 
-// Difference is one row in which gallery and results differ.
+// Difference is one row in which the gallery and the results differ.
 type Difference struct {
 	Kind       Kind              `json:"kind"`
 	Collection schema.Collection `json:"collection"`
@@ -36,38 +36,38 @@ type Difference struct {
 	At         time.Time         `json:"at"`                   // when that result was written; of an unexpected row, when its request was accepted
 }
 
-// Tally is what was found of one collection.
+// Tally is what was found in one collection.
 type Tally struct {
 	Collection schema.Collection `json:"collection"`
 	Rows       int               `json:"rows"`     // in the gallery
 	Enrolled   int               `json:"enrolled"` // of them, rows that a result names
-	// Older rows are there, their requests were accepted before the oldest result that is kept, and nothing says that they
-	// are wrong.
+	// Older rows are those whose requests were accepted before the oldest result that is kept. Nothing says that they are
+	// wrong.
 	Older int `json:"older"`
 }
 
-// Report is the outcome of an audit.
+// Report is the outcome of a comparison.
 type Report struct {
 	Results int `json:"results"` // that were read
-	// Since is from when on every result is there; zero where the topic still has its beginning.
+	// Since is when the results begin that are all kept. It is zero if the topic still has its beginning.
 	Since       time.Time    `json:"since,omitzero"`
 	Collections []Tally      `json:"collections"`
 	Differences []Difference `json:"differences"`
 }
 
-// Lister lists a collection: the part of a [gallery.Gallery] that an audit needs.
+// Lister lists a collection: the part of a [gallery.Gallery] that the comparison needs.
 type Lister interface {
 	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error)
 }
 
-// settle is how long a row may be ahead of its result, which is published after it.
+// settle is how long a row may be ahead of its result, which is published after the row is written.
 const settle = 2 * time.Second
 
 const pageRows = 1000
 
-// Run reads the results topic to its end and compares it with g: with the collection only or, where that is "", with
-// every collection that a result names. Both may change meanwhile: a difference counts only if it is still there at a
-// second look, after the results that came in between.
+// Run reads the results topic to its end and compares it with collection only of g or, if that is "", with every collection
+// that a result names. Both may change meanwhile: a difference counts only if it is still there at a second look, after the
+// results that came in between.
 func Run(ctx context.Context, client *events.Client, g Lister, only schema.Collection) (Report, error) {
 	b := &book{only: only, people: map[schema.Collection]map[schema.PUID]*person{}, began: map[int]time.Time{}, next: map[int]int64{}}
 	if err := b.read(ctx, client); err != nil {
@@ -95,17 +95,17 @@ type book struct {
 	only    schema.Collection // "" for all
 	results int
 	people  map[schema.Collection]map[schema.PUID]*person
-	began   map[int]time.Time // of partitions that lack their beginning: when the oldest record that is left was written
+	began   map[int]time.Time // of partitions without their beginning: when the oldest record that is kept was written
 	next    map[int]int64     // the offset to read next, by partition
 }
 
-// person is what the results say of somebody so far.
+// person is what the results say about somebody so far.
 type person struct {
 	rows    map[string]source // enrolled and not deleted since
 	deleted source            // the last deletion, if any
 }
 
-// source is the result that says something.
+// source is the result that says it.
 type source struct {
 	request schema.RequestID
 	at      time.Time
@@ -115,14 +115,14 @@ type source struct {
 // before reports whether what s says was done before what later says, where s is read first.
 func (s source) before(later source) bool { return s.key == later.key || !s.at.After(later.at) }
 
-// read goes on to the end of the topic as it is now.
+// read reads on to the present end of the topic.
 func (b *book) read(ctx context.Context, client *events.Client) error {
 	status, err := client.Describe(ctx, events.Results)
 	if err != nil {
 		return err
 	}
 	if !status[0].Exists {
-		return schema.Permanent("audit.read", schema.ReasonInvalidRequest, fmt.Errorf("the topic %s does not exist: no service has run with this broker yet, or this user lacks Describe on it", events.Results))
+		return schema.Permanent("verify.read", schema.ReasonInvalidRequest, fmt.Errorf("the topic %s does not exist: no service has run with this broker yet, or this user has no right to Describe it", events.Results))
 	}
 	for _, p := range status[0].Partitions {
 		if _, known := b.began[p.ID]; !known && p.First > 0 {
@@ -194,7 +194,7 @@ func (b *book) person(c schema.Collection, id schema.PUID) *person {
 	return p
 }
 
-// since is from when on every result is there; zero for the beginning.
+// since is when the results begin that are all kept; zero is the beginning.
 func (b *book) since() time.Time {
 	var latest time.Time
 	for _, t := range b.began {

@@ -114,7 +114,7 @@ func (s *system) put(c schema.Collection, person schema.ExternalID, id string, c
 	}
 }
 
-func (s *system) audit(only schema.Collection) Report {
+func (s *system) verify(only schema.Collection) Report {
 	s.t.Helper()
 	r, err := Run(s.t.Context(), s.client, s.reader, only)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *system) wantDifferences(r Report, want ...string) {
 	}
 }
 
-func TestAudit(t *testing.T) {
+func TestVerify(t *testing.T) {
 	s := start(t)
 	s.enroll("staff", "ann", "e1")
 	s.enroll("staff", "ann", "e2")
@@ -164,7 +164,7 @@ func TestAudit(t *testing.T) {
 	s.enroll("staff", "cid", "e4")
 	s.handle(schema.OpUserDelete, "staff", "cid", "d1")
 
-	r := s.audit("")
+	r := s.verify("")
 	s.wantDifferences(r)
 	want := []Tally{{Collection: "guests", Rows: 1, Enrolled: 1}, {Collection: "staff", Rows: 4, Enrolled: 4}}
 	if diff := cmp.Diff(want, r.Collections); diff != "" {
@@ -185,9 +185,9 @@ func TestAudit(t *testing.T) {
 		difference(Unexpected, "staff", "eve", "nobody asked", ""),
 		difference(Deleted, "staff", "cid", "e4 again", "d1"),
 	}
-	s.wantDifferences(s.audit(""), wrong...)
-	s.wantDifferences(s.audit("staff"), wrong...)
-	s.wantDifferences(s.audit("guests"))
+	s.wantDifferences(s.verify(""), wrong...)
+	s.wantDifferences(s.verify("staff"), wrong...)
+	s.wantDifferences(s.verify("guests"))
 
 	// A row whose result comes between the two looks is none.
 	s.put("guests", "fay", "e8", time.Now())
@@ -215,7 +215,7 @@ func (l listed) List(ctx context.Context, c schema.Collection, after string, lim
 }
 
 // Where retention has cut the topic, rows that are older than what is left are not judged, and others are.
-func TestAuditOfACutTopic(t *testing.T) {
+func TestVerifyACutTopic(t *testing.T) {
 	s := start(t)
 	s.enroll("staff", "ann", "e1")
 	s.enroll("staff", "bob", "e2")
@@ -225,7 +225,7 @@ func TestAuditOfACutTopic(t *testing.T) {
 	s.enroll("staff", "dee", "e3")
 	s.put("staff", "eve", "after the cut", time.Now().Add(time.Hour))
 
-	r := s.audit("")
+	r := s.verify("")
 	s.wantDifferences(r, difference(Unexpected, "staff", "eve", "after the cut", ""))
 	if r.Results != 1 || !r.Since.After(old) {
 		t.Errorf("%d results since %v; want 1 since the cut", r.Results, r.Since)
@@ -267,9 +267,9 @@ func (s *system) cut() {
 	}
 }
 
-// TestAuditOfSpellings: a person whom an earlier version enrolled under another spelling of the name is enrolled again and
+// TestVerifySpellings: a person whom an earlier version enrolled under another spelling of the name is enrolled again and
 // erased under today's, and the results still say what the gallery holds.
-func TestAuditOfSpellings(t *testing.T) {
+func TestVerifySpellings(t *testing.T) {
 	s := start(t)
 	const c, composed, decomposed = "staff", schema.ExternalID("Zo\u00eb"), schema.ExternalID("Zoe\u0308")
 	before := schema.Request{ID: "before", Operation: schema.OpEnroll, Collection: c, ExternalID: decomposed}
@@ -299,16 +299,16 @@ func TestAuditOfSpellings(t *testing.T) {
 		if step.op != "" {
 			s.handle(step.op, c, step.person, string(step.op)+string(step.person))
 		}
-		r := s.audit("")
+		r := s.verify("")
 		if len(r.Differences) > 0 || r.Collections[0].Rows != step.rows || r.Collections[0].Enrolled != step.rows {
 			t.Errorf("after %q: %+v, %d differences", step.op, r.Collections, len(r.Differences))
 		}
 	}
 }
 
-func TestAuditWithoutResults(t *testing.T) {
+func TestVerifyWithoutResults(t *testing.T) {
 	s := start(t)
-	r := s.audit("staff")
+	r := s.verify("staff")
 	s.wantDifferences(r)
 	if diff := cmp.Diff([]Tally{{Collection: "staff"}}, r.Collections); diff != "" || r.Results != 0 {
 		t.Errorf("%d results; collections (-want +got):\n%s", r.Results, diff)
