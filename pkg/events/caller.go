@@ -21,8 +21,9 @@ type Answer struct {
 	Event Event
 }
 
-// Caller submits requests and returns the result of each. Any number may be in flight; it is safe for concurrent use.
-// It reads the results of all clients and keeps the newest 16 MiB of them in memory.
+// Caller submits requests and returns the result of each. It is safe for concurrent use, and any number of requests may
+// be in flight. It reads the results of all clients and keeps the newest 16 MiB of them in memory, so a program needs only
+// one.
 type Caller struct {
 	client    *Client
 	publisher *Publisher
@@ -39,9 +40,9 @@ type Caller struct {
 // keptBytes bounds the results that a Caller keeps for an Await that comes after them.
 const keptBytes = 16 * mib
 
-// OpenCaller begins to read results and waits until none can be missed any more. It fails (transient) when ctx ends
-// first, for instance because no broker answers or the results topic does not exist. ctx bounds the opening only; Close
-// the caller when done.
+// OpenCaller starts to read results. It returns when no result that is published from then on can be missed. It fails
+// (transient) when ctx ends first, for instance because no broker answers or the results topic does not exist. ctx bounds
+// the opening only; Close the caller when done.
 func (c *Client) OpenCaller(ctx context.Context, cfg PublisherConfig) (*Caller, error) {
 	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	x := &Caller{
@@ -61,18 +62,19 @@ func (c *Client) OpenCaller(ctx context.Context, cfg PublisherConfig) (*Caller, 
 	}
 }
 
-// Close ends every Call and Await with a transient error and waits for what the caller has under way.
+// Close ends every Call and Await with a transient error, and waits for writes that are under way.
 func (x *Caller) Close() error {
 	x.stop()
 	<-x.done
 	return x.publisher.Close()
 }
 
-// Call submits a request and waits for its result. A request without an id gets a new one. An error is transient when
-// ctx or the caller ended first: the request may still be carried out, and calling again with the same id does no harm
-// (invariant 3), but use [Client.Result] then, because a repeated request gets no second result.
+// Call submits a request and waits for its result. A request without an id gets a new one. A request that facestream
+// refuses has a result too, whose CallStatus says why; that is no error.
 //
-// That the request was refused is no error: see CallStatus of the result.
+// An error is transient when ctx ended or the caller was closed before the result came. The request may still be carried
+// out. To submit it again under the same id does no harm (invariant 3) but gives no second result; [Client.Result] finds
+// the first one.
 func (x *Caller) Call(ctx context.Context, req schema.Request) (Answer, error) {
 	if req.ID == "" {
 		req.ID = schema.RequestID(uuid.NewString())
@@ -83,9 +85,9 @@ func (x *Caller) Call(ctx context.Context, req schema.Request) (Answer, error) {
 	return x.Await(ctx, req.ID)
 }
 
-// Await waits for the result of a request that was submitted in another way, for instance by an upload, whose id is
-// [schema.ObjectRequestID]. It also finds a result that arrived since the caller was opened, while that is among the
-// newest 16 MiB of results. An error is transient when ctx or the caller ended first.
+// Await waits for the result of a request that was submitted in another way, for instance by an upload, whose request id
+// is [schema.ObjectRequestID]. The result may have arrived already: the caller keeps the newest 16 MiB of what came since
+// it was opened. An error is transient when ctx ended or the caller was closed first.
 func (x *Caller) Await(ctx context.Context, id schema.RequestID) (Answer, error) {
 	const op = "events.await"
 	arrives := make(chan Event, 1)
@@ -148,10 +150,10 @@ func (x *Caller) forget(id schema.RequestID, arrives chan Event) {
 	}
 }
 
-// Result looks for the result of an earlier request in what the results topic still holds (7 days by default), up to its
-// end as it is at the call. found is false when there is none: the request is unknown, is not finished, was given up as
-// a dead letter, or its result is too old. It reads the whole topic where it finds nothing, so it is for people and for
-// repairs, not for every request. An error is transient.
+// Result looks for the result of an earlier request in the results topic, which keeps results for 7 days by default. found
+// is false when there is none: the request is unknown, not finished, given up as a dead letter, or its result is too old.
+// It may have to read the whole topic, so use it for a person's question or a repair, not for every request. An error is
+// transient.
 func (c *Client) Result(ctx context.Context, id schema.RequestID) (a Answer, found bool, err error) {
 	const op = "events.result"
 	ids, err := c.partitions(ctx, Results)

@@ -29,8 +29,8 @@ type Config struct {
 	Logger   *slog.Logger // nil: logs nothing
 }
 
-// Client speaks to one Kafka cluster. It is safe for concurrent use and shares its connections among everything made
-// from it.
+// Client speaks to one Kafka cluster. It is safe for concurrent use. Everything that is made from it shares its
+// connections.
 type Client struct {
 	cfg       Config
 	conns     *connections
@@ -70,7 +70,7 @@ func NewClient(cfg Config) *Client {
 	}
 }
 
-// Close closes the connections; the client cannot be used afterwards. Close what was made from it first.
+// Close closes the connections. Close everything that was made from the client first.
 func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
 	c.conns.close()
@@ -94,8 +94,8 @@ func (c *Client) Ping(ctx context.Context) error {
 	return nil
 }
 
-// CheckTopics answers nil when every topic exists, else an error that names the others. It may take some seconds until it
-// notices a topic that was deleted or created.
+// CheckTopics returns nil when every topic exists, and otherwise an error that names the missing ones. It may take some
+// seconds to notice that a topic was created or deleted.
 func (c *Client) CheckTopics(ctx context.Context, topics ...Topic) error {
 	meta, err := c.metadata(ctx)
 	if err != nil {
@@ -113,10 +113,10 @@ func (c *Client) CheckTopics(ctx context.Context, topics ...Topic) error {
 	return nil
 }
 
-// EnsureTopics creates the topics that are missing, with explicit partitions, retention and record size, and waits
-// until every partition has a leader. Existing topics are not changed; one with fewer partitions than its spec is
-// logged. It keeps trying until ctx ends (transient) or the broker refuses a spec (fatal); a right that is missing may
-// still be granted. It returns the names it created.
+// EnsureTopics creates the topics that are missing, with the partitions, retention and record size of their specs, and
+// waits until every partition has a leader. It does not change topics that exist, and logs one that has fewer partitions
+// than its spec. It keeps trying until ctx ends (transient) or the broker refuses a spec (fatal); where the user lacks a
+// right it waits too, because the right may still be granted. It returns the names of the topics that it created.
 func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string, error) {
 	const op = "events.ensure_topics"
 	var created []string
@@ -217,8 +217,8 @@ type TopicStatus struct {
 	Groups     []GroupLag        `json:"groups,omitempty"`
 }
 
-// PartitionStatus is the range of a partition: First is the oldest record's offset; Last is where the next record will
-// go, or the first record of the oldest open transaction, because nothing can be read from there on until it ends.
+// PartitionStatus is the range of offsets that can be read from a partition. First is the oldest record's. Last is the
+// next record's, or that of the first record of the oldest open transaction, because readers wait there until it ends.
 type PartitionStatus struct {
 	ID    int   `json:"id"`
 	First int64 `json:"first"`
@@ -243,8 +243,8 @@ func (s TopicStatus) Records() int64 {
 	return n
 }
 
-// Describe reports topics (default: [Topics]) with their offsets, their settings, and the lag of every group that
-// committed in them. A topic that does not exist is reported as such. Errors are transient.
+// Describe returns the state of topics (default: [Topics]): their offsets, their settings, and the lag of every group that
+// has committed in them. A topic that does not exist has Exists false. Errors are transient.
 func (c *Client) Describe(ctx context.Context, topics ...Topic) ([]TopicStatus, error) {
 	const op = "events.describe"
 	if len(topics) == 0 {
@@ -299,8 +299,8 @@ func (c *Client) Describe(ctx context.Context, topics ...Topic) ([]TopicStatus, 
 	return out, nil
 }
 
-// Members returns how many consumers are members of a group now; one that was killed counts until its session ends. A
-// group that never was has none. Errors are transient.
+// Members returns how many consumers are members of a group. A member that was killed counts until its session ends. A
+// group that does not exist has none. Errors are transient.
 func (c *Client) Members(ctx context.Context, group string) (int, error) {
 	const op = "events.members"
 	members := 0

@@ -13,40 +13,41 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// Handler works on one record. nil says that everything derived from the record is durable downstream; only then may
-// its offset be committed (invariant 1). What happens after an error is up to its class, see [Consumer]. Handlers of
-// different keys run at the same time; a handler must return soon after ctx ends.
+// Handler works on one record. It returns nil when everything derived from the record is durable downstream; only then may
+// the record's offset be committed (invariant 1). What happens after an error depends on the error's class, see
+// [Consumer]. Handlers of different keys run at the same time. A handler must return soon after ctx ends.
 type Handler func(ctx context.Context, r Record) error
 
 // ConsumerConfig configures a [Consumer]. Zero values mean the defaults.
 type ConsumerConfig struct {
 	Group  string  // consumer group; required
 	Topics []Topic // required
-	// Service goes into dead letters as the one who gave up. Default: Group.
+	// Service is named in dead letters as the service that gave up. Default: Group.
 	Service string
 
 	// Concurrency is how many handlers run at once. Default 8.
 	Concurrency int
-	// MaxInFlight bounds the records that are fetched and not finished, and with them memory. When it is reached,
-	// nothing more is handed out until a record is finished. Default 8 × Concurrency.
+	// MaxInFlight bounds the records that are fetched and not finished, and so the memory. When it is reached, no record is
+	// taken in until another one is finished. Default 8 × Concurrency.
 	MaxInFlight int
 
-	// MaxAttempts bounds the tries of a record whose handler fails with a transient error while Ready says that all is
-	// well. Default 8, which with the default backoff is about 10 seconds.
+	// MaxAttempts bounds the tries of a record whose handler fails with a transient error while Ready returns nil. Default
+	// 8, which with the default backoff takes about 10 seconds.
 	MaxAttempts int
-	// MaxUnknownAttempts is the same for errors that nobody classified and for panics. Default 3.
+	// MaxUnknownAttempts is the same for errors without a class and for panics. Default 3.
 	MaxUnknownAttempts int
-	// Backoff between tries doubles from BackoffMin to BackoffMax, less up to a half at random. Defaults 100 ms, 3 s.
+	// The wait between tries doubles from BackoffMin to BackoffMax, less up to a half at random. Defaults 100 ms, 3 s.
 	BackoffMin, BackoffMax time.Duration
-	// Ready reports whether the handler's dependencies can be reached; nil means that they always are. It is asked
-	// before each further try. While it fails, records wait without using up their attempts, so that an outage of any
-	// length loses nothing; it is asked again twice a second. It must respect its context, which allows 5 s.
+	// Ready reports whether the handler's dependencies can be reached. It is called before each further try. While it
+	// returns an error, records wait without using up their tries, so that an outage of any length loses nothing; it is
+	// called again twice a second. Its context ends after 5 s. Default: they always can.
 	Ready func(ctx context.Context) error
 
-	// SessionTimeout is how long the broker waits for a sign of life before it gives the partitions to others: the gap
-	// after a crash. The broker must allow it (group.min.session.timeout.ms, 6 s by default). Default 6 s.
+	// SessionTimeout is how long the broker waits for a sign of life before it gives the partitions to other members. After
+	// a crash nobody works on them for so long. The broker must allow the value (group.min.session.timeout.ms, 6 s by
+	// default). Default 6 s.
 	SessionTimeout time.Duration
-	// DrainTimeout bounds how long running handlers are waited for when Run's context ends. Default 20 s.
+	// DrainTimeout bounds how long Run waits for running handlers after its context ended. Default 20 s.
 	DrainTimeout time.Duration
 
 	// Publisher writes the dead letters. nil: Run makes one of its own.

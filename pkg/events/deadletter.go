@@ -249,9 +249,9 @@ func (c *Client) readRange(ctx context.Context, topic Topic, p PartitionStatus, 
 // errEnough ends a bounded read.
 var errEnough = errors.New("enough was read")
 
-// Replay writes the original record of d back to the topic where it failed: the same key, bytes and headers, and a
-// header fs_replayed that counts. nil means durable. The dead letter itself stays until retention removes it, so
-// replaying twice does the work twice, with the same outcome (invariant 3).
+// Replay writes the original record of d to the topic where it failed, with the same key, bytes and headers, and a header
+// fs_replayed that counts the replays. nil means durable. The dead letter itself stays until retention removes it. To
+// replay it twice does the work twice, with the same outcome (invariant 3).
 func (c *Client) Replay(ctx context.Context, p *Publisher, d DeadLetter) error {
 	if d.Origin == "" {
 		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s does not say which topic it comes from", d.ID))

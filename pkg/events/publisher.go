@@ -57,13 +57,13 @@ func (c *Client) NewPublisher(cfg PublisherConfig) *Publisher {
 // Close waits for writes that are under way (a few seconds at most when the broker is away) and releases the publisher.
 func (p *Publisher) Close() error { return errors.Join(p.small.Close(), p.large.Close()) }
 
-// Publish writes events to topic. nil means durable: every event is acknowledged by all in-sync replicas. It retries
-// what failed until ctx ends; then the error is transient, and some of the events may be, or may yet come to be, on the
-// topic: publish them again under the same ids (invariant 3). An event that is too large or has no id or type makes a
-// permanent error, and nothing more can be said about the others.
+// Publish writes events to topic. nil means durable: all in-sync replicas have acknowledged every event. Publish repeats
+// what failed until ctx ends. Then the error is transient, and some of the events may be on the topic, or may still get
+// there: publish them again under the same ids (invariant 3). An event that is too large, or that has no id or type, is a
+// permanent error, which says nothing about the other events.
 //
-// Events with one key keep their order, inside a call and between calls that follow each other (invariant 4). For that
-// each waits until the one before it is durable, which takes some 5 ms; events with different keys share batches.
+// Events with the same key keep their order, within a call and across calls that follow each other (invariant 4). Each of
+// them waits until the one before it is durable, which takes about 5 ms. Events with different keys share batches.
 func (p *Publisher) Publish(ctx context.Context, topic Topic, events ...Event) error {
 	messages := make([]kafka.Message, len(events))
 	for i, e := range events {

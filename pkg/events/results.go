@@ -10,10 +10,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Submit writes a request. nil means that it is durable and will have exactly one outcome (invariant 2). Its id is the
-// record's key and the CloudEvents id, so submitting again after an error asks for the same thing once (invariant 3).
-// A request without an id is a permanent error; everything else about it is checked by ingest, which answers on the
-// results topic.
+// Submit writes a request without waiting for its result. nil means that the request is durable and will have exactly one
+// outcome (invariant 2). Its id is the record's key and the CloudEvents id, so a request that is submitted again after an
+// error is carried out once (invariant 3). A request without an id is a permanent error. Everything else is checked by
+// facestream, which answers on the results topic.
 func (c *Client) Submit(ctx context.Context, p *Publisher, req schema.Request) error {
 	const op = "events.submit"
 	if req.ID == "" {
@@ -57,8 +57,7 @@ type ResultStream struct {
 	client *Client
 }
 
-// Results begins to read results in the background until ctx ends or Close is called. To miss none of one's own,
-// call Ready before submitting.
+// Results reads results in the background until ctx ends or Close is called.
 func (c *Client) Results(ctx context.Context, opts ResultsOptions) *ResultStream {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &ResultStream{armed: make(chan struct{}), out: make(chan Record), done: make(chan struct{}), cancel: cancel, client: c}
@@ -119,8 +118,8 @@ func (c *Client) followResults(ctx context.Context, from Start, armed chan<- str
 // errStreamClosed is what readers of a closed stream get.
 var errStreamClosed = errors.New("the result stream is closed")
 
-// Ready returns when the start of the stream is fixed: a result that is published from now on will be seen. It fails
-// (transient) when ctx or the stream ends first, for instance because no broker answers or the topic does not exist.
+// Ready returns when every result that is published from then on will be seen. It fails (transient) when ctx ends or the
+// stream is closed first, for instance because no broker answers or the topic does not exist.
 func (s *ResultStream) Ready(ctx context.Context) error {
 	select {
 	case <-s.armed:
@@ -136,8 +135,9 @@ func notReadable(ctx context.Context) error {
 	return schema.Transient("events.results", fmt.Errorf("the topic %s cannot be read yet (is the broker running, and the topic created?): %w", Results, ctx.Err()))
 }
 
-// Next returns the next result and the event that carried it. Redelivery may repeat a result, under the same Event.ID
-// (invariant 3). A record that is no result is skipped. The error (transient) says that ctx or the stream ended.
+// Next returns the next result and the event that carried it. A result may come more than once, with the same Event.ID
+// (invariant 3). Records that are not results are skipped. An error (transient) says that ctx ended or the stream was
+// closed.
 func (s *ResultStream) Next(ctx context.Context) (schema.Result, Event, error) {
 	for {
 		select {

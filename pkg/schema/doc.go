@@ -1,11 +1,24 @@
 // Package schema holds the nouns of facestream: what travels on the topics, how it is named, and how it fails.
 //
-// A [Request] asks for one [Operation] on one or more images. Ingest validates it and resolves the images to object
-// versions: a [Job]. The worker turns a job into an [Analysis] when the operation needs the gallery, or straight into a
-// [Result] when it does not. Every request ends as exactly one [Result] or one dead letter.
+// A [Request] asks for one [Operation] on one or more images. The service ingest validates it and resolves its images to
+// object versions, which makes it a [Job]. The worker turns a job into an [Analysis] where the operation needs the gallery,
+// and into a [Result] where it does not. Every request ends as exactly one [Result] or one dead letter.
 //
-// The package imports nothing else of the project. Values that identify people ([PUID], [ExternalID], [Embedding],
-// object keys) print themselves redacted; only their JSON carries the content (invariant 6).
+// [ResolveConfig] reads the configuration of a request, an [OperationConfig]; [ConfigKeys] describes each of its keys.
+// [Schemas] has the JSON Schemas of all values. Numbered invariants are those of docs/architecture.md.
+//
+// # Errors
+//
+// An error says what happens next ([ClassOf]): a transient one is tried again, a permanent one ends the request with a
+// [Reason] ([ReasonOf]), and a fatal one stops the service.
+//
+// # Private values
+//
+// Values that identify a person ([PUID], [ExternalID], [Embedding], the key of an [ObjectRef]), and everything that contains
+// one, print as [redacted] with every verb of fmt (invariant 6). Their JSON is complete. A logger that writes values as JSON
+// would show them: print them with fmt first. A [Secret] prints as *** everywhere, in JSON too.
+//
+// The package imports nothing else of the project.
 package schema
 
 //go:generate go run ./internal/gen

@@ -43,7 +43,7 @@ func (e *Embedding) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// EncodeVector writes v as little-endian IEEE 754 float32, four bytes a component.
+// EncodeVector writes v as little-endian IEEE 754 float32, four bytes for each component.
 func EncodeVector(v []float32) []byte {
 	b := make([]byte, 4*len(v))
 	for i, x := range v {
@@ -52,10 +52,10 @@ func EncodeVector(v []float32) []byte {
 	return b
 }
 
-// DecodeVector reads what EncodeVector writes. It fails on a length that is no multiple of four and on NaN or infinity.
+// DecodeVector reads what EncodeVector writes. It fails where the length is not a multiple of four, and on NaN and infinity.
 func DecodeVector(b []byte) ([]float32, error) {
 	if len(b)%4 != 0 {
-		return nil, fmt.Errorf("embedding vector: %d bytes are no whole number of float32", len(b))
+		return nil, fmt.Errorf("embedding vector: %d bytes are not a whole number of float32 values", len(b))
 	}
 	v := make([]float32, len(b)/4)
 	for i := range v {

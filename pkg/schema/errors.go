@@ -9,13 +9,13 @@ import (
 type Class int
 
 const (
-	// ClassUnknown is an error nobody classified: retried a bounded number of times, then dead-lettered.
+	// ClassUnknown is an error that nobody classified. It is tried again a few times; then the record is a dead letter.
 	ClassUnknown Class = iota
 	// ClassTransient may succeed when tried again: a dependency was slow, busy or away.
 	ClassTransient
-	// ClassPermanent can never succeed for this item; its Reason becomes the outcome.
+	// ClassPermanent can never succeed for this record; its Reason becomes the outcome of the request.
 	ClassPermanent
-	// ClassFatal stops the service without committing: going on would do harm.
+	// ClassFatal stops the service, which commits nothing more, because going on would do harm.
 	ClassFatal
 )
 
@@ -55,18 +55,18 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Transient marks err as worth another try.
+// Transient returns err as a transient error of the step op: another try may succeed.
 func Transient(op string, err error) error { return &Error{Class: ClassTransient, Op: op, Err: err} }
 
-// Permanent marks err as final for this item, with the reason its result will carry. err may be nil.
+// Permanent returns err as a permanent error of the step op. The result of the request carries the reason. err may be nil.
 func Permanent(op string, reason Reason, err error) error {
 	return &Error{Class: ClassPermanent, Reason: reason, Op: op, Err: err}
 }
 
-// Fatal marks err as a reason to stop the service without committing.
+// Fatal returns err as a fatal error of the step op: the service must stop without committing.
 func Fatal(op string, err error) error { return &Error{Class: ClassFatal, Op: op, Err: err} }
 
-// ClassOf returns the class of the outermost classified error in err's chain.
+// ClassOf returns the class of the outermost [Error] in err's chain, and ClassUnknown where there is none.
 func ClassOf(err error) Class {
 	var e *Error
 	if errors.As(err, &e) {

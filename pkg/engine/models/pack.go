@@ -1,6 +1,11 @@
-// Package models reads model packs and gets their files onto the machine. A pack is a set of networks with a manifest,
-// pack.yaml, that says which role each network fills, what it is fed, under which licence it is used, and which thresholds
-// belong to it together with the evaluation that measured them. docs/model-packs.md describes the manifest.
+// Package models reads model packs and gets their files onto the machine.
+//
+// A pack is a set of networks with a manifest, pack.yaml. The manifest says which [Role] each network fills, what it is
+// fed, under which licence it may be used, and which thresholds belong to it, each with the evaluation that measured it.
+// docs/model-packs.md describes it.
+//
+// [Locate] opens a pack by its name: "starter" is part of the program, others are pulled first ([Pull]). The result is what
+// engine.Open needs. [Verify] checks a pack's files.
 package models
 
 import (
@@ -20,19 +25,19 @@ type Role string
 
 // The roles that a pack may fill.
 const (
-	RoleDetector     Role = "detector"
-	RoleEmbedding    Role = "embedding"
-	RoleLandmarks    Role = "landmarks"
-	RolePose         Role = "pose"
-	RoleLiveness     Role = "liveness"
-	RoleAge          Role = "age"
-	RoleAttributes   Role = "attributes"
-	RoleSegmentation Role = "segmentation"
-	RoleDocument     Role = "document"
-	RoleText         Role = "text"
+	RoleDetector     Role = "detector"     // finds faces
+	RoleEmbedding    Role = "embedding"    // makes the vector by which faces are compared
+	RoleLandmarks    Role = "landmarks"    // finds the points of a face
+	RolePose         Role = "pose"         // says how a head is turned
+	RoleLiveness     Role = "liveness"     // tells a living face from a picture of one
+	RoleAge          Role = "age"          // estimates the age
+	RoleAttributes   Role = "attributes"   // says what a face wears and does: mask, glasses, open eyes
+	RoleSegmentation Role = "segmentation" // separates a person from the background
+	RoleDocument     Role = "document"     // finds identity documents
+	RoleText         Role = "text"         // finds text
 )
 
-// Several says whether one role may be filled by several networks, which are asked in the order of the manifest.
+// Several reports whether several networks may fill the role. They are run in the order of the manifest.
 func (r Role) Several() bool {
 	switch r {
 	case RolePose, RoleLiveness, RoleAttributes, RoleDocument, RoleText:
@@ -41,8 +46,8 @@ func (r Role) Several() bool {
 	return false
 }
 
-// Pack is a set of networks with their manifest, pack.yaml. A role that Models lacks stands in Absent with the reason; one
-// that it has is filled by at least one network.
+// Pack is a set of networks with their manifest, pack.yaml. Each role is either in Models, with at least one network, or in
+// Absent, with the reason why the pack has none.
 type Pack struct {
 	Name        string
 	Version     string
@@ -160,7 +165,7 @@ type Threshold struct {
 	TunedOn DataSet
 }
 
-// DataSet names data by what they are called and by a hash of the list of their files, so that they are known again wherever
+// DataSet names data by what they are called and by a hash of the list of their files, so that they are recognised wherever
 // they lie.
 type DataSet struct {
 	Name        string `json:"data"`                   // "lfw/data", "191 generated faces"

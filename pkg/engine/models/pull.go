@@ -21,16 +21,16 @@ type PullOptions struct {
 	// Accept is asked before any file is fetched, with the models whose files are not there yet, and shows their
 	// licences. An error of it ends the pull.
 	Accept func(missing []Model) error
-	// Progress is told how many of the model's bytes are there. nil: nobody wants to know.
+	// Progress is called with the number of the model's bytes that are there; may be nil.
 	Progress func(m Model, bytes int64)
 	// Client fetches public addresses; nil: a client that gives up on a silent host within seconds.
 	Client *http.Client
 }
 
-// Pull puts the pack that manifest describes into the folder dir: its files, each checked against its sha256 and moved
-// into place in one step, then the manifest. Files that are already right are kept, wrong ones are replaced, and a
-// download that broke off goes on where it stopped. Errors are Transient when a source was away and Fatal when what it
-// gave is not the file.
+// Pull puts the pack that manifest describes into the folder dir: first its files, each of which is checked against its
+// sha256 and moved into place in one step, then the manifest. It keeps files that are right, replaces wrong ones, and
+// continues a download that broke off. An error is Transient when a source could not be reached, and Fatal when a source
+// delivered something else than the file.
 func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pack, error) {
 	const op = "models.pull"
 	pack, err := Parse(manifest)

@@ -1,10 +1,10 @@
-// Package onnx runs ONNX networks with ONNX Runtime: rows of float32 in, one answer a row out.
+// Package onnx runs ONNX networks with ONNX Runtime: rows of float32 in, one answer for each row out.
 //
-// Network is the port that the rest of the engine sees. Open loads the shared library, Runtime.Load a network from a
-// file, and Session.Run answers rows. FindLibrary says where the shared library is on this machine; this package does not
-// install it.
+// [FindLibrary] finds the shared library of ONNX Runtime on this machine; this package does not install it. [Open] loads
+// the library, [Runtime.Load] loads a network from a file, and [Session.Run] answers rows. [Network] is the interface that
+// the rest of the engine uses.
 //
-// On a CPU the throughput comes from many calls at once, not from many threads a call: each Session runs one thread a
-// call, never spins, and allows any number of calls at the same time. The caller's concurrency is therefore the number
-// of cores in use.
+// On a processor the throughput comes from many calls at the same time, not from many threads per call. A Session uses one
+// thread per call, never spins, and allows any number of calls at once, so the caller's concurrency is the number of cores
+// in use.
 package onnx

@@ -30,7 +30,7 @@ type Runtime struct {
 	sessions map[*Session]struct{}
 }
 
-// Open loads the ONNX Runtime shared library at the path library; FindLibrary tells where it is. Several Runtimes may be
+// Open loads the ONNX Runtime shared library at the path library, see [FindLibrary]. Several Runtimes may be
 // open at once when they name the same library. A library that is missing, damaged or older than the binding needs is a
 // Fatal error that says how to get the right one.
 func Open(ctx context.Context, library string) (*Runtime, error) {

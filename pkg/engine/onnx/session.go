@@ -14,7 +14,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// SessionOptions say how a network is run.
+// SessionOptions configure a [Session].
 type SessionOptions struct {
 	// Batch is the number of rows that one call of the network may take: 0 any number, 1 one by one. A file that
 	// declares a batch of 1 is run row by row whatever this says.
@@ -80,8 +80,8 @@ func (r *Runtime) Load(name string, file []byte, options SessionOptions) (*Sessi
 	return s, nil
 }
 
-// ends are the inputs and outputs of a network. ONNX Runtime makes a session to know them, which takes four times as long as
-// the real one unless it optimises nothing; the wrapper lets one say so only of a file on disk.
+// ends returns the inputs and outputs of a network. ONNX Runtime makes a session to find them, which takes four times as
+// long as the real one unless optimisation is off, and the Go binding can switch that off only for a file on disk.
 func ends(file []byte) (inputs, outputs []ort.InputOutputInfo, err error) {
 	temporary, err := os.CreateTemp("", "facestream-*.onnx")
 	if err != nil {
@@ -142,10 +142,10 @@ func supported(inputs, outputs []ort.InputOutputInfo) error {
 // Outputs implements Network.
 func (s *Session) Outputs() []string { return slices.Clone(s.outputs) }
 
-// Run implements Network. Rows of equal shape share a call where the options' Batch allows it; when such a call fails,
-// its rows are run again one by one, so that a row fails by its own fault only. A canceled ctx answers the rows that are
-// not yet running with a Transient error; other errors carry no class, because a caller's mistake and a lack of memory
-// look alike here.
+// Run implements Network. Rows of equal shape share a call where the options' Batch allows it. When such a call fails, its
+// rows are run again one by one, so that one bad row does not fail the others. When ctx ends, the rows that are not running
+// yet get a Transient error. Other errors have no class, because a caller's mistake and a lack of memory look the same
+// here.
 func (s *Session) Run(ctx context.Context, rows []Tensor) []RowResult {
 	results := make([]RowResult, len(rows))
 	s.mu.RLock()
