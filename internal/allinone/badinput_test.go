@@ -33,6 +33,17 @@ func TestInvariant8BadImagesEndAsOneOutcomeEach(t *testing.T) {
 	}
 }
 
+// TestDamagedImage: a photograph without its end is read as browsers read it, and the result says so.
+func TestDamagedImage(t *testing.T) {
+	s := useStream(t)
+	whole := portrait(t, 6, 0)
+	ref := s.put(t, fmt.Sprintf("validate/default/%s/a.jpg", unique("damaged")), whole[:len(whole)-2], nil)
+	r := s.outcome(t, schema.ObjectRequestID(ref))
+	if len(r.DamagedImages) != 1 || r.DamagedImages[0].Image != 0 || !strings.Contains(r.DamagedImages[0].Message, "end marker") {
+		t.Errorf("%+v with damage %+v", r.CallStatus, r.DamagedImages)
+	}
+}
+
 func TestInvariant2BadRequestsEndAsOneOutcomeEach(t *testing.T) {
 	s := useStream(t)
 	ref := s.put(t, unique("test")+"/a.jpg", portrait(t, 6, 0), nil)

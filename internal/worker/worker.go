@@ -63,7 +63,7 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 		return err
 	}
 	if result := a.verdict.Answer(a.found); result != nil {
-		result.Models, result.Timings = a.Models, a.Timings
+		result.Models, result.Timings, result.DamagedImages = a.Models, a.Timings, a.DamagedImages
 		return s.Results.Publish(ctx, &job, result, trace)
 	}
 	a.Faces, a.Probes, a.Feedback = a.found.Faces, a.found.Probes, a.verdict.Feedback(a.found, "")
@@ -107,6 +107,9 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 			return nil, aboutImage(i, err)
 		}
 		a.ran(seen.Models)
+		if seen.Damage != "" {
+			a.DamagedImages = append(a.DamagedImages, schema.DamagedImage{Image: i, Message: seen.Damage})
+		}
 		for stage, took := range seen.Timings {
 			s.measure(a, stage, took)
 		}

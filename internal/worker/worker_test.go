@@ -34,6 +34,7 @@ import (
 type picture struct {
 	faces  []face.Observation
 	turned int
+	damage string
 }
 
 // desk joins a worker and an indexer on a gallery of the test's own, with nothing between them.
@@ -93,6 +94,7 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 	d.asked = append(d.asked, p)
 	found := &engine.Analysis{Width: 400, Height: 500, Models: everyRole[:1]}
 	pic := d.pictures[string(image)]
+	found.Damage = pic.damage
 	if pic.turned != 0 && !p.Turn {
 		return found, nil
 	}
@@ -150,6 +152,30 @@ func (d *desk) Publish(_ context.Context, topic events.Topic, published ...event
 }
 
 var requests int
+
+// TestDamagedImages: a result names the files that were read in spite of their damage, whoever answers.
+func TestDamagedImages(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["sound"] = picture{faces: []face.Observation{someone(0)}}
+	d.pictures["broken"] = picture{faces: []face.Observation{someone(0)}, damage: "a restart marker is missing"}
+	want := func(image int) []schema.DamagedImage {
+		return []schema.DamagedImage{{Image: image, Message: "a restart marker is missing"}}
+	}
+	for _, c := range []struct {
+		request schema.Request
+		want    []schema.DamagedImage
+	}{
+		{schema.Request{Operation: schema.OpValidate, Images: images("sound")}, nil},
+		{schema.Request{Operation: schema.OpValidate, Images: images("broken")}, want(0)},
+		{schema.Request{Operation: schema.OpCompare, Images: images("sound", "broken")}, want(1)},
+		{schema.Request{Operation: schema.OpEnroll, Collection: "c", ExternalID: "a", Images: images("broken")}, want(0)},
+	} {
+		r := d.ask(c.request)
+		if diff := cmp.Diff(c.want, r.DamagedImages); diff != "" || r.CallStatus.Reason != "" {
+			t.Errorf("%s of %v: %s, %+v", c.request.Operation, c.request.Images, diff, r.CallStatus)
+		}
+	}
+}
 
 // TestFaceISO: the portrait lies in the store, under a name of the request's own, before the result names it.
 func TestFaceISO(t *testing.T) {

@@ -183,6 +183,8 @@ type Params struct {
 type Analysis struct {
 	// Width and Height are those of the picture in pixels, turned as the orientation in its file says.
 	Width, Height int
+	// Damage is imaging.Info's: what is wrong with the file; empty for a sound one.
+	Damage string
 	// Faces are the selected ones, best confidence first; none is a finding, not an error.
 	Faces []face.Observation
 	// Models are the networks that ran.
@@ -206,11 +208,11 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 		}
 	}
 	start := time.Now()
-	img, err := e.Decode(ctx, image)
+	img, info, err := imaging.Decode(ctx, image, e.limits)
 	if err != nil {
 		return nil, err
 	}
-	a := &Analysis{Width: img.Width, Height: img.Height, Timings: map[string]time.Duration{"decode": time.Since(start)}}
+	a := &Analysis{Width: img.Width, Height: img.Height, Damage: info.Damage, Timings: map[string]time.Duration{"decode": time.Since(start)}}
 	ran := record{}
 	f := &frame{params: p, picture: img}
 	if err := e.run(context.WithValue(ctx, recordKey{}, ran), f, a.Timings); err != nil {

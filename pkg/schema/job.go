@@ -51,6 +51,8 @@ type Analysis struct {
 	Models     []ModelRun         `json:"models,omitempty"`
 	Timings    map[string]float64 `json:"timings_ms,omitempty"`
 	Feedback   string             `json:"user_feedback_message,omitempty"` // what the person should do about traits that the operation allows
+
+	DamagedImages []DamagedImage `json:"damaged_images,omitempty"`
 }
 
 // ModelRun names a network that ran for a result.

@@ -5,8 +5,8 @@ import (
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
-// those of the CryptoNets SDK's CallResult; verify, request_id, operation, collection, models, timings_ms and images are
-// additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
+// those of the CryptoNets SDK's CallResult; verify, request_id, operation, collection, models, timings_ms, images and
+// damaged_images are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with one CloudEvents id are equal in content: equal in everything but timings_ms, which are measurements.
 type Result struct {
@@ -27,6 +27,14 @@ type Result struct {
 	Models     []ModelRun         `json:"models,omitempty"`
 	Timings    map[string]float64 `json:"timings_ms,omitempty"`
 	Images     []ObjectRef        `json:"images,omitempty"`
+
+	DamagedImages []DamagedImage `json:"damaged_images,omitempty"` // those that were read in spite of it
+}
+
+// DamagedImage says what is wrong with the file of an image that was read in spite of it. Image is its index in images.
+type DamagedImage struct {
+	Image   int    `json:"image" jsonschema:"minimum=0"`
+	Message string `json:"message"`
 }
 
 // CallStatus says how the operation ended. ReturnStatus and ReturnCode carry the same value: the CryptoNets SDK's schema has the
