@@ -47,7 +47,7 @@ follow() {
 			say "$verb $count${total:+ of $total}, $((SECONDS - began)) s: $last"
 		fi
 	done
-	[ "$count" -eq 0 ] || say "$verb $count${total:+ of $total}: done in $((SECONDS - began)) s"
+	[ "$count" -eq 0 ] || say "$verb $count${total:+ of $total} in $((SECONDS - began)) s"
 	[ "$count" -eq 0 ] || [ -z "$terminal" ] || printf '\n' >&2
 }
 

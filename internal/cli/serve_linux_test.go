@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,9 @@ import (
 // failure.
 func TestUpEndsWithItsServers(t *testing.T) {
 	for _, command := range []string{"up", "servers"} {
-		for name, label := range map[string]string{"broker": "Kafka", "store": "S3"} {
+		for name, says := range map[string]*regexp.Regexp{
+			"broker": regexp.MustCompile(`Kafka +([\d.]+:\d+)`), "store": regexp.MustCompile(`S3 +http://([\d.]+:\d+)`),
+		} {
 			t.Run(command+" without its "+name, func(t *testing.T) {
 				if _, _, err := onnx.FindLibrary(t.Context()); err != nil && command == "up" {
 					t.Skipf("SKIPPED, the worker would not start: %v", err)
@@ -38,14 +41,21 @@ func TestUpEndsWithItsServers(t *testing.T) {
 				c.SetOut(&out)
 				c.SetArgs([]string{command, "--data-dir", t.TempDir(), "--embedded-kafka-addr=127.0.0.1:0", "--embedded-s3-addr=127.0.0.1:0",
 					"--telemetry-listen=" + health, "--telemetry-log-level=error"})
+				ctx, stop := context.WithCancel(t.Context())
 				var failure error
 				code := make(chan int, 1)
 				go func() {
-					code <- program.Run(func(ctx context.Context) error {
+					defer close(code)
+					code <- program.Run(func(context.Context) error {
 						failure = c.ExecuteContext(ctx)
 						return failure
 					})
 				}()
+				t.Cleanup(func() {
+					stop()
+					for range code { // it has ended
+					}
+				})
 				addr := ""
 				for ready := command == "servers"; addr == "" || !ready; { // until the command says where its servers are and works, or ends
 					select {
@@ -57,10 +67,8 @@ func TestUpEndsWithItsServers(t *testing.T) {
 						r.Body.Close()
 						ready = ready || r.StatusCode == http.StatusOK
 					}
-					for line := range strings.Lines(out.String()) {
-						if fields := strings.Fields(line); len(fields) > 1 && fields[0] == label {
-							addr = strings.TrimPrefix(fields[1], "http://")
-						}
+					if found := says.FindStringSubmatch(out.String()); found != nil {
+						addr = found[1]
 					}
 				}
 				endListening(t, addr)
