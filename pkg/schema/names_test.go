@@ -1,9 +1,11 @@
 package schema
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -177,4 +179,20 @@ func TestETagsLoseTheirQuotes(t *testing.T) {
 			t.Errorf("%s: Normalize changed what its caller holds", given)
 		}
 	}
+}
+
+// FuzzHalfCharacter holds that a JSON string is refused exactly where encoding/json would put U+FFFD into it.
+func FuzzHalfCharacter(f *testing.F) {
+	for _, seed := range []string{`"a"`, `"\ud800"`, `"\ud83d\ude42"`, `"\\ud800"`, `"\udc00\ud800\udc00"`, `"\ud800\u00e9"`, `"\uD83D\n"`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var s string
+		if !utf8.Valid(raw) || len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil || strings.Contains(string(raw), "\ufffd") || strings.Contains(strings.ToLower(string(raw)), `\ufffd`) {
+			return
+		}
+		if got, want := HalfCharacter(raw), strings.Contains(s, "\ufffd"); got != want {
+			t.Errorf("%s: %v, but encoding/json reads %+q", raw, got, s)
+		}
+	})
 }
