@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,10 +93,17 @@ var traitWords = map[string]string{
 	"FT_FACE_ROTATED_RIGHT": "head tilted right", "FT_FACE_ROTATED_LEFT": "head tilted left",
 }
 
-// inWords replaces the names of traits in message by words.
+// imageIndex is an image of the request as messages name it.
+var imageIndex = regexp.MustCompile(`images\[(\d+)\]`)
+
+// inWords replaces in message what programs read: the names of traits, and the indices of images.
 func inWords(message string) string {
-	return traitName.ReplaceAllStringFunc(message, func(name string) string {
+	message = traitName.ReplaceAllStringFunc(message, func(name string) string {
 		return cmp.Or(traitWords[name], strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "FT_"), "_", " ")))
+	})
+	return imageIndex.ReplaceAllStringFunc(message, func(index string) string {
+		n, _ := strconv.Atoi(imageIndex.FindStringSubmatch(index)[1])
+		return fmt.Sprintf("image %d", n+1)
 	})
 }
 
@@ -130,7 +138,7 @@ func (s *summary) decide(r *schema.Result) {
 		if v.IsMatch {
 			s.line, s.verdict = "this is ", positive
 		}
-		s.line += cmp.Or(string(r.ExternalID), string(v.PUID), "the person") + where + similarity(v.Similarity, v.FaceThresholds)
+		s.line += cmp.Or(string(r.ExternalID), string(v.PUID), "the person") + where + similarity(v.Similarity, v.FaceThresholds, matches)
 		s.add("puid", "%s", string(v.PUID))
 	case r.Operation == schema.OpCompare && r.Compare != nil:
 		s.compare(r)
@@ -176,7 +184,7 @@ func (s *summary) predict(p *schema.PredictResponse, where string) {
 		s.line, s.verdict = "nobody recognised"+where, negative
 	} else {
 		best := p.List[0]
-		s.line = "recognised as " + cmp.Or(string(best.ExternalID), string(best.PUID)) + where + similarity(best.Score, nil)
+		s.line = "recognised as " + cmp.Or(string(best.ExternalID), string(best.PUID)) + where + similarity(best.Score, p.FaceThresholds, identifies)
 	}
 	for i, c := range p.List {
 		if i == mostListed {
@@ -187,19 +195,11 @@ func (s *summary) predict(p *schema.PredictResponse, where string) {
 		if c.ExternalID != "" {
 			name = string(c.ExternalID) + ", " + name
 		}
-		s.add("candidate", "%s: similarity %.2f, %s", name, c.Score, reached(c.Level))
+		s.add("candidate", "%s%s", name, similarity(c.Score, p.FaceThresholds, identifies))
 	}
-}
-
-// reached names the highest threshold that a candidate's score reaches.
-func reached(level int) string {
-	switch level {
-	case 3:
-		return "recognised (face_thresholds_max)"
-	case 2:
-		return "similar (face_thresholds_med), not enough to recognise"
+	if len(p.List) == 0 && len(p.FaceThresholds) == 3 {
+		s.add("candidate", "none with a similarity of %.2f", p.FaceThresholds[0])
 	}
-	return "a little similar (face_thresholds_min), not enough to recognise"
 }
 
 func (s *summary) compare(r *schema.Result) {
@@ -209,7 +209,7 @@ func (s *summary) compare(r *schema.Result) {
 	if c.IsMatch {
 		s.line, s.verdict = "the same person", positive
 	}
-	s.line += similarity(c.Similarity, c.FaceThresholds)
+	s.line += similarity(c.Similarity, c.FaceThresholds, matches)
 	if len(r.Images) > 2 {
 		s.line = "images 1 and 2: " + s.line
 	}
@@ -225,16 +225,22 @@ func (s *summary) compare(r *schema.Result) {
 		if p.IsMatch {
 			same = "the same"
 		}
-		s.add("pair", "face %d of image %d, face %d of image %d: %s%s", p.FaceA+1, p.ImageA+1, p.FaceB+1, p.ImageB+1, same, similarity(p.Similarity, c.FaceThresholds))
+		s.add("pair", "face %d of image %d, face %d of image %d: %s%s", p.FaceA+1, p.ImageA+1, p.FaceB+1, p.ImageB+1, same, similarity(p.Similarity, c.FaceThresholds, matches))
 	}
 }
 
-// similarity is a score beside the threshold that decides between one person and two: the second of the three.
-func similarity(score float32, thresholds []float32) string {
-	if len(thresholds) < 3 {
+// The one of the three face_thresholds that decides: of two images, and of one among many.
+const (
+	matches    = 1
+	identifies = 2
+)
+
+// similarity is a score beside the threshold that decides.
+func similarity(score float32, thresholds []float32, decides int) string {
+	if len(thresholds) != 3 {
 		return fmt.Sprintf(" (similarity %.2f)", score)
 	}
-	return " (similarity " + against(score, thresholds[1]) + ")"
+	return " (similarity " + against(score, thresholds[decides]) + ")"
 }
 
 // against compares a score with a threshold, with as many digits as it takes to see the difference.

@@ -90,10 +90,13 @@ func outcomes(t *testing.T) []outcome {
 		r.Compare = &schema.CompareResult{FaceDetectedA: true, FaceDetectedB: true, Similarity: 0.1, FaceThresholds: []float32{0.3, 0.4, 0.5}}
 	})
 	add("predict, nobody is similar enough", schema.OpPredict, 1, schema.ReasonNoMatch, "nobody in the collection is similar enough", func(r *schema.Result) {
-		r.Predict = &schema.PredictData{PredictPerformed: true, Response: &schema.PredictResponse{Status: 1, List: []schema.Candidate{{PUID: "p-1", ExternalID: "bob", Score: 0.41, Level: 2}}}}
+		r.Predict = &schema.PredictData{PredictPerformed: true, Response: &schema.PredictResponse{Status: 1, List: []schema.Candidate{{PUID: "p-1", ExternalID: "bob", Score: 0.41, Level: 2}}, FaceThresholds: []float32{0.3, 0.4, 0.5}}}
+	})
+	add("predict, nobody is similar", schema.OpPredict, 1, schema.ReasonNoMatch, "nobody in the collection is similar enough", func(r *schema.Result) {
+		r.Predict = &schema.PredictData{PredictPerformed: true, Response: &schema.PredictResponse{Status: 1, FaceThresholds: []float32{0.3, 0.4, 0.5}}}
 	})
 	add("predict, many candidates", schema.OpPredict, 1, "", "", func(r *schema.Result) {
-		r.Predict = &schema.PredictData{PredictPerformed: true, Response: &schema.PredictResponse{PUID: "p-0", Score: 0.9}}
+		r.Predict = &schema.PredictData{PredictPerformed: true, Response: &schema.PredictResponse{PUID: "p-0", Score: 0.9, FaceThresholds: []float32{0.3, 0.4, 0.5}}}
 		for i := range 20 {
 			r.Predict.Response.List = append(r.Predict.Response.List, schema.Candidate{PUID: schema.PUID(fmt.Sprint("p-", i)), Score: 0.9 - float32(i)/100, Level: 3})
 		}

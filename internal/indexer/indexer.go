@@ -126,23 +126,23 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 		return nil, found.Err
 	}
 	t := *a.Thresholds
-	var candidates []schema.Candidate
+	response := &schema.PredictResponse{FaceThresholds: []float32{t.Min, t.Med, t.Max}}
 	for _, m := range found.Value {
 		if level := t.Level(m.Score); m.Score >= t.Min {
-			candidates = append(candidates, schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Level: level})
+			response.List = append(response.List, schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Level: level})
 		}
 	}
-	if len(candidates) == 0 || !t.Identifies(candidates[0].Score) {
+	if len(response.List) == 0 || !t.Identifies(response.List[0].Score) {
+		response.Status, response.Message = 1, "no match"
 		r := newResult(a, schema.ReasonNoMatch, "nobody in the collection is similar enough")
-		r.Predict = &schema.PredictData{PredictPerformed: true, Message: "no match",
-			Response: &schema.PredictResponse{Status: 1, Message: "no match", List: candidates}}
+		r.Predict = &schema.PredictData{PredictPerformed: true, Message: response.Message, Response: response}
 		return r, nil
 	}
-	best := candidates[0]
+	best := response.List[0]
+	response.GUID, response.PUID, response.Score, response.Message = best.GUID, best.PUID, best.Score, "matched"
 	r := newResult(a, "", "")
 	r.Faces[0].IDs = &schema.FaceID{PUID: best.PUID, GUID: best.GUID}
-	r.Predict = &schema.PredictData{PredictPerformed: true, Message: "matched",
-		Response: &schema.PredictResponse{GUID: best.GUID, PUID: best.PUID, Message: "matched", Score: best.Score, List: candidates}}
+	r.Predict = &schema.PredictData{PredictPerformed: true, Message: response.Message, Response: response}
 	return r, nil
 }
 

@@ -230,6 +230,9 @@ func TestPredict(t *testing.T) {
 			if r.CallStatus.Reason != tt.reason || p == nil || !p.PredictPerformed || p.Response.PUID != tt.found {
 				t.Fatalf("got %+v, %+v", r.CallStatus, p)
 			}
+			if got := p.Response.FaceThresholds; len(got) != 3 || (tt.found != "") != (p.Response.Score >= got[2]) {
+				t.Errorf("the score %v does not explain the answer by the thresholds %v", p.Response.Score, got)
+			}
 			var list []schema.PUID
 			for _, c := range p.Response.List {
 				list = append(list, c.PUID)

@@ -278,6 +278,7 @@ type PredictData struct {
 }
 
 // PredictResponse has the best candidate where one passed the threshold, and up to `neighbors` candidates, best first.
+// FaceThresholds are min, med, max as cosines.
 type PredictResponse struct {
 	Status  int         `json:"status"` // 0: identified, 1: nobody passed face_thresholds_max
 	GUID    string      `json:"guid,omitempty"`
@@ -285,6 +286,8 @@ type PredictResponse struct {
 	Message string      `json:"message,omitempty"`
 	Score   float32     `json:"score"`
 	List    []Candidate `json:"PI_list,omitempty"`
+
+	FaceThresholds []float32 `json:"face_thresholds,omitempty"`
 }
 
 // Candidate is one person of the gallery with the cosine of their most similar image.

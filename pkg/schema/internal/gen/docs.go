@@ -184,7 +184,7 @@ var reference = map[schema.Operation]operation{
 			"Neither a spoof nor a face with a trait that [fails predict](operation-config.md#traits) is searched for.",
 		fields: "`images` (1); `collection` (default `default`); `config.neighbors`, the number of candidates",
 		answer: "`predict.api_response`: `status` 0 and the best candidate's `puid`, `guid` and `score` (cosine) if there is a match, else `status` 1; " +
-			"`PI_list[]`, the candidates, best first, each with its `enroll_level`, the number of thresholds that it reaches; `faces[]`",
+			"`PI_list[]`, the candidates, best first, each with its `enroll_level`, the number of `face_thresholds` that it reaches; `faces[]`",
 		reasons: append([]schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownCollection, schema.ReasonModelMismatch}, oneFaceReasons...),
 		request: "request_predict", results: []string{"result_predict_match", "result_predict_no_match"},
 	},
