@@ -1,4 +1,4 @@
-# Everything that a developer or an operator types. `make help` lists the targets.
+# The commands for developers and operators. `make help` lists the targets.
 
 GO          ?= go
 BIN         := bin
@@ -22,7 +22,7 @@ export CGO_ENABLED := 1
 # The packages that carry libheif and libavif would load the machine's own libraries at the start, which nothing uses.
 export GOFLAGS := $(strip $(GOFLAGS) -tags=nodynamic)
 
-# Where FACESTREAM_MILVUS names no server, one is started, and stopped at the end of the line.
+# Starts a Milvus unless FACESTREAM_MILVUS names one, and stops it at the end of the line.
 with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	dir=$$(mktemp -d); export MILVUS_DATA="$$dir/milvus"; \
 	trap 'tools/milvus/down.sh $(MILVUS); rm -rf "$$dir"' EXIT; \
@@ -43,12 +43,12 @@ facestream: toolchain ## Build bin/facestream alone
 run: models ## Build bin/facestream, fetch what is missing, show the flow on drawn people, and stay up until Ctrl-C
 	$(BIN)/facestream demo --stay
 
-demo: models ## The same in a fresh folder, then stop; succeeds only if every expected outcome held
+demo: models ## The same in a fresh folder, then stop; fails unless every outcome was the expected one
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(BIN)/facestream demo --data-dir "$$dir"
 
-# Without models the tests that need them skip aloud, so that a machine without a way to them can test the rest. Everything here
-# is built with -race, so that nothing is compiled twice. TIMEOUT is what a package may take on a machine that is slow or busy.
-test: toolchain ## Fetch what is missing, vet, then test everything with the race detector
+# Without models the tests that need them are skipped aloud, so that a machine that cannot fetch them tests the rest. Everything here
+# is built with -race, so that nothing is compiled twice. TIMEOUT leaves room for a machine that is slow or busy.
+test: toolchain ## Fetch what is missing, vet, then test everything with the race detector (TESTFLAGS, TIMEOUT of a package)
 	@$(MAKE) --no-print-directory models BUILDFLAGS=-race BIN=.cache/race || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
 	$(GO) vet -race ./...
 	$(GO) test -race -timeout $(TIMEOUT) $(TESTFLAGS) ./...
@@ -57,7 +57,7 @@ test: toolchain ## Fetch what is missing, vet, then test everything with the rac
 test-real: models ## Test against a real Apache Kafka, plain and with users, a Versity S3 Gateway and Milvus (needs Java 17, Maven, openssl)
 	GO=$(GO) tools/kafka/test.sh
 
-test-s3: models ## Test against a real Apache Kafka and the store S3 (minio, built from source: 10 minutes; or versitygw)
+test-s3: models ## Test against a real Apache Kafka and the store S3 (minio, which takes 10 minutes to build, or versitygw)
 	GO=$(GO) tools/kafka/test.sh $(S3)
 
 test-imaging: toolchain ## Compare every image format with the decoders of Pillow and libheif on hundreds of drawn pictures (needs Python 3)
@@ -73,26 +73,26 @@ lint: toolchain ## gofmt, vet and staticcheck
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-bench: build models ## Measure: the bare networks, upload to result, and the time from event to result (BENCHFLAGS)
+bench: build models ## Measure the networks alone, uploads to results, and the time from event to result (BENCHFLAGS)
 	$(GO) run ./tools/bench $(BENCHFLAGS)
 
-bench-scale: build models ## Measure: workers on one core each, simulated workers from 1 to 32, pauses of a rebalance (SCALEFLAGS)
+bench-scale: build models ## Measure workers on one core each, 1 to 32 simulated workers, and the pauses of a rebalance (SCALEFLAGS)
 	$(GO) run ./tools/scale $(SCALEFLAGS)
 
-bench-gallery: toolchain ## Measure both galleries, Milvus as FACESTREAM_MILVUS names it or as one is started (MILVUS=lite|standalone, BENCHTIME)
+bench-gallery: toolchain ## Measure both galleries; starts a Milvus unless FACESTREAM_MILVUS names one (MILVUS=lite|standalone, BENCHTIME)
 	$(GO) test -run '^$$' -bench Gallery -benchtime $(BENCHTIME) -timeout 30m ./internal/gallery/local
 	@$(with_milvus); $(GO) test -run '^$$' -bench Gallery/HNSW -benchtime $(BENCHTIME) -timeout 60m ./internal/gallery/milvus
 
-crash-test: build models ## Kill the services N/10 times at random moments during N (500) requests and check every outcome (SOAKFLAGS)
+crash-test: build models ## Send N (500) requests, kill the services N/10 times at random, and check every outcome (SOAKFLAGS)
 	$(GO) run ./tools/soak -n $(N) $(SOAKFLAGS)
 
-soak: build models ## Let everything go wrong for DURATION (30m) under load and check every outcome (SOAKFLAGS)
+soak: build models ## Let services and dependencies fail for DURATION (30m) under load and check every outcome (SOAKFLAGS)
 	$(GO) run ./tools/soak -duration $(DURATION) $(SOAKFLAGS)
 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/allinone
 
-test-milvus: toolchain ## The gallery's suite, the stream's tests and those of its commands on a Milvus that is started for them (MILVUS=lite|standalone, FLOW)
+test-milvus: toolchain ## Test the gallery, the stream (FLOW) and the commands of the gallery on a Milvus that this starts (MILVUS=lite|standalone)
 	@unset FACESTREAM_MILVUS; export MILVUS_TICKS=short; $(with_milvus); \
 		$(GO) test -race -count=1 -p 1 -parallel $(if $(filter lite,$(MILVUS)),1,8) -timeout $(TIMEOUT) ./internal/gallery/milvus; \
 		$(GO) test -race -count=1 -timeout $(TIMEOUT) -run '$(FLOW)' ./internal/allinone; \
@@ -107,7 +107,7 @@ check-deployments: ## Check Dockerfile, compose.yaml, Helm chart, dashboard and 
 train-%: .venv toolchain ## Train a role of the starter pack: minutes to hours (training/README.md)
 	.venv/bin/python -m training.$*.train --out .cache/train/$* $(TRAINFLAGS)
 
-train-smoke: .venv toolchain ## Every training end to end on tiny settings, in minutes
+train-smoke: .venv toolchain ## Run every training from end to end with tiny settings, in minutes
 	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 		for role in $(TRAINED); do .venv/bin/python -m training.$$role.train --smoke --out "$$dir/$$role"; done
 
@@ -116,7 +116,7 @@ train-smoke: .venv toolchain ## Every training end to end on tiny settings, in m
 	.venv/bin/pip install --disable-pip-version-check --no-cache-dir -r training/requirements.txt
 	touch .venv
 
-sheet: models ## Lay the ISO portraits of five photographs into .cache/sheet.png, to be looked at (needs ../shared)
+sheet: models ## Put the ISO portraits of five photographs into .cache/sheet.png, to look at them (needs ../shared)
 	FACESTREAM_SHEET=$(CURDIR)/.cache/sheet.png $(GO) test -count=1 -v -run 'TestPortraits$$' ./pkg/engine
 
 # A module of its own sees of facestream what a program of somebody else sees.
@@ -124,7 +124,7 @@ example-module: toolchain ## Build examples/go, a module of its own, against pkg
 	cd examples/go && $(GO) mod tidy && $(GO) vet ./... && $(GO) build ./...
 	@git diff --exit-code -- examples/go || { echo "examples/go follows the versions of go.mod: commit what has changed"; exit 1; }
 
-generate: toolchain ## Make the generated files anew: schemas, reference pages
+generate: toolchain ## Regenerate schemas and reference pages
 	$(GO) generate ./...
 
 fuzz-short: toolchain ## Run every fuzz target for FUZZTIME (10s)
@@ -136,10 +136,10 @@ fuzz-short: toolchain ## Run every fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
-clean: ## Remove what was built; data and the cache of models stay
+clean: ## Remove what was built; keep data and the cache of models
 	rm -rf $(BIN) .cache/race
 
-toolchain: ## Check that Go and a C compiler are here; install the compiler where that is allowed
+toolchain: ## Check for Go and a C compiler; install the compiler when run as root on Debian
 	@command -v $(GO) >/dev/null || { echo "Go is not on this machine. Install Go 1.26 or newer from https://go.dev/dl/ and run make again."; exit 1; }
 	@compiler=$$($(GO) env CC); compiler=$${compiler%% *}; command -v "$$compiler" >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
