@@ -88,7 +88,7 @@ func (s *Service) handleNotification(ctx context.Context, r events.Record) error
 		if err != nil {
 			return err
 		}
-		if err := s.acceptObject(ctx, ref, r.Event.TraceParent); err != nil {
+		if _, err := s.acceptObject(ctx, ref, notified, r.Event.TraceParent); err != nil {
 			return err
 		}
 	}
@@ -110,30 +110,38 @@ func (s *Service) meant(ctx context.Context, n notify.Notification) (schema.Obje
 	return n.Ref, nil
 }
 
-// acceptObject makes the request that an upload stands for and accepts it. Objects that no route covers are no requests,
-// and neither are those that facestream wrote itself.
-func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, trace string) error {
+// origin is how ingest learned of an object.
+type origin int
+
+const (
+	notified origin = iota // the store has just said so
+	listed                 // it lies in the bucket, perhaps for days
+)
+
+// acceptObject makes the request that an upload stands for and accepts it. It reports whether the object is an upload:
+// objects that no route covers are not, and neither are those that facestream wrote itself.
+func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from origin, trace string) (bool, error) {
 	if routes.IsFolder(ref.Key) {
 		s.ignored("folder_marker")
-		return nil
+		return false, nil
 	}
 	match, ok := s.Routes.Match(ref.Bucket, ref.Key)
 	if !ok || !slices.Contains(s.Buckets, ref.Bucket) {
 		s.ignored("no_route")
-		return nil
+		return false, nil
 	}
 	named, problems := match.Request(ref) // as the event names it, which may be without the version
 	info, err := s.Objects.Stat(ctx, ref)
 	gone := schema.ClassOf(err) == schema.ClassPermanent
 	if err != nil && !gone {
-		return err
+		return false, err
 	}
-	own, err := s.wrote(ctx, ref, info, gone)
+	own, err := s.wrote(ctx, ref, info, gone, from)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if gone && !own {
-		return s.accept(ctx, named, problems, false, trace)
+		return true, s.accept(ctx, named, problems, false, trace)
 	}
 	req := named
 	if !gone {
@@ -141,14 +149,14 @@ func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, trace 
 	}
 	if own {
 		s.ignored("own_output")
-		return s.remember(ctx, "", req.ID, named.ID)
+		return false, s.remember(ctx, "", req.ID, named.ID)
 	}
 	problems = append(problems, routes.ApplyMetadata(&req, info.Metadata)...)
 	if err := s.accept(ctx, req, problems, true, trace); err != nil || req.ID == named.ID {
-		return err
+		return true, err
 	}
 	// The event comes again after the object is gone: its own name for the upload must be known as well.
-	return s.remember(ctx, digestOf(&req), named.ID)
+	return true, s.remember(ctx, digestOf(&req), named.ID)
 }
 
 // remember enters ids of one upload into the ledger.
@@ -161,9 +169,11 @@ func (s *Service) remember(ctx context.Context, digest string, ids ...schema.Req
 	return nil
 }
 
-// wrote reports whether facestream itself wrote the object. Its mark says so. Earlier versions set no mark. What they wrote
-// has the name of an output, and the image is beside it; a result also says in its content which image it is about.
-func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.Info, gone bool) (bool, error) {
+// wrote reports whether facestream itself wrote the object. Its mark says so. Earlier versions set no mark. Their results
+// say in their content which image they are about, and their portraits have a name that nobody invents. Whoever uploads a
+// portrait that they downloaded does so away from its image; but a portrait that a listing finds there may be an old one,
+// whose image was erased, and its face must not come back.
+func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.Info, gone bool, from origin) (bool, error) {
 	image, ok := outcome.ImageOf(ref.Key)
 	if !ok || gone || outcome.Marked(ref.Key, info.Metadata) {
 		return ok, nil // an output that is gone needs no outcome either
@@ -175,6 +185,12 @@ func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.
 		}
 		var r schema.Result
 		return err == nil && json.Unmarshal(data, &r) == nil && len(r.Images) > 0 && r.Images[0].Key == image, err
+	}
+	if _, marked := info.Metadata[routes.OutputMark]; marked {
+		return false, nil // a copy
+	}
+	if from == listed {
+		return true, nil
 	}
 	_, err := s.Objects.Stat(ctx, schema.ObjectRef{Bucket: ref.Bucket, Key: image})
 	if schema.ClassOf(err) == schema.ClassPermanent {

@@ -87,10 +87,12 @@ func (r *Reconciler) Pass(ctx context.Context) (c Counts, err error) {
 			} else if seen {
 				continue
 			}
-			switch err := s.acceptObject(ctx, info.Ref, ""); {
+			switch upload, err := s.acceptObject(ctx, info.Ref, listed, ""); {
 			case err == nil:
-				c.Fed++
 				inARow = 0
+				if upload {
+					c.Fed++
+				}
 			case ctx.Err() != nil || schema.ClassOf(err) == schema.ClassFatal:
 				return c, err
 			default:

@@ -161,6 +161,26 @@ func TestUploadsAndOwnOutputs(t *testing.T) {
 	}
 }
 
+// TestListedOutputs: a listing feeds no output of an earlier version, even where its image was erased, and counts none.
+func TestListedOutputs(t *testing.T) {
+	const image = "enroll/c/alice/a.jpg"
+	portrait := outcome.CropKey(&schema.Job{Request: schema.Request{ID: "r", Images: []schema.ObjectRef{{Key: image}}}}, 0, 0, "png")
+	h, s := newHouse(map[string]stored{
+		portrait:               {},
+		image + outcome.Suffix: {data: `{"images":[{"bucket":"images","key":"` + image + `"}]}`},
+		"copy/c/x/" + portrait: {metadata: outcome.Mark(portrait)},
+	})
+	r := &ingest.Reconciler{Service: s, Window: 2 * time.Hour}
+	for _, want := range []ingest.Counts{{Listed: 3, Fed: 1}, {Listed: 3}} { // the copy, once
+		if got, err := r.Pass(t.Context()); err != nil || got != want {
+			t.Errorf("a pass counts %+v, want %+v (%v)", got, want, err)
+		}
+	}
+	if len(h.jobs) != 0 {
+		t.Errorf("%d jobs", len(h.jobs))
+	}
+}
+
 // TestBothReadingsOfAKey: a store that encodes keys and one that does not are both understood, because the object that
 // exists decides. Where neither exists, the outcome names the likelier one.
 func TestBothReadingsOfAKey(t *testing.T) {
