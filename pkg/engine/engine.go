@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"facestream/pkg/engine/face"
@@ -75,12 +77,19 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// load loads the networks of each step's role.
+// load loads the networks of each step. One that no step takes, although some take others of its role, is a Fatal error: it would
+// be there for nothing.
 func (e *Engine) load(o Options) error {
 	var problems []error
+	performed, taken := map[models.Role]bool{}, map[modelKey]bool{}
 	for _, s := range steps() {
+		performed[s.role] = true
 		var stages []face.Stage
 		for _, m := range o.Pack.Models[s.role] {
+			if !s.takes(m) {
+				continue
+			}
+			taken[modelKey{m.Role, m.Name}] = true
 			net, err := e.network(m)
 			if err != nil {
 				return err
@@ -99,6 +108,11 @@ func (e *Engine) load(o Options) error {
 		}
 		e.steps = append(e.steps, l)
 	}
+	for _, m := range o.Pack.All() {
+		if performed[m.Role] && !taken[modelKey{m.Role, m.Name}] {
+			problems = append(problems, schema.Fatal("engine.open", fmt.Errorf("%s has the architecture %q, which no step of the engine drives for the role %s", m.Name, m.Architecture, m.Role)))
+		}
+	}
 	return errors.Join(problems...)
 }
 
@@ -115,11 +129,9 @@ func (e *Engine) Close() error { return e.runtime.Close() }
 
 // Models names the networks that e has loaded, in the order of models.Roles.
 func (e *Engine) Models() []schema.ModelRun {
-	performed := map[models.Role]bool{}
-	for _, s := range e.steps {
-		performed[s.role] = true
-	}
-	return e.runs(func(m models.Model) bool { return performed[m.Role] })
+	return e.runs(func(m models.Model) bool {
+		return slices.ContainsFunc(e.steps, func(s loaded) bool { return s.takes(m) })
+	})
 }
 
 // runs names the networks of the pack that which holds for.

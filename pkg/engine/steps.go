@@ -16,8 +16,9 @@ import (
 type step struct {
 	// name is what timings call it.
 	name string
-	// role is that of its networks; "" where it has none of its own.
-	role models.Role
+	// role is that of its networks; "" where it has none of its own. architecture is theirs where several steps share a role.
+	role         models.Role
+	architecture string
 	// without says what happens where the pack fills the role with no network.
 	without without
 	// picture: the step is about the whole picture. It comes before those about faces, and runs where there is none too.
@@ -58,7 +59,7 @@ func steps() []step {
 				return observing(face.NewAttributeClassifier(s))
 			}},
 		{name: "liveness", role: models.RoleLiveness, wanted: func(p Params) bool { return p.Liveness != 0 }, load: liveness},
-		{name: "documents", role: models.RoleDocument, wanted: func(p Params) bool { return p.Documents },
+		{name: "documents", role: models.RoleDocument, architecture: face.DocumentGrid, wanted: func(p Params) bool { return p.Documents },
 			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) {
 				return observing(one(s, face.NewDocumentDetector))
 			}},
@@ -72,6 +73,11 @@ func steps() []step {
 		{name: "embed", role: models.RoleEmbedding, wanted: embedded, load: embedding},
 		{name: "portraits", wanted: func(p Params) bool { return len(p.Portraits) > 0 }, load: portraits},
 	}
+}
+
+// takes reports whether m is one of the step's networks.
+func (s step) takes(m models.Model) bool {
+	return m.Role == s.role && (s.architecture == "" || s.architecture == m.Architecture)
 }
 
 func always(Params) bool       { return true }

@@ -56,6 +56,12 @@ func TestOneNetwork(t *testing.T) {
 	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "document_detector") || !strings.Contains(err.Error(), "another_detector") {
 		t.Errorf("two networks for documents: %v; want a fatal error that names both", err)
 	}
+	second.Architecture = "something_else"
+	pack.Models[models.RoleDocument][1] = second
+	_, err = Open(t.Context(), Options{Pack: &pack, Library: library(t)})
+	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "another_detector") || !strings.Contains(err.Error(), "something_else") {
+		t.Errorf("a network that no step takes: %v; want a fatal error that names it", err)
+	}
 }
 
 // TestModelsAreThoseThatRan: a network that was not asked is not named, although its step was.

@@ -15,8 +15,8 @@ type DocumentDetector struct {
 	threshold float32
 }
 
-// documentGrid is the architecture of the role document.
-const documentGrid = "document_grid"
+// DocumentGrid is the architecture of the networks of the role document that look around a face.
+const DocumentGrid = "document_grid"
 
 const (
 	// documentCells are the cells of the network's grid in each direction, documentValues the numbers of a cell: the probability
@@ -39,7 +39,7 @@ const (
 // NewDocumentDetector drives the stage as its manifest describes it. Another architecture than "document_grid", or another
 // layout than triples, is a Fatal error.
 func NewDocumentDetector(s Stage) (*DocumentDetector, error) {
-	if err := s.checkLayout("face.documents", models.NHWC, documentGrid); err != nil {
+	if err := s.checkLayout("face.documents", models.NHWC, DocumentGrid); err != nil {
 		return nil, err
 	}
 	threshold := float32(authorsDocument)

@@ -25,7 +25,7 @@ func documents(t *testing.T, cells ...documentCell) *DocumentDetector {
 	for _, c := range cells {
 		copy(answer[(c.row*documentCells+c.column)*documentValues:], c.values[:])
 	}
-	s := stage("document_grid", 64, 64, func(row onnx.Tensor) []float32 {
+	s := stage(DocumentGrid, 64, 64, func(row onnx.Tensor) []float32 {
 		// The face's own picture is in the middle, and grey is beyond the image.
 		if row.Data[0] != 128 || row.Data[3*(64*32+32)] != 200 {
 			t.Errorf("the network sees %v at the corner and %v in the middle, want 128 and 200", row.Data[0], row.Data[3*(64*32+32)])
@@ -83,7 +83,7 @@ func TestDocumentDetectorRefuses(t *testing.T) {
 		"another architecture": func(s *Stage) { s.Model.Architecture = "document_corners" },
 		"no size":              func(s *Stage) { s.Model.Input.Width = 0 },
 	} {
-		s := stage("document_grid", 64, 64, fixed(1))
+		s := stage(DocumentGrid, 64, 64, fixed(1))
 		s.Model.Input.Layout = models.NHWC
 		change(&s)
 		if _, err := NewDocumentDetector(s); schema.ClassOf(err) != schema.ClassFatal {
@@ -93,7 +93,7 @@ func TestDocumentDetectorRefuses(t *testing.T) {
 	nan := make([]float32, documentCells*documentCells*documentValues)
 	nan[0] = float32(math.NaN())
 	for name, answer := range map[string][]float32{"fails": nil, "too few values": {1}, "NaN": nan} {
-		s := stage("document_grid", 64, 64, fixed(answer...))
+		s := stage(DocumentGrid, 64, 64, fixed(answer...))
 		s.Model.Input.Layout = models.NHWC
 		d, err := NewDocumentDetector(s)
 		if err != nil {
@@ -107,7 +107,7 @@ func TestDocumentDetectorRefuses(t *testing.T) {
 
 // The threshold is the manifest's.
 func TestDocumentThreshold(t *testing.T) {
-	s := stage("document_grid", 64, 64, fixed(1))
+	s := stage(DocumentGrid, 64, 64, fixed(1))
 	s.Model.Input.Layout = models.NHWC
 	s.Model.Thresholds = map[string]models.Threshold{ThresholdDocument: {Value: 0.75}}
 	if d, err := NewDocumentDetector(s); err != nil || d.threshold != 0.75 {

@@ -19,8 +19,8 @@ type Stage struct {
 	Model models.Model
 }
 
-// check says as a Fatal error why s cannot be driven: another architecture, a network without a fixed input size or in another
-// layout than planes, one with more than one output, or one that sees a part around a face, and no crop that says how large.
+// check says as a Fatal error why s cannot be driven: what checkInput says of planes, more than one output, or a network that sees
+// a part around a face, and no crop that says how large.
 func (s Stage) check(op string, architectures ...string) error {
 	return s.checkLayout(op, models.NCHW, architectures...)
 }
@@ -28,35 +28,40 @@ func (s Stage) check(op string, architectures ...string) error {
 // checkLayout is check for networks of that layout.
 func (s Stage) checkLayout(op string, layout models.Layout, architectures ...string) error {
 	m := s.Model
+	if err := s.checkInput(op, layout, architectures...); err != nil {
+		return err
+	}
 	switch {
-	case !slices.Contains(architectures, m.Architecture):
-		return schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there are %q", m.Name, m.Architecture, m.Role, architectures))
-	case m.Input.Width == 0 || m.Input.Height == 0:
-		return schema.Fatal(op, fmt.Errorf("%s: its manifest names no width and height", m.Name))
 	case m.Input.Crop == 0 && !slices.Contains(cropless, m.Architecture):
 		return schema.Fatal(op, fmt.Errorf("%s: its manifest names no crop", m.Name))
-	case (m.Input.Layout == models.NHWC) != (layout == models.NHWC):
-		return schema.Fatal(op, fmt.Errorf("%s: its manifest says %s; networks of this architecture take %s", m.Name, m.Input.Layout, layout))
 	case len(s.Net.Outputs()) != 1:
 		return schema.Fatal(op, fmt.Errorf("%s has %d outputs; a network of the architecture %q has one", m.Name, len(s.Net.Outputs()), m.Architecture))
 	}
 	return nil
 }
 
+// checkInput says as a Fatal error why s cannot be fed: another architecture, no fixed input size, or another layout.
+func (s Stage) checkInput(op string, layout models.Layout, architectures ...string) error {
+	m := s.Model
+	switch {
+	case !slices.Contains(architectures, m.Architecture):
+		return schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there are %q", m.Name, m.Architecture, m.Role, architectures))
+	case m.Input.Width == 0 || m.Input.Height == 0:
+		return schema.Fatal(op, fmt.Errorf("%s: its manifest names no width and height", m.Name))
+	case (m.Input.Layout == models.NHWC) != (layout == models.NHWC):
+		return schema.Fatal(op, fmt.Errorf("%s: its manifest says %s; networks of this architecture take %s", m.Name, m.Input.Layout, layout))
+	}
+	return nil
+}
+
 // cropless are the architectures whose part of the picture is no multiple of the face's box.
-var cropless = []string{openSeeFace, selfieSegmentation, portraitMask, documentGrid}
+var cropless = []string{openSeeFace, selfieSegmentation, portraitMask, DocumentGrid}
 
 // run asks the network about pictures of its input size. Each answer has as many numbers as values says, and all are finite.
 func (s Stage) run(ctx context.Context, op string, values int, pictures []*imaging.Image) []schema.Outcome[[]float32] {
-	in := s.Model.Input
 	rows := make([]onnx.Tensor, len(pictures))
 	for i, img := range pictures {
-		data := make([]float32, 3*in.Width*in.Height)
-		img.Planes(data, in.Width, in.Height, normalisation(in))
-		rows[i] = onnx.Tensor{Shape: []int64{3, int64(in.Height), int64(in.Width)}, Data: data}
-		if in.Layout == models.NHWC {
-			rows[i] = onnx.Tensor{Shape: []int64{int64(in.Height), int64(in.Width), 3}, Data: triples(data)}
-		}
+		rows[i] = s.row(img)
 	}
 	answers := make([]schema.Outcome[[]float32], len(rows))
 	for i, r := range s.Net.Run(ctx, rows) {
@@ -71,6 +76,17 @@ func (s Stage) run(ctx context.Context, op string, values int, pictures []*imagi
 		answers[i].Value = r.Value[0].Data
 	}
 	return answers
+}
+
+// row is a picture of the network's input size as it takes it.
+func (s Stage) row(img *imaging.Image) onnx.Tensor {
+	in := s.Model.Input
+	data := make([]float32, 3*in.Width*in.Height)
+	img.Planes(data, in.Width, in.Height, normalisation(in))
+	if in.Layout == models.NHWC {
+		return onnx.Tensor{Shape: []int64{int64(in.Height), int64(in.Width), 3}, Data: triples(data)}
+	}
+	return onnx.Tensor{Shape: []int64{3, int64(in.Height), int64(in.Width)}, Data: data}
 }
 
 // sound says why an answer is not as many finite numbers as it should be, or nil.
