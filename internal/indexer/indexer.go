@@ -200,7 +200,7 @@ func newResult(a *schema.Analysis, reason schema.Reason, message string) *schema
 	r := schema.NewResult(&a.Job, reason, message)
 	r.Models, r.Timings, r.DamagedImages = a.Models, a.Timings, a.DamagedImages
 	if reason.Code() == schema.CodeNoError {
-		r.Faces, r.Feedback = a.Faces, a.Feedback
+		r.Faces, r.Documents, r.Feedback = a.Faces, a.Documents, a.Feedback
 	}
 	return r
 }

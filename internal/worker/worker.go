@@ -66,7 +66,7 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 		result.Models, result.Timings, result.DamagedImages = a.Models, a.Timings, a.DamagedImages
 		return s.Results.Publish(ctx, &job, result, trace)
 	}
-	a.Faces, a.Probes, a.Feedback = a.found.Faces, a.found.Probes, a.verdict.Feedback(a.found, "")
+	a.Faces, a.Probes, a.Documents, a.Feedback = a.found.Faces, a.found.Probes, a.found.Documents, a.verdict.Feedback(a.found, "")
 	data, err := json.Marshal(&a.Analysis)
 	if err != nil {
 		return schema.Fatal("worker.analysis", err)
@@ -120,8 +120,11 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	return a, nil
 }
 
-// add takes over the faces of an image.
+// add takes over what an image shows.
 func (a *analysis) add(seen *engine.Analysis, image int) {
+	if d := seen.Document; d != nil {
+		a.found.Documents = append(a.found.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
+	}
 	for i := range seen.Faces {
 		o := &seen.Faces[i]
 		a.found.Faces = append(a.found.Faces, a.verdict.Face(o, image, len(seen.Faces)))

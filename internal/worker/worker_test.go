@@ -32,9 +32,10 @@ import (
 // picture is what the fake engine finds in an image, which is named by its key. With findings made up by the test, each
 // decision on them can be tested alone.
 type picture struct {
-	faces  []face.Observation
-	turned int
-	damage string
+	faces    []face.Observation
+	turned   int
+	damage   string
+	document *face.Outline
 }
 
 // desk joins a worker and an indexer on a gallery of the test's own, with nothing between them.
@@ -97,6 +98,9 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 	found.Damage = pic.damage
 	if pic.turned != 0 && !p.Turn {
 		return found, nil
+	}
+	if p.Documents {
+		found.Document = pic.document
 	}
 	var seen []face.Face
 	for _, f := range pic.faces {
@@ -717,6 +721,31 @@ func TestDocument(t *testing.T) {
 		}
 		if len(got) > 0 && got[0] == schema.SpoofDetected && !strings.Contains(r.Faces[0].Liveness.Message, "document") {
 			t.Errorf("%s does not say why: %+v", test.op, r.Faces[0].Liveness)
+		}
+	}
+}
+
+// TestDocumentOutline: results have the outline of the document in each image, through the indexer too, where it was asked for.
+func TestDocumentOutline(t *testing.T) {
+	d := newDesk(t)
+	outline := &face.Outline{Corners: [4]schema.PointF{{X: 10, Y: 20}, {X: 300, Y: 20}, {X: 300, Y: 200}, {X: 10, Y: 200}}, Confidence: 0.75}
+	d.pictures["beside"] = picture{faces: []face.Observation{someone(0)}, document: outline}
+	d.pictures["nobody"] = picture{document: outline}
+	want := []schema.DocumentOutline{{Corners: outline.Corners, Confidence: 0.75}}
+	for _, tt := range []struct {
+		op            schema.Operation
+		image, config string
+		want          []schema.DocumentOutline
+	}{
+		{schema.OpValidate, "beside", `{"anti_spoofing_detect_document":true}`, want},
+		{schema.OpValidate, "nobody", `{"anti_spoofing_detect_document":true}`, want},
+		{schema.OpEnroll, "beside", `{"anti_spoofing_detect_document":true}`, want},
+		{schema.OpPredict, "beside", `{"anti_spoofing_detect_document":true}`, want},
+		{schema.OpValidate, "beside", `{}`, nil},
+	} {
+		r := d.ask(schema.Request{Operation: tt.op, Images: images(tt.image), ExternalID: "anna", Config: json.RawMessage(tt.config)})
+		if diff := cmp.Diff(tt.want, r.Documents); diff != "" {
+			t.Errorf("%s of %s with %s (-want +got):\n%s", tt.op, tt.image, tt.config, diff)
 		}
 	}
 }

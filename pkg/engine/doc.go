@@ -6,6 +6,7 @@
 // those that [Params] ask for. Analysis.Timings has the time of each step under its name:
 //
 //	detect        finds the faces, in whichever way they stand, selects, and turns the picture for them
+//	corners       the outline of the identity document in the picture
 //	pose          how each head is turned
 //	landmarks     66 or 68 points of each face
 //	attributes    light, sharpness, eyes, mouth, mask, glasses, what is covered

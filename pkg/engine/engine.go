@@ -180,7 +180,7 @@ type Params struct {
 	Attributes bool
 	// Liveness asks for the networks of this mode of anti_spoofing_mode, 1 to 3; 0 asks for none.
 	Liveness int
-	// Documents asks for the identity document that each selected face is on.
+	// Documents asks for the identity document that each selected face is on, and for the outline of the one in the picture.
 	Documents bool
 	// Age asks for an estimate of the age.
 	Age bool
@@ -199,6 +199,8 @@ type Analysis struct {
 	Damage string
 	// Faces are the selected ones, best confidence first; none is a finding, not an error.
 	Faces []face.Observation
+	// Document is the outline of the identity document that the picture shows; nil where there is none, or nobody asked.
+	Document *face.Outline
 	// Models are the networks that ran.
 	Models []schema.ModelRun
 	// Timings has the duration of "decode" and of each step that ran, by its name.
@@ -230,6 +232,7 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 	if err := e.run(context.WithValue(ctx, recordKey{}, ran), f, a.Timings); err != nil {
 		return nil, err
 	}
+	a.Document = f.document
 	for _, o := range f.faces {
 		a.Faces = append(a.Faces, *o)
 	}

@@ -420,7 +420,7 @@ func TestAnalyzeEverything(t *testing.T) {
 	if err != nil || len(a.Faces) != 1 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	want := []string{"age", "align", "attributes", "decode", "detect", "documents", "embed", "landmarks", "liveness", "portraits", "pose", "quality", "segmentation"}
+	want := []string{"age", "align", "attributes", "corners", "decode", "detect", "documents", "embed", "landmarks", "liveness", "portraits", "pose", "quality", "segmentation"}
 	if diff := cmp.Diff(want, stages(a)); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}

@@ -16,6 +16,8 @@ type frame struct {
 	params Params
 	// picture is, for steps about the picture, as its file says that it stands, and for steps about faces turned as they stand.
 	picture *imaging.Image
+	// document is the outline of the document that the picture shows.
+	document *face.Outline
 	// found are all faces of the picture, best confidence first.
 	found []candidate
 	// all are the same in pixels of the picture, and faces those of them that params select.

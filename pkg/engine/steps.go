@@ -51,6 +51,8 @@ type action struct {
 func steps() []step {
 	return []step{
 		{name: "detect", role: models.RoleDetector, picture: true, wanted: always, load: detecting},
+		{name: "corners", role: models.RoleDocument, architecture: face.DocumentCorners, without: leaveOut, picture: true,
+			wanted: func(p Params) bool { return p.Documents }, load: corners},
 		{name: "pose", role: models.RolePose, without: leaveOut, wanted: attributes,
 			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) { return observing(face.NewPoseEstimator(s)) }},
 		{name: "landmarks", role: models.RoleLandmarks, without: leaveOut, wanted: attributes, load: landmarks},
@@ -184,6 +186,14 @@ func first(errs []error) error {
 func detecting(e *Engine, stages []face.Stage, o Options) (_ action, err error) {
 	e.detector, err = one(stages, func(s face.Stage) (*face.Detector, error) { return face.NewDetector(s, o.LongSide) })
 	return action{run: e.find}, err
+}
+
+func corners(_ *Engine, stages []face.Stage, _ Options) (action, error) {
+	finder, err := one(stages, face.NewCornerFinder)
+	return action{run: func(ctx context.Context, f *frame) (err error) {
+		f.document, err = finder.Find(ctx, f.picture)
+		return err
+	}}, err
 }
 
 func landmarks(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {

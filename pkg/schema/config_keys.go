@@ -504,7 +504,8 @@ var livenessKeys = []ConfigKey{
 		Default: false,
 		Doc:     "Whether a face on a photographed document counts as a spoof.",
 		Effect: "A face on an identity document is a spoof (`spoof_status` 4), whatever its liveness score, and " +
-			"`faces[].liveness.message` says so. It needs the role `document` in the model pack, else the answer is " +
+			"`faces[].liveness.message` says so. Where the pack has a network for it, `documents` has the corners of the " +
+			"document in each image. It needs the role `document` in the model pack, else the answer is " +
 			"`role_absent`, and an `anti_spoofing_mode` other than 0.",
 		field: func(c *OperationConfig) any { return &c.Liveness.DetectDocument },
 	},

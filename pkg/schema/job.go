@@ -48,6 +48,7 @@ type Analysis struct {
 	Faces      []FaceResult       `json:"faces,omitempty"`
 	Probes     []Embedding        `json:"probes,omitempty"` // one per entry of Faces
 	Thresholds *Thresholds        `json:"thresholds,omitempty"`
+	Documents  []DocumentOutline  `json:"documents,omitempty"`
 	Models     []ModelRun         `json:"models,omitempty"`
 	Timings    map[string]float64 `json:"timings_ms,omitempty"`
 	Feedback   string             `json:"user_feedback_message,omitempty"` // what the person should do about traits that the operation allows

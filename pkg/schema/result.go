@@ -5,7 +5,7 @@ import (
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
-// those of the CryptoNets SDK's CallResult; verify, request_id, operation, collection, models, timings_ms, images and
+// those of the CryptoNets SDK's CallResult; verify, request_id, operation, collection, documents, models, timings_ms, images and
 // damaged_images are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with one CloudEvents id are equal in content: equal in everything but timings_ms, which are measurements.
@@ -24,6 +24,7 @@ type Result struct {
 	Operation  Operation          `json:"operation"` // as the request spelled it, known or not
 	Collection Collection         `json:"collection,omitempty"`
 	ExternalID ExternalID         `json:"external_id,omitempty"`
+	Documents  []DocumentOutline  `json:"documents,omitempty"`
 	Models     []ModelRun         `json:"models,omitempty"`
 	Timings    map[string]float64 `json:"timings_ms,omitempty"`
 	Images     []ObjectRef        `json:"images,omitempty"`
@@ -231,6 +232,14 @@ type VerifyResult struct {
 type ISOImageResult struct {
 	Success bool         `json:"success"`
 	Image   *OutputImage `json:"image,omitempty"`
+}
+
+// DocumentOutline is where an identity document lies in the image of that index, in pixels of the upright image: its top left
+// corner, top right, bottom right, bottom left. Confidence, 0..1, is that there is a document.
+type DocumentOutline struct {
+	Image      int       `json:"image" jsonschema:"minimum=0"`
+	Corners    [4]PointF `json:"corners"`
+	Confidence float32   `json:"confidence" jsonschema:"minimum=0,maximum=1"`
 }
 
 // OutputImage is an image that was made of an image of the request, and lies in the object store.
