@@ -170,8 +170,8 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) ([]string,
 	return created, err
 }
 
-// naming adds to a refusal by the broker's ACLs the right that the user lacks; other errors stay as they are. Callers go
-// on trying: rights can be granted at any time.
+// naming adds the right that the user lacks to a refusal by the broker's ACLs. Other errors stay as they are. Callers go on
+// trying, because rights can be granted at any time.
 func naming(err error, right, resource string) error {
 	if refused(err) {
 		return fmt.Errorf("%w; grant %s on %s to this user", err, right, resource)
@@ -184,8 +184,8 @@ func refused(err error) bool {
 		errors.Is(err, kafka.ClusterAuthorizationFailed)
 }
 
-// worthSaying tells whether the n-th failure in a row is to be logged: the first refusal, since no waiting helps against
-// it, and the tenth of anything, since an outage that short is nobody's business.
+// worthSaying reports whether the n-th failure in a row is logged: the first refusal, because waiting does not help against
+// it, and the tenth failure of any kind, because shorter outages need no attention.
 func worthSaying(err error, n int) bool { return n == 10 || n == 1 && refused(err) }
 
 func (s TopicSpec) config() kafka.TopicConfig {

@@ -138,8 +138,8 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 //   - transient: tried again in place, with backoff. While Ready fails the record waits, for as long as it takes.
 //     Otherwise MaxAttempts bounds the tries; then the record becomes a dead letter.
 //   - unknown, or a panic: the same with MaxUnknownAttempts.
-//   - permanent, and a record whose CloudEvents envelope cannot be read: a dead letter at once. Services turn what they
-//     can answer into results themselves; what arrives here has nobody to answer.
+//   - permanent, and a record whose CloudEvents envelope cannot be read: a dead letter at once. Services answer
+//     what they can with a result of their own; a record that fails here cannot be answered.
 //   - fatal: Run stops with the error. Neither this record nor any other is committed from then on.
 //
 // A record is finished when its handler succeeded or its dead letter is durable; only then may the group's offset pass
@@ -224,8 +224,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // layout is the number of partitions of each topic that exists; nil when the broker does not answer at once.
 //
-// It is looked up before each join and compared later: what was added in between may not have been shared out, and
-// makes the session join again. kafka-go would watch for changes too, but ends generation after generation while a
+// It is looked up before each join and compared later. A partition that was added in between may belong to no member, so
+// the session joins again. kafka-go could watch for changes itself, but it ends one generation after the other while a
 // topic is missing.
 func (c *Consumer) layout(ctx context.Context) map[Topic]int {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinBackoff/2)

@@ -30,7 +30,7 @@ func TestInvariant4Order(t *testing.T) {
 	running, most := 0, 0
 	all := make(chan struct{}) // closed when as many run at once as may
 	group := uuid.NewString()
-	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: 8, MaxInFlight: 200}, func(ctx context.Context, r Record) error {
+	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: 8, MaxInFlight: n}, func(ctx context.Context, r Record) error {
 		key := string(r.Key)
 		mu.Lock()
 		if busy[key] {

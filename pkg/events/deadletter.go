@@ -57,8 +57,8 @@ func ParseDeadLetterID(s string) (DeadLetterID, error) {
 type DeadLetter struct {
 	ID DeadLetterID
 
-	Origin   Topic // where it lay
-	OriginID DeadLetterID
+	Origin   Topic        // the topic of the original record
+	OriginID DeadLetterID // its partition and offset there
 	FailedAt time.Time
 	Reason   schema.Reason
 	Class    string // a schema.Class by name

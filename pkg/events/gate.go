@@ -14,7 +14,7 @@ type gate struct {
 	outage func(down bool)
 	log    *slog.Logger
 
-	turn      chan struct{} // holds one token, owned by who asks; guards what follows
+	turn      chan struct{} // holds one token, which the record that asks owns; guards the fields below
 	asked     time.Time     // when ready last said yes
 	recovered time.Time     // when the last outage ended
 }
@@ -23,8 +23,8 @@ func newGate(ready func(context.Context) error, outage func(bool), log *slog.Log
 	return &gate{ready: ready, outage: outage, log: log, turn: make(chan struct{}, 1)}
 }
 
-// wait returns when the dependencies are ready or ctx ended. waited says that they were not at some time since
-// failedAt, the moment of the failure that leads here: then the failure is the outage's and not the record's.
+// wait returns when the dependencies are ready or ctx has ended. failedAt is when the record failed. waited reports that the
+// dependencies were not ready at some time since then, so that the outage, and not the record, caused the failure.
 func (g *gate) wait(ctx context.Context, failedAt time.Time) (waited bool, err error) {
 	select {
 	case g.turn <- struct{}{}:

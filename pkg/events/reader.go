@@ -47,8 +47,8 @@ type partitionReader struct {
 	// progress is told the next offset and the end of what can be read (-1: unknown) at the start, after each record and
 	// after each fetch; its error ends run.
 	progress func(next, end int64) error
-	// rewound is asked when the log ends before next (the broker lost it, or the topic was made anew); nil allows
-	// reading it again from its first record, an error ends run.
+	// rewound is called when the log ends before next, because the broker lost records or the topic was deleted and created
+	// again. nil lets the reader begin again at the first record; an error ends run.
 	rewound func(to int64) error
 }
 
@@ -161,7 +161,7 @@ func (r *partitionReader) reposition(ctx context.Context, log *slog.Logger) (don
 		log.Error("records were deleted by retention before they were read; going on with the oldest that is left. Raise the topic's retention, or bring readers back sooner",
 			"from", r.next, "to", first, "records", first-r.next)
 	case r.next > last:
-		log.Error("the log ends before what was read already: the broker lost records or the topic was made anew; reading it from its start",
+		log.Error("the log ends before what was read already: the broker lost records, or the topic was deleted and created again; reading it from its start",
 			"from", r.next, "to", first)
 		if r.rewound != nil {
 			if err := r.rewound(first); err != nil {
@@ -199,14 +199,16 @@ const (
 	LastOffset  int64 = -1 // what is written from the moment on at which reading begins
 )
 
-// ReadAll reads every partition of topic without a group and follows it until ctx ends (it then returns nil) or h
-// fails (it returns that error). from has the offset to begin at by partition, which may be [FirstOffset] or
-// [LastOffset]; partitions that it does not name begin at their first record. Calls of h do not overlap; records
-// of a partition come in order. A record whose CloudEvents envelope cannot be read comes with its whole value as
-// Event.Data and no type.
+// ReadAll reads every partition of topic without a group and calls h for each record, until ctx ends (ReadAll then returns
+// nil) or h fails (ReadAll returns that error). Calls of h do not overlap, and the records of a partition come in order. A
+// record whose CloudEvents envelope cannot be read has its whole value as Event.Data and no type.
+//
+// from says at which offset each partition begins, which may be [FirstOffset] or [LastOffset]. Partitions that it does not
+// name begin at their first record, and so do partitions that are added later. ReadAll waits for a topic that does not
+// exist.
 //
 // caughtUp (may be nil) is called once, and not during h, when everything that was on the topic at the start has been
-// handled. Partitions that are added later are read from their first record. A topic that does not exist is waited for.
+// handled.
 func (c *Client) ReadAll(ctx context.Context, topic Topic, from map[int]int64, h func(Record) error, caughtUp func()) error {
 	f := &follower{client: c, topic: topic, handle: h, caughtUp: caughtUp}
 	ends, err := f.open(ctx)

@@ -12,7 +12,7 @@ const (
 	Jobs        Topic = "facestream.jobs"         // schema.Job, ingest to worker
 	Analyses    Topic = "facestream.analyses"     // schema.Analysis with embeddings, worker to indexer
 	Results     Topic = "facestream.results"      // schema.Result: the one outcome of each request
-	DeadLetters Topic = "facestream.dead-letters" // original bytes of what nobody can be answered about
+	DeadLetters Topic = "facestream.dead-letters" // original bytes of records that could be neither handled nor answered
 )
 
 // Topics lists every topic in the order of the flow.
@@ -21,10 +21,10 @@ func Topics() []Topic { return []Topic{Objects, Requests, Jobs, Analyses, Result
 // TopicSpec is how a topic is created.
 type TopicSpec struct {
 	Topic Topic
-	// Partitions bounds how many processes of one service share the topic; inside a process work is parallel by key.
+	// Partitions bounds how many processes of one service share the topic. Within a process, work is parallel by key.
 	Partitions int
-	// Replicas is how many brokers keep each partition; 0 leaves it to the broker. With 3 or more a record is
-	// acknowledged by two of them at least (min.insync.replicas), and refused for as long as fewer are in sync.
+	// Replicas is how many brokers keep each partition; 0 leaves it to the broker. With 3 or more, at least two brokers
+	// acknowledge each record (min.insync.replicas), and records are refused while fewer are in sync.
 	Replicas int
 	// Retention is how long a record stays at least. Segments are rolled four times in that span (at least daily), so
 	// a record is gone at the latest about 1.25 × Retention after it was written, also on a quiet topic.

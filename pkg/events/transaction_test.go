@@ -62,6 +62,22 @@ func (x *transaction) end(how kgo.TransactionEndTry) {
 	}
 }
 
+// settled waits until no transaction is open in partition 0 of topic: a broker ends one after it has answered that it will.
+func settled(t *testing.T, ctx context.Context, c *Client, topic Topic) {
+	t.Helper()
+	eventually(t, "every transaction has ended", func() bool {
+		committed, err := c.ranges(ctx, topic, []int{0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := c.rangesAt(ctx, kafka.ReadUncommitted, topic, []int{0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return committed[0].Last == all[0].Last
+	})
+}
+
 func plainly(t *testing.T, ctx context.Context, c *Client, topic Topic, values ...string) {
 	t.Helper()
 	p := publisher(t, c)
@@ -94,6 +110,7 @@ func mixed(t *testing.T, ctx context.Context, b *broker, c *Client, topic Topic)
 		t.Fatal(err)
 	}
 	first.write(topic, "aborted 4", "aborted 5").abort()
+	settled(t, ctx, c, topic)
 	return []string{"plain 0", "committed 1", "plain 1", "committed 2", "committed 3", "plain 2"}
 }
 
@@ -183,6 +200,7 @@ func TestAbortedTransactions(t *testing.T) {
 	t.Run("dead letters", func(t *testing.T) {
 		value := uuid.NewString()
 		begin(t, ctx, b).write(DeadLetters, value).abort()
+		settled(t, ctx, c, DeadLetters)
 		for d, err := range c.DeadLetters(ctx, DeadLetterFilter{}) {
 			if err != nil {
 				t.Fatal(err)

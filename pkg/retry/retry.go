@@ -1,5 +1,4 @@
-// Package retry calls a function again until it succeeds, its error says that trying again is in vain, or the context
-// ends.
+// Package retry calls a function again until it succeeds, trying again is useless, or the context ends.
 package retry
 
 import (
@@ -18,9 +17,10 @@ type Policy struct {
 	Least, Most time.Duration
 	// Tries bounds how often the function is called; 0: until the context ends.
 	Tries int
-	// Stop reports that trying again after err is in vain. nil: err is Permanent or Fatal, see schema.ClassOf.
+	// Stop reports that trying again after err is useless. Default: err is permanent or fatal, see schema.ClassOf.
 	Stop func(err error) bool
-	// Failed is told of each failure that is followed by another try: which one it was, from 1, and its error. nil: nobody.
+	// Failed is called after each failure that another try follows, with the number of the failure, from 1, and its error.
+	// It may be nil.
 	Failed func(try int, err error)
 }
 
@@ -29,7 +29,7 @@ type Policy struct {
 func (p Policy) Do(ctx context.Context, f func() error) error {
 	for try := 1; ; try++ {
 		err := f()
-		if err == nil || p.inVain(err) || try == p.Tries {
+		if err == nil || p.useless(err) || try == p.Tries {
 			return err
 		}
 		if p.Failed != nil {
@@ -50,7 +50,7 @@ func (p Policy) Pause(ctx context.Context, failures int) bool {
 	return Sleep(ctx, d-rand.N(d/2+1))
 }
 
-func (p Policy) inVain(err error) bool {
+func (p Policy) useless(err error) bool {
 	if p.Stop != nil {
 		return p.Stop(err)
 	}

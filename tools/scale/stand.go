@@ -16,6 +16,7 @@ import (
 	"facestream/internal/host"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -224,13 +225,7 @@ func (s *stand) rate(ctx context.Context, window time.Duration, ahead int) (perS
 			err = s.settle(ctx)
 		}
 	}()
-	pause := func(d time.Duration) {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-		}
-	}
-	pause(3 * time.Second) // warms up
+	retry.Sleep(ctx, 3*time.Second) // warms up
 	count := func() (n int, used time.Duration) {
 		for _, w := range s.workers {
 			used += w.used()
@@ -241,7 +236,7 @@ func (s *stand) rate(ctx context.Context, window time.Duration, ahead int) (perS
 	}
 	before, usedBefore := count()
 	began := time.Now()
-	pause(window)
+	retry.Sleep(ctx, window)
 	after, usedAfter := count()
 	took := time.Since(began)
 	if after == before {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 )
 
 // fault is something that goes wrong now and then. do returns when it is over.
@@ -67,7 +68,7 @@ func (c *chaos) run(ctx, alive context.Context, seed uint64, faults []fault) {
 		wg.Go(func() {
 			for n := 0; f.most == 0 || n < f.most; {
 				if f.after > 0 && !c.results.progress(ctx, f.after/2+r.IntN(f.after)) ||
-					f.every > 0 && !sleep(ctx, f.every/2+time.Duration(r.Int64N(int64(f.every)))) {
+					f.every > 0 && !retry.Sleep(ctx, f.every/2+time.Duration(r.Int64N(int64(f.every)))) {
 					return
 				}
 				if !f.do(ctx, r) {
@@ -132,7 +133,7 @@ func (c *chaos) pause(ctx context.Context, r *rand.Rand) bool {
 	if !victim.signal(syscall.SIGSTOP) {
 		return false
 	}
-	whole := sleep(ctx, sessionTimeout+time.Second+time.Duration(r.IntN(3000))*time.Millisecond)
+	whole := retry.Sleep(ctx, sessionTimeout+time.Second+time.Duration(r.IntN(3000))*time.Millisecond)
 	victim.signal(syscall.SIGCONT)
 	return whole
 }
@@ -140,14 +141,14 @@ func (c *chaos) pause(ctx context.Context, r *rand.Rand) bool {
 func (c *chaos) cut(ctx context.Context, r *rand.Rand) bool {
 	d := time.Duration(r.IntN(5000)) * time.Millisecond
 	c.system.proxies[r.IntN(len(c.system.proxies))].cut(d)
-	return sleep(ctx, d)
+	return retry.Sleep(ctx, d)
 }
 
 // fill takes the store's room for less time than a record is tried again.
 func (c *chaos) fill(ctx context.Context, r *rand.Rand) bool {
 	empty := c.system.fill()
 	defer empty()
-	return sleep(ctx, time.Second+time.Duration(r.IntN(2500))*time.Millisecond)
+	return retry.Sleep(ctx, time.Second+time.Duration(r.IntN(2500))*time.Millisecond)
 }
 
 // repeat writes some of the latest events of a topic again, a day older and in another order.
@@ -191,14 +192,4 @@ func (k *recent) repeat(ctx context.Context, topic events.Topic, r *rand.Rand) b
 		}
 	}
 	return len(again) > 0 && k.publisher.Publish(ctx, topic, again...) == nil
-}
-
-// sleep reports whether it was not cut short.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

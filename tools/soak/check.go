@@ -11,6 +11,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/gallery/drivers"
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -143,7 +144,7 @@ func (f *fence) watch(ctx context.Context) {
 		partition int
 	}
 	highest := map[place]int64{}
-	for sleep(ctx, 500*time.Millisecond) {
+	for retry.Sleep(ctx, 500*time.Millisecond) {
 		topics, err := f.client.Describe(ctx, events.Objects, events.Requests, events.Jobs, events.Analyses)
 		if err != nil {
 			continue // the broker is away

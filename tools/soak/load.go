@@ -15,6 +15,7 @@ import (
 	"facestream/internal/objects"
 	"facestream/internal/objects/objectstest"
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -105,7 +106,7 @@ func (l *load) put(ctx context.Context, key string, data []byte, notification bo
 			} else if schema.ClassOf(err) == schema.ClassPermanent {
 				break // it is not there
 			}
-			if !sleep(ctx, 200*time.Millisecond) {
+			if !retry.Sleep(ctx, 200*time.Millisecond) {
 				return ref, ctx.Err()
 			}
 		}
@@ -152,7 +153,7 @@ func (a *actor) live(ctx context.Context, stop func() bool) error {
 		if err := a.step(ctx); err != nil {
 			return err
 		}
-		if !sleep(ctx, time.Duration(a.random.Int64N(int64(2*a.pause)+1))) {
+		if !retry.Sleep(ctx, time.Duration(a.random.Int64N(int64(2*a.pause)+1))) {
 			return ctx.Err()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -48,7 +49,7 @@ func (r *results) follow(ctx context.Context, topic events.Topic, keep func(even
 			return keep(rec)
 		}, func() {})
 		if err != nil {
-			sleep(ctx, 300*time.Millisecond) // the broker was killed: go on where reading stopped
+			retry.Sleep(ctx, 300*time.Millisecond) // the broker was killed: go on where reading stopped
 		}
 	}
 }
@@ -139,7 +140,7 @@ func (r *results) quiet(ctx context.Context) error {
 		if r.silence() > still && time.Since(begin) > still {
 			return nil
 		}
-		if !sleep(ctx, time.Second) {
+		if !retry.Sleep(ctx, time.Second) {
 			return fmt.Errorf("results still arrive: %w", ctx.Err())
 		}
 	}

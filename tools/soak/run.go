@@ -16,6 +16,7 @@ import (
 	"facestream/internal/drawn"
 	"facestream/internal/host"
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -103,7 +104,7 @@ func run(ctx context.Context, o options) (err error) {
 		g.Go(func() error { return a.live(acting, over) })
 	}
 	watchers.Go(func() {
-		for sleep(watching, time.Second) {
+		for retry.Sleep(watching, time.Second) {
 			if o.duration > 0 && over() {
 				calm()
 			}
@@ -113,7 +114,7 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	})
 	watchers.Go(func() {
-		for sleep(watching, time.Minute) {
+		for retry.Sleep(watching, time.Minute) {
 			fmt.Printf("%4.0f s: %d requests sent, faults %v\n", time.Since(begin).Seconds(), l.sent.Load(), chaos.counts())
 		}
 	})
