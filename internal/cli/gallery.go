@@ -25,9 +25,10 @@ func galleryVerifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Compare the gallery with the results: what is missing, what nobody enrolled, who was deleted and is still there",
 		Long: "verify reads the results topic from its beginning and lists the gallery, while everything runs. It changes nothing.\n" +
-			"It looks at the collections that results name. What the topic does not keep any more cannot be compared: such rows\n" +
-			"are counted as older. Exit status 3 says that there are differences; they name people by puid.",
-		Args: cobra.NoArgs,
+			"It looks at the collections that results name. Rows whose results the topic no longer keeps cannot be compared and\n" +
+			"are counted as older. Exit code 3 says that there are differences; they name people by puid.",
+		Example: "  facestream gallery verify\n  facestream gallery verify -c staff --json",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, client, _, err := connect(c)
 			if err != nil {

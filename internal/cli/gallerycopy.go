@@ -22,7 +22,7 @@ func galleryCopyCommand() *cobra.Command {
 		Long: "copy takes every enrolled image of the local gallery in indexer.gallery.dir, with its embedding and its consent, and the\n" +
 			"memory of deletions to the Milvus server that the settings name (indexer.gallery.driver: milvus). The indexers must be\n" +
 			"stopped. It compares both galleries at the end and marks the folder as copied, so that no indexer serves from it again.\n" +
-			"Run it again where it was stopped: it copies what is missing. Exit status 3 says that rows differ afterwards.",
+			"Run it again where it was stopped: it copies what is missing. Exit code 3 says that rows differ afterwards.",
 		Example: "  facestream gallery copy --indexer-gallery-driver milvus --indexer-gallery-milvus-address milvus:19530",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -36,8 +36,9 @@ func modelsPullCommand() *cobra.Command {
 	var mirror string
 	var yes bool
 	c := &cobra.Command{
-		Use:   "pull NAME",
-		Short: "Get a pack's files from a mirror folder or their public addresses",
+		Use:               "pull NAME",
+		ValidArgsFunction: packNames,
+		Short:             "Get a pack's files from a mirror folder or their public addresses",
 		Long: "pull shows the licence of every file that is not here yet, asks, gets the files and checks their sha256.\n" +
 			"They go to the folder " + models.EnvDir + "/NAME, by default in the user's cache.",
 		Example: "  facestream models pull open\n  facestream models pull open --mirror /media/usb/models --yes",
@@ -83,6 +84,11 @@ func modelsPullCommand() *cobra.Command {
 	c.Flags().StringVar(&mirror, "mirror", provision.DefaultMirror(), "folder that has the files already ("+provision.EnvMirror+")")
 	c.Flags().BoolVar(&yes, "yes", false, "accept the licences without being asked")
 	return c
+}
+
+// packNames completes the names of the known packs. Folders are completed, too.
+func packNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return packs.Names(), cobra.ShellCompDirectiveDefault
 }
 
 func printLicences(w io.Writer, all []models.Model) {
@@ -145,9 +151,10 @@ type thresholdView struct {
 func modelsListCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "list [NAME...]",
-		Short:   "Show packs: their roles, licences and thresholds, how these were measured, and what is absent and why",
-		Example: "  facestream models list\n  facestream models list open --json",
+		Use:               "list [NAME...]",
+		ValidArgsFunction: packNames,
+		Short:             "Show packs: their roles, licences and thresholds, how these were measured, and what is absent and why",
+		Example:           "  facestream models list\n  facestream models list open --json",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = packs.Names()
@@ -255,11 +262,12 @@ func (v packView) print(w io.Writer) {
 func modelsVerifyCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "verify NAME",
-		Short:   "Compare a pack's files with the sha256 in its manifest",
-		Long:    "The exit code is 0 when every file is right, and 3 when one is missing or differs.",
-		Example: "  facestream models verify open",
-		Args:    cobra.ExactArgs(1),
+		Use:               "verify NAME",
+		ValidArgsFunction: packNames,
+		Short:             "Compare a pack's files with the sha256 in its manifest",
+		Long:              "The exit code is 0 when every file is right, and 3 when one is missing or differs.",
+		Example:           "  facestream models verify open",
+		Args:              cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			pack, files, err := inspect(c, args[0])
 			if err != nil {

@@ -149,6 +149,9 @@ func TestCompletion(t *testing.T) {
 	if len(operationNames()) != 9 {
 		t.Errorf("operations: %v", operationNames())
 	}
+	if stdout, _, _ := facestream(t, cobra.ShellCompNoDescRequestCmd, "models", "pull", ""); !strings.Contains(stdout, "open\n") {
+		t.Errorf("packs are not completed: %q", stdout)
+	}
 	if stdout, _, _ := facestream(t, cobra.ShellCompNoDescRequestCmd, "watch", "--reason", "spoof"); !strings.Contains(stdout, "spoof_detected") {
 		t.Errorf("reasons are not completed: %q", stdout)
 	}
