@@ -65,6 +65,9 @@ func summarize(r *schema.Result) summary {
 		s.decide(r)
 	}
 	s.faces(r)
+	for _, d := range r.DamagedImages {
+		s.add("damaged", "image %d was read in spite of this: %s", d.Image+1, d.Message)
+	}
 	if advice := cmp.Or(r.Feedback, remedy(r.CallStatus.Reason)); advice != "" {
 		label := "to do"
 		if s.verdict != notDone {

@@ -107,6 +107,9 @@ func outcomes(t *testing.T) []outcome {
 	add("validate, turned, on an identity document, with a portrait", schema.OpValidate, 1, "", "", faces(schema.FaceResult{
 		Geometry: schema.FaceGeometry{Turned: 90, Confidence: 0.9}, SpoofStatus: schema.SpoofDetected, Liveness: &schema.Liveness{Message: "the face is on an identity document (confidence 0.91)"},
 		Crop: &schema.OutputImage{Object: schema.ObjectRef{Bucket: "images", Key: "a.jpg.portrait.png"}}}))
+	add("validate, a damaged file", schema.OpValidate, 1, "", "", func(r *schema.Result) {
+		r.DamagedImages = []schema.DamagedImage{{Message: "the end of the JPEG is missing"}}
+	})
 	add("an unknown reason of a newer version", schema.OpEnroll, 1, "moon_phase", "", nil)
 	add("an unknown operation of a newer version", "wave", 0, "", "", nil)
 	return out
