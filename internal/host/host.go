@@ -69,8 +69,8 @@ func newApp(cfg config.Config, log zerolog.Logger) (*App, error) {
 	return &App{Config: cfg, Log: log, Metrics: metrics, Health: telemetry.NewServer(cfg.Telemetry, metrics, log), Client: client, Objects: store}, nil
 }
 
-// Serve runs one service, or several in one process, beside the endpoint for health and metrics, until ctx ends or one of
-// them fails.
+// Serve runs one service, or several in one process, beside the endpoint for health and metrics, until ctx ends. When one of
+// them ends before, with or without an error, the others are stopped and Serve fails.
 func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services ...Service) error {
 	cfg.Resolve()
 	a, err := newApp(cfg, log)
@@ -87,13 +87,15 @@ func Serve(ctx context.Context, cfg config.Config, log zerolog.Logger, services 
 		}
 		g, ctx := errgroup.WithContext(ctx)
 		for _, run := range services {
-			g.Go(func() error { return ignoreEnd(ctx, run(ctx, a)) })
+			g.Go(func() error {
+				err := ignoreEnd(ctx, run(ctx, a))
+				if err == nil && ctx.Err() == nil {
+					err = errors.New("a service ended by itself")
+				}
+				return err
+			})
 		}
-		err := g.Wait()
-		if err == nil && ctx.Err() == nil {
-			err = errors.New("the services ended by themselves")
-		}
-		return err
+		return g.Wait()
 	})
 	return ignoreEnd(ctx, g.Wait())
 }

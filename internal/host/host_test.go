@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,8 +21,9 @@ import (
 	"facestream/pkg/events"
 )
 
-// TestReadyNeedsTheTopics: a service is not ready without a topic that it reads or writes, and says which.
-func TestReadyNeedsTheTopics(t *testing.T) {
+// startServers returns settings that name a broker and a store, which run as long as the test.
+func startServers(t *testing.T) config.Config {
+	t.Helper()
 	t.Chdir(".") // to come back: the embedded store changes the folder
 	cfg := config.Default()
 	servers, err := embedded.Open(t.Context(), embedded.Options{
@@ -32,10 +34,27 @@ func TestReadyNeedsTheTopics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer servers.Close()
-	cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{servers.KafkaAddr()}, servers.S3Addr()
-	cfg.Telemetry.Listen = freeAddress(t)
+	t.Cleanup(func() { servers.Close() })
+	cfg.Kafka.Brokers, cfg.S3.Endpoint, cfg.Telemetry.Listen = []string{servers.KafkaAddr()}, servers.S3Addr(), freeAddress(t)
+	return cfg
+}
 
+// TestServeEndsWithEachService: no service goes on alone when another one in the process has ended, even without an error.
+func TestServeEndsWithEachService(t *testing.T) {
+	cfg := startServers(t)
+	goesOn := func(ctx context.Context, _ *host.App) error { <-ctx.Done(); return ctx.Err() }
+	for _, failure := range []error{nil, errors.New("out of order")} {
+		ends := func(context.Context, *host.App) error { return failure }
+		err := host.Serve(t.Context(), cfg, zerolog.Nop(), goesOn, ends)
+		if err == nil || failure != nil && !errors.Is(err, failure) {
+			t.Errorf("a service ended with %v, and Serve with %v", failure, err)
+		}
+	}
+}
+
+// TestReadyNeedsTheTopics: a service is not ready without a topic that it reads or writes, and says which.
+func TestReadyNeedsTheTopics(t *testing.T) {
+	cfg := startServers(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	work := host.Work{
@@ -73,7 +92,7 @@ func TestReadyNeedsTheTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	broker := kafka.Client{Addr: kafka.TCP(servers.KafkaAddr())}
+	broker := kafka.Client{Addr: kafka.TCP(cfg.Kafka.Brokers...)}
 	for _, topic := range []events.Topic{events.Requests, events.Results, events.DeadLetters, events.Analyses} {
 		deleted, err := broker.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{string(topic)}})
 		if err != nil || deleted.Errors[string(topic)] != nil {
