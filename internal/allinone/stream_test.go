@@ -103,9 +103,9 @@ func startStream() (stop func() error, err error) {
 		skipReason = fmt.Sprintf("no model pack, so nothing was sent through the stream: %v", err)
 		return func() error { return nil }, nil
 	}
-	// Look for the seed's schema before the embedded store changes the working directory.
-	if seed, err := schematest.SeedSchema(); err == nil {
-		os.Setenv("FACESTREAM_SEED_SCHEMA", seed)
+	// Look for the CryptoNets SDK's schema before the embedded store changes the working directory.
+	if sdk, err := schematest.CryptoNetsSchema(); err == nil {
+		os.Setenv("FACESTREAM_CRYPTONETS_SCHEMA", sdk)
 	}
 	dir, err := os.MkdirTemp("", "facestream-test-")
 	if err != nil {

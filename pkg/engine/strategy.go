@@ -2,7 +2,7 @@ package engine
 
 import "facestream/pkg/engine/face"
 
-// Strategy says which of the detected faces an operation is about. Its numbers are those of the seed SDK's configuration key
+// Strategy says which of the detected faces an operation is about. Its numbers are those of the CryptoNets SDK's configuration key
 // face_detection_strategy.
 type Strategy int
 

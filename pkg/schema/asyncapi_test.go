@@ -15,7 +15,7 @@ import (
 	"facestream/pkg/schema/schematest"
 )
 
-// asyncAPI is docs/asyncapi.yaml as far as this test reads it.
+// asyncAPI is the part of docs/asyncapi.yaml that this test reads.
 type asyncAPI struct {
 	AsyncAPI string
 	Channels map[string]struct {
@@ -230,7 +230,7 @@ func TestAsyncAPIMessages(t *testing.T) {
 	}
 }
 
-// viaJSON turns a YAML value into what encoding/json would have made of it.
+// viaJSON converts a YAML value into the form that encoding/json decodes to.
 func viaJSON(t *testing.T, v any) any {
 	t.Helper()
 	b, err := json.Marshal(v)

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// OperationConfig is how an operation is to be done. Keys, types and defaults are those of the CryptoNets SDK, with some
-// keys added ([ConfigKey]). The matching thresholds have no default of their own, because they belong to an embedding
-// model and come from its pack.
+// OperationConfig is the configuration of one operation. Keys, types and defaults are those of the CryptoNets SDK, with
+// some keys added ([ConfigKey]). The matching thresholds have no default here: they belong to an embedding model and
+// come from its pack.
 //
-// In Go the keys are grouped by what they are about. In JSON they are one flat object. A key that does nothing in this
-// version is checked and documented, but has no field.
+// In Go the keys are grouped by topic. In JSON they form one flat object. A key that does nothing in this version is
+// checked and documented, but has no field.
 type OperationConfig struct {
 	General   GeneralConfig
 	Detection DetectionConfig
@@ -24,13 +24,13 @@ type OperationConfig struct {
 	Portrait  PortraitConfig
 }
 
-// GeneralConfig is about the operation as a whole.
+// GeneralConfig holds the keys that concern the operation as a whole.
 type GeneralConfig struct {
 	Context        ConfigContext
 	CollectionName Collection
 }
 
-// ConfigContext says which keys apply in an operation that is neither enroll nor predict.
+// ConfigContext selects the keys (*_enroll or *_predict) that apply in an operation that is neither enroll nor predict.
 type ConfigContext string
 
 // The contexts.
@@ -59,15 +59,15 @@ const (
 	HybridStrategy Strategy = 3 // the largest product of area and confidence
 )
 
-// MatchingConfig says when two faces are the same person. Nil thresholds stand for those of the model pack.
+// MatchingConfig says when two faces are the same person. Where a threshold is nil, the model pack's applies.
 type MatchingConfig struct {
 	Min, Med, Max *float32 // cosines, -1..1
 	Neighbors     int      // the most candidates that predict lists
 	FudgeFactor   float32  // multiplies the three thresholds
 }
 
-// QualityConfig says what is wanted of a face besides its pose and position. The limits are on the scale of the scores
-// ([Metrics]).
+// QualityConfig holds the requirements on a face other than its pose and position. The limits are on the scale of the
+// scores ([Metrics]).
 type QualityConfig struct {
 	Sharpness         float32 // lower is blurred
 	TooBright         float32 // brightness above is too bright, 0..1
@@ -113,13 +113,13 @@ type LivenessConfig struct {
 // LivenessMode chooses among the liveness networks of a model pack.
 type LivenessMode int
 
-// LivenessOff runs no liveness network. The other modes are numbers that a pack's manifest maps to its networks.
+// LivenessOff runs no liveness network. A pack's manifest maps the numbers of the other modes to its networks.
 const LivenessOff LivenessMode = 0
 
 // LivenessCalibration names one of a model pack's operating points of liveness.
 type LivenessCalibration string
 
-// The calibrations. From soft to hardened fewer attacks pass, and more live people are refused.
+// The calibrations. Soft lets the most attacks pass. Hardened refuses the most live people.
 const (
 	LivenessSoft     LivenessCalibration = "SOFT"
 	LivenessRegular  LivenessCalibration = "REGULAR"
@@ -136,13 +136,13 @@ type PortraitConfig struct {
 	CropFaces       bool // make a portrait of each face of the result
 }
 
-// PortraitPreset names a geometry: the aspect ratio, and where the eyes lie.
+// PortraitPreset names a geometry: the aspect ratio and the position of the eyes.
 type PortraitPreset string
 
 // PortraitFormat is a file format: "png" or "jpeg".
 type PortraitFormat string
 
-// PortraitBackground says what happens to the background.
+// PortraitBackground says what happens to the background of a portrait.
 type PortraitBackground string
 
 // The backgrounds.
@@ -151,13 +151,13 @@ const (
 	BackgroundKeep    PortraitBackground = "keep"
 )
 
-// Predicts reports whether the keys *_predict apply to op instead of the keys *_enroll: in a prediction, and in operations
-// other than enroll where context_string says so.
+// Predicts reports whether the keys *_predict apply to op instead of the keys *_enroll. They apply to a prediction, and
+// to every operation other than enroll when context_string is "predict".
 func (c OperationConfig) Predicts(op Operation) bool {
 	return op == OpPredict || op != OpEnroll && c.General.Context == ContextPredict
 }
 
-// MinConfidence is the lowest confidence of a detection that counts as a face in op.
+// MinConfidence returns the lowest confidence, 0..1, at which a detection counts as a face in op.
 func (c OperationConfig) MinConfidence(op Operation) float32 {
 	if c.Predicts(op) {
 		return c.Detection.ConfidencePredict
@@ -165,7 +165,7 @@ func (c OperationConfig) MinConfidence(op Operation) float32 {
 	return c.Detection.ConfidenceEnroll
 }
 
-// LeastFrontality is the lowest cosine of the yaw of a face in op that does not look to the side.
+// LeastFrontality returns the lowest cosine of the yaw at which a face in op does not count as looking to the side.
 func (c OperationConfig) LeastFrontality(op Operation) float32 {
 	if c.Predicts(op) {
 		return c.Pose.FrontalityPredict
@@ -173,7 +173,8 @@ func (c OperationConfig) LeastFrontality(op Operation) float32 {
 	return c.Pose.FrontalityEnroll
 }
 
-// VerticalGaze is the range of the score vertical_gaze of a face in op that looks neither up nor down.
+// VerticalGaze returns the range of the score vertical_gaze in which a face in op counts as looking neither up nor
+// down.
 func (c OperationConfig) VerticalGaze(op Operation) (up, down float32) {
 	if c.Predicts(op) {
 		return c.Pose.GazeUpPredict, c.Pose.GazeDownPredict
@@ -181,14 +182,14 @@ func (c OperationConfig) VerticalGaze(op Operation) (up, down float32) {
 	return c.Pose.GazeUpEnroll, c.Pose.GazeDownEnroll
 }
 
-// Override is a default that holds for one operation instead of the general one.
+// Override is a default that one operation has instead of the general one.
 type Override struct {
 	Operation Operation
 	Key       string
 	Default   any // as in ConfigKey
 }
 
-// Overrides lists the defaults that differ per operation, those of the CryptoNets SDK.
+// Overrides lists the defaults that differ per operation. They are those of the CryptoNets SDK.
 func Overrides() []Override {
 	return []Override{
 		{OpEnroll, "threshold_user_too_far", 0.2},
@@ -207,7 +208,7 @@ func Overrides() []Override {
 	}
 }
 
-// DefaultConfig is the configuration of op when a request says nothing.
+// DefaultConfig returns the configuration of op when a request sets no key.
 func DefaultConfig(op Operation) OperationConfig {
 	var c OperationConfig
 	for _, k := range configKeys() {
@@ -223,9 +224,10 @@ func DefaultConfig(op Operation) OperationConfig {
 	return c
 }
 
-// ResolveConfig is the configuration of one request: the defaults, the defaults of op, then the keys of raw, a JSON
-// object (nil or empty: none). Every key that is unknown, repeated, null, of the wrong type or out of range is a
-// problem; they come sorted by key. The configuration is usable only when there is none.
+// ResolveConfig returns the configuration of one request: the general defaults, replaced by the defaults of op,
+// replaced by the keys of raw. raw is a JSON object; nil or empty sets no key. Every key that is unknown, repeated,
+// null, of the wrong type or out of range is a problem. The problems are sorted by key. The configuration is usable
+// only without problems.
 func ResolveConfig(op Operation, raw json.RawMessage) (OperationConfig, Problems) {
 	c := DefaultConfig(op)
 	if len(bytes.TrimSpace(raw)) == 0 {
@@ -239,7 +241,7 @@ func ResolveConfig(op Operation, raw json.RawMessage) (OperationConfig, Problems
 	return c, ps
 }
 
-// apply sets the keys of raw, a JSON object. strict makes an unknown key a problem; without it such a key is left out.
+// apply sets the keys of raw, a JSON object. An unknown key is a problem if strict, and ignored otherwise.
 func (c *OperationConfig) apply(field string, raw json.RawMessage, strict bool) (ps Problems) {
 	add := func(key, format string, args ...any) {
 		name := field
@@ -290,7 +292,7 @@ func (c MatchingConfig) ordered() (ps Problems) {
 	return ps
 }
 
-// MarshalJSON writes the flat object that a request's config is, with every key that does something.
+// MarshalJSON writes a flat object, like the config of a request, with every key that has an effect.
 func (c OperationConfig) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -312,8 +314,8 @@ func (c OperationConfig) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// UnmarshalJSON sets the keys of a flat object and leaves the others as they are. It leaves out keys that it does not
-// know, and fails on values that their key does not take.
+// UnmarshalJSON sets the keys of a flat object and leaves the others unchanged. It ignores unknown keys, and fails on a
+// value that its key does not allow.
 func (c *OperationConfig) UnmarshalJSON(data []byte) error {
 	if ps := c.apply("config", data, false); len(ps) > 0 {
 		return ps

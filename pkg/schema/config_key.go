@@ -50,7 +50,7 @@ func (r Range) contains(x float64) bool {
 	return x <= r.Max && (x > r.Min || x == r.Min && !r.OpenMin)
 }
 
-// Value is one allowed value, a string or an int64, and what it means ("" where it speaks for itself).
+// Value is one allowed value of a key, a string or an int64. Meaning is "" where the value explains itself.
 type Value struct {
 	Value   any
 	Meaning string
@@ -58,7 +58,7 @@ type Value struct {
 
 func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
-// Allowed says in words which values the key takes: "a number, 0..1".
+// Allowed describes the values that the key takes, for instance "a number, 0..1".
 func (k ConfigKey) Allowed() string {
 	article := map[string]string{"string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false"}[k.Type]
 	var listed []string
@@ -82,10 +82,10 @@ func (k ConfigKey) Allowed() string {
 	return article
 }
 
-// ConfigKeys lists every key in the order of docs/operation-config.md.
+// ConfigKeys returns every key, in the order of docs/operation-config.md.
 func ConfigKeys() []ConfigKey { return slices.Clone(configKeys()) }
 
-// configKeys is the table with what follows from its entries: type, group and compiled pattern.
+// configKeys returns the table, completed with what follows from its entries: type, group and compiled pattern.
 var configKeys = sync.OnceValue(func() []ConfigKey {
 	var all []ConfigKey
 	for _, section := range configTable {
@@ -140,7 +140,7 @@ func keyNamed(name string) *ConfigKey {
 	return nil
 }
 
-// set stores x, which has the key's type, in c. A key that nothing reads is not stored.
+// set stores x, which must have the key's type, in c. It does not store a key that nothing reads.
 func (k *ConfigKey) set(c *OperationConfig, x any) {
 	if k.field == nil {
 		return
@@ -153,7 +153,7 @@ func (k *ConfigKey) set(c *OperationConfig, x any) {
 	f.Set(reflect.ValueOf(x).Convert(f.Type()))
 }
 
-// value is what c holds for the key; ok is false where it holds nothing.
+// value returns what c holds for the key. ok is false where c holds nothing.
 func (k *ConfigKey) value(c *OperationConfig) (x any, ok bool) {
 	if k.field == nil {
 		return nil, false
@@ -168,8 +168,8 @@ func (k *ConfigKey) value(c *OperationConfig) (x any, ok bool) {
 	return f.Interface(), true
 }
 
-// parse reads a value of the key. It returns what is wrong with it, "" when nothing; the value itself is not repeated,
-// because a string may name a person.
+// parse reads a value of the key. problem says what is wrong with it; it is "" for a good value. It does not repeat the
+// value, because a string may name a person.
 func (k *ConfigKey) parse(raw json.RawMessage) (x any, problem string) {
 	wrong := func(what string) (any, string) { return nil, what + "; it must be " + k.Allowed() }
 	if got := kindOf(raw); got == "null" {

@@ -168,7 +168,7 @@ var matchingKeys = []ConfigKey{
 		Range:  &Range{Min: -1, Max: 1},
 		Unit:   "cosine",
 		Doc:    "Lower matching threshold. Default: the model pack's.",
-		Effect: "In predict, a person is a candidate from this cosine on. In compare and verify, the confidence is 0 up to it.",
+		Effect: "In predict, a person is a candidate at this cosine or above. In compare and verify, the confidence is 0 up to it.",
 		field:  func(c *OperationConfig) any { return &c.Matching.Min },
 	},
 	{
@@ -177,7 +177,7 @@ var matchingKeys = []ConfigKey{
 		Range:  &Range{Min: -1, Max: 1},
 		Unit:   "cosine",
 		Doc:    "The matching threshold. Default: the model pack's.",
-		Effect: "compare and verify call two faces the same person from this cosine on.",
+		Effect: "compare and verify call two faces the same person at this cosine or above.",
 		field:  func(c *OperationConfig) any { return &c.Matching.Med },
 	},
 	{
@@ -186,7 +186,7 @@ var matchingKeys = []ConfigKey{
 		Range:  &Range{Min: -1, Max: 1},
 		Unit:   "cosine",
 		Doc:    "Upper matching threshold. Default: the model pack's.",
-		Effect: "predict identifies a person from this cosine on. In compare and verify, the confidence is 1 from it on.",
+		Effect: "predict identifies a person at this cosine or above. In compare and verify, the confidence is then 1.",
 		field:  func(c *OperationConfig) any { return &c.Matching.Max },
 	},
 	{

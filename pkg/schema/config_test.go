@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestConfigTable holds what the table of keys promises: names are unique, everything is described, every default is a
-// value that the key itself takes, and a key has a field of its own exactly where it does something.
+// TestConfigTable checks the table of keys: names are unique, everything is described, every default is a value that
+// its key allows, and exactly the keys that have an effect have a field.
 func TestConfigTable(t *testing.T) {
 	seen := map[string]bool{}
 	added := 0
@@ -164,7 +164,7 @@ func TestResolveConfigProblems(t *testing.T) {
 		{`[]`, "config: is an array; it must be an object"},
 		{`"rgb"`, "config: is a string; it must be an object"},
 		{`{`, "config: is not JSON (near byte 1)"},
-		{`{"neighbors":1} 2`, "config: goes on after its end (byte 17)"},
+		{`{"neighbors":1} 2`, "config: has data after its end (byte 17)"},
 		{`{"neighbours":1}`, "config.neighbours: is not a configuration key (did you mean neighbors?)"},
 		{`{"Neighbors":1}`, "config.Neighbors: is not a configuration key (did you mean neighbors?)"},
 		{`{"shoe_size":1}`, "config.shoe_size: is not a configuration key"},
@@ -218,7 +218,7 @@ func TestConfigProblemsAreDiscreet(t *testing.T) {
 
 // TestConfigHasTheKeysOfTheSDK compares names, types and enums with the CryptoNets SDK's own schema.
 func TestConfigHasTheKeysOfTheSDK(t *testing.T) {
-	path := os.Getenv("FACESTREAM_SEED_SCHEMA")
+	path := os.Getenv("FACESTREAM_CRYPTONETS_SCHEMA")
 	if path == "" {
 		path = filepath.Join("..", "..", "..", "shared", "seeds", "001_wire_schema.json")
 	}

@@ -20,10 +20,10 @@ const (
 	MaxRequestDepth = 16 // nested objects and arrays
 )
 
-// DecodeRequest reads the value of the topic facestream.requests, strictly: every field that is unknown, repeated, null or
-// of the wrong type is a problem, and so is anything after the request. Names are case-sensitive. The fields without
-// a problem are set even when others have one, so that a rejection can name the request. What is no JSON object at all
-// has the reason unparsable. DecodeRequest does not [Request.Normalize]; config is left to [ResolveConfig].
+// DecodeRequest decodes a value of the topic facestream.requests strictly. Every field that is unknown, repeated, null
+// or of the wrong type is a problem, and so is anything after the request. Names are case-sensitive. Fields without a
+// problem are set even if others have one, so a rejection can name the request. Data that is not a JSON object has the
+// reason unparsable. DecodeRequest calls neither [Request.Normalize] nor [ResolveConfig].
 func DecodeRequest(data []byte) (Request, Problems) {
 	var r Request
 	var ps Problems
@@ -46,7 +46,7 @@ func DecodeRequest(data []byte) (Request, Problems) {
 	return r, ps
 }
 
-// depth is how deeply objects and arrays are nested in data, which need not be valid JSON.
+// depth returns how deeply objects and arrays are nested in data, which need not be valid JSON.
 func depth(data []byte) int {
 	var now, most int
 	inString := false
@@ -99,7 +99,7 @@ func jsonFields(t reflect.Type) map[string]int {
 	return fields
 }
 
-// decodeValue stores raw, a valid JSON value, in v, or adds to ps why it cannot.
+// decodeValue stores raw, a valid JSON value, in v, or adds the problem to ps.
 func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems) {
 	got := kindOf(raw)
 	expect := func(want string) bool {
@@ -165,8 +165,8 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 	}
 }
 
-// halfACharacter is the problem of a string for which HalfCharacter holds.
-const halfACharacter = `holds half of a character (\ud800..\udfff without its other half); write the character itself`
+// halfACharacter is the problem of a string for which HalfCharacter is true.
+const halfACharacter = `contains half of a character (\ud800..\udfff without its other half); write the character itself`
 
 func (p *Problems) invalid(field, message string) {
 	*p = append(*p, Problem{field, message, ReasonInvalidRequest})
@@ -184,7 +184,7 @@ func objectMembers(raw []byte) ([]member, error) {
 		return nil, fmt.Errorf("is %s; it must be an object", withArticle(got))
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
-	notJSON := func() error { return fmt.Errorf("is not JSON (near byte %d)", d.InputOffset()) } // the place, never the text
+	notJSON := func() error { return fmt.Errorf("is not JSON (near byte %d)", d.InputOffset()) } // the position, never the text
 	if _, err := d.Token(); err != nil {
 		return nil, notJSON()
 	}
@@ -204,7 +204,7 @@ func objectMembers(raw []byte) ([]member, error) {
 		return nil, notJSON()
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("goes on after its end (byte %d)", d.InputOffset())
+		return nil, fmt.Errorf("has data after its end (byte %d)", d.InputOffset())
 	}
 	return out, nil
 }
@@ -242,7 +242,7 @@ func withArticle(kind string) string {
 	return "a " + kind
 }
 
-// clip makes a name that somebody else chose fit to print: short, and quoted where it is more than letters and digits.
+// clip makes an untrusted name printable: short, and quoted if it contains more than letters and digits.
 func clip(name string) string {
 	const most = 64
 	if len(name) > most {
@@ -256,8 +256,8 @@ func clip(name string) string {
 
 var plainName = regexp.MustCompile(`^[\pL\pN_.…-]+$`)
 
-// Suggest is what a message about an unknown name ends with: " (did you mean …?)" with the known name that is closest, or
-// "" where none is close.
+// Suggest returns the end of a message about an unknown name: " (did you mean …?)" with the closest known name, or ""
+// if none is close.
 func Suggest(name string, known []string) string {
 	if len(name) > 64 {
 		return ""
@@ -274,7 +274,7 @@ func Suggest(name string, known []string) string {
 	return fmt.Sprintf(" (did you mean %s?)", best)
 }
 
-// editDistance is the Levenshtein distance of a and b in bytes.
+// editDistance returns the Levenshtein distance of a and b in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -14,8 +14,8 @@ func TestDecodeRequestProblems(t *testing.T) {
 		{"no JSON", `hello`, "request: is not JSON; it must be an object", ReasonUnparsable},
 		{"array", `[{"id":"r"}]`, "request: is an array; it must be an object", ReasonUnparsable},
 		{"cut", `{"id":"r","oper`, "request: is not JSON (near byte 10)", ReasonUnparsable},
-		{"garbage after", `{"id":"r"} x`, "request: goes on after its end (byte 11)", ReasonUnparsable},
-		{"second value", `{"id":"r"}{"id":"s"}`, "request: goes on after its end (byte 11)", ReasonUnparsable},
+		{"garbage after", `{"id":"r"} x`, "request: has data after its end (byte 11)", ReasonUnparsable},
+		{"second value", `{"id":"r"}{"id":"s"}`, "request: has data after its end (byte 11)", ReasonUnparsable},
 		{"not UTF-8", "{\"id\":\"\xff\"}", "request: is not UTF-8", ReasonUnparsable},
 		{"too deep", strings.Repeat(`{"config":`, 17) + "1" + strings.Repeat("}", 17), "request: is nested too deeply; at most 16 levels are allowed", ReasonInvalidRequest},
 		{"too large", `{"id":"` + strings.Repeat("x", MaxRequestBytes) + `"}`, "request: has 1048585 bytes; at most 1048576 are allowed", ReasonInvalidRequest},
@@ -42,7 +42,7 @@ func TestDecodeRequestProblems(t *testing.T) {
 	}
 }
 
-// TestDecodeRequestKeepsTheRest: a request with a problem still says whom to answer.
+// TestDecodeRequestKeepsTheRest: a request with a problem still has its id, so that it can be answered.
 func TestDecodeRequestKeepsTheRest(t *testing.T) {
 	r, problems := DecodeRequest([]byte(`{"colour":"red","id":"r-1","operation":"enroll","images":7,"operation_tag":"t","config":{"x":1}}`))
 	if len(problems) != 2 || r.ID != "r-1" || r.Operation != OpEnroll || r.Tag != "t" || string(r.Config) != `{"x":1}` {
@@ -65,7 +65,7 @@ func TestNormalize(t *testing.T) {
 		{"two collections", Request{ID: "r", Operation: OpPredict, Collection: "a", Images: image, Config: []byte(`{"collection_name":"b"}`)},
 			`collection: is "a", but config.collection_name is "b"`},
 		{"collection", Request{ID: "r", Operation: OpPredict, Collection: "a/b", Images: image},
-			"collection: must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit"},
+			"collection: must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit"},
 		{"nobody to delete", Request{ID: "r", Operation: OpUserDelete}, "puid: is missing; user_delete needs puid or external_id"},
 		{"lengths", Request{ID: RequestID(long), Operation: OpValidate, Images: []ObjectRef{{Bucket: long, Key: long, Version: long, ETag: long}},
 			ExternalID: ExternalID(long), PUID: PUID(long), Tag: long, Consent: &Consent{Reference: long}},

@@ -1,4 +1,5 @@
-// Package schema holds the nouns of facestream: what travels on the topics, how it is named, and how it fails.
+// Package schema defines the data types of facestream: the events on the topics, their names and identifiers, and the
+// errors.
 //
 // A [Request] asks for one [Operation] on one or more images. The service ingest validates it and resolves its images to
 // object versions, which makes it a [Job]. The worker turns a job into an [Analysis] where the operation needs the gallery,

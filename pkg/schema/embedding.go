@@ -8,13 +8,14 @@ import (
 	"math"
 )
 
-// Embedding is one face as a vector of unit length, together with the model that made it. It prints redacted.
+// Embedding is the vector of one face, of unit length, with the model that made it. It is redacted when it is printed.
 type Embedding struct {
 	Model  ModelID
 	Vector []float32
 }
 
-// embeddingJSON is the wire form: the vector as base64 of little-endian IEEE 754 float32, a third of its size as numbers.
+// embeddingJSON is the wire form. Its vector is base64 of little-endian IEEE 754 float32, which takes a third of the
+// space of decimal numbers.
 type embeddingJSON struct {
 	Model  ModelID `json:"model"`
 	Vector string  `json:"vector"`
@@ -68,7 +69,7 @@ func DecodeVector(b []byte) ([]float32, error) {
 	return v, nil
 }
 
-// Cosine is the cosine similarity of two vectors of unit length: their dot product, -1..1.
+// Cosine returns the cosine similarity, -1..1, of two vectors of unit length: their dot product.
 func Cosine(a, b []float32) float32 {
 	var s float32
 	for i := range a {

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Class says what happens next with the record that failed.
+// Class says what happens next to a record whose processing failed.
 type Class int
 
 const (
 	// ClassUnknown is an error that nobody classified. It is tried again a few times; then the record is a dead letter.
 	ClassUnknown Class = iota
-	// ClassTransient may succeed when tried again: a dependency was slow, busy or away.
+	// ClassTransient may succeed when it is tried again: a dependency was slow, busy or unreachable.
 	ClassTransient
 	// ClassPermanent can never succeed for this record; its Reason becomes the outcome of the request.
 	ClassPermanent
@@ -32,8 +32,8 @@ func (c Class) String() string {
 	return "unknown"
 }
 
-// Error is an error that says what happens next. Op names the step ("objects.get"), Reason is set on permanent errors.
-// Error texts never carry object keys, external ids, puids or image bytes.
+// Error is an error with a class. Op names the step, for instance "objects.get". Reason is set on permanent errors.
+// Error texts never contain object keys, external ids, puids or image bytes.
 type Error struct {
 	Class  Class
 	Reason Reason
@@ -75,8 +75,9 @@ func ClassOf(err error) Class {
 	return ClassUnknown
 }
 
-// MessageOf is what a result says about err to the author of the request: the cause of the outermost permanent error in
-// err's chain, without the step that found it; err's own text where there is none.
+// MessageOf returns the text with which a result explains err to the author of the request. It is the cause of the
+// outermost permanent error in err's chain, without the step that found it. Without a permanent error it is the text of
+// err.
 func MessageOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) && e.Class == ClassPermanent && e.Err != nil {

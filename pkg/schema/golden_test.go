@@ -109,7 +109,7 @@ func TestGoldenCoversEveryOutcome(t *testing.T) {
 	}
 }
 
-// TestGoldenRequestsAreAccepted: what the schema calls a request, ingest does too.
+// TestGoldenRequestsAreAccepted: ingest accepts every golden request.
 func TestGoldenRequestsAreAccepted(t *testing.T) {
 	for name, data := range golden(t, "request_") {
 		r, problems := schema.DecodeRequest(data)
@@ -129,7 +129,7 @@ func TestGoldenRequestsAreAccepted(t *testing.T) {
 
 // TestResultsAreCallResults validates every kind of result as the CryptoNets SDK's CallResult.
 func TestResultsAreCallResults(t *testing.T) {
-	if path, err := schematest.SeedSchema(); err != nil {
+	if path, err := schematest.CryptoNetsSchema(); err != nil {
 		t.Skipf("SKIPPED the check against the CryptoNets SDK's wire schema: %v (%s)", err, path)
 	}
 	for name, data := range golden(t, "result_") {

@@ -7,20 +7,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// RequestID names one request; its author chooses it, and equal ids mean the same request (invariant 3).
+// RequestID names one request. The author of the request chooses it. Requests with equal ids are the same request
+// (invariant 3).
 type RequestID string
 
-// Collection names one gallery. A collection is tied to one embedding model.
+// Collection names one gallery. All embeddings of a collection are of one model.
 type Collection string
 
 // ModelID names a network and its version, for instance "mobilefacenet@b9e1c4d2" (name @ first 8 hex digits of the file's sha256).
 type ModelID string
 
-// PUID is the private unique identifier of a person inside one collection: another collection gives the same person
-// another one. It prints redacted; convert to string only to write it to a payload or a store.
+// PUID is the private unique identifier of a person inside one collection. Another collection gives the same person
+// another puid. It is redacted when it is printed. Convert it to string only to write it to a payload or a store.
 type PUID string
 
-// ExternalID is the caller's own name for a person. It prints redacted.
+// ExternalID is the caller's own name for a person. It is redacted when it is printed.
 type ExternalID string
 
 // Namespaces of the deterministic ids (UUID version 5, RFC 9562 §5.5). They are part of the wire format.
@@ -43,8 +44,9 @@ func derive(ns uuid.UUID, parts ...string) string {
 	return uuid.NewSHA1(ns, []byte(b.String())).String()
 }
 
-// ObjectRequestID is the request id of an unattended upload: one per bucket, key and version (the ETag where the bucket
-// keeps no versions), so that repeated and reordered notifications meet in one request.
+// ObjectRequestID returns the request id of an upload that no request accompanies. It depends on bucket, key and
+// version, or on the ETag where the bucket keeps no versions. Repeated and reordered notifications of one upload
+// therefore give one request.
 func ObjectRequestID(o ObjectRef) RequestID {
 	version := o.Version
 	if version == "" {
@@ -53,8 +55,8 @@ func ObjectRequestID(o ObjectRef) RequestID {
 	return RequestID(derive(nsObject, o.Bucket, o.Key, version))
 }
 
-// DerivePUID is the identity of a person in a collection: a function of the external id in its normal spelling where
-// there is one, else of the enrolling request.
+// DerivePUID returns the puid of a person in a collection. It follows from the external id in its normal spelling
+// ([ExternalID.Normal]) if there is one, else from the enrolling request.
 func DerivePUID(c Collection, external ExternalID, request RequestID) PUID {
 	if external != "" {
 		return derivePUID(c, external.Normal())
@@ -62,22 +64,22 @@ func DerivePUID(c Collection, external ExternalID, request RequestID) PUID {
 	return PUID(derive(nsPUID, string(c), "request", string(request)))
 }
 
-// derivePUID is the identity of the exact spelling of external.
+// derivePUID returns the puid of the exact spelling of external.
 func derivePUID(c Collection, external ExternalID) PUID {
 	return PUID(derive(nsPUID, string(c), "external", string(external)))
 }
 
-// RowID is the gallery id of one enrolled face: the same request, object version and face always give the same row,
-// under whichever model it is embedded.
+// RowID returns the gallery id of one enrolled face. The same request, object version and face always give the same id,
+// under every embedding model.
 func RowID(request RequestID, o ObjectRef, face int) string {
 	return derive(nsRow, string(request), o.Bucket, o.Key, o.Version, o.ETag, strconv.Itoa(face))
 }
 
-// FormerRowID is the id that earlier versions gave the same row: another one under each model.
+// FormerRowID returns the id that earlier versions gave the same row. It differs between models.
 func FormerRowID(request RequestID, o ObjectRef, face int, model ModelID) string {
 	return derive(nsRow, string(request), o.Bucket, o.Key, o.Version, o.ETag, strconv.Itoa(face), string(model))
 }
 
-// EventID is the CloudEvents id of what kind (an event type) a request leads to: a redelivered record publishes its
-// successor under the same id.
+// EventID returns the CloudEvents id of the event of type kind that request leads to. A redelivered record therefore
+// publishes its successor under the same id.
 func EventID(kind string, request RequestID) string { return derive(nsEvent, kind, string(request)) }

@@ -8,11 +8,12 @@ import (
 // Job is a validated request whose images are resolved to object versions. It is the value of the topic facestream.jobs.
 type Job struct {
 	Request
-	// Digest is the sha256 (hex) of the request's content: two requests with one id and different digests are not the same.
+	// Digest is the sha256 (hex) of the request's content. It tells two requests with the same id and different content
+	// apart.
 	Digest     string    `json:"digest"`
 	AcceptedAt time.Time `json:"accepted_at"`
-	// ResolvedConfig is the request's config with every default filled in, as ingest resolved it. All services work by it,
-	// so that defaults cannot differ between them during a roll-out. An ingest older than this field leaves it out.
+	// ResolvedConfig is the request's config with every default filled in by ingest. All services use it, so defaults
+	// cannot differ between them during a roll-out. An older ingest leaves this field out.
 	ResolvedConfig json.RawMessage `json:"resolved_config,omitempty"`
 }
 
@@ -31,8 +32,8 @@ func (j *Job) Resolve() Problems {
 	return nil
 }
 
-// Configuration is how j is to be done: what ingest resolved. Keys that ingest did not know are as this version resolves
-// them; those that this version does not know are left out, unless the request names them, which is a problem.
+// Configuration returns the configuration of j, as ingest resolved it. This version resolves the keys that ingest did
+// not know. A key that this version does not know is ignored, unless the request names it: then it is a problem.
 func (j *Job) Configuration() (OperationConfig, Problems) {
 	config, ps := ResolveConfig(j.Operation, j.Config)
 	if len(ps) == 0 && len(j.ResolvedConfig) > 0 {
@@ -41,8 +42,8 @@ func (j *Job) Configuration() (OperationConfig, Problems) {
 	return config, ps
 }
 
-// Analysis is what the worker found, for operations that need the gallery. It is the value of the topic facestream.analyses
-// and carries embeddings: keep its retention short.
+// Analysis is what the worker found, for operations that need the gallery. It is the value of the topic
+// facestream.analyses. It carries embeddings, so keep the topic's retention short.
 type Analysis struct {
 	Job
 	Faces      []FaceResult       `json:"faces,omitempty"`
@@ -62,16 +63,17 @@ type ModelRun struct {
 	ID   ModelID `json:"id"`
 }
 
-// Thresholds are the cosines, -1..1, that a match is judged by: those of the request's configuration where it sets them,
-// else those of the model pack, each multiplied by fudge_factor. Two images match (1:1) from Med on. In a search (1:N) a
-// person is a candidate from Min on and identified from Max on: every person of the gallery is a further chance to be wrong.
+// Thresholds are the matching thresholds as cosines, -1..1. Each is that of the request's configuration or else of the
+// model pack, multiplied by fudge_factor. Two images match (1:1) if their similarity reaches Med. In a search (1:N) a
+// person is a candidate at Min and identified at Max. Identification needs more, because every person in the gallery is
+// another chance of a false match.
 type Thresholds struct {
 	Min float32 `json:"min"`
 	Med float32 `json:"med"`
 	Max float32 `json:"max"`
 }
 
-// Level is how many of the thresholds score reaches: 0 (none) to 3 (all).
+// Level returns how many of the thresholds score reaches: 0 (none) to 3 (all).
 func (t Thresholds) Level(score float32) int {
 	level := 0
 	for _, x := range []float32{t.Min, t.Med, t.Max} {
@@ -82,14 +84,15 @@ func (t Thresholds) Level(score float32) int {
 	return level
 }
 
-// Identifies reports whether score is similar enough to say who somebody is among many: it reaches Max.
+// Identifies reports whether score is high enough to identify a person in a search, that is, whether it reaches Max.
 func (t Thresholds) Identifies(score float32) bool { return score >= t.Max }
 
-// Matches reports whether score is similar enough to call two faces the same person: it reaches Med.
+// Matches reports whether score is high enough for two faces to count as the same person, that is, whether it reaches
+// Med.
 func (t Thresholds) Matches(score float32) bool { return score >= t.Med }
 
-// Confidence maps score to 0..1: 0 at Min and below, 0.5 at Med, 1 at Max and above, linear in between. Where thresholds
-// coincide, the highest of the values holds, so that a score that matches has 0.5 or more.
+// Confidence maps score to 0..1: 0 at Min and below, 0.5 at Med, 1 at Max and above, linear in between. Where
+// thresholds are equal, the highest of their values applies, so a score that matches has a confidence of at least 0.5.
 func (t Thresholds) Confidence(score float32) float32 {
 	switch {
 	case score >= t.Max:

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestConfigurationTravels: a job is done under the configuration that ingest resolved, whatever the defaults of the
-// service that does it.
+// TestConfigurationTravels: a job uses the configuration that ingest resolved, not the defaults of the service that
+// does it.
 func TestConfigurationTravels(t *testing.T) {
 	request := func(config string) Request {
 		return Request{ID: "r", Operation: OpPredict, Images: []ObjectRef{{Bucket: "b", Key: "k"}}, Config: json.RawMessage(config)}
@@ -53,7 +53,8 @@ func TestConfigurationTravels(t *testing.T) {
 	}
 }
 
-// TestJobsBeforeResolvedConfig: the jobs of an ingest that resolved no configuration are done as they always were.
+// TestJobsBeforeResolvedConfig: a job without a resolved configuration, from an older ingest, uses the defaults of the
+// service.
 func TestJobsBeforeResolvedConfig(t *testing.T) {
 	for _, file := range []string{"job_predict", "analysis_predict"} {
 		data, err := os.ReadFile("testdata/golden/v1/" + file + ".json")
@@ -71,8 +72,8 @@ func TestJobsBeforeResolvedConfig(t *testing.T) {
 	}
 }
 
-// TestConfidenceAgreesWithMatches: whatever ordered thresholds are in force, two faces match exactly where the confidence
-// is 0.5 or more, and somebody is identified only with certainty.
+// TestConfidenceAgreesWithMatches: under any ordered thresholds, two faces match exactly if the confidence is 0.5 or
+// more, and a person is identified only if it is 1.
 func TestConfidenceAgreesWithMatches(t *testing.T) {
 	steps := []float32{-1, -0.25, 0, 0.25, 0.5, 0.75, 1}
 	for _, low := range steps {

@@ -1,13 +1,13 @@
 package schema
 
-// FaceMetric is one thing that is measured of a face, as the CryptoNets SDK's FaceMetric: its name and its value on the scale of
-// the configuration keys that it is held against.
+// FaceMetric is one measurement of a face, like the CryptoNets SDK's FaceMetric: a name, and a value on the scale of
+// the configuration keys that limit it.
 type FaceMetric struct {
 	Name  string  `json:"name"`
 	Value float32 `json:"value"`
 }
 
-// The names of the scores of a face. Left and right are the image's sides.
+// The names of the scores of a face. Left and right are sides of the image.
 const (
 	MetricFaceSize           = "face_size"
 	MetricRotation           = "rotation"
@@ -36,25 +36,25 @@ type MetricInfo struct {
 	Name, Meaning string
 }
 
-// Metrics lists every score in the order in which a face carries them. A face has those that were measured.
+// Metrics lists every score, in the order of a face's scores. A face has only those that were measured.
 func Metrics() []MetricInfo {
 	return []MetricInfo{
 		{MetricFaceSize, "the square root of the box's area, as a share of the picture's shorter side"},
 		{MetricRotation, "degrees by which the head leans to the image's right (the person's left), -180..180: the pose's roll, else the angle of the line through the eyes"},
 		{MetricFrontality, "the cosine of the pose's yaw: 1 frontal, 0 a full profile"},
-		{MetricVerticalGaze, "-0.406 times the tangent of the pose's pitch: how far the tip of the nose moves between the line of the eyes (negative: the person looks up) and that of the mouth, as a share of their distance; ±0.1 are about 14 degrees, ±0.15 about 20"},
-		{MetricLandmarkConfidence, "how certain the landmarks are, 0..1; where the model pack's network for them says"},
+		{MetricVerticalGaze, "-0.406 times the tangent of the pose's pitch: how far the tip of the nose has moved towards the line of the eyes (negative: the person looks up) or that of the mouth, as a share of the distance between the two lines; ±0.1 is about 14 degrees, ±0.15 about 20"},
+		{MetricLandmarkConfidence, "how certain the landmarks are, 0..1; only if the model pack's landmark network reports it"},
 		{MetricSharpness, "the variance of the Laplacian of the face's grey values 0..255 at a width of 112 pixels, scaled so that 10 is the model pack's limit of a blurred face"},
 		{MetricBrightness, "the mean luma of the face, 0 black .. 1 white"},
 		{MetricBrightnessLow, "the 5th percentile of the luma"},
 		{MetricBrightnessHigh, "the 95th percentile of the luma"},
 		{MetricEyeLeftOpen, "the probability that the eye on the image's left is open"},
 		{MetricEyeRightOpen, "the probability that the eye on the image's right is open"},
-		{MetricEyesClosed, "0 both open .. 1 an eye closed: 1 minus the smaller of the two, mapped so that 0.6 is the model pack's limit of an open eye"},
+		{MetricEyesClosed, "0 both open .. 1 an eye closed: 1 minus the smaller of the two probabilities, mapped so that 0.6 is the model pack's limit of an open eye"},
 		{MetricMouthOpen, "0 closed lips .. 1 a wide open mouth, mapped so that 0.8 is the model pack's limit of an open mouth"},
 		{MetricSmile, "0 none .. 1 a broad smile; with get_smile_intensity"},
-		{MetricGlasses, "the probability of glasses; FT_FACE_WITH_GLASS from the model pack's limit on"},
-		{MetricMask, "the probability of a mask; FT_FACE_WITH_MASK from the model pack's limit on"},
+		{MetricGlasses, "the probability of glasses; at or above the model pack's limit it sets FT_FACE_WITH_GLASS"},
+		{MetricMask, "the probability of a mask; at or above the model pack's limit it sets FT_FACE_WITH_MASK"},
 		{MetricOcclusionLeftEye, "the probability that something covers the eye on the image's left"},
 		{MetricOcclusionRightEye, "the probability that something covers the eye on the image's right"},
 		{MetricOcclusionNose, "the probability that something covers the nose"},

@@ -15,7 +15,7 @@ const (
 	zoeNFD = "Zoe\u0308"
 )
 
-// TestNewNames holds which names an enrolment may bring.
+// TestNewNames checks which new names an enrolment may use.
 func TestNewNames(t *testing.T) {
 	for _, tt := range []struct{ name, want string }{
 		{"alice", ""},
@@ -62,7 +62,7 @@ func TestNamesGrowWhenTheyAreNormalised(t *testing.T) {
 	}
 }
 
-// TestStoredNamesStayReachable: whoever is enrolled under a name that is no longer allowed is still found and erased by it.
+// TestStoredNamesStayReachable: a person enrolled under a name that is no longer allowed can still be found and erased by it.
 func TestStoredNamesStayReachable(t *testing.T) {
 	for _, name := range []ExternalID{" alice", "Zo\ufffd", "a\tb", "al\u200bice"} {
 		for _, r := range []Request{
@@ -85,16 +85,16 @@ func TestOtherNamesOfARequest(t *testing.T) {
 		r    Request
 		want string
 	}{
-		{"id", Request{ID: " r", Operation: OpUserDelete, PUID: "p"}, "id: begins or ends with a space; leave it out"},
-		{"id", Request{ID: "r\n", Operation: OpUserDelete, PUID: "p"}, "id: holds the control character U+000A; leave it out"},
+		{"id", Request{ID: " r", Operation: OpUserDelete, PUID: "p"}, "id: begins or ends with a space; remove it"},
+		{"id", Request{ID: "r\n", Operation: OpUserDelete, PUID: "p"}, "id: contains the control character U+000A; remove it"},
 		{"key", Request{ID: "r", Operation: OpValidate, Images: []ObjectRef{{Bucket: "b", Key: "\xff"}}}, "images[0].key: is not UTF-8"},
 		{"tag", Request{ID: "r", Operation: OpUserDelete, PUID: "p", Tag: "\xff"}, "operation_tag: is not UTF-8"},
 		{"puid", Request{ID: "r", Operation: OpUserDelete, PUID: "\xff"}, "puid: is not UTF-8"},
 		{"external id", Request{ID: "r", Operation: OpUserDelete, ExternalID: "\xff"}, "external_id: is not UTF-8"},
 		{"consent", Request{ID: "r", Operation: OpEnroll, Images: []ObjectRef{{Bucket: "b", Key: "k"}}, Consent: &Consent{Given: true, Reference: "a\x00"}},
-			"consent.reference: holds the control character U+0000; leave it out"},
+			"consent.reference: contains the control character U+0000; remove it"},
 		{"collection", Request{ID: "r", Operation: OpUserDelete, PUID: "p", Collection: zoeNFC},
-			"collection: must be 1-64 letters, digits, '_', '.' or '-', beginning with a letter or digit"},
+			"collection: must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit"},
 	} {
 		if got := tt.r.Normalize().Error(); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
@@ -102,7 +102,7 @@ func TestOtherNamesOfARequest(t *testing.T) {
 	}
 }
 
-// TestCollectionNamesHaveOneRule: what config.collection_name takes is what the field collection takes.
+// TestCollectionNamesHaveOneRule: config.collection_name and the field collection allow the same names.
 func TestCollectionNamesHaveOneRule(t *testing.T) {
 	key := keyNamed("collection_name")
 	for _, c := range []string{"a", "a.b-c_9", "-a", ".a", "a/b", "a b", "ä", strings.Repeat("a", 64), strings.Repeat("a", 65)} {
@@ -113,7 +113,8 @@ func TestCollectionNamesHaveOneRule(t *testing.T) {
 	}
 }
 
-// TestOnePersonForEverySpelling: composed and decomposed spellings are one person, and the puids of before are known.
+// TestOnePersonForEverySpelling: composed and decomposed spellings are one person, and the puids of earlier versions
+// are known.
 func TestOnePersonForEverySpelling(t *testing.T) {
 	person := func(external ExternalID) *Request { return &Request{ID: "r", Collection: "c", ExternalID: external} }
 	if a, b := person(zoeNFC).Person(), person(zoeNFD).Person(); a != b {
@@ -139,7 +140,8 @@ func TestOnePersonForEverySpelling(t *testing.T) {
 	}
 }
 
-// TestEventsKeepTheirCharacters: what JSON cannot carry is refused by field; nothing is read as another name.
+// TestEventsKeepTheirCharacters: characters that JSON cannot carry are refused by field; no name is read as another
+// one.
 func TestEventsKeepTheirCharacters(t *testing.T) {
 	for _, tt := range []struct{ data, want string }{
 		{`{"id":"r","external_id":"Zo\u00eb"}`, ""},

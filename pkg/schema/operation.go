@@ -5,7 +5,7 @@ import "slices"
 // Operation is what a request asks for.
 type Operation string
 
-// The operations; their position in [Operations] is the wire value operation_type_id and never changes.
+// The operations. The position of each in [Operations] is its wire value operation_type_id, which never changes.
 const (
 	OpValidate     Operation = "validate"
 	OpEnroll       Operation = "enroll"
@@ -67,22 +67,23 @@ func (o Operation) traits() operationTraits {
 	return operationTraits{}
 }
 
-// Known reports whether o is an operation of the wire format.
+// Known reports whether o is an operation of the wire format, performed by this version or not.
 func (o Operation) Known() bool { return o.index() >= 0 }
 
-// Performed reports whether this version performs o; a known operation that is not performed is answered operation_unavailable.
+// Performed reports whether this version performs o. A request for a known operation that it does not perform is
+// answered with the reason operation_unavailable.
 func (o Operation) Performed() bool { return o.traits().performed }
 
-// TypeID is the wire value operation_type_id; -1 for an unknown operation.
+// TypeID returns the wire value operation_type_id, or -1 for an unknown operation.
 func (o Operation) TypeID() int { return o.index() }
 
-// Images is the number of images that a request for o names; where it may name more, the least.
+// Images returns the least number of images that a request for o must name.
 func (o Operation) Images() int { return o.traits().images }
 
-// MaxImages is the largest number of images that a request for o may name.
+// MaxImages returns the largest number of images that a request for o may name.
 func (o Operation) MaxImages() int { return max(o.traits().maxImages, o.traits().images) }
 
-// NeedsPerson reports whether a request for o must say whom it is about, by puid or external_id.
+// NeedsPerson reports whether a request for o must name a person by puid or external_id.
 func (o Operation) NeedsPerson() bool { return o == OpUserDelete || o == OpVerify }
 
 // NeedsGallery reports whether the indexer, not the worker, answers o.

@@ -1,6 +1,6 @@
 package schema
 
-// Outcome answers one item of a batch: its value or its error.
+// Outcome is the answer to one item of a batch: its value or its error.
 type Outcome[T any] struct {
 	Value T
 	Err   error

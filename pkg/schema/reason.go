@@ -1,6 +1,7 @@
 package schema
 
-// Reason is the stable, machine-readable cause of an outcome. Names never change meaning; docs/reasons.md lists them all.
+// Reason is the stable, machine-readable cause of an outcome. A name never changes its meaning. docs/reasons.md lists
+// them all.
 type Reason string
 
 // The reasons. An empty reason means that the operation did what was asked.
@@ -33,7 +34,7 @@ const (
 	ReasonInternal             Reason = "internal_error"
 )
 
-// ReasonInfo documents one reason: the return code it carries and what its reader can do about it.
+// ReasonInfo documents one reason: its return code, its meaning and a remedy.
 type ReasonInfo struct {
 	Reason  Reason
 	Code    ReturnCode
@@ -41,39 +42,39 @@ type ReasonInfo struct {
 	Remedy  string
 }
 
-// Reasons lists every reason with its return code; the order is that of docs/reasons.md.
+// Reasons returns every reason with its return code, in the order of docs/reasons.md.
 func Reasons() []ReasonInfo {
 	return []ReasonInfo{
 		{ReasonInvalidRequest, CodeInvalidArgument, "The request is missing a field or holds one that is not allowed.", "The message names every problem; correct them and send a new request."},
 		{ReasonUnknownOperation, CodeInvalidArgument, "The operation is not one that facestream knows.", "Use one of the operations in docs/operations-reference.md."},
-		{ReasonInvalidConfiguration, CodeInvalidConfiguration, "A configuration key is unknown, has the wrong type, is out of range, or contradicts another key or the model pack's threshold.", "The message names each key, and the values that it takes or what it contradicts."},
+		{ReasonInvalidConfiguration, CodeInvalidConfiguration, "A configuration key is unknown, has the wrong type, is out of range, or contradicts another key or the model pack's threshold.", "The message names each key, and the values that it allows or the key or threshold that it contradicts."},
 		{ReasonOperationUnavailable, CodeInvalidConfiguration, "The operation is known, but this version does not perform it.", "Use another operation or a newer version."},
 		{ReasonRoleAbsent, CodeInvalidConfiguration, "The operation needs a network that the loaded model pack does not have; the message names its role.", "Load a pack that has the role (`facestream models list`)."},
-		{ReasonRequestIDReused, CodeInvalidArgument, "Another request with other content already used this request id. It goes to the dead letters; the first request keeps its outcome.", "Give each request an id of its own."},
+		{ReasonRequestIDReused, CodeInvalidArgument, "Another request, with different content, already used this request id. It goes to the dead letters; the first request keeps its outcome.", "Give each request its own id."},
 		{ReasonConsentMissing, CodeInvalidArgument, "The request says that the person did not agree to the enrolment, or says nothing in a collection for which the operator requires consent (`ingest.consent.required`).", "Ask the person, then send the request with `consent`, or the upload with `x-amz-meta-facestream-consent`."},
-		{ReasonExpired, CodeGenericError, "The deadline of the request passed before the work began.", "Send it again with a later deadline."},
+		{ReasonExpired, CodeGenericError, "The deadline of the request passed before processing began.", "Send it again with a later deadline."},
 		{ReasonBucketNotAllowed, CodeAuthorizationError, "The image is in a bucket that this installation does not serve.", "Use a served bucket, or add the bucket to `s3.buckets`."},
 		{ReasonImageNotFound, CodeInvalidArgument, "The bucket has no such object or no such version of it.", "Upload the image first; the name is case-sensitive."},
-		{ReasonImageUnreadable, CodeInvalidArgument, "The bytes are not a whole image in a supported format.", "Send JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF; the message says what was wrong."},
+		{ReasonImageUnreadable, CodeInvalidArgument, "The bytes are not a complete image in a supported format.", "Send JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF; the message says what was wrong."},
 		{ReasonImageTooLarge, CodeInvalidArgument, "The image exceeds the limit on bytes, pixels or side length.", "The message names the limit; scale the image down."},
-		{ReasonImageChanged, CodeInvalidArgument, "The object was overwritten after the event and its bucket keeps no versions, so the version that was named is gone.", "The newer version has an event and an outcome of its own; switch versioning on to keep both."},
+		{ReasonImageChanged, CodeInvalidArgument, "The object was overwritten after the event. Its bucket keeps no versions, so the named content is gone.", "The newer content has its own event and outcome. Switch on versioning to keep both."},
 		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},
-		{ReasonSeveralFaces, CodeNoError, "Several faces were found where one is needed, or more than a comparison takes.", "Crop to one face, or choose a `face_detection_strategy` that selects one."},
+		{ReasonSeveralFaces, CodeNoError, "Several faces were found where one is needed, or more than a comparison allows.", "Crop to one face, or choose a `face_detection_strategy` that selects one."},
 		{ReasonFaceRejected, CodeNoError, "A face was found, but its traits are not allowed for this operation.", "Follow `user_feedback_message`."},
 		{ReasonImageUnderexposed, CodeNoError, "The face is too dark to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_dark` sets the limit."},
 		{ReasonImageOverexposed, CodeNoError, "The face is too bright to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_bright` sets the limit."},
-		{ReasonSpoofDetected, CodeNoError, "The face is a picture of one (print, screen, mask), or the liveness networks take it for that.", "Take a new picture of the person; `anti_spoofing_threshold` and `liveness_calibration` set the balance of errors."},
+		{ReasonSpoofDetected, CodeNoError, "The liveness networks took the face for a presentation attack (print, screen, mask), or it is on an identity document.", "Take a new picture of the person; `anti_spoofing_threshold` and `liveness_calibration` balance the two kinds of error."},
 		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (too small, too near the border), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.message` says why. `anti_spoofing_mode` 0 switches the check off."},
-		{ReasonUnknownCollection, CodeInvalidArgument, "Nobody was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
-		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has nobody with this puid or external id.", "Nothing is stored for this person; no action is needed after a delete. To enrol somebody new, leave `puid` out: the result gives them one."},
-		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Use another collection, run the services with the collection's model, or take the gallery to theirs: `facestream reindex`."},
-		{ReasonNoMatch, CodeNoError, "Nobody in the collection, or not the person whom verify asks about, is similar enough. This is a result, not a failure.", "None."},
-		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known form. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema."},
-		{ReasonInternal, CodeGenericError, "The work failed repeatedly for a cause that is not in the request. The record goes to the dead letters.", "`facestream dead-letters show` has the cause; replay it after the fix."},
+		{ReasonUnknownCollection, CodeInvalidArgument, "No one was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
+		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has no person with this puid or external id.", "Nothing is stored for this person; after a delete nothing needs to be done. To enrol a new person, leave `puid` out: the result contains the new one."},
+		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Use another collection, run the services with the collection's model, or convert the gallery to the services' model with `facestream reindex`."},
+		{ReasonNoMatch, CodeNoError, "Predict found no person who is similar enough, or verify found that the person is not. This is a result, not a failure.", "None."},
+		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known type. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema."},
+		{ReasonInternal, CodeGenericError, "Processing failed repeatedly for a cause outside the request. The record goes to the dead letters.", "`facestream dead-letters show` prints the cause. Replay the record after the fix."},
 	}
 }
 
-// Code returns the return code that a result with this reason carries.
+// Code returns the return code of a result with this reason.
 func (r Reason) Code() ReturnCode {
 	if r == "" {
 		return CodeNoError

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestReasonsAreComplete: every constant of type Reason in the repository's source is listed by Reasons, once, and described
-// in docs/reasons.md.
+// TestReasonsAreComplete: Reasons lists every constant of type Reason in the repository exactly once, and
+// docs/reasons.md describes it.
 func TestReasonsAreComplete(t *testing.T) {
 	listed := map[Reason]int{}
 	for _, r := range Reasons() {

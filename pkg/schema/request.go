@@ -10,7 +10,8 @@ import (
 )
 
 // ObjectRef names one object in the store. Key is the raw key, not URL-encoded. Version is "" where the bucket keeps no
-// versions; ETag (without quotes) then says which content was meant. It prints without its key. Lengths are limits in bytes.
+// versions; ETag (without quotes) then identifies the content. The key is redacted when an ObjectRef is printed. The
+// maximum lengths are in bytes.
 type ObjectRef struct {
 	Bucket  string `json:"bucket" jsonschema:"minLength=1,maxLength=255"`
 	Key     string `json:"key" jsonschema:"minLength=1,maxLength=1024"`
@@ -18,8 +19,8 @@ type ObjectRef struct {
 	ETag    string `json:"etag,omitempty" jsonschema:"maxLength=255"`
 }
 
-// Consent is the declaration whether the person agreed. It is kept with the enrolment; where it was not given, nobody is
-// enrolled.
+// Consent declares whether the person agreed to be enrolled. It is kept with the enrolment. If it was not given, the
+// request is refused.
 type Consent struct {
 	Given     bool       `json:"given"`
 	Reference string     `json:"reference,omitempty" jsonschema:"maxLength=256,description=Where the declaration can be found"`
@@ -38,18 +39,19 @@ type Request struct {
 	Consent    *Consent        `json:"consent,omitempty"`
 	Deadline   *time.Time      `json:"deadline,omitempty" jsonschema:"description=Work that starts after this moment is answered expired"`
 	Tag        string          `json:"operation_tag,omitempty" jsonschema:"maxLength=256,description=Comes back in the result"`
-	// ResultObject asks that the result also be written as JSON beside the (first) image, under its key + ".result.json".
+	// ResultObject asks for the result to be written also as JSON beside the (first) image, under its key +
+	// ".result.json".
 	ResultObject bool `json:"result_object,omitempty"`
 }
 
-// Problem is one thing that is wrong with a request; Field is the name its author typed.
+// Problem is one thing that is wrong with a request. Field is the name that the author of the request typed.
 type Problem struct {
 	Field   string
 	Message string
 	Reason  Reason
 }
 
-// Problems is every problem of one request. As an error it names them all.
+// Problems holds every problem of one request. As an error it lists them all.
 type Problems []Problem
 
 // Error implements error.
@@ -61,7 +63,7 @@ func (p Problems) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Reason is the reason of the first problem; "" without problems.
+// Reason returns the reason of the first problem, or "" without problems.
 func (p Problems) Reason() Reason {
 	if len(p) == 0 {
 		return ""
@@ -69,17 +71,17 @@ func (p Problems) Reason() Reason {
 	return p[0].Reason
 }
 
-// DefaultCollection is used where a request names none.
+// DefaultCollection is the collection of a request that names none.
 const DefaultCollection Collection = "default"
 
-// Normalize fills the defaults that follow from the request itself: the collection. It also removes the quotes around
-// ETags. It returns every problem it finds; the request is usable only when there is none.
+// Normalize fills in the default collection and removes the quotes around ETags. It returns every problem that it
+// finds; the request is usable only without problems.
 func (r *Request) Normalize() Problems {
 	_, ps := r.normalize()
 	return ps
 }
 
-// normalize also returns the configuration that the request resolves to.
+// normalize does what Normalize does, and also returns the resolved configuration of the request.
 func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	add := func(field, format string, args ...any) {
 		ps = append(ps, Problem{field, fmt.Sprintf(format, args...), ReasonInvalidRequest})
@@ -148,7 +150,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 			r.Images[i].ETag = bare
 		}
 	}
-	kept, external := atMost, r.ExternalID // whoever is stored under a name that is no longer allowed stays reachable by it
+	kept, external := atMost, r.ExternalID // a person stored under a name that is no longer allowed stays reachable
 	if r.Operation == OpEnroll {
 		kept, external = name, r.ExternalID.Normal() // what is stored
 	}
@@ -167,7 +169,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	return config, ps
 }
 
-// unknownOperation says that op is none, and which one may be meant.
+// unknownOperation returns the problem of an unknown operation, with a suggestion where one is close.
 func unknownOperation(op Operation) string {
 	var names []string
 	for _, o := range Operations() {
@@ -178,7 +180,8 @@ func unknownOperation(op Operation) string {
 	return fmt.Sprintf("%.40q is not one of %s%s", string(op), strings.Join(names, ", "), Suggest(string(op), names))
 }
 
-// Subject is the person whom the request changes, as far as the request alone says: the key of order (invariant 4).
+// Subject returns the person that the request changes, as far as the request alone says. Requests with one subject are
+// processed in order (invariant 4).
 func (r *Request) Subject() PUID {
 	if !r.Operation.NeedsCollection() || !r.Operation.WritesGallery() {
 		return ""
@@ -186,8 +189,8 @@ func (r *Request) Subject() PUID {
 	return r.Person()
 }
 
-// Person is the one whom the request names by puid or external_id, else the one that an enrolment of it makes. Every
-// spelling of an external_id names the same person.
+// Person returns the person that the request names by puid or external_id, else the person that its enrolment creates.
+// Every spelling of an external_id names the same person.
 func (r *Request) Person() PUID {
 	if r.PUID != "" {
 		return r.PUID
@@ -195,9 +198,9 @@ func (r *Request) Person() PUID {
 	return DerivePUID(r.Collection, r.ExternalID, r.ID)
 }
 
-// Persons are the puids under which the gallery may hold [Request.Person], the likeliest first. There is more than one
-// only where external_id has several spellings in Unicode: earlier versions made a person of each, and a stored puid never
-// changes.
+// Persons returns the puids under which the gallery may hold [Request.Person], the likeliest first. There is more than
+// one only if external_id has several Unicode spellings: earlier versions made each spelling a person, and a stored
+// puid never changes.
 func (r *Request) Persons() []PUID {
 	if r.PUID != "" || r.ExternalID == "" {
 		return []PUID{r.Person()}
@@ -212,7 +215,8 @@ func (r *Request) Persons() []PUID {
 // Expired reports whether the deadline has passed at now.
 func (r *Request) Expired(now time.Time) bool { return r.Deadline != nil && now.After(*r.Deadline) }
 
-// RecordKey is the Kafka key of everything about r after the worker: collection and subject for writes, else the request id.
+// RecordKey returns the Kafka key of the records about r that the worker and the indexer write. For writes to the
+// gallery it is made of collection and subject, else it is the request id.
 func (r *Request) RecordKey() string {
 	if s := r.Subject(); s != "" {
 		return string(r.Collection) + "/" + string(s)

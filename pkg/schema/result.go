@@ -8,7 +8,7 @@ import (
 // those of the CryptoNets SDK's CallResult; verify, request_id, operation, collection, documents, models, timings_ms, images and
 // damaged_images are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
-// Two results with one CloudEvents id are equal in content: equal in everything but timings_ms, which are measurements.
+// Two results with the same CloudEvents id have the same content, except for timings_ms, which are measurements.
 type Result struct {
 	CallStatus CallStatus          `json:"call_status"`
 	Faces      []FaceResult        `json:"faces,omitzero"` // empty where none was found, absent where none was looked for
@@ -62,7 +62,7 @@ type BoxF struct {
 	BottomRight PointF `json:"bottom_right"`
 }
 
-// FaceGeometry is where a face is. EyeLeft is the eye at the left side of the image (the person's right eye).
+// FaceGeometry is the position of a face. EyeLeft is the eye on the left side of the image (the person's right eye).
 type FaceGeometry struct {
 	BoundingBox BoxF     `json:"bounding_box"`
 	EyeLeft     PointF   `json:"eye_left"`
@@ -70,13 +70,13 @@ type FaceGeometry struct {
 	Confidence  float32  `json:"face_confidence_score"`
 	Landmarks   []PointF `json:"landmarks,omitempty"`      // five points: eye left, eye right, nose tip, mouth left, mouth right (image sides)
 	Outline     []PointF `json:"face_landmarks,omitempty"` // the 68 points of 300-W, or 66 without the inner mouth corners; absent where the model pack has no landmark network
-	// Turned is by how many degrees, clockwise, the image was turned to find the face: 90, 180 or 270. All positions are
-	// those in the turned image, but for OriginalBox, which is the box in the image as it came.
+	// Turned is the clockwise rotation of the image, in degrees, under which the face was found: 90, 180 or 270. All
+	// positions are in the turned image, except OriginalBox, which is the box in the image as it came.
 	Turned      int   `json:"turned,omitempty" jsonschema:"enum=0,enum=90,enum=180,enum=270"`
 	OriginalBox *BoxF `json:"original_bounding_box,omitempty"`
 }
 
-// PoseAngles is how the head is turned, in degrees. Yaw is positive when the person looks to the image's right (their own
+// PoseAngles is the pose of the head, in degrees. Yaw is positive when the person looks to the image's right (their own
 // left), Pitch when they look up, Roll when the head leans to the image's right.
 type PoseAngles struct {
 	Yaw   float32 `json:"yaw"`
@@ -84,7 +84,7 @@ type PoseAngles struct {
 	Roll  float32 `json:"roll"`
 }
 
-// InPicture is the face's box in the upright image, before it was turned.
+// InPicture returns the face's box in the upright image, before any turning.
 func (g FaceGeometry) InPicture() BoxF {
 	if g.OriginalBox != nil {
 		return *g.OriginalBox
@@ -104,13 +104,13 @@ const (
 	SpoofDetected     SpoofStatus = 4 // AS_SPOOF_DETECTED
 )
 
-// FaceID names the person that a face was enrolled as, or recognised as.
+// FaceID names the person as whom a face was enrolled or recognised.
 type FaceID struct {
 	PUID PUID   `json:"puid"`
 	GUID string `json:"guid"` // the enrolled image: the id of its gallery row
 }
 
-// FaceResult is one face of an image. Image is the index of the request's image that it was found in.
+// FaceResult is one face of an image. Image is the index, in the request, of the image that shows it.
 type FaceResult struct {
 	IDs         *FaceID      `json:"ids,omitempty"`
 	Geometry    FaceGeometry `json:"geometry"`
@@ -127,15 +127,15 @@ type FaceResult struct {
 	Crop *OutputImage `json:"cropped_image_info,omitempty"`
 }
 
-// FaceQuality is how well the image shows a face: what was measured, and whether groups of requirements allow it.
+// FaceQuality is the quality of a face image: the measurements, and whether groups of requirements allow them.
 type FaceQuality struct {
 	Measures []QualityMeasure `json:"measures"`
 	Groups   []QualityGroup   `json:"groups"`
 }
 
-// QualityMeasure is one check of a face, or of the whole image where its name begins with "image_". Native is in the unit of
-// the check (go doc facestream/pkg/engine/quality.Check), Scalar 0..100, 100 best; both are absent where Message says why the
-// check could not be made.
+// QualityMeasure is one check of a face, or of the whole image if its name begins with "image_". Native is in the unit
+// of the check (go doc facestream/pkg/engine/quality.Check). Scalar is 0..100, 100 best. If the check could not be
+// made, both are absent and Message says why.
 type QualityMeasure struct {
 	Check   string   `json:"check"`
 	Native  *float32 `json:"native,omitempty"`
@@ -143,14 +143,16 @@ type QualityMeasure struct {
 	Message string   `json:"message,omitempty"`
 }
 
-// QualityGroup says whether a group of requirements allows a face: it fails where a requirement does, and passes where all do.
+// QualityGroup says whether a face meets a group of requirements. The group fails if one requirement fails, and passes
+// if all pass.
 type QualityGroup struct {
 	Group        string        `json:"group"`
 	Status       QualityStatus `json:"status"`
 	Requirements []Requirement `json:"requirements"`
 }
 
-// Requirement is what a group allows of the native value of a check, ends included; an absent bound is none.
+// Requirement is the range, ends included, that a group allows for the native value of a check. An absent bound does
+// not limit it.
 type Requirement struct {
 	Check  string        `json:"check"`
 	Status QualityStatus `json:"status"`
@@ -161,35 +163,35 @@ type Requirement struct {
 // QualityStatus is "pass", "fail" or "not_assessed".
 type QualityStatus string
 
-// Liveness is what SpoofStatus was decided by: the face is live where Score reaches Threshold. Both are probabilities on
-// the scale of the model pack's networks, absent where the face could not be assessed, or is on an identity document;
-// Message then says why.
+// Liveness explains the SpoofStatus. The face is live if Score reaches Threshold. Both are probabilities on the scale
+// of the model pack's networks. They are absent if the face could not be assessed or is on an identity document;
+// Message then says which.
 type Liveness struct {
 	Score     *float32 `json:"score,omitempty"`
 	Threshold *float32 `json:"threshold,omitempty"`
 	Message   string   `json:"message,omitempty"`
 }
 
-// AgeData is an estimate of a person's age. Estimated is in years, with use_age_stddev lowered by Deviation, the standard
-// deviation in years. Confidence is 0..1.
+// AgeData is an estimate of a person's age. Estimated is in years. Deviation is its standard deviation in years, which
+// use_age_stddev subtracts from it. Confidence is 0..1.
 type AgeData struct {
 	Confidence float32 `json:"age_confidence_score"`
 	Estimated  float32 `json:"estimated_age"`
 	Deviation  float32 `json:"age_deviation,omitempty"`
 }
 
-// MaxDetailedFaces is how many faces of one image carry their scores and face_landmarks; where it shows more, none does,
-// so that the result of a crowd remains one that a topic takes.
+// MaxDetailedFaces is the largest number of faces in one image whose result carries scores and face_landmarks. If the
+// image shows more, no face carries them. This keeps the result of a crowd within the size that a topic accepts.
 const MaxDetailedFaces = 64
 
-// MaxCompareFaces is how many faces the images of one comparison may show together.
+// MaxCompareFaces is the largest number of faces in all images of a comparison together.
 const MaxCompareFaces = 64
 
-// CompareResult is the similarity of the selected faces of images. Where there is no pair of faces to compare, a result has
-// none. Pairs are all pairs of faces of different images; the other fields are about the first two images, and the most
-// similar pair of their faces decides. Distances are 1 - cosine, 0..2, equal with one face a side. Where one of the first two
-// images has no face, similarity and distances have the values of the least similar faces there can be, -1 and 2.
-// FaceThresholds are min, med, max as cosines.
+// CompareResult is the similarity of the selected faces of several images. A result without a pair of faces has no
+// CompareResult. Pairs holds all pairs of faces of different images. The other fields describe the first two images;
+// the most similar pair of their faces decides. Distances are 1 - cosine, 0..2. They are equal if both images show one
+// face. If one of the first two images has no face, the similarity is -1 and the distances are 2, as for the least
+// similar faces. FaceThresholds are min, med, max as cosines.
 type CompareResult struct {
 	FaceDetectedA  bool       `json:"face_detected_a"`
 	FaceDetectedB  bool       `json:"face_detected_b"`
@@ -203,8 +205,8 @@ type CompareResult struct {
 	Pairs          []FacePair `json:"pairs,omitempty"`
 }
 
-// FacePair is the similarity of two faces of a comparison. ImageA and ImageB are indices into the request's images, FaceA
-// and FaceB into the result's faces; pairs come in the order of the faces. Similarity is the cosine, -1..1.
+// FacePair is the similarity of two faces of a comparison. ImageA and ImageB are indices into the request's images,
+// FaceA and FaceB into the result's faces. Pairs are sorted by these indices. Similarity is the cosine, -1..1.
 type FacePair struct {
 	ImageA     int     `json:"image_a"`
 	FaceA      int     `json:"face_a"`
@@ -215,8 +217,8 @@ type FacePair struct {
 	Confidence float32 `json:"confidence"`
 }
 
-// VerifyResult says whether a face is that of the person whom the request names; a result without a comparison has none.
-// Similarity is the cosine, -1..1, to the most similar image of that person, which GUID names.
+// VerifyResult says whether a face is that of the person whom the request names. A result without a comparison has no
+// VerifyResult. GUID names the most similar image of that person, and Similarity is the cosine to it, -1..1.
 type VerifyResult struct {
 	VerifyPerformed bool      `json:"verify_performed"`
 	Message         string    `json:"message"`
@@ -245,10 +247,10 @@ type DocumentOutline struct {
 // OutputImage is an image that was made of an image of the request, and lies in the object store.
 type OutputImage struct {
 	Info ImageInfo `json:"info"`
-	// Object has neither version nor ETag: a repeat writes the same image again.
+	// Object has neither version nor ETag, because a repeated job writes the same image again.
 	Object ObjectRef `json:"object"`
-	// Corners are where the corners of the image lie in the one that it was made of, in its pixels after turning: top left,
-	// top right, bottom right, bottom left. They may lie beyond it.
+	// Corners are the corners of the image (top left, top right, bottom right, bottom left) in the image that it was
+	// made from, in pixels after turning. They may lie outside it.
 	Corners [4]PointF `json:"corners"`
 }
 
@@ -264,7 +266,8 @@ type ImageInfo struct {
 // ColorRGB is the CryptoNets SDK's number for red, green, blue.
 const ColorRGB = 2
 
-// EnrollData says whether the face was enrolled; when EnrollPerformed is true, the vector is searchable (invariant 4).
+// EnrollData says whether the face was enrolled. When EnrollPerformed is true, its embedding is searchable (invariant
+// 4).
 type EnrollData struct {
 	EnrollPerformed bool            `json:"enroll_performed"`
 	Message         string          `json:"message"`
@@ -279,7 +282,7 @@ type EnrollResponse struct {
 	Message string `json:"message,omitempty"`
 }
 
-// PredictData is the answer of a 1:N search.
+// PredictData is the answer to a 1:N search.
 type PredictData struct {
 	PredictPerformed bool             `json:"predict_performed"`
 	Message          string           `json:"message"`
@@ -299,7 +302,7 @@ type PredictResponse struct {
 	FaceThresholds []float32 `json:"face_thresholds,omitempty"`
 }
 
-// Candidate is one person of the gallery with the cosine of their most similar image.
+// Candidate is a person of the gallery. Score is the cosine of their most similar image.
 type Candidate struct {
 	GUID       string     `json:"guid"`
 	PUID       PUID       `json:"puid"`
@@ -308,14 +311,15 @@ type Candidate struct {
 	Level      int        `json:"enroll_level"` // 3, 2, 1: the score passed face_thresholds_max, _med, _min
 }
 
-// UserDeleteResponse says how many images of the person were deleted; they are no longer searchable (invariant 4).
+// UserDeleteResponse says how many images of the person were deleted. They are no longer searchable (invariant 4).
 type UserDeleteResponse struct {
 	Status  int    `json:"status"` // 0: deleted
 	Count   int    `json:"uuid_count"`
 	Message string `json:"message,omitempty"`
 }
 
-// NewResult starts the outcome of job with the given reason; message explains it to a person and names nothing private.
+// NewResult returns a result of job with the given reason and no data. message explains the reason to a person; it must
+// not name anything private.
 func NewResult(job *Job, reason Reason, message string) *Result {
 	code := reason.Code()
 	if message == "" && reason == "" {
@@ -330,7 +334,8 @@ func NewResult(job *Job, reason Reason, message string) *Result {
 	}
 }
 
-// operationID is the CryptoNets SDK's serial number of a call; here a hash of the request id, so that a repeat has the same one.
+// operationID returns the SDK's serial number of a call. Here it is a hash of the request id, so a repeat has the same
+// number.
 func operationID(id RequestID) int32 {
 	h := fnv.New32a()
 	h.Write([]byte(id))

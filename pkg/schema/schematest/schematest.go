@@ -1,5 +1,5 @@
-// Package schematest validates events in tests: against the JSON Schemas of pkg/schema and, where the seed SDK's wire
-// schema lies beside the repository, results against its CallResult.
+// Package schematest validates events in tests against the JSON Schemas of pkg/schema. If the wire schema of the
+// CryptoNets SDK is present, it also validates results against the SDK's CallResult.
 package schematest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Validate fails t where data is not valid under the schema called name: "request", "job", "analysis", "result",
+// Validate fails t if data is not valid under the schema called name: "request", "job", "analysis", "result",
 // "operation-config" or "object-notification".
 func Validate(t testing.TB, name string, data []byte) {
 	t.Helper()
@@ -28,7 +28,7 @@ func Validate(t testing.TB, name string, data []byte) {
 	}
 }
 
-// Check reports what is wrong with data under the schema called name, as [Validate] does.
+// Check returns an error that says what is wrong with data under the schema called name (see [Validate]).
 func Check(name string, data []byte) error {
 	all, err := ours()
 	if err != nil {
@@ -41,19 +41,19 @@ func Check(name string, data []byte) error {
 	return check(s, name, data)
 }
 
-// ValidateResult fails t where data is no valid result, or no valid CallResult of the seed SDK. Without the seed's schema
-// ([SeedSchema]) the second check is left out, and the log of t says so.
+// ValidateResult fails t if data is not a valid result, or not a valid CallResult of the CryptoNets SDK. Without the
+// SDK's schema ([CryptoNetsSchema]) the second check is skipped, and the log of t says so.
 func ValidateResult(t testing.TB, data []byte) {
 	t.Helper()
 	Validate(t, "result", data)
-	s, err := seedCallResult()
+	s, err := sdkCallResult()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		t.Logf("not checked against the seed's CallResult: %v", err)
+		t.Logf("not checked against the CryptoNets SDK's CallResult: %v", err)
 	case err != nil:
 		t.Error(err)
 	default:
-		if err := check(s, "the seed's CallResult", data); err != nil {
+		if err := check(s, "the CryptoNets SDK's CallResult", data); err != nil {
 			t.Error(err)
 		}
 	}
@@ -62,9 +62,9 @@ func ValidateResult(t testing.TB, data []byte) {
 // dataFields are the fields of a result that carry what the operation found or did.
 var dataFields = []string{"faces", "compare", "verify", "enroll", "predict", "iso_image", "user_delete", "user_feedback_message"}
 
-// ValidateOutcome fails t where data is no result that this version publishes. Besides what [ValidateResult] checks, a failure
-// has no data fields, and a success on images has faces, an empty list where none was found. Results of older versions can
-// be valid and break these rules.
+// ValidateOutcome fails t if this version would not publish data as a result. It checks what [ValidateResult] checks,
+// that a failure has no data fields, and that a success on images has faces (an empty list if none was found). Valid
+// results of older versions can break these rules.
 func ValidateOutcome(t testing.TB, data []byte) {
 	t.Helper()
 	ValidateResult(t, data)
@@ -136,10 +136,10 @@ func compile(name string, doc any) (*jsonschema.Schema, error) {
 	return c.Compile("mem:///" + base + "#" + fragment)
 }
 
-// SeedSchema is the file with the seed SDK's wire schema: FACESTREAM_SEED_SCHEMA, else ../shared/seeds/001_wire_schema.json
-// beside the repository.
-func SeedSchema() (string, error) {
-	path := os.Getenv("FACESTREAM_SEED_SCHEMA")
+// CryptoNetsSchema returns the path of the CryptoNets SDK's wire schema: the value of FACESTREAM_CRYPTONETS_SCHEMA,
+// else ../shared/seeds/001_wire_schema.json beside the repository. It returns an error if the file does not exist.
+func CryptoNetsSchema() (string, error) {
+	path := os.Getenv("FACESTREAM_CRYPTONETS_SCHEMA")
 	if path == "" {
 		root, err := os.Getwd()
 		if err != nil {
@@ -161,10 +161,10 @@ func SeedSchema() (string, error) {
 	return path, err
 }
 
-// seedCallResult is the seed's CallResult with one relaxation: the flags fields, whose description says "bitwise OR" but
-// whose enum lists the single bits, take every union of bits.
-var seedCallResult = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	path, err := SeedSchema()
+// sdkCallResult is the schema of the CryptoNets SDK's CallResult with one relaxation. The flags fields, whose
+// description says "bitwise OR" but whose enum lists single bits, accept every union of bits.
+var sdkCallResult = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	path, err := CryptoNetsSchema()
 	if err != nil {
 		return nil, err
 	}
@@ -178,12 +178,12 @@ var seedCallResult = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	}
 	relaxed := relaxFlags(doc)
 	if relaxed != 2 {
-		return nil, fmt.Errorf("the seed's schema has %d flags fields, 2 are known: face_traits_flags and document_traits", relaxed)
+		return nil, fmt.Errorf("the SDK's schema has %d flags fields, 2 are known: face_traits_flags and document_traits", relaxed)
 	}
-	return compile("seed.json#/$defs/CallResult", doc)
+	return compile("cryptonets.json#/$defs/CallResult", doc)
 })
 
-// relaxFlags takes the enum off every flags field in doc and returns how many there were.
+// relaxFlags removes the enum of every flags field in doc and returns the number of these fields.
 func relaxFlags(doc any) int {
 	n := 0
 	switch x := doc.(type) {

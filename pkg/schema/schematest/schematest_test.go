@@ -20,12 +20,12 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestSeedCallResult: the seed's schema is asked, refuses what it should, and takes a union of flags.
-func TestSeedCallResult(t *testing.T) {
-	if _, err := SeedSchema(); err != nil {
-		t.Skipf("SKIPPED the check against the seed SDK's wire schema: %v", err)
+// TestCryptoNetsCallResult: the SDK's schema is used, refuses what it should, and accepts a union of flags.
+func TestCryptoNetsCallResult(t *testing.T) {
+	if _, err := CryptoNetsSchema(); err != nil {
+		t.Skipf("SKIPPED the check against the CryptoNets SDK's wire schema: %v", err)
 	}
-	s, err := seedCallResult()
+	s, err := sdkCallResult()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +51,9 @@ func TestSeedCallResult(t *testing.T) {
 	}
 }
 
-func TestSeedSchemaIsFoundByName(t *testing.T) {
-	t.Setenv("FACESTREAM_SEED_SCHEMA", "/does/not/exist.json")
-	if _, err := SeedSchema(); !os.IsNotExist(err) {
+func TestCryptoNetsSchemaIsFoundByName(t *testing.T) {
+	t.Setenv("FACESTREAM_CRYPTONETS_SCHEMA", "/does/not/exist.json")
+	if _, err := CryptoNetsSchema(); !os.IsNotExist(err) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -80,7 +80,7 @@ Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is n
 		}
 		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", 1<<i, name, strings.Join(fails, ", "), document)
 	}
-	b.WriteString("\n## Scores\n\nWhat is measured of a face (`faces[].scores`), in this order.\n\n| score | meaning |\n|---|---|\n")
+	b.WriteString("\n## Scores\n\nThe measurements of a face (`faces[].scores`), in this order.\n\n| score | meaning |\n|---|---|\n")
 	for _, m := range schema.Metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Name, cell(m.Meaning))
 	}
@@ -165,7 +165,7 @@ var reference = map[schema.Operation]operation{
 		summary: "Finds the faces of an image and says where they are, which traits they have and whether they are live. Nothing is stored and nobody is identified.",
 		fields:  "`images` (1)",
 		answer: "`faces[]`: the faces that `face_detection_strategy` selects, each with its `face_traits_flags` and `face_traits`, [`scores`](operation-config.md#scores), `pose`, `spoof_status` and, in " +
-			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`: what the person should do about the traits. If an image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
+			"`geometry`, its landmarks and by how much the image was `turned`; `user_feedback_message`: what the person should do about the traits. If one image shows more than " + fmt.Sprint(schema.MaxDetailedFaces) +
 			" faces, they come without `scores`, `quality` and `face_landmarks`. With `quality_groups`, each face has its `quality`: what was measured, and what each group allows. With `crop_faces`, each face is cut out and written beside its image, and `cropped_image_info` names the `object`. If an image shows no face, the reason is `no_face` and `faces` is empty.",
 		reasons: []schema.Reason{schema.ReasonNoFace},
 		request: "request_validate", results: []string{"result_validate_traits", "result_validate_quality", "result_validate_empty_faces"},
@@ -180,7 +180,7 @@ var reference = map[schema.Operation]operation{
 		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
 	},
 	schema.OpPredict: {
-		summary: "Searches a collection for the person on an image (1:N). A person is a candidate from `face_thresholds_min` on and identified from `face_thresholds_max` on. " +
+		summary: "Searches a collection for the person on an image (1:N). A person is a candidate if the similarity reaches `face_thresholds_min`, and identified if it reaches `face_thresholds_max`. " +
 			"Neither a spoof nor a face with a trait that [fails predict](operation-config.md#traits) is searched for.",
 		fields: "`images` (1); `collection` (default `default`); `config.neighbors`, the number of candidates",
 		answer: "`predict.api_response`: `status` 0 and the best candidate's `puid`, `guid` and `score` (cosine) if there is a match, else `status` 1; " +
@@ -201,7 +201,7 @@ var reference = map[schema.Operation]operation{
 	schema.OpVerify: {
 		summary: "Says whether the face of an image is that of one enrolled person (1:1). A spoof is not compared. No trait fails the comparison.",
 		fields:  "`images` (1); `external_id` or `puid`, whose images the face is compared with; `collection` (default `default`)",
-		answer: "`verify`, absent if nothing was compared: `is_match`, from `face_thresholds_med` on; `similarity_score`, the cosine to the most similar image of the person, and `confidence`, that similarity normalised by the three " +
+		answer: "`verify`, absent if nothing was compared: `is_match`, true if the similarity reaches `face_thresholds_med`; `similarity_score`, the cosine to the most similar image of the person, and `confidence`, that similarity normalised by the three " +
 			"`face_thresholds` to 0..1; `puid`; `guid`, the image's; `faces[]`",
 		reasons: []schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch, schema.ReasonNoFace,
 			schema.ReasonSeveralFaces, schema.ReasonSpoofDetected, schema.ReasonLivenessUnknown},
@@ -274,16 +274,16 @@ Records that end as dead letters: ` + list(deadReasons) + `. All are described i
 
 ## Names
 
-A name comes back as it was given, and names that look the same are the same name.
+A name is returned exactly as it was given. Names that look the same are the same name.
 
 - **New names** (` + "`id`, the `external_id` and `consent.reference` of an enrolment" + `) must be UTF-8 without control characters, line
   separators, invisible characters, characters that change the direction of text, U+FFFD, and spaces at their ends. U+200C and U+200D are allowed after a
   letter of a script that uses them. Any other name is refused, because a guess could make two people one.
-- **People who are enrolled already** are found and erased by the name under which they were stored, whatever the rules are today.
+- **People who are already enrolled** are found and erased by the name under which they were stored, even if the rules for new names forbid it.
 - **Spellings**: an ` + "`external_id`" + ` is read, stored and found in Unicode normalisation form C, so that a composed and a decomposed "ë" are one person. Upper and
   lower case are not equal, and neither are ` + "`id`s" + ` that differ in any byte. Where an earlier version stored a person under another spelling, that person keeps
   the puid: an enrolment adds to it, verify compares with it (with the spelling that was asked for first), and user_delete erases every spelling.
-- **Collections**: 1-64 letters, digits, ` + "`_`, `.` or `-`" + `, beginning with a letter or digit.
+- **Collections**: 1-64 letters, digits, ` + "`_`, `.` or `-`" + `, and begin with a letter or digit.
 - **Object keys** are taken byte by byte and must be UTF-8. An upload whose key has ` + "`.` or `..`" + ` between slashes names nobody and is refused.
 - **ETags** are taken with and without quotes.
 - **Metadata** (` + "`x-amz-meta-facestream-*`" + `) is UTF-8, or encoded after RFC 2047 as AWS S3 returns it. Other bytes (Latin-1) are refused.

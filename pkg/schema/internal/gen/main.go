@@ -1,6 +1,6 @@
-// Command gen writes what follows from the Go types of pkg/schema: the JSON Schemas beside them, and the reference pages
-// docs/operation-config.md, docs/reasons.md and docs/operations-reference.md. `go generate ./pkg/schema` runs it; its
-// working directory is pkg/schema.
+// Command gen generates the JSON Schemas of pkg/schema from its Go types, and the reference pages
+// docs/operation-config.md, docs/reasons.md and docs/operations-reference.md. `go generate ./pkg/schema` runs it in
+// pkg/schema.
 package main
 
 import (

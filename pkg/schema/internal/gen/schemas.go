@@ -12,8 +12,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// The schemas are closed (an unknown field is an error) where facestream reads what others wrote, and open where others
-// read what facestream wrote, so that a new field of a result breaks nobody.
+// The schemas of data that facestream reads are closed: an unknown field is an error. The schemas of data that others
+// read are open, so a new field of a result breaks no reader.
 func schemas() ([]file, error) {
 	var files []file
 	for _, root := range []struct {
@@ -72,7 +72,7 @@ func render(name string, s *jsonschema.Schema) (file, error) {
 	return file{name + ".schema.json", b.Bytes()}, nil
 }
 
-// mapped is the schema of the types whose JSON says more than their Go kind, inside the schema named root.
+// mapped returns the schema of a type whose JSON form does not follow from its Go kind, inside the schema named root.
 func mapped(t reflect.Type, root string) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[schema.Operation]():
