@@ -12,7 +12,7 @@ import (
 	"facestream/pkg/engine/models"
 )
 
-// Age compares estimates with the ages in years that the sub-folders of root/faces/age are named after.
+// Age compares estimated ages with the true ages in years, which are the names of the sub-folders of root/faces/age.
 func Age(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleAge); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func Age(ctx context.Context, o Options) (*Report, error) {
 		errors, signed, deviations = append(errors, math.Abs(d)), append(signed, d), append(deviations, float64(f.Age.Deviation))
 	}
 	if len(errors) == 0 {
-		return nil, dataError(fmt.Errorf("%s has no sub-folder that is named after an age and has an image with a face", dir))
+		return nil, dataError(fmt.Errorf("%s has no sub-folder that is named after an age and contains an image with a face", dir))
 	}
 	for _, figure := range []struct {
 		name   string

@@ -15,8 +15,8 @@ type Named struct {
 	Evaluate func(context.Context, Options) (*Report, error)
 }
 
-// Everything are the evaluations of photographs and aligned faces, in the order in which they run. Those whose truth are the
-// answers of another pack are skipped where reference is nil, or is the pack that is measured.
+// Everything returns the evaluations of photographs and aligned faces, in the order in which they run. Evaluations that
+// take the answers of another pack as the truth are skipped if reference is nil or is the measured pack.
 func Everything(reference *Subject) []Named {
 	against := func(evaluate func(context.Context, Options, *Subject) (*Report, error)) func(context.Context, Options) (*Report, error) {
 		return func(ctx context.Context, o Options) (*Report, error) {
@@ -24,7 +24,7 @@ func Everything(reference *Subject) []Named {
 			case reference == nil:
 				return nil, fmt.Errorf("%w: --reference names one", errNoReference)
 			case slices.EqualFunc(o.Subject.pack.All(), reference.pack.All(), func(a, b models.Model) bool { return a.Role == b.Role && a.ID() == b.ID() }):
-				return nil, fmt.Errorf("%w than the one that is measured: --reference names %q", errNoReference, reference.pack.Name)
+				return nil, fmt.Errorf("%w than the measured one: --reference names %q", errNoReference, reference.pack.Name)
 			}
 			return evaluate(ctx, o, reference)
 		}
@@ -34,17 +34,18 @@ func Everything(reference *Subject) []Named {
 		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness}, {"documents", Documents}, {"age", Age}, {"rotate", Rotate}, {"quality", Quality}}
 }
 
-// errNoReference is about an evaluation that has no truth.
-var errNoReference = errors.New("no other pack whose answers are taken for the truth")
+// errNoReference is the error of an evaluation that needs a reference pack and has none.
+var errNoReference = errors.New("there is no other pack whose answers can serve as the truth")
 
-// Outcome is what became of one evaluation of several: its report, or why there is none.
+// Outcome is the outcome of one evaluation: its report, or why there is none.
 type Outcome struct {
 	Evaluation string  `json:"evaluation"`
 	Report     *Report `json:"report,omitempty"`
 	Skipped    string  `json:"skipped,omitempty"`
 }
 
-// RunAll runs each of them. One that lacks its data, its reference or a role of the pack is skipped with the reason; any other error ends it.
+// RunAll runs all evaluations. It skips one that lacks its data, its reference or a role of the pack, and records the
+// reason. Any other error ends the run.
 func RunAll(ctx context.Context, o Options, all []Named) ([]Outcome, error) {
 	var outcomes []Outcome
 	for _, n := range all {

@@ -27,13 +27,13 @@ func DefaultData() string {
 	return filepath.Join("..", "shared", "data")
 }
 
-// dataError says which part of the data could not be read, and the way out.
+// dataError wraps an error of reading the data, and says how to set the folder.
 func dataError(err error) error {
-	return fmt.Errorf("evaluation data: %w; --data or %s names the folder, docs/evaluation.md how it must look", err, EnvData)
+	return fmt.Errorf("evaluation data: %w; set the folder with --data or %s, docs/evaluation.md describes its layout", err, EnvData)
 }
 
-// Lacking says whether err is about data that are not there, a role that the pack does not fill, or a pack to compare with that
-// nobody named: nothing that is wrong with what was measured.
+// Lacking reports whether err says that data, a role of the pack or a reference pack is missing. Such an error says
+// nothing about the measured pack.
 func Lacking(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoReference) || schema.ReasonOf(err) == schema.ReasonRoleAbsent
 }
@@ -44,7 +44,7 @@ type pair struct {
 	mates         bool
 }
 
-// images are the different images of pairs, sorted.
+// images returns the distinct images of pairs, sorted.
 func images(pairs []pair) []string {
 	var all []string
 	for _, p := range pairs {
@@ -54,11 +54,11 @@ func images(pairs []pair) []string {
 	return slices.Compact(all)
 }
 
-// lfwImages is the folder of LFW's images below root: one sub-folder a person.
+// lfwImages returns the folder of LFW's images below root, with one sub-folder per person.
 func lfwImages(root string) string { return filepath.Join(root, "lfw", "data") }
 
-// readLFW reads root/lfw/pairs.txt: a line "folds n", then for each fold n lines of mates, "name i j", and n of non-mates,
-// "name i other j". The image of name and i is lfw/data/name/name_000i.jpg.
+// readLFW reads root/lfw/pairs.txt. Its first line is "folds n". Then each fold has n lines of mates, "name i j", and n
+// lines of non-mates, "name i other j". Image i of name is lfw/data/name/name_000i.jpg.
 func readLFW(root string) (folds [][]pair, err error) {
 	path := filepath.Join(root, "lfw", "pairs.txt")
 	text, err := os.ReadFile(path)
@@ -77,7 +77,7 @@ func parseLFW(text, folder string) ([][]pair, error) {
 	next := func() []string { lines.Scan(); return strings.Fields(lines.Text()) }
 	header := next()
 	if len(header) != 2 {
-		return nil, fmt.Errorf("line 1 is %q, and must be the number of folds and of mates in each", lines.Text())
+		return nil, fmt.Errorf("line 1 is %q; it must be the number of folds and the number of mates in each", lines.Text())
 	}
 	folds, err := strconv.Atoi(header[0])
 	size, err2 := strconv.Atoi(header[1])
@@ -85,7 +85,7 @@ func parseLFW(text, folder string) ([][]pair, error) {
 		return nil, fmt.Errorf("line 1: %w", err)
 	}
 	if folds < 2 || size < 1 {
-		return nil, fmt.Errorf("line 1: %d folds of %d mates; at least 2 of 1 are needed", folds, size)
+		return nil, fmt.Errorf("line 1: %d folds of %d mates; at least 2 folds of 1 are needed", folds, size)
 	}
 	image := func(name, number string) (string, error) {
 		n, err := strconv.Atoi(number)
@@ -93,7 +93,7 @@ func parseLFW(text, folder string) ([][]pair, error) {
 			return "", err
 		}
 		if !filepath.IsLocal(name) || filepath.Base(name) != name {
-			return "", fmt.Errorf("%q is no name of a folder", name)
+			return "", fmt.Errorf("%q is not the name of a folder", name)
 		}
 		return filepath.Join(folder, name, fmt.Sprintf("%s_%04d.jpg", name, n)), nil
 	}
@@ -110,9 +110,9 @@ func parseLFW(text, folder string) ([][]pair, error) {
 				f = []string{f[0], f[1], f[0], f[2]}
 			case !p.mates && len(f) == 4:
 			case p.mates:
-				return nil, fmt.Errorf("line %d is %q, and must be \"name i j\": two images of one person", line, lines.Text())
+				return nil, fmt.Errorf("line %d is %q; it must be \"name i j\": two images of one person", line, lines.Text())
 			default:
-				return nil, fmt.Errorf("line %d is %q, and must be \"name i other j\": images of two people", line, lines.Text())
+				return nil, fmt.Errorf("line %d is %q; it must be \"name i other j\": images of two people", line, lines.Text())
 			}
 			var err, err2 error
 			p.first, err = image(f[0], f[1])
@@ -125,13 +125,13 @@ func parseLFW(text, folder string) ([][]pair, error) {
 		out = append(out, fold)
 	}
 	if rest := next(); len(rest) > 0 {
-		return nil, fmt.Errorf("line %d is %q, and line 1 says that the file ends before it", line+1, lines.Text())
+		return nil, fmt.Errorf("line %d is %q; by line 1 the file must end before it", line+1, lines.Text())
 	}
 	return out, lines.Err()
 }
 
-// readPairs reads root/faces/pairs/pairs.csv: a line of titles, then "file,file,Yes" for mates and "file,file,No" for
-// non-mates, the files beside it.
+// readPairs reads root/faces/pairs/pairs.csv. After a line of titles it has "file,file,Yes" for mates and
+// "file,file,No" for non-mates. The files lie beside it.
 func readPairs(root string) ([]pair, error) {
 	path := filepath.Join(root, "faces", "pairs", "pairs.csv")
 	file, err := os.Open(path)
@@ -153,7 +153,7 @@ func readPairs(root string) ([]pair, error) {
 			p.mates = true
 		case "no":
 		default:
-			return nil, dataError(fmt.Errorf("%s: pair %d is labelled %q, and must be Yes or No", path, i+1, row[2]))
+			return nil, dataError(fmt.Errorf("%s: pair %d is labelled %q; the label must be Yes or No", path, i+1, row[2]))
 		}
 		pairs = append(pairs, p)
 	}
@@ -166,7 +166,7 @@ type person struct {
 	images []string // paths
 }
 
-// readPeople lists the people of root/lfw/data, one sub-folder each, in the order of their names.
+// readPeople returns the people of root/lfw/data, one per sub-folder, sorted by name.
 func readPeople(root string) ([]person, error) {
 	dir := lfwImages(root)
 	folders, err := os.ReadDir(dir)
@@ -192,7 +192,8 @@ func readPeople(root string) ([]person, error) {
 	return people, nil
 }
 
-// lfwSet are all images of root/lfw/data, and pairsSet those that root/faces/pairs/pairs.csv names, as a manifest names them.
+// lfwSet returns the data set of all images of root/lfw/data in the form of a manifest, and pairsSet that of the images
+// that root/faces/pairs/pairs.csv names.
 func lfwSet(root string) (models.DataSet, error) {
 	people, err := readPeople(root)
 	var files []string
@@ -212,9 +213,9 @@ func pairsSet(images []string) models.DataSet {
 	return models.NewDataSet("faces/pairs", files)
 }
 
-// readImages lists the images of root/faces and its sub-folders, sorted, as paths relative to that folder.
+// readImages returns the images of root/faces and its sub-folders, sorted, as paths relative to root/faces.
 func readImages(root string) (folder string, files []string, err error) {
-	// A folder that is a symbolic link would not be walked.
+	// WalkDir does not follow a folder that is a symbolic link.
 	if folder, err = filepath.EvalSymlinks(filepath.Join(root, "faces")); err != nil {
 		return "", nil, dataError(err)
 	}
@@ -236,7 +237,7 @@ func readImages(root string) (folder string, files []string, err error) {
 	return folder, files, nil
 }
 
-// readFolder lists the images in a folder, sorted by name.
+// readFolder returns the images in a folder, sorted by name.
 func readFolder(folder string) (files []string, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -253,7 +254,7 @@ func readFolder(folder string) (files []string, err error) {
 	return files, nil
 }
 
-// isImage goes by the name, so that notes and lists beside the images are no failures.
+// isImage decides by the name, so notes and lists beside the images do not count as failures.
 func isImage(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff":

@@ -12,11 +12,12 @@ import (
 	"facestream/pkg/schema"
 )
 
-// minOverlap is the intersection over union from which two boxes are of one face: the usual 0.5 of PASCAL VOC and WIDER FACE.
+// minOverlap is the least intersection over union of two boxes of one face: 0.5, as in PASCAL VOC and WIDER FACE.
 const minOverlap = 0.5
 
-// Detect compares the pack's detector with that of a reference pack on photographs, both at the confidence of their manifest.
-// What the reference finds is taken for the truth, so that a face which it misses counts as false.
+// Detect compares the pack's detector with that of a reference pack on photographs, each at the confidence of its
+// manifest. The faces that the reference finds are the truth. A face that the reference misses therefore counts as
+// false.
 func Detect(ctx context.Context, o Options, reference *Subject) (*Report, error) {
 	folder, files, err := readImages(o.Data)
 	if err != nil {
@@ -24,7 +25,7 @@ func Detect(ctx context.Context, o Options, reference *Subject) (*Report, error)
 	}
 	ref := reference.describe(models.RoleDetector)
 	r := &Report{
-		Evaluation: "detect", What: fmt.Sprintf("faces against those of the reference, one face from IoU %v on", minOverlap),
+		Evaluation: "detect", What: fmt.Sprintf("faces against those of the reference; boxes with an IoU of %v or more are of one face", minOverlap),
 		Pack: o.Subject.describe(models.RoleDetector), Reference: &ref,
 		Data: Data{Folder: folder, Images: len(files)},
 	}
@@ -69,11 +70,13 @@ type detections struct {
 	images int
 	recall Rate // of the reference's faces
 	wrong  int
-	// errors are the mean distance of a matched face's points from the reference's, in its inter-eye distances.
+	// errors are the mean distances of a matched face's points from the reference's, in inter-eye distances of the
+	// reference.
 	errors []float64
 }
 
-// add counts an image: found are the faces of the tested detector, best first, truth those of the reference.
+// add counts the faces of one image. found are the faces of the tested detector, best first; truth are those of the
+// reference.
 func (d *detections) add(found, truth []face.Face) (missed, wrong int) {
 	matched := match(found, truth)
 	hits := 0
@@ -93,8 +96,8 @@ func (d *detections) add(found, truth []face.Face) (missed, wrong int) {
 	return len(truth) - hits, wrong
 }
 
-// match gives each face of found, best first, the face of truth that it overlaps most and nobody before it took, by index; -1
-// where that is less than minOverlap.
+// match returns, for each face of found, the index of the face of truth that it overlaps most and that no earlier face
+// took. The index is -1 if the overlap is below minOverlap.
 func match(found, truth []face.Face) []int {
 	matched := make([]int, len(found))
 	taken := make([]bool, len(truth))
@@ -113,7 +116,8 @@ func match(found, truth []face.Face) []int {
 	return matched
 }
 
-// pointError is the mean distance between the five points, in inter-eye distances of truth; none where its eyes coincide.
+// pointError returns the mean distance between the five points, in inter-eye distances of truth. ok is false if the
+// eyes of truth coincide.
 func pointError(found, truth face.Face) (float64, bool) {
 	eyes := distance(truth.Points[0], truth.Points[1])
 	if eyes == 0 {

@@ -12,8 +12,8 @@ import (
 	"facestream/pkg/engine/models"
 )
 
-// Documents looks for the identity document that a face is on (anti_spoofing_detect_document): in photographs of documents, as they
-// are and laid onto a table, and in photographs of people, who are on none.
+// Documents measures the detection of a face on an identity document (anti_spoofing_detect_document). It uses
+// photographs of documents, as they are and pasted onto a table, and photographs of people without a document.
 func Documents(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleDocument); err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func Documents(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{
-		Evaluation: "documents", What: "faces on photographed identity documents, and faces of people who are there",
+		Evaluation: "documents", What: "faces on photographed identity documents, and faces of people who are present",
 		Pack: o.Subject.describe(models.RoleDetector, models.RoleDocument),
 		Data: Data{Folder: folder + ", " + people, Images: len(documents) + len(photographs)},
 	}
@@ -75,7 +75,7 @@ func Documents(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// onTable is the picture in the file path on a brown surface twice as wide and high.
+// onTable returns the picture in the file path, pasted onto a brown surface twice as wide and high.
 func (o Options) onTable(ctx context.Context, path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	drawnSeed    = 2026 // no training and no search for a cast draws from it
+	drawnSeed    = 2026 // neither a training nor the search for a cast uses it
 	drawnSide    = 400  // pixels; both as the demo's
 	drawnQuality = 92
 )
 
-// Drawn searches people who do not exist, drawn at random: the first picture of each is enrolled, the second searched for. It
-// needs no data, goes from the file to the embedding, and says little about real faces: drawn people are more alike.
+// Drawn measures the search among drawn people. The first picture of each is enrolled, the second is searched for. It
+// needs no data and covers every step from the file to the embedding. It says little about real faces, because drawn
+// people are more alike.
 func Drawn(ctx context.Context, o Options, people int) (*Report, error) {
 	dice := rand.New(rand.NewPCG(drawnSeed, 1))
 	var enrolled, searched []string

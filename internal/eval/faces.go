@@ -13,8 +13,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// analyze says of the best face of each photograph below the folder faces what params ask for. The photographs in which no face
-// was found are failures of r, and nil in the answer.
+// analyze returns, for the best face of each photograph below the folder faces, what params ask for. It returns nil for
+// a photograph without a face, and adds it to the failures of r.
 func (o Options) analyze(ctx context.Context, r *Report, files []string, params engine.Params) ([]*face.Observation, error) {
 	params.Strategy, params.MinConfidence = engine.BestConfidence, o.Subject.minConfidence()
 	read := func(file string) ([]byte, error) {
@@ -23,8 +23,8 @@ func (o Options) analyze(ctx context.Context, r *Report, files []string, params 
 	return o.firstFaces(ctx, "photographs", files, read, params, func(file, why string) { r.fail(file, "%s", why) })
 }
 
-// firstFaces says of the first face that the engine selects in each picture what params ask for; nil where there is none, which
-// fail is told, in order, with the reason.
+// firstFaces returns, for the first face that the engine selects in each picture, what params ask for. It returns nil
+// for a picture without a face, and calls fail with the reason, in the order of the pictures.
 func (o Options) firstFaces(ctx context.Context, what string, pictures []string, read func(picture string) ([]byte, error), params engine.Params,
 	fail func(picture, why string)) ([]*face.Observation, error) {
 	found := make([]*face.Observation, len(pictures))
@@ -57,7 +57,7 @@ func (o Options) firstFaces(ctx context.Context, what string, pictures []string,
 	return found, err
 }
 
-// threshold is the value of that name in the manifest.
+// threshold returns the threshold of that name in the manifest.
 func (s *Subject) threshold(name string) (float32, error) {
 	t, ok := s.engine.Threshold(name)
 	if !ok {
@@ -66,7 +66,7 @@ func (s *Subject) threshold(name string) (float32, error) {
 	return t.Value, nil
 }
 
-// has is an error that says which of the roles the pack lacks, and why; nil where it has all.
+// has returns an error that says which of the roles the pack lacks and why, or nil.
 func (s *Subject) has(roles ...models.Role) error {
 	var missing []error
 	for _, role := range roles {

@@ -9,8 +9,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Identify searches an open set: of each person with several images the first is enrolled and the second searched for; each
-// person with a single image is a stranger. Nobody is both, everybody is searched for once, and the search is exact.
+// Identify measures open-set search. For each person with several images, the first image is enrolled and the second is
+// searched for. Each person with a single image is a stranger. Everybody is searched for once, and the search is exact.
 func Identify(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.hasThresholds(); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func Identify(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	if len(enrolled) == 0 || len(strangers) == 0 {
-		return nil, dataError(fmt.Errorf("%s has %d people with several images and %d with a single one; some of each are needed",
+		return nil, dataError(fmt.Errorf("%s has %d people with several images and %d with a single one; at least one of each is needed",
 			lfwImages(o.Data), len(enrolled), len(strangers)))
 	}
 	files := append(append(append([]string{}, enrolled...), mates...), strangers...)
@@ -56,7 +56,7 @@ func Identify(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// of are the vectors of files, in order.
+// of returns the vectors of files, in the same order.
 func (v vectors) of(files []string) [][]float32 {
 	out := make([][]float32, len(files))
 	for i, file := range files {
@@ -65,13 +65,13 @@ func (v vectors) of(files []string) [][]float32 {
 	return out
 }
 
-// hit is the best candidate of a search: whose, by the index in the gallery, -1 for nobody, and how similar.
+// hit is the best candidate of a search: the index of the person in the gallery, or -1 for none, and the similarity.
 type hit struct {
 	person int
 	score  float32
 }
 
-// search compares each probe with everybody of the gallery. Who has no vector, on either side, is compared with nobody.
+// search compares each probe with everybody in the gallery. People without a vector, on either side, are not compared.
 func search(gallery, probes [][]float32) []hit {
 	hits := make([]hit, len(probes))
 	for i, probe := range probes {
@@ -92,10 +92,10 @@ func search(gallery, probes [][]float32) []hit {
 // searches are the scores of an open-set search.
 type searches struct {
 	mates         int
-	right, alarms []float32 // of mates whose best candidate was the right one, and of the best candidates of strangers
+	right, alarms []float32 // scores of mates whose best candidate was right, and of the best candidates of strangers
 }
 
-// newSearches counts searches: mates[i] is right when it is person i.
+// newSearches collects the scores of searches. mates[i] is right if it is person i.
 func newSearches(mates, strangers []hit) (s searches) {
 	s.mates = len(mates)
 	for i, h := range mates {
@@ -117,7 +117,7 @@ func (s searches) fpir(threshold float32) Rate {
 	return Rate{accepted(s.alarms, threshold), len(s.alarms)}
 }
 
-// names are the figures at the threshold of that name in a manifest.
+// names returns the names of the two figures at the manifest's threshold of that name.
 func (searches) names(threshold string) [2]string {
 	if threshold == "max" {
 		threshold = "max, the default"
@@ -125,7 +125,7 @@ func (searches) names(threshold string) [2]string {
 	return [2]string{"FNIR at " + threshold, "FPIR at " + threshold}
 }
 
-// addSearches adds the rates that need no threshold of a manifest.
+// addSearches adds the rates that do not need a threshold of the manifest.
 func (r *Report) addSearches(s searches) {
 	r.addRate("rank-1 rate, no threshold", Rate{len(s.right), s.mates})
 	for _, at := range []struct {
@@ -142,7 +142,7 @@ func (r *Report) addSearchesAt(s searches, figures [2]string, threshold float32)
 	r.addRateAt(figures[1], s.fpir(threshold), threshold)
 }
 
-// people counts the folders that the files lie in: LFW has one a person.
+// people counts the folders of the files. LFW has one per person.
 func people(files []string) int {
 	folders := map[string]bool{}
 	for _, f := range files {

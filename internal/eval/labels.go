@@ -16,12 +16,14 @@ import (
 // LabelsFile is the name of the labels in the folder faces.
 const LabelsFile = "labels.csv"
 
-// publicLabels are those of the public images that docs/evaluation.md names, judged by eye; where one cannot tell, there is none.
+// publicLabels are the labels of the public images that docs/evaluation.md names. They were judged by eye; there is no
+// label where the eye cannot tell.
 //
 //go:embed labels.csv
 var publicLabels []byte
 
-// labelValues are the columns of the labels besides "file", each with the values that it may have; any where there are none.
+// labelValues are the columns of the labels besides "file" with their allowed values. Where there are none, every value
+// is allowed.
 var labelValues = map[string][]string{
 	"left_eye": {"open", "closed"}, "right_eye": {"open", "closed"}, "mouth": {"open", "closed"},
 	"smile": {"yes", "no"}, "mask": {"yes", "no"}, "glasses": {"yes", "no"}, "blurred": {"yes", "no"}, "dark": {"yes", "no"},
@@ -29,13 +31,13 @@ var labelValues = map[string][]string{
 	"presentation": nil,
 }
 
-// labelled is a photograph with what it shows, by column; what is not judged is missing.
+// labelled is a photograph with its labels by column. Columns without a label are missing.
 type labelled struct {
 	file   string // relative to root/faces, with slashes
 	labels map[string]string
 }
 
-// readLabels reads root/faces/labels.csv, or where it is absent the labels of the public images.
+// readLabels reads root/faces/labels.csv, or publicLabels if that file is absent.
 func readLabels(root string) ([]labelled, error) {
 	path := filepath.Join(root, "faces", LabelsFile)
 	text, err := os.ReadFile(path)
@@ -62,14 +64,14 @@ func parseLabels(text []byte) ([]labelled, error) {
 	}
 	for _, column := range rows[0][1:] {
 		if _, ok := labelValues[column]; !ok {
-			return nil, fmt.Errorf("the column %q is none of %q", column, slices.Sorted(maps.Keys(labelValues)))
+			return nil, fmt.Errorf("the column %q is unknown; the columns are %q", column, slices.Sorted(maps.Keys(labelValues)))
 		}
 	}
 	var all []labelled
 	for i, row := range rows[1:] {
 		l := labelled{file: row[0], labels: map[string]string{}}
 		if !filepath.IsLocal(filepath.FromSlash(l.file)) {
-			return nil, fmt.Errorf("line %d: %q is no path inside the folder", i+2, l.file)
+			return nil, fmt.Errorf("line %d: %q is not a path inside the folder", i+2, l.file)
 		}
 		for c, value := range row[1:] {
 			column := rows[0][c+1]
@@ -77,7 +79,7 @@ func parseLabels(text []byte) ([]labelled, error) {
 			switch {
 			case value == "":
 			case allowed != nil && !slices.Contains(allowed, value):
-				return nil, fmt.Errorf("line %d: %s is %q, and must be one of %q or empty", i+2, column, value, allowed)
+				return nil, fmt.Errorf("line %d: %s is %q; it must be one of %q or empty", i+2, column, value, allowed)
 			default:
 				l.labels[column] = value
 			}
@@ -87,7 +89,7 @@ func parseLabels(text []byte) ([]labelled, error) {
 	return all, nil
 }
 
-// with are those that have a label in one of the columns.
+// with returns the photographs that have a label in one of the columns.
 func with(all []labelled, columns ...string) (some []labelled) {
 	for _, l := range all {
 		if slices.ContainsFunc(columns, func(c string) bool { return l.labels[c] != "" }) {

@@ -13,12 +13,12 @@ import (
 	"facestream/pkg/schema"
 )
 
-// poorNME is the error of a face's landmarks above which they count as wrong: the failure threshold of 300-W, 10 %.
+// poorNME is the NME above which the landmarks of a face count as wrong: the failure threshold of 300-W, 10 %.
 const poorNME = 0.1
 
-// Landmarks compares the pack's landmarks with those of a reference pack on photographs, from the file on: each pack finds the
-// faces, and how they lean, itself. Faces are matched as Detect does it; those that the pack misses have no landmarks, and are
-// counted apart.
+// Landmarks compares the pack's landmarks with those of a reference pack on photographs. Each pack finds the faces and
+// their roll itself. Faces are matched as in Detect. Faces that the pack misses have no landmarks and are counted
+// separately.
 func Landmarks(ctx context.Context, o Options, reference *Subject) (*Report, error) {
 	for _, s := range []*Subject{o.Subject, reference} {
 		if err := s.has(models.RoleLandmarks); err != nil {
@@ -89,7 +89,8 @@ type landmarkErrors struct {
 	errors []float64 // of the faces that both found
 }
 
-// add counts an image, and tells r what failed: found are the faces of the tested pack, best first, truth those of the reference.
+// add counts the faces of one image and adds the failures to r. found are the faces of the tested pack, best first;
+// truth are those of the reference.
 func (l *landmarkErrors) add(r *Report, file string, found, truth []face.Observation) {
 	hits := 0
 	for i, t := range match(boxes(found), boxes(truth)) {
@@ -125,8 +126,9 @@ func boxes(all []face.Observation) []face.Face {
 // The outer corners of the eyes among the points of 300-W.
 const outerLeft, outerRight = 36, 45
 
-// nme is the mean distance of the points that both have, in distances of the outer corners of truth's eyes; none where those
-// coincide (300-W: C. Sagonas et al., "300 Faces In-The-Wild Challenge", Image and Vision Computing 47, 2016).
+// nme returns the mean distance of the points that both have, divided by the distance of the outer corners of truth's
+// eyes. ok is false if these coincide (300-W: C. Sagonas et al., "300 Faces In-The-Wild Challenge", Image and Vision
+// Computing 47, 2016).
 func nme(found, truth []schema.PointF) (float64, bool) {
 	if len(found) != len(truth) {
 		found, truth = withoutCorners(found), withoutCorners(truth)
@@ -142,7 +144,7 @@ func nme(found, truth []schema.PointF) (float64, bool) {
 	return sum / float64(len(truth)) / scale, true
 }
 
-// withoutCorners are the 66 points of 68 that all networks answer: those without the inner corners of the mouth.
+// withoutCorners returns the 66 of the 68 points that all networks return: all but the inner corners of the mouth.
 func withoutCorners(points []schema.PointF) []schema.PointF {
 	if len(points) != 68 {
 		return points

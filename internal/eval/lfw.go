@@ -11,8 +11,8 @@ import (
 // FigureAccuracy is LFW's mean accuracy over its folds.
 const FigureAccuracy = "accuracy"
 
-// LFW is the verification protocol of Labeled Faces in the Wild (G. B. Huang et al., UMass TR 07-49, 2007, view 2) on faces
-// that are aligned already: for each fold the threshold is the one of the greatest accuracy on all the others.
+// LFW runs the verification protocol of Labeled Faces in the Wild (G. B. Huang et al., UMass TR 07-49, 2007, view 2) on
+// faces that are already aligned. The threshold of each fold is the one with the greatest accuracy on all other folds.
 func LFW(ctx context.Context, o Options) (*Report, error) {
 	set, err := o.embedLFW(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func LFW(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// lfw is LFW's pairs, by fold and all together, with the images that they name and their embeddings.
+// lfw holds LFW's pairs, by fold and all together, with their images and embeddings.
 type lfw struct {
 	folds   [][]pair
 	pairs   []pair
@@ -58,7 +58,7 @@ func (o Options) embedLFW(ctx context.Context) (*lfw, error) {
 	return &lfw{folds, pairs, files, v}, err
 }
 
-// addFolds adds the accuracy: each fold judged at the threshold that is best for all the others.
+// addFolds adds the accuracy. Each fold is judged at the threshold that is best for all other folds.
 func (r *Report) addFolds(folds []Scores) {
 	var right Rate
 	var accuracies, thresholds []float64
@@ -75,7 +75,7 @@ func (r *Report) addFolds(folds []Scores) {
 		right.Count, right.Of = right.Count+rate.Count, right.Of+rate.Of
 		accuracies, thresholds = append(accuracies, rate.Value()), append(thresholds, float64(threshold))
 	}
-	// Folds are of one size, so that the mean over them is the rate over all pairs.
+	// All folds have the same size, so the mean over the folds is the rate over all pairs.
 	threshold, _ := mean(thresholds)
 	_, standardError := mean(accuracies)
 	r.addRateAt(FigureAccuracy, right, float32(threshold))

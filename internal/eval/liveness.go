@@ -17,10 +17,11 @@ import (
 // live is the label of a bona fide presentation.
 const live = "live"
 
-// Liveness judges photographs of living people and of pictures of people, by each mode of anti_spoofing_mode, in the terms of
-// ISO/IEC 30107-3: APCER is the share of the attacks of one type that pass for living faces, BPCER that of living faces that
-// pass for attacks, at each operating point of the manifest: soft, regular, hardened. Those that cannot be assessed are counted
-// apart, and failures are those of the regular one.
+// Liveness measures each mode of anti_spoofing_mode on photographs of living people and of pictures of people, in the
+// terms of ISO/IEC 30107-3. APCER is the share of the attacks of one type that pass for living faces. BPCER is the
+// share of living faces that pass for attacks. Both are measured at each operating point of the manifest: soft,
+// regular, hardened. Faces that cannot be assessed are counted separately. The listed failures are those at the regular
+// point.
 func Liveness(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleLiveness); err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func Liveness(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	all := with(labels, "presentation")
-	// Photographs of pairs are of living people.
+	// The photographs of pairs show living people.
 	pairs, err := readPairs(o.Data)
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func Liveness(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// operatingPoint is a threshold of the manifest for living faces.
+// operatingPoint is one of the manifest's thresholds of liveness.
 type operatingPoint struct {
 	name      string
 	threshold float32

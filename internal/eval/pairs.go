@@ -11,8 +11,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Pairs verifies labelled pairs of photographs as they come, end to end: decoding, detection, choice of the face, alignment
-// and embedding as the operation compare does them by default, at the thresholds of the pack.
+// Pairs verifies labelled pairs of unaligned photographs at the thresholds of the pack. It decodes, detects, selects
+// the face, aligns and embeds as the operation compare does by default.
 func Pairs(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.hasThresholds(); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func Pairs(ctx context.Context, o Options) (*Report, error) {
 	}
 	s := v.scores(compared)
 	if len(s.Mates) == 0 || len(s.NonMates) == 0 {
-		return nil, dataError(fmt.Errorf("%d pairs of mates and %d of non-mates could be compared, and one of each is needed; %d images failed: %v",
+		return nil, dataError(fmt.Errorf("%d pairs of mates and %d of non-mates could be compared; at least one of each is needed. %d images failed: %v",
 			len(s.Mates), len(s.NonMates), len(r.Failures), r.Failures))
 	}
 	r.addRate("failure to acquire, images", Rate{len(r.Failures), len(files)})
@@ -49,7 +49,7 @@ func Pairs(ctx context.Context, o Options) (*Report, error) {
 		figures := []string{"accuracy at " + name, "FMR at " + name, "FNMR at " + name}
 		r.atThreshold(o.Subject, name, data, figures, func(threshold float32) {
 			accuracy := s.Accuracy(threshold)
-			accuracy.Of = len(pairs) // a pair that was not compared was not decided right
+			accuracy.Of = len(pairs) // a pair that was not compared counts as wrong
 			r.addRateAt(figures[0], accuracy, threshold)
 			r.addRateAt(figures[1], s.FMR(threshold), threshold)
 			r.addRateAt(figures[2], s.FNMR(threshold), threshold)
@@ -60,8 +60,8 @@ func Pairs(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// acquire embeds the face of each picture that the operation compare would use. Those without one are failures of r and have
-// no vector.
+// acquire embeds the face of each picture that the operation compare would use. Pictures without a face have no vector
+// and are added to the failures of r.
 func (o Options) acquire(ctx context.Context, r *Report, pictures []string, read func(picture string) ([]byte, error)) (vectors, error) {
 	config := schema.DefaultConfig(schema.OpCompare)
 	params := engine.Params{
