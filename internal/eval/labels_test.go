@@ -32,7 +32,7 @@ func TestParseLabels(t *testing.T) {
 		"name,mask\n":              "first column",
 		"file,hat\n":               "hat",
 		"file,mask\na.jpg,maybe\n": "line 2",
-		"file,mask\n../a.jpg,no\n": "no path inside",
+		"file,mask\n../a.jpg,no\n": "is not a path inside",
 		"file,mask\na.jpg\n":       "fields",
 	} {
 		if _, err := parseLabels([]byte(text)); err == nil || !strings.Contains(err.Error(), part) {

@@ -20,8 +20,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// spoiling makes a picture worse by steps, and has the checks whose scalars must fall with them. Those of LuminanceMean need not: a
-// picture may be too bright to begin with.
+// spoiling degrades a picture in steps. checks are those whose scalars must fall with the steps. LuminanceMean is not
+// among them for light, because a picture may be too bright at first.
 type spoiling struct {
 	name   string
 	steps  []float64
@@ -40,17 +40,16 @@ var spoilings = []spoiling{
 	{"turning", []float64{5, 10, 20, 30}, leaning, []quality.Check{quality.Roll}, true},
 }
 
-// spoiledSide is the longer side in pixels that photographs are scaled down to before they are spoiled, so that a step is the
-// same for all.
+// spoiledSide is the longer side, in pixels, to which photographs are scaled down first. It makes a step the same for
+// all photographs.
 const spoiledSide = 640
 
-// level is by how much, of 100, a scalar may rise and still count as unchanged.
+// level is the largest rise of a scalar (0..100) that counts as unchanged.
 const level = 0.5
 
-// Quality spoils the photographs of pairs step by step, and compares the order of the steps with that of the scalars:
-// Spearman's rank correlation of the step and what the scalar lost, for each photograph; 1 where it falls with every step, 0
-// where it never changes. The count is of photographs whose scalar ends lower and rises at no step: it may stay where it is,
-// because scalars end at 0 and 100.
+// Quality degrades the photographs of pairs step by step. For each photograph it computes Spearman's rank correlation
+// of the step and the loss of the scalar: 1 if the scalar falls with every step, 0 if it never changes. The count is of
+// photographs whose scalar ends lower and never rises. It may stay equal, because scalars are limited to 0..100.
 func Quality(ctx context.Context, o Options) (*Report, error) {
 	pairs, err := readPairs(o.Data)
 	if err != nil {
@@ -58,7 +57,7 @@ func Quality(ctx context.Context, o Options) (*Report, error) {
 	}
 	files := images(pairs)
 	r := &Report{
-		Evaluation: "quality", What: "photographs spoiled step by step: Spearman's correlation of the steps and the loss of the scalar, mean over the photographs",
+		Evaluation: "quality", What: "photographs degraded step by step: Spearman's correlation of the steps and the loss of the scalar, mean over the photographs",
 		Pack: o.Subject.describe(models.RoleDetector),
 		Data: Data{Folder: filepath.Join(o.Data, "faces", "pairs"), Images: len(files)},
 	}
@@ -117,8 +116,8 @@ type falling struct {
 	monotone bool
 }
 
-// spoilAll are the outcomes of one picture for each check of each spoiling. Its best face is looked for once, so that what is
-// compared is the same part of the picture; for turning, in each step.
+// spoilAll returns the outcomes of one picture for each check of each spoiling. It detects the best face once, so that
+// all steps compare the same part of the picture. When turning, it detects the face in each step.
 func (o Options) spoilAll(ctx context.Context, img *imaging.Image) ([][]falling, error) {
 	best := func(m *imaging.Image) ([]face.Face, error) {
 		found, err := o.Subject.engine.Detect(ctx, m, o.Subject.minConfidence())
@@ -179,7 +178,7 @@ func follow(reports []*schema.FaceQuality, check quality.Check) falling {
 	return f
 }
 
-// assess is the quality of the first of the faces as the pixels show it; nil where there is none.
+// assess returns the quality of the first of the faces, measured on the pixels, or nil without a face.
 func assess(ctx context.Context, img *imaging.Image, faces []face.Face) (*schema.FaceQuality, error) {
 	if len(faces) == 0 {
 		return nil, nil
@@ -198,7 +197,8 @@ func assess(ctx context.Context, img *imaging.Image, faces []face.Face) (*schema
 	return o.Quality, nil
 }
 
-// spearman is the correlation of the ranks, those of equal values their mean; 0 where all values of one are equal.
+// spearman returns the correlation of the ranks. Equal values share the mean of their ranks. It is 0 if all values of
+// one side are equal.
 func spearman(a, b []float64) float64 {
 	ra, rb := ranks(a), ranks(b)
 	mean := float64(len(a)+1) / 2
@@ -228,7 +228,7 @@ func ranks(values []float64) []float64 {
 	return out
 }
 
-// blurred is m under a Gaussian blur of that deviation in pixels.
+// blurred returns m after a Gaussian blur with that standard deviation in pixels.
 func blurred(m *imaging.Image, deviation float64) *imaging.Image {
 	reach := int(math.Ceil(3 * deviation))
 	kernel := make([]float64, 2*reach+1)
@@ -257,7 +257,7 @@ func blurred(m *imaging.Image, deviation float64) *imaging.Image {
 	return pass(pass(m, m.Width, 1, m.Height, m.Width), m.Height, m.Width, m.Width, 1)
 }
 
-// lit is m with its values times that factor.
+// lit returns m with its values multiplied by factor.
 func lit(m *imaging.Image, factor float64) *imaging.Image {
 	out := imaging.New(m.Width, m.Height)
 	for i, v := range m.Pix {
@@ -266,7 +266,7 @@ func lit(m *imaging.Image, factor float64) *imaging.Image {
 	return out
 }
 
-// compressed is m as a JPEG of that quality, 1..100, shows it.
+// compressed returns m after compression as a JPEG of that quality, 1..100.
 func compressed(m *imaging.Image, level float64) *imaging.Image {
 	in := image.NewNRGBA(image.Rect(0, 0, m.Width, m.Height))
 	for i := range m.Width * m.Height {
@@ -275,16 +275,16 @@ func compressed(m *imaging.Image, level float64) *imaging.Image {
 	}
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, in, &jpeg.Options{Quality: int(level)}); err != nil {
-		panic(err) // a buffer takes everything, and the picture has a size
+		panic(err) // writing to a buffer cannot fail, and the picture has a size
 	}
 	out, _, err := imaging.Decode(context.Background(), b.Bytes(), imaging.Limits{})
 	if err != nil {
-		panic(err) // it was written a moment ago
+		panic(err) // it was encoded just above
 	}
 	return out
 }
 
-// noisy is m with normal noise of that deviation, the same each time.
+// noisy returns m with normal noise of that standard deviation, the same for every call.
 func noisy(m *imaging.Image, deviation float64) *imaging.Image {
 	random := rand.New(rand.NewPCG(1, 2))
 	out := imaging.New(m.Width, m.Height)
@@ -294,7 +294,7 @@ func noisy(m *imaging.Image, deviation float64) *imaging.Image {
 	return out
 }
 
-// leaning is m turned clockwise by degrees about its middle, black where nothing is left of it.
+// leaning returns m turned clockwise by degrees about its middle. Uncovered pixels are black.
 func leaning(m *imaging.Image, degrees float64) *imaging.Image {
 	w, h := float64(m.Width), float64(m.Height)
 	return m.Cut(imaging.Window{X: w / 2, Y: h / 2, Width: w, Height: h, Turn: -degrees * math.Pi / 180}, m.Width, m.Height)

@@ -5,23 +5,24 @@ import (
 	"slices"
 )
 
-// z95 is the 97.5 % quantile of the normal distribution: 95 % of it lie within ± z95 standard deviations.
+// z95 is the 97.5 % quantile of the normal distribution: 95 % of it lies within ± z95 standard deviations.
 const z95 = 1.959963984540054
 
-// Interval is a 95 % confidence interval, in the unit of the figure that it belongs to.
+// Interval is a 95 % confidence interval, in the unit of its figure.
 type Interval struct {
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 }
 
-// Rate is a share: Count of Of trials. Of is above 0 wherever a Rate is made.
+// Rate is a share: Count of Of trials. Of is always above 0.
 type Rate struct{ Count, Of int }
 
-// Value is the rate, 0..1.
+// Value returns the rate, 0..1.
 func (r Rate) Value() float64 { return float64(r.Count) / float64(r.Of) }
 
-// Interval is Wilson's score interval (E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-// JASA 22, 1927). It stays inside 0..1 and is no point when Count is 0 or Of. It takes the trials for independent.
+// Interval returns Wilson's score interval (E. B. Wilson, "Probable inference, the law of succession, and statistical
+// inference", JASA 22, 1927). It stays inside 0..1 and has a width even if Count is 0 or Of. It assumes independent
+// trials.
 func (r Rate) Interval() Interval {
 	n, p := float64(r.Of), r.Value()
 	centre := p + z95*z95/(2*n)
@@ -30,16 +31,16 @@ func (r Rate) Interval() Interval {
 	return Interval{max((centre-half)/scale, 0), min((centre+half)/scale, 1)}
 }
 
-// perUnit is the mean count of events per unit with the score interval of a Poisson count, which is Wilson's for events that
-// may happen more than once a unit: k + z²/2 ± z·√(k + z²/4), all over units.
+// perUnit returns the mean count of events per unit with the score interval of a Poisson count. This is Wilson's
+// interval for events that may happen more than once per unit: (k + z²/2 ± z·√(k + z²/4)) / units.
 func perUnit(events, units int) (float64, Interval) {
 	k, n := float64(events), float64(units)
 	half := z95 * math.Sqrt(k+z95*z95/4)
 	return k / n, Interval{max((k+z95*z95/2-half)/n, 0), (k + z95*z95/2 + half) / n}
 }
 
-// mean is the mean of values, of which there is at least one, and its standard error: the deviation of the sample over √n, 0
-// for a single value.
+// mean returns the mean of values and its standard error: the sample's standard deviation divided by √n, 0 for a single
+// value. values must not be empty.
 func mean(values []float64) (mean, standardError float64) {
 	n := float64(len(values))
 	for _, v := range values {
@@ -55,7 +56,7 @@ func mean(values []float64) (mean, standardError float64) {
 	return mean, math.Sqrt(square / (n - 1) / n)
 }
 
-// median of at least one value.
+// median returns the median of values, which must not be empty.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)

@@ -18,42 +18,43 @@ import (
 // Report is what an evaluation found.
 type Report struct {
 	Evaluation string `json:"evaluation"` // the sub-command: "lfw"
-	What       string `json:"what"`       // the protocol in a line
+	What       string `json:"what"`       // the protocol in one line
 	Pack       Pack   `json:"pack"`
-	// Reference is the pack whose answers were taken for the truth, in evaluations that have no labels.
+	// Reference is the pack whose answers were taken as the truth, in evaluations without labels.
 	Reference *Pack    `json:"reference,omitempty"`
 	Data      Data     `json:"data"`
 	Figures   []Figure `json:"figures"`
-	// Failures are the images that count against the pack, by name.
+	// Failures names the images that count against the pack.
 	Failures []Failure `json:"failures,omitempty"`
-	// Thresholds are what a manifest would say, where the evaluation measures that.
+	// Thresholds are the measured thresholds for a manifest, in evaluations that measure them.
 	Thresholds []MeasuredThreshold `json:"thresholds,omitempty"`
-	// LeftOut are the figures that would be no test, and Notes what else one has to know of the others.
+	// LeftOut lists the figures that would not be a valid test. Notes says what else a reader must know about the
+	// others.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
 	Notes   []string  `json:"notes,omitempty"`
 }
 
-// LeftOut names figures that were not given, and says why.
+// LeftOut names figures that are not reported, and says why.
 type LeftOut struct {
 	Figures []string `json:"figures"`
 	Why     string   `json:"why"`
 }
 
-// Pack says which networks ran.
+// Pack names the networks that ran.
 type Pack struct {
 	Name    string  `json:"name"`
 	Version string  `json:"version"`
 	Models  []Model `json:"models"`
 }
 
-// Model is a network and the thresholds that its manifest names.
+// Model is a network with the thresholds of its manifest.
 type Model struct {
 	Role       models.Role        `json:"role"`
 	ID         schema.ModelID     `json:"id"`
 	Thresholds map[string]float32 `json:"thresholds"`
 }
 
-// Data says on what was measured.
+// Data describes the data of the measurement.
 type Data struct {
 	Folder string `json:"folder"`
 	Images int    `json:"images"`
@@ -61,7 +62,7 @@ type Data struct {
 	Pairs  int    `json:"pairs,omitempty"`
 }
 
-// Unit says how a figure is counted.
+// Unit is the unit of a figure.
 type Unit string
 
 // The units.
@@ -69,7 +70,7 @@ const (
 	Share        Unit = "share" // 0..1, printed as a percentage
 	PerImage     Unit = "per image"
 	EyeDistances Unit = "inter-eye distances" // printed as a percentage
-	// OuterEyeDistances are distances of the outer corners of the eyes, printed as a percentage.
+	// OuterEyeDistances are multiples of the distance of the outer eye corners, printed as a percentage.
 	OuterEyeDistances Unit = "outer eye corner distances"
 	IoU               Unit = "intersection over union"
 	Milliseconds      Unit = "ms"
@@ -79,26 +80,26 @@ const (
 	Spearman          Unit = "Spearman's rank correlation"
 )
 
-// Figure is one number that was measured.
+// Figure is one measured number.
 type Figure struct {
 	Name     string    `json:"name"`
 	Value    float64   `json:"value"`
 	Unit     Unit      `json:"unit"`
 	Interval *Interval `json:"interval_95,omitempty"`
-	// Count of Of is what the value was counted from; Of is 0 where it is no count.
+	// The value is Count of Of. Of is 0 if the value is not a share of a count.
 	Count int `json:"count,omitempty"`
 	Of    int `json:"of,omitempty"`
-	// Threshold is the cosine at which it was measured, where there is one.
+	// Threshold is the cosine at which the value was measured, if there is one.
 	Threshold *float32 `json:"threshold,omitempty"`
 }
 
-// Failure is an image, or another item by name, that the pack failed on.
+// Failure is an image, or another named item, on which the pack failed.
 type Failure struct {
 	Item string `json:"item"`
 	Why  string `json:"why"`
 }
 
-// Figure is the figure of that name; there is none where its Name is empty.
+// Figure returns the figure of that name. Without such a figure, its Name is empty.
 func (r *Report) Figure(name string) Figure {
 	for _, f := range r.Figures {
 		if f.Name == name {
@@ -131,7 +132,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// WriteTable writes the report for people.
+// WriteTable writes the report as a table for people.
 func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s: %s\n\n", r.Evaluation, r.What)
@@ -230,7 +231,7 @@ func (p Pack) write(w io.Writer, as string) {
 	}
 }
 
-// thresholds lists them from the least on.
+// thresholds lists the thresholds in ascending order.
 func (m Model) thresholds() string {
 	names := slices.SortedFunc(maps.Keys(m.Thresholds), func(a, b string) int {
 		return cmp.Or(cmp.Compare(m.Thresholds[a], m.Thresholds[b]), cmp.Compare(a, b))

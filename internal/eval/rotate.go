@@ -13,11 +13,11 @@ import (
 	"facestream/pkg/schema"
 )
 
-// sameCosine is the similarity from which the face of a turned picture counts as the same face of the same picture.
+// sameCosine is the least similarity at which the face of a turned picture counts as the same face.
 const sameCosine = 0.95
 
-// Rotate turns each photograph of root/faces/attributes by 0, 90, 180 and 270 degrees and looks for the face that is found in the
-// upright one. Those of its sub-folder rotate may lie on their side to begin with.
+// Rotate turns each photograph of root/faces/attributes by 0, 90, 180 and 270 degrees, and looks for the face that is
+// found in the upright photograph. Photographs in its sub-folder rotate may lie on their side at first.
 func Rotate(ctx context.Context, o Options) (*Report, error) {
 	folder, all, err := readImages(o.Data)
 	if err != nil {
@@ -131,7 +131,7 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// encoded is m as a file that loses nothing.
+// encoded returns m in a lossless file format.
 func encoded(m *imaging.Image) []byte {
 	file, err := m.Encode(imaging.PNG)
 	if err != nil {

@@ -5,25 +5,25 @@ import (
 	"slices"
 )
 
-// Scores are the similarities of compared pairs. Both lists have at least one wherever Scores are made.
+// Scores are the similarities of compared pairs. Neither list is empty.
 type Scores struct{ Mates, NonMates []float32 }
 
-// FMR is the rate of non-mates at or above threshold.
+// FMR returns the rate of non-mates at or above threshold.
 func (s Scores) FMR(threshold float32) Rate {
 	return Rate{accepted(s.NonMates, threshold), len(s.NonMates)}
 }
 
-// FNMR is the rate of mates below threshold.
+// FNMR returns the rate of mates below threshold.
 func (s Scores) FNMR(threshold float32) Rate {
 	return Rate{len(s.Mates) - accepted(s.Mates, threshold), len(s.Mates)}
 }
 
-// TAR is the rate of mates at or above threshold.
+// TAR returns the rate of mates at or above threshold.
 func (s Scores) TAR(threshold float32) Rate {
 	return Rate{accepted(s.Mates, threshold), len(s.Mates)}
 }
 
-// Accuracy is the rate of pairs that threshold puts on the right side.
+// Accuracy returns the rate of pairs that threshold puts on the right side.
 func (s Scores) Accuracy(threshold float32) Rate {
 	return Rate{accepted(s.Mates, threshold) + len(s.NonMates) - accepted(s.NonMates, threshold), len(s.Mates) + len(s.NonMates)}
 }
@@ -37,10 +37,10 @@ func accepted(scores []float32, threshold float32) (n int) {
 	return n
 }
 
-// thresholdAt is the least threshold that at most the given share, 0..1, of scores reaches.
+// thresholdAt returns the least threshold that at most the given share, 0..1, of scores reaches.
 func thresholdAt(scores []float32, share float64) float32 {
 	sorted := slices.Sorted(slices.Values(scores))
-	// A share such as 0.29 of 100 is 28.999… in floating point.
+	// In floating point, a share such as 0.29 of 100 is 28.999….
 	allowed := int(math.Floor(share*float64(len(sorted)) + 1e-9))
 	if allowed >= len(sorted) {
 		return sorted[0]
@@ -48,9 +48,10 @@ func thresholdAt(scores []float32, share float64) float32 {
 	return math.Nextafter32(sorted[len(sorted)-1-allowed], float32(math.Inf(1)))
 }
 
-// bestThreshold is the threshold of the greatest accuracy among those that the usual implementations of LFW's protocol try
-// (facenet, src/lfw.py; insightface, recognition/arcface_torch/eval/verification.py): the squared distances 0, 0.01, … 3.99
-// of unit vectors, of equally good ones the least. The squared distance of two unit vectors is 2 − 2·cosine.
+// bestThreshold returns the threshold with the greatest accuracy among those that the usual implementations of LFW's
+// protocol try (facenet, src/lfw.py; insightface, recognition/arcface_torch/eval/verification.py): the squared
+// distances 0, 0.01, … 3.99 of unit vectors. Of equally good thresholds it returns the least. The squared distance of
+// two unit vectors is 2 − 2·cosine.
 func (s Scores) bestThreshold() float32 {
 	best, most := float32(1), -1
 	for i := range 400 {
@@ -62,7 +63,8 @@ func (s Scores) bestThreshold() float32 {
 	return best
 }
 
-// EER is the equal error rate, 0..1: the mean of FMR and FNMR at the similarity where they are closest to each other.
+// EER returns the equal error rate, 0..1: the mean of FMR and FNMR at the similarity where they are closest to each
+// other.
 func (s Scores) EER() (rate float64, threshold float32) {
 	closest := math.Inf(1)
 	for _, t := range slices.Concat(s.Mates, s.NonMates) {

@@ -14,11 +14,12 @@ import (
 	"facestream/pkg/schema"
 )
 
-// poorIoU is the intersection over union below which a photograph is named.
+// poorIoU is the intersection over union below which a photograph is listed as a failure.
 const poorIoU = 0.9
 
-// Segmentation compares the pack's mask of a person with that of a reference pack, on what a face_iso portrait shows of the best
-// face of each photograph of root/faces/pairs. Face and landmarks are the reference's for both, so that both cut out the same part.
+// Segmentation compares the pack's mask of a person with that of a reference pack, on the face_iso portrait of the best
+// face of each photograph of root/faces/pairs. Both packs use the reference's face and landmarks, so both cut out the
+// same part.
 func Segmentation(ctx context.Context, o Options, reference *Subject) (*Report, error) {
 	for _, s := range []*Subject{o.Subject, reference} {
 		if err := s.has(models.RoleSegmentation); err != nil {
@@ -74,7 +75,7 @@ func Segmentation(ctx context.Context, o Options, reference *Subject) (*Report, 
 	return r, nil
 }
 
-// masks is the overlap of the two packs' masks of one photograph, or why there is none.
+// masks is the overlap of the two packs' masks of one photograph, or the reason why there is none.
 func (o Options) masks(ctx context.Context, data []byte, reference *Subject) (overlap float64, why string, err error) {
 	a, err := reference.engine.Analyze(ctx, data, engine.Params{Strategy: engine.BestConfidence, Attributes: true, Portraits: []face.PortraitOptions{{}}})
 	switch reason := schema.ReasonOf(err); {
@@ -105,8 +106,8 @@ func (o Options) masks(ctx context.Context, data []byte, reference *Subject) (ov
 	return overlap, "", nil
 }
 
-// maskOverlap is the intersection over union of two masks, from 0.5 on, at the pixels of a small portrait, so far as they lie in
-// the picture; none where both are empty.
+// maskOverlap returns the intersection over union of two masks (values of 0.5 or more) over those pixels of a small
+// portrait that lie inside the picture. ok is false if both masks are empty.
 func maskOverlap(a, b *face.Mask, corners [4]schema.PointF, width, height int) (float64, bool) {
 	const columns, rows = 240, 320
 	origin, right, down := corners[0], corners[1], corners[3]

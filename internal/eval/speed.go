@@ -13,12 +13,12 @@ import (
 	"facestream/pkg/engine/models"
 )
 
-// timedRuns is how often each picture goes through each network; the fastest run counts, because nothing makes one faster than
-// the work takes and everything else on the machine makes it slower.
+// timedRuns is the number of times that each picture goes through each network. The fastest run counts, because other
+// work on the machine can only slow a run down.
 const timedRuns = 5
 
-// Speed times the pack's detector and embedding beside those of a reference pack, one call at a time on one thread, on drawn
-// people: photographs of the detector's full size, and faces of the embedding's.
+// Speed times the pack's detector and embedding, and those of a reference pack, on drawn people, one call at a time on
+// one thread. Photographs have the detector's full size, faces the input size of the embedding.
 func Speed(ctx context.Context, o Options, reference *Subject) (*Report, error) {
 	const pictures = 20
 	ref := reference.describe(models.RoleDetector, models.RoleEmbedding)
@@ -70,10 +70,10 @@ func (o Options) drawn(ctx context.Context, p drawn.Person, side int) (*imaging.
 	return o.Subject.engine.Decode(ctx, data)
 }
 
-// timing is how long the tested pack and the reference take for one picture after another, in ms.
+// timing holds the times, in ms, that the tested pack and the reference take for each picture.
 type timing struct{ tested, reference []float64 }
 
-// add times run with the two packs in turn.
+// add times run with each of the two packs in turn.
 func (t *timing) add(tested, reference *Subject, run func(*Subject) error) error {
 	took := [2]time.Duration{math.MaxInt64, math.MaxInt64}
 	for range timedRuns {

@@ -18,13 +18,14 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Options are what every evaluation takes.
+// Options are the options of every evaluation.
 type Options struct {
-	// Subject is the pack that is measured.
+	// Subject is the measured pack.
 	Subject *Subject
 	// Data is the folder of evaluation data, as docs/evaluation.md describes it.
 	Data string
-	// Progress is told how many of total steps are done, never by two goroutines at once. nil: nobody wants to know.
+	// Progress is called with the number of finished steps and their total, never by two goroutines at once. It may be
+	// nil.
 	Progress func(step string, done, total int)
 }
 
@@ -34,7 +35,8 @@ type Subject struct {
 	engine *engine.Engine
 }
 
-// Open loads the pack that name names (models.Locate) with the ONNX Runtime library at that path; "" searches for it.
+// Open loads the pack called name (models.Locate) with the ONNX Runtime library at the given path. An empty path
+// searches for the library.
 func Open(ctx context.Context, name, library string) (*Subject, error) {
 	pack, err := models.Locate(name)
 	if err != nil {
@@ -50,7 +52,7 @@ func Open(ctx context.Context, name, library string) (*Subject, error) {
 // Close unloads the networks.
 func (s *Subject) Close() error { return s.engine.Close() }
 
-// describe is s for a report, with the networks of these roles.
+// describe returns the description of s for a report, with the networks of these roles.
 func (s *Subject) describe(roles ...models.Role) Pack {
 	p := Pack{Name: s.pack.Name, Version: s.pack.Version}
 	for _, role := range roles {
@@ -65,13 +67,13 @@ func (s *Subject) describe(roles ...models.Role) Pack {
 	return p
 }
 
-// minConfidence is the confidence from which the manifest counts a face.
+// minConfidence returns the least confidence at which the manifest counts a face.
 func (s *Subject) minConfidence() float32 {
 	m, _ := s.pack.Model(models.RoleDetector)
 	return m.Thresholds[face.ThresholdConfidence].Value
 }
 
-// hasThresholds says which of the cosines min, med and max the manifest lacks.
+// hasThresholds returns an error that says which of the cosines min, med and max the manifest lacks.
 func (s *Subject) hasThresholds() error {
 	t := s.engine.Thresholds()
 	for _, name := range []string{"min", "med", "max"} {
@@ -112,12 +114,12 @@ func (o Options) forEach(ctx context.Context, step string, n int, f func(ctx con
 	return ctx.Err()
 }
 
-// vectors are the embeddings, of unit length, of images by their path.
+// vectors holds embeddings, of unit length, by the path of the image.
 type vectors map[string][]float32
 
 func (v vectors) cosine(p pair) float32 { return schema.Cosine(v[p.first], v[p.second]) }
 
-// scores are the similarities of the pairs.
+// scores returns the similarities of the pairs.
 func (v vectors) scores(pairs []pair) (s Scores) {
 	for _, p := range pairs {
 		if p.mates {
@@ -142,7 +144,7 @@ func (o Options) embedAligned(ctx context.Context, files []string) (vectors, err
 			return dataError(fmt.Errorf("%s: %w", files[i], err))
 		}
 		if img.Width != face.AlignedSide || img.Height != face.AlignedSide {
-			return dataError(fmt.Errorf("%s has %d×%d pixels, and the protocol takes faces that are aligned at %d×%d",
+			return dataError(fmt.Errorf("%s has %d×%d pixels; the protocol needs faces that are aligned at %d×%d",
 				files[i], img.Width, img.Height, face.AlignedSide, face.AlignedSide))
 		}
 		embeddings, err := o.Subject.engine.Embed(ctx, []*imaging.Image{img})

@@ -10,7 +10,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// MeasuredThreshold is a threshold as a manifest has it.
+// MeasuredThreshold is a threshold in the form of a manifest.
 type MeasuredThreshold struct {
 	Name       string  `json:"name"`
 	Value      float32 `json:"value"` // cosine, rounded up to three decimals
@@ -18,13 +18,13 @@ type MeasuredThreshold struct {
 	Source     string  `json:"source"`
 	// TunedOn are the data that it was measured on.
 	TunedOn models.DataSet `json:"tuned_on"`
-	// InManifest is what the pack's manifest says; 0 where it says nothing.
+	// InManifest is the value in the pack's manifest, or 0 without one.
 	InManifest float32 `json:"in_manifest"`
 }
 
-// Thresholds measures the thresholds of a pack's embedding network on LFW's aligned faces: min at FAR 1e-2 and med at 1e-3 of
-// the pairs' non-mates, max at 1e-4 of all pairs that one image each of the people of LFW's pairs make with one another. The
-// last has more strangers, and harder ones, than the pairs: it is for searches.
+// Thresholds measures the thresholds of a pack's embedding network on LFW's aligned faces. min is at FAR 1e-2 and med
+// at 1e-3 of the non-mates of LFW's pairs. max is for searches and is measured on more and harder non-mates: FAR 1e-4
+// when one image of each person is compared with one of every other person.
 func Thresholds(ctx context.Context, o Options) (*Report, error) {
 	set, err := o.embedLFW(ctx)
 	if err != nil {
@@ -66,24 +66,24 @@ func Thresholds(ctx context.Context, o Options) (*Report, error) {
 		})
 		r.addRateAt(t.name+": TAR", tar, threshold)
 		r.addRateAt(t.name+": FAR, non-mates of the pairs", s.FMR(threshold), threshold)
-		// No interval: these comparisons share their people and are far from independent.
+		// There is no interval, because these comparisons share their people and are far from independent.
 		all := Rate{accepted(strangers, threshold), len(strangers)}
 		r.add(Figure{Name: t.name + ": FAR, everybody with everybody", Value: all.Value(), Unit: Share, Count: all.Count, Of: all.Of, Threshold: &threshold})
 	}
 	return r, nil
 }
 
-// Differences says which measured thresholds the manifest has otherwise.
+// Differences says which measured thresholds differ from the manifest's.
 func (r *Report) Differences() (differences []string) {
 	for _, t := range r.Thresholds {
 		if t.Value != t.InManifest {
-			differences = append(differences, fmt.Sprintf("%s is %v in the manifest and %v as measured", t.Name, t.InManifest, t.Value))
+			differences = append(differences, fmt.Sprintf("%s is %v in the manifest; measured was %v", t.Name, t.InManifest, t.Value))
 		}
 	}
 	return differences
 }
 
-// Write records the thresholds that were measured in the manifest in the folder dir.
+// Write writes the measured thresholds to the manifest in the folder dir.
 func (r *Report) Write(dir string) error {
 	var all []models.NamedThreshold
 	for _, t := range r.Thresholds {
@@ -94,8 +94,8 @@ func (r *Report) Write(dir string) error {
 	return models.WriteThresholds(dir, models.RoleEmbedding, all)
 }
 
-// atThreshold calls add with the cosine of that name in the pack's manifest, unless it was tuned on data, on which it is
-// therefore not tested: then figures are what is left out.
+// atThreshold calls add with the cosine of that name in the pack's manifest. If the threshold was tuned on data, it
+// must not be tested on them: then atThreshold reports figures as left out.
 func (r *Report) atThreshold(s *Subject, name string, data models.DataSet, figures []string, add func(threshold float32)) {
 	t := s.engine.Thresholds()[name]
 	switch tuned := t.TunedOn; {
@@ -104,15 +104,15 @@ func (r *Report) atThreshold(s *Subject, name string, data models.DataSet, figur
 		return
 	case tuned.Name == data.Name:
 		r.Notes = append(r.Notes, fmt.Sprintf("the threshold %s was tuned on images of the same name, %s, in another list of files: "+
-			"where some are in both, its figures are no test", name, data.Name))
+			"if some images are in both, its figures are not a valid test", name, data.Name))
 	}
 	add(t.Value)
 }
 
-// roundUp rounds to three decimals, never down, so that the error rate is kept to.
+// roundUp rounds up to three decimals, so the error rate is not exceeded.
 func roundUp(x float32) float32 { return float32(math.Ceil(float64(x)*1000) / 1000) }
 
-// firstOfEach is the first image of each person, of files in LFW's layout that are sorted.
+// firstOfEach returns the first image of each person. files must be sorted and in LFW's layout.
 func firstOfEach(files []string) []string {
 	var first []string
 	for i, file := range files {
@@ -123,7 +123,7 @@ func firstOfEach(files []string) []string {
 	return first
 }
 
-// crossScores are the similarities of every two of the vectors.
+// crossScores returns the similarities of all pairs of the vectors.
 func crossScores(all [][]float32) []float32 {
 	scores := make([]float32, 0, len(all)*(len(all)-1)/2)
 	for i, a := range all {

@@ -9,11 +9,11 @@ import (
 	"facestream/pkg/engine/models"
 )
 
-// trait is what can be said of a face by a number and a threshold of the manifest.
+// trait is a property of a face that follows from a number and a threshold of the manifest.
 type trait struct {
-	name, column, value string // the label that means that a face has it
+	name, column, value string // the label of a face that has it
 	threshold           string
-	below               bool // a face has it below the threshold, not from it on
+	below               bool // a face has it below the threshold, not at or above it
 	score               func(*face.Observation) *float32
 }
 
@@ -28,7 +28,7 @@ var traits = []trait{
 	{"dark", "dark", "yes", face.ThresholdLight, true, func(o *face.Observation) *float32 { return &o.Light.Mean }},
 }
 
-// Traits compares what is said of labelled faces with their labels, at the thresholds of the manifest.
+// Traits compares the traits of labelled faces with their labels, at the thresholds of the manifest.
 func Traits(ctx context.Context, o Options) (*Report, error) {
 	all, err := readLabels(o.Data)
 	if err != nil {
@@ -90,11 +90,12 @@ func Traits(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// turned is from how many degrees on a head counts as turned: three times what ISO/IEC 19794-5 lets a portrait's yaw and pitch
-// be. Below, it looks straight ahead.
+// turned is the least angle, in degrees, at which a head counts as turned: three times the yaw and pitch that ISO/IEC
+// 19794-5 allows in a portrait. Below it the head looks straight ahead.
 const turned = 15
 
-// HeadPose compares how heads are turned with their labels: the sign, and whether they are turned at all.
+// HeadPose compares the poses of heads with their labels: the sign of each angle, and whether the head is turned at
+// all.
 func HeadPose(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RolePose); err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func HeadPose(ctx context.Context, o Options) (*Report, error) {
 	}
 	all = with(all, "yaw", "pitch", "roll")
 	r := &Report{
-		Evaluation: "pose", What: "sign and coarse bin of each labelled angle: a head is turned from 15 degrees on",
+		Evaluation: "pose", What: "sign and coarse bin of each labelled angle; a head is turned at 15 degrees or more",
 		Pack: o.Subject.describe(models.RoleDetector, models.RolePose),
 		Data: Data{Folder: filepath.Join(o.Data, "faces"), Images: len(all)},
 	}
