@@ -137,7 +137,12 @@ func ycbcrRow(dst []byte, m *image.YCbCr, y int, by *yccMatrix) {
 	black, scale, crToR, cbToG, crToG, cbToB := by.black, by.scale, by.crToR, by.cbToG, by.crToG, by.cbToB
 	pixel := func(p []byte, y byte, r, g, b int32) {
 		yy := (int32(y) - black) * scale
-		p[0], p[1], p[2] = clamp((yy+r)>>16), clamp((yy+g)>>16), clamp((yy+b)>>16)
+		r, g, b = yy+r, yy+g, yy+b
+		if uint32(r|g|b) < 1<<24 { // all are within 0..255, as most are
+			p[0], p[1], p[2] = byte(r>>16), byte(g>>16), byte(b>>16)
+			return
+		}
+		p[0], p[1], p[2] = clamp(r>>16), clamp(g>>16), clamp(b>>16)
 	}
 	for x := 0; x < width; {
 		c := (b.Min.X+x)>>shift - first

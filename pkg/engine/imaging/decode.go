@@ -136,7 +136,7 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 	defer func() {
 		// The decoders are not ours; a file that makes one of them panic is malformed.
 		if p := recover(); p != nil {
-			img, info, err = nil, Info{}, unreadable("%s: the decoder gave up: %v", c.format, p)
+			img, info, err = nil, Info{}, unreadable("%s: %w", c.format, malformed("the decoder gave up: %v", p))
 		}
 	}()
 	h, err := c.open(data)
@@ -149,7 +149,7 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 	for _, size := range []image.Point{h.coded, {h.width, h.height}} {
 		switch {
 		case size.X < 1 || size.Y < 1:
-			return nil, Info{}, unreadable("%s: the header says %d × %d pixels", c.format, size.X, size.Y)
+			return nil, Info{}, unreadable("%s: %w", c.format, malformed("the header says %d × %d pixels", size.X, size.Y))
 		case size.X > limits.Side || size.Y > limits.Side:
 			return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d a side", size.X, size.Y, limits.Side)
 		case size.X > limits.Pixels/size.Y:
@@ -161,7 +161,7 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 		return nil, Info{}, decoderError(ctx, c.format, err)
 	}
 	if !m.Bounds().In(image.Rect(0, 0, h.width, h.height)) {
-		return nil, Info{}, unreadable("%s: the pixels reach beyond the %d × %d of the header", c.format, h.width, h.height)
+		return nil, Info{}, unreadable("%s: %w", c.format, malformed("the pixels reach beyond the %d × %d of the header", h.width, h.height))
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, Info{}, schema.Transient(opDecode, err)
@@ -175,20 +175,36 @@ func decoderError(ctx context.Context, f Format, err error) error {
 		return schema.Transient(opDecode, ctx.Err())
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return unreadable("%s: the file was cut short: %w", f, err)
+		return unreadable("%s: the file was cut short; send the whole file", f)
 	}
 	return unreadable("%s: %w", f, err)
+}
+
+// malformed says what is wrong with a file, and the way out.
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("the file is damaged ("+format+"); send the original again", args...)
+}
+
+// damaged says what the error of a decoder from elsewhere means, and the way out.
+func damaged(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return malformed("%w", err)
 }
 
 // library makes a header of the two functions that Go's image packages have.
 func library(data []byte, config func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) (header, error) {
 	c, err := config(bytes.NewReader(data))
 	if err != nil {
-		return header{}, err
+		return header{}, damaged(err)
 	}
 	return header{width: c.Width, height: c.Height, orientation: 1, decode: func(ctx context.Context) (image.Image, string, error) {
 		m, err := decode(&reader{ctx, bytes.NewReader(data)})
-		return m, "", err
+		if err != nil {
+			return nil, "", damaged(err)
+		}
+		return m, "", nil
 	}}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,38 @@ func TestDecodeTwelveBitsSaysTheWayOut(t *testing.T) {
 	_, _, err := Decode(t.Context(), imagingtest.FlatJPEG(0xc1, 12, 8, 8, "", []int{0}), Limits{})
 	if err == nil || !strings.Contains(err.Error(), "12 bits") {
 		t.Errorf("%v does not name the cause", err)
+	}
+}
+
+// TestMessages: whatever is wrong with a file, the message says what to do.
+func TestMessages(t *testing.T) {
+	files, err := filepath.Glob("testdata/corpus/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			broken := bytes.Clone(data)
+			if random.IntN(2) == 0 {
+				broken = broken[:random.IntN(len(broken))]
+			} else {
+				for range 8 {
+					broken[random.IntN(len(broken))] = byte(random.Uint32())
+				}
+			}
+			_, _, err := Decode(t.Context(), broken, Limits{Pixels: 1e5})
+			if err == nil || schema.ReasonOf(err) == schema.ReasonImageTooLarge || len(broken) == 0 {
+				continue
+			}
+			if m := schema.MessageOf(err); !slices.ContainsFunc([]string{"send", "save", "export", "formats that are read", "decode its"}, func(way string) bool { return strings.Contains(m, way) }) {
+				t.Errorf("%s: %s", file, m)
+			}
+		}
 	}
 }
 

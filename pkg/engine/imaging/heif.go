@@ -109,7 +109,7 @@ func readHEIF(data []byte) (*heifFile, error) {
 		}
 	})
 	if meta == nil {
-		return nil, errors.New("the file has no directory of its pictures: it was cut short, or holds only a video")
+		return nil, malformed("it has no directory of its pictures")
 	}
 	h := &heifFile{kinds: map[uint32]string{}, of: map[uint32][]int{}}
 	boxes(meta, func(kind string, body []byte) {
@@ -276,7 +276,7 @@ func (h *heifFile) picture() (p heifPicture, err error) {
 		}
 	})
 	if p.width == 0 {
-		return p, errors.New("the file does not give the size of its picture: it was cut short or is damaged; send the original again")
+		return p, malformed("it does not give the size of its picture")
 	}
 	return p, nil
 }
@@ -365,7 +365,7 @@ func decodeHEIC(ctx context.Context, data []byte, p heifPicture) (image.Image, e
 		}
 		w, h, space, chroma := int(c.word(out)), int(c.word(out+4)), c.word(out+8), c.word(out+12)
 		if w != p.shown.X || h != p.shown.Y {
-			return nil, fmt.Errorf("the picture has %d × %d pixels, and the header says %d × %d: the file is damaged; send the original again", w, h, p.shown.X, p.shown.Y)
+			return nil, malformed("the picture has %d × %d pixels, and the header says %d × %d", w, h, p.shown.X, p.shown.Y)
 		}
 		// Lines are at least 64 samples long and padded to 16 bytes.
 		line := func(samples, size int) int { return (max(64, (samples+1)&^1)*size + 15) &^ 15 }
@@ -435,11 +435,11 @@ func decodeAVIF(ctx context.Context, data []byte, p heifPicture) (image.Image, e
 		if err != nil {
 			return nil, err
 		}
-		damaged := errors.New("the file is damaged or was cut short; send the original again")
+		noPicture := malformed("libavif finds no picture")
 		decode := func(onlyHeader, pixels uint32) error {
 			ok, err := c.function("decode", file, uint32(len(data)), onlyHeader, 0, out, out+4, out+8, out+12, out+16, pixels)
 			if err == nil && ok == 0 {
-				err = damaged
+				err = noPicture
 			}
 			return err
 		}
@@ -448,7 +448,7 @@ func decodeAVIF(ctx context.Context, data []byte, p heifPicture) (image.Image, e
 		}
 		w, h, depth := int(c.word(out)), int(c.word(out+4)), c.word(out+8)
 		if w != p.width || h != p.height {
-			return nil, fmt.Errorf("the picture has %d × %d pixels, and the header says %d × %d: the file is damaged; send the original again", w, h, p.width, p.height)
+			return nil, malformed("the picture has %d × %d pixels, and the header says %d × %d", w, h, p.width, p.height)
 		}
 		size := 1
 		if depth > 8 {
@@ -465,7 +465,7 @@ func decodeAVIF(ctx context.Context, data []byte, p heifPicture) (image.Image, e
 			return nil, err
 		}
 		if c.word(out+20) == nothing {
-			return nil, damaged
+			return nil, noPicture
 		}
 		pix, err := c.get(at, 4*size*w*h)
 		if err != nil {

@@ -2,6 +2,7 @@ package imaging
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -46,7 +47,6 @@ type jpegFile struct {
 	tables        [2][4]bool
 	tableMissing  bool // a scan uses one of the two usual Huffman tables, which nothing before it defines
 	highTable     bool // a table with the number 2 or 3 is used
-	restarts      bool // there are restart markers
 	ended         bool // there is an end marker
 
 	// refined has, for each component (by its place in the frame) and coefficient, whether a scan brought its last bit.
@@ -104,8 +104,6 @@ func readJPEG(data []byte) (*jpegFile, error) {
 			f.adobe = true
 		case marker == markerAPP1 && f.orientation == 0 && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
 			f.orientation = exifOrientation(body[6:])
-		case marker == markerDRI && len(body) == 2:
-			f.restarts = binary.BigEndian.Uint16(body) > 0
 		case isSOF(marker):
 			return f.frame(marker, at, body)
 		}
@@ -149,7 +147,7 @@ func (f *jpegFile) frame(marker byte, at int, body []byte) error {
 	case f.components != 1 && f.components != 3 && f.components != 4:
 		return fmt.Errorf("%d colour components; only 1 (grey), 3 (colour) and 4 (CMYK) can be read: save it as RGB", f.components)
 	case len(body) != 6+3*f.components:
-		return errors.New("the frame header has the wrong length: the file is damaged")
+		return malformed("the frame header has the wrong length")
 	}
 	for i := range f.components {
 		f.ids[i] = body[6+3*i]
@@ -221,46 +219,41 @@ func openJPEG(data []byte) (header, error) {
 	return header{width: f.width, height: f.height, orientation: f.orientation, decode: f.decode}, nil
 }
 
-// decode reads the pixels with Go's decoder, which is fast and strict, from a file whose harmless peculiarities are put
-// right, and what it refuses with [decodeSequential], which is slow and lenient.
+// jpegDecoder decodes a file that [jpegFile.repair] has put right. CMYK it returns as if the file held it inverted, as those of
+// Adobe do. damage is that of [Info].
+type jpegDecoder func(ctx context.Context, data []byte) (m image.Image, damage string, err error)
+
+// decodeStrict is Go's decoder, which is fast.
+func decodeStrict(ctx context.Context, data []byte) (image.Image, string, error) {
+	m, err := jpeg.Decode(&reader{ctx, bytes.NewReader(data)})
+	return m, "", err
+}
+
 func (f *jpegFile) decode(ctx context.Context) (image.Image, string, error) {
+	m, damage, err := f.read(ctx, decodeStrict)
+	if err != nil && ctx.Err() == nil {
+		return f.read(ctx, decodeLenient)
+	}
+	return m, damage, err
+}
+
+// read reads the pixels with a decoder.
+func (f *jpegFile) read(ctx context.Context, by jpegDecoder) (image.Image, string, error) {
+	if !f.whole() {
+		return nil, "", errors.New("the file was cut short: the details or the colours of the picture are missing; send the whole file")
+	}
 	repaired, damage := f.repair()
-	m, err := jpeg.Decode(&reader{ctx, bytes.NewReader(repaired)})
-	if err == nil && !f.whole() {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil && ctx.Err() == nil && f.sof != markerSOF2 {
-		var lost string
-		if m, lost, err = decodeSequential(ctx, repaired); lost != "" {
-			damage = lost
-		}
-	}
-	switch {
-	case err != nil && f.sof == markerSOF2 && f.restarts && f.components > 1:
-		return nil, "", fmt.Errorf("a progressive JPEG with restart markers, which is not read reliably (%w); save it as baseline JPEG", err)
-	case err != nil:
-		return nil, "", jpegError(err)
+	m, lost, err := by(ctx, repaired)
+	if err != nil {
+		return nil, "", err
 	}
 	if cmyk, ok := m.(*image.CMYK); ok && !f.adobe {
-		// Adobe's files hold inverted CMYK, which the decoder undoes. Without Adobe's segment it is what it says.
+		// Without Adobe's segment CMYK is what it says.
 		for i, v := range cmyk.Pix {
 			cmyk.Pix[i] = 0xff - v
 		}
 	}
-	return m, damage, nil
-}
-
-// jpegError puts the decoder's words into ours.
-func jpegError(err error) error {
-	var format jpeg.FormatError
-	var feature jpeg.UnsupportedError
-	switch {
-	case errors.As(err, &feature):
-		return fmt.Errorf("%s, which is not read; save it as baseline JPEG", string(feature))
-	case errors.As(err, &format):
-		return fmt.Errorf("the file is damaged (%s); send the original again", string(format))
-	}
-	return err
+	return m, cmp.Or(lost, damage), nil
 }
 
 // repair returns the file as Go's decoder takes it: a copy where something had to change.

@@ -3,11 +3,9 @@ package imaging
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
-	"io"
 
 	"golang.org/x/image/tiff"
 )
@@ -37,14 +35,14 @@ func openTIFF(data []byte) (header, error) {
 	}
 	h, err := library(data, tiff.DecodeConfig, tiff.Decode)
 	if err != nil {
-		return header{}, tiffError(err)
+		return header{}, err
 	}
 	h.orientation = exifOrientation(data)
 	decode := h.decode
 	h.decode = func(ctx context.Context) (image.Image, string, error) {
 		m, damage, err := decode(ctx)
 		if err != nil {
-			return nil, "", tiffError(err)
+			return nil, "", err
 		}
 		switch m := m.(type) {
 		case *image.Paletted:
@@ -181,19 +179,4 @@ func widenPalette(p color.Palette) {
 		c := c.(color.RGBA64)
 		p[i] = color.RGBA64{c.R * 0x101, c.G * 0x101, c.B * 0x101, 0xffff}
 	}
-}
-
-// tiffError puts the decoder's words into ours.
-func tiffError(err error) error {
-	var format tiff.FormatError
-	var feature tiff.UnsupportedError
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return io.ErrUnexpectedEOF
-	case errors.As(err, &feature):
-		return fmt.Errorf("%s, which is not read; save it as PNG", string(feature))
-	case errors.As(err, &format):
-		return fmt.Errorf("the file is damaged (%s); send the original again", string(format))
-	}
-	return err
 }

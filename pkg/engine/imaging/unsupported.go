@@ -64,7 +64,7 @@ func unsupported(data []byte) string {
 	case len(data) >= 3 && data[0] == 'P' && '1' <= data[1] && data[1] <= '7' && strings.ContainsRune(" \t\r\n#", rune(data[2])):
 		return "this is a PNM picture (PBM, PGM, PPM or PAM); save it as PNG"
 	}
-	return "the content is no picture in a format that is read: " + formats
+	return "the content is not a picture in one of the formats that are read: " + formats
 }
 
 // formats lists what Decode reads, for people.

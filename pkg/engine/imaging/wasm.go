@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -121,14 +120,14 @@ func (l *wasmLibrary) call(ctx context.Context, memory wasmMemory, use func(*was
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return nil, fmt.Errorf("the decoder was still busy after %v: the file is malformed; save it as JPEG", maxDecodeTime)
+	return nil, malformed("the decoder was still busy after %v", maxDecodeTime)
 }
 
 // run is call on the goroutine of the instance.
 func (c *wasmCode) run(ctx context.Context, zipped []byte, stoppable bool, memory wasmMemory, use func(*wasmCall) (image.Image, error)) (m image.Image, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			m, err = nil, fmt.Errorf("the decoder gave up: %v", p)
+			m, err = nil, malformed("the decoder gave up: %v", p)
 		}
 	}()
 	if err := c.compile(zipped, stoppable); err != nil {
@@ -174,7 +173,7 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 // Free has nothing to do: the memory is garbage once nothing refers to it.
 func (m *linearMemory) Free() {}
 
-var errWASM = errors.New("the decoder ran out of memory or crashed: the file is malformed, or larger than its header says; save it as JPEG")
+var errWASM = malformed("the decoder ran out of memory or crashed")
 
 // function calls an exported function that returns a number.
 func (c *wasmCall) function(name string, args ...uint32) (uint32, error) {

@@ -29,19 +29,19 @@ func openWebP(data []byte) (header, error) {
 	// The decoder must not be led beyond the size that the limits see.
 	config, err := webp.DecodeConfig(bytes.NewReader(frame.file))
 	if err != nil {
-		return header{}, err
+		return header{}, damaged(err)
 	}
 	size := image.Rect(0, 0, config.Width, config.Height).Add(frame.place)
 	if h.width == 0 {
 		h.width, h.height = config.Width, config.Height
 	}
 	if !size.In(image.Rect(0, 0, h.width, h.height)) {
-		return header{}, fmt.Errorf("a picture of %d × %d pixels lies outside the %d × %d of the header", config.Width, config.Height, h.width, h.height)
+		return header{}, malformed("a picture of %d × %d pixels lies outside the %d × %d of the header", config.Width, config.Height, h.width, h.height)
 	}
 	h.decode = func(ctx context.Context) (image.Image, string, error) {
 		m, err := webp.Decode(&reader{ctx, bytes.NewReader(frame.file)})
 		if err != nil {
-			return nil, "", err
+			return nil, "", damaged(err)
 		}
 		switch m := m.(type) {
 		case *image.YCbCr:
@@ -113,7 +113,7 @@ func riffChunks(rest []byte, visit func(kind string, chunk, body []byte) error) 
 	for len(rest) >= 8 {
 		length := uint64(binary.LittleEndian.Uint32(rest[4:]))
 		if length+8 > uint64(len(rest)) {
-			return errors.New("a chunk is longer than the file, which was cut short or is damaged; send the original again")
+			return malformed("a chunk is longer than the file")
 		}
 		whole := rest[:min(8+length+length&1, uint64(len(rest)))]
 		if err := visit(string(rest[:4]), whole, rest[8:8+length]); err != nil {

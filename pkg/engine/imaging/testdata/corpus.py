@@ -212,7 +212,7 @@ add("jpeg-grey.jpg", save(GREY, "JPEG", quality=90), **FULL)
 add("jpeg-grey-progressive.jpg", save(GREY, "JPEG", quality=90, progressive=True), **FULL)
 add("jpeg-optimised.jpg", save(RGB, "JPEG", quality=90, optimize=True, subsampling=0), **FULL)
 add("jpeg-restart.jpg", save(RGB, "JPEG", quality=90, subsampling=2, restart_marker_blocks=3), **SUB)
-add("jpeg-restart-progressive.jpg", save(RGB, "JPEG", quality=90, subsampling=2, restart_marker_blocks=3, progressive=True), refused="progressive JPEG with restart markers")
+add("jpeg-restart-progressive.jpg", save(RGB, "JPEG", quality=90, subsampling=2, restart_marker_blocks=3, progressive=True), **SUB)
 add("jpeg-rgb.jpg", imagecodecs.jpeg_encode(RGB, level=90, colorspace="RGB", outcolorspace="RGB", subsampling="444"), **FULL)
 CMYK = np.asarray(Image.fromarray(RGB).convert("CMYK")).copy()
 CMYK[..., 3] = 40
@@ -256,6 +256,7 @@ scans = [i for i in range(len(progressive) - 1) if progressive[i : i + 2] == b"\
 add("jpeg-progressive-cut-between-scans.jpg", progressive[: scans[-1]], refused="cut short", small=True)
 add("jpeg-progressive-without-its-last-scan.jpg", progressive[: scans[-1]] + b"\xff\xd9", refused="cut short", small=True)
 add("jpeg-cut.jpg", plain[: len(plain) * 2 // 3], refused="is missing", small=True)
+add("jpeg-progressive-end-cut.jpg", progressive[:-14], decoded(progressive), mean=3, max=60, damaged=True)
 marked = write_jpeg(RGB, [(2, 2), (1, 1), (1, 1)], restart=3)
 marks = [i for i in range(len(marked) - 1) if marked[i] == 255 and 0xD0 <= marked[i + 1] <= 0xD7]
 add("jpeg-restart-marker-lost.jpg", marked[: marks[1]] + marked[marks[1] + 2 :], truth, small=True, damaged=True, **SUB)

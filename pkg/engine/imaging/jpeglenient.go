@@ -12,44 +12,46 @@ import (
 // maxLost is the largest share of a JPEG's blocks that may be missing from a picture that is still worth looking at.
 const maxLost = 0.03
 
-// sequential decodes Huffman-coded sequential JPEG (T.81, annex F) leniently: components may be sampled in any proportion,
-// and where the coded data is broken it goes on at the next restart marker and counts what it lost. Go's image/jpeg gives up
-// on both. It is for the few files that need it: clear rather than fast.
-type sequential struct {
-	ctx      context.Context
-	data     []byte
-	width    int
-	height   int
-	interval int // MCUs between restart markers; 0: there are none
-	hmax     int
-	vmax     int
-	all      []*sequentialComponent
-	quant    [4][64]int32 // in zig-zag order
-	huffman  [2][4]*huffmanTable
-	jfif     bool
-	adobe    int // the transform of Adobe's segment; -1 where there is none
+// lenientJPEG decodes Huffman-coded JPEG (T.81, annexes F and G) leniently: components may be sampled in any proportion, and
+// where the coded data is broken it goes on at the next restart marker and counts what it lost. Go's image/jpeg gives up on
+// both, and on restart markers in scans of a single component. It is for the few files that need it: clear rather than fast.
+type lenientJPEG struct {
+	ctx         context.Context
+	data        []byte
+	width       int
+	height      int
+	interval    int // MCUs between restart markers; 0: there are none
+	hmax        int
+	vmax        int
+	all         []*lenientComponent
+	quant       [4][64]int32 // in zig-zag order
+	huffman     [2][4]*huffmanTable
+	jfif        bool
+	progressive bool
+	adobe       int // the transform of Adobe's segment; -1 where there is none
 
 	markers       int // restart markers that were missing where they had to be
 	lost, decoded int // blocks
 	short         bool
 }
 
-type sequentialComponent struct {
+type lenientComponent struct {
 	id, quant  byte
 	h, v       int
 	across     int // blocks in a row of pix, which covers whole MCUs
 	down       int
 	pix        []byte
+	coded      []int16 // the coefficients of a progressive picture, 64 a block, row by row
 	dc         int32
 	dcTable    *huffmanTable
 	acTable    *huffmanTable
 	wasDecoded bool
 }
 
-// decodeSequential returns the picture, what was wrong with the file, and an error where more than [maxLost] of it is
+// decodeLenient returns the picture, what was wrong with the file, and an error where more than [maxLost] of it is
 // missing.
-func decodeSequential(ctx context.Context, data []byte) (image.Image, string, error) {
-	d := &sequential{ctx: ctx, data: data, adobe: -1}
+func decodeLenient(ctx context.Context, data []byte) (image.Image, string, error) {
+	d := &lenientJPEG{ctx: ctx, data: data, adobe: -1}
 	if _, err := segments(data, d.segment); err != nil {
 		return nil, "", err
 	}
@@ -68,7 +70,7 @@ func decodeSequential(ctx context.Context, data []byte) (image.Image, string, er
 	case share > maxLost && d.short:
 		return nil, "", fmt.Errorf("the file was cut short: %.0f %% of the picture is missing; send the whole file", math.Ceil(100*share))
 	case share > maxLost:
-		return nil, "", fmt.Errorf("the file is damaged: %.0f %% of the picture cannot be read; send the original again", math.Ceil(100*share))
+		return nil, "", malformed("%.0f %% of the picture cannot be read", math.Ceil(100*share))
 	}
 	var damage string
 	switch {
@@ -80,14 +82,13 @@ func decodeSequential(ctx context.Context, data []byte) (image.Image, string, er
 	return d.picture(), damage, nil
 }
 
-func (d *sequential) segment(marker byte, at int, body []byte) error {
-	bad := func(what string) error { return fmt.Errorf("the file is damaged (%s); send the original again", what) }
+func (d *lenientJPEG) segment(marker byte, at int, body []byte) error {
 	switch marker {
 	case markerDQT:
 		for len(body) > 0 {
 			id, size := body[0]&15, 1+int(body[0]>>4)
 			if id > 3 || size > 2 || len(body) < 1+64*size {
-				return bad("quantisation table")
+				return malformed("quantisation table")
 			}
 			for i := range 64 {
 				if size == 1 {
@@ -103,14 +104,14 @@ func (d *sequential) segment(marker byte, at int, body []byte) error {
 			class, id := body[0]>>4, body[0]&15
 			t, n := newHuffmanTable(body[1:])
 			if class > 1 || id > 3 || t == nil {
-				return bad("Huffman table")
+				return malformed("Huffman table")
 			}
 			d.huffman[class][id] = t
 			body = body[1+n:]
 		}
 	case markerDRI:
 		if len(body) != 2 {
-			return bad("restart interval")
+			return malformed("restart interval")
 		}
 		d.interval = int(binary.BigEndian.Uint16(body))
 	case markerAPP0:
@@ -119,7 +120,8 @@ func (d *sequential) segment(marker byte, at int, body []byte) error {
 		if len(body) >= 12 && string(body[:5]) == "Adobe" {
 			d.adobe = int(body[11])
 		}
-	case markerSOF0, markerSOF1:
+	case markerSOF0, markerSOF1, markerSOF2:
+		d.progressive = marker == markerSOF2
 		return d.frame(body)
 	case markerSOS:
 		return d.scan(at+3+len(body), body)
@@ -128,12 +130,12 @@ func (d *sequential) segment(marker byte, at int, body []byte) error {
 }
 
 // frame reads the frame header, whose length and size openJPEG has looked at, and makes room for the samples.
-func (d *sequential) frame(body []byte) error {
+func (d *lenientJPEG) frame(body []byte) error {
 	d.height, d.width = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
 	for b := body[6:]; len(b) >= 3; b = b[3:] {
-		c := &sequentialComponent{id: b[0], h: int(b[1] >> 4), v: int(b[1] & 15), quant: b[2]}
+		c := &lenientComponent{id: b[0], h: int(b[1] >> 4), v: int(b[1] & 15), quant: b[2]}
 		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.quant > 3 {
-			return errors.New("the file is damaged (frame header); send the original again")
+			return malformed("frame header")
 		}
 		d.all = append(d.all, c)
 	}
@@ -149,6 +151,9 @@ func (d *sequential) frame(body []byte) error {
 		for i := range c.pix {
 			c.pix[i] = 0x80 // what is lost stays grey
 		}
+		if d.progressive {
+			c.coded = make([]int16, len(c.pix))
+		}
 	}
 	return nil
 }
@@ -156,29 +161,37 @@ func (d *sequential) frame(body []byte) error {
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // scan decodes the entropy-coded data that starts at the offset.
-func (d *sequential) scan(at int, body []byte) error {
+func (d *lenientJPEG) scan(at int, body []byte) error {
 	if len(d.all) == 0 || len(body) < 1 || len(body) != 4+2*int(body[0]) {
-		return errors.New("the file is damaged (scan header); send the original again")
+		return malformed("scan header")
 	}
-	var in []*sequentialComponent
+	pass := jpegPass{first: 0, last: 63}
+	if d.progressive {
+		tail := body[len(body)-3:]
+		pass = jpegPass{first: int(tail[0]), last: int(tail[1]), high: int(tail[2] >> 4), low: int(tail[2] & 15)}
+		if pass.first > pass.last || pass.last > 63 || pass.first == 0 && pass.last > 0 || pass.first > 0 && body[0] != 1 || pass.low > 13 {
+			return malformed("scan header")
+		}
+	}
+	var in []*lenientComponent
 	for b := body[1 : len(body)-3]; len(b) > 0; b = b[2:] {
 		for _, c := range d.all {
 			if c.id != b[0] {
 				continue
 			}
-			if c.wasDecoded {
-				return errors.New("the file is damaged (a component has two scans); send the original again")
+			if c.wasDecoded && !d.progressive {
+				return malformed("a component has two scans")
 			}
 			c.wasDecoded = true
 			c.dcTable, c.acTable = d.huffman[0][b[1]>>4&3], d.huffman[1][b[1]&3]
-			if c.dcTable == nil || c.acTable == nil {
-				return errors.New("the file is damaged (a Huffman table is missing); send the original again")
+			if c.dcTable == nil && pass.first == 0 && pass.high == 0 || c.acTable == nil && pass.last > 0 {
+				return malformed("a Huffman table is missing")
 			}
 			in = append(in, c)
 		}
 	}
 	if len(in) != int(body[0]) || len(in) == 0 {
-		return errors.New("the file is damaged (scan header); send the original again")
+		return malformed("scan header")
 	}
 	// An MCU has h × v blocks of each component, or one block where there is one component (T.81, A.2).
 	across, down := ceilDiv(d.width, 8*d.hmax), ceilDiv(d.height, 8*d.vmax)
@@ -202,9 +215,6 @@ func (d *sequential) scan(at int, body []byte) error {
 	bits := bitReader{data: d.data, at: at}
 	whole := true // the interval before was read to its end
 	for first, number := 0, 0; first < total; first, number = first+interval, number+1 {
-		if err := d.ctx.Err(); err != nil {
-			return err
-		}
 		end := min(first+interval, total)
 		readable := true
 		if first > 0 && !bits.restart(byte(markerRST0+(number-1)%8)) {
@@ -215,9 +225,12 @@ func (d *sequential) scan(at int, body []byte) error {
 		for _, c := range in {
 			c.dc = 0
 		}
+		pass.skip = 0
 		done := first
-		for readable && done < end && d.mcu(&bits, in, done, across) {
-			done++
+		for readable && done < end && d.mcu(&bits, &pass, in, done, across) {
+			if done++; done%1024 == 0 && d.ctx.Err() != nil {
+				return d.ctx.Err()
+			}
 		}
 		whole = done == end
 		d.lost += (end - done) * blocks
@@ -226,8 +239,12 @@ func (d *sequential) scan(at int, body []byte) error {
 	return nil
 }
 
+// jpegPass is what a scan brings: the coefficients from first to last, of which all bits above high are there already, down to
+// low. skip is the number of blocks to come that have none.
+type jpegPass struct{ first, last, high, low, skip int }
+
 // mcu decodes one minimum coded unit and tells whether the data was there.
-func (d *sequential) mcu(bits *bitReader, in []*sequentialComponent, number, across int) bool {
+func (d *lenientJPEG) mcu(bits *bitReader, pass *jpegPass, in []*lenientComponent, number, across int) bool {
 	x, y := number%across, number/across
 	for _, c := range in {
 		h, v := c.h, c.v
@@ -235,15 +252,28 @@ func (d *sequential) mcu(bits *bitReader, in []*sequentialComponent, number, acr
 			h, v = 1, 1
 		}
 		for j := range h * v {
+			column, row := x*h+j%h, y*v+j/h
+			if d.progressive {
+				block := c.coded[64*(row*c.across+column):][:64]
+				if !c.progress(bits, pass, block) {
+					return false
+				}
+				continue
+			}
 			var block [64]int32
 			if !c.block(bits, &block, &d.quant[c.quant]) {
 				return false
 			}
-			stride := 8 * c.across
-			inverseDCT(&block, c.pix[(8*(y*v+j/h))*stride+8*(x*h+j%h):], stride)
+			c.show(&block, column, row)
 		}
 	}
 	return true
+}
+
+// show writes the samples of a block.
+func (c *lenientComponent) show(block *[64]int32, column, row int) {
+	stride := 8 * c.across
+	inverseDCT(block, c.pix[8*row*stride+8*column:], stride)
 }
 
 // zigzag is the place, row by row, of the coefficients in the order in which they are coded (T.81, figure A.6).
@@ -253,7 +283,7 @@ var zigzag = [64]int{
 }
 
 // block decodes the coefficients of a block (T.81, F.2.2) and tells whether the data was there.
-func (c *sequentialComponent) block(bits *bitReader, block, quant *[64]int32) bool {
+func (c *lenientComponent) block(bits *bitReader, block, quant *[64]int32) bool {
 	size, ok := c.dcTable.read(bits)
 	if !ok || size > 11 {
 		return false
@@ -287,10 +317,139 @@ func (c *sequentialComponent) block(bits *bitReader, block, quant *[64]int32) bo
 	return true
 }
 
+// progress decodes what a scan brings of a block (T.81, G.1.2) and tells whether the data was there.
+func (c *lenientComponent) progress(bits *bitReader, pass *jpegPass, block []int16) bool {
+	switch {
+	case pass.first == 0 && pass.high > 0: // another bit of the mean
+		bit, ok := bits.bit()
+		block[0] |= int16(bit << pass.low)
+		return ok
+	case pass.first == 0:
+		size, ok := c.dcTable.read(bits)
+		if !ok || size > 11 {
+			return false
+		}
+		difference, ok := bits.extend(int(size))
+		c.dc += difference
+		block[0] = int16(c.dc << pass.low)
+		return ok
+	case pass.high > 0:
+		return c.refine(bits, pass, block)
+	}
+	if pass.skip > 0 {
+		pass.skip--
+		return true
+	}
+	for k := pass.first; k <= pass.last; k++ {
+		symbol, ok := c.acTable.read(bits)
+		if !ok {
+			return false
+		}
+		run, size := int(symbol>>4), int(symbol&15)
+		if size == 0 {
+			if run == 15 {
+				k += 15
+				continue
+			}
+			more, ok := bits.number(run)
+			pass.skip = 1<<run + more - 1
+			return ok
+		}
+		k += run
+		value, ok := bits.extend(size)
+		if !ok || k > pass.last {
+			return false
+		}
+		block[zigzag[k]] = int16(value << pass.low)
+	}
+	return true
+}
+
+// refine brings another bit of each coefficient (T.81, G.1.2.3): those that are not zero already get theirs as they are
+// passed, and the symbols say where new ones begin.
+func (c *lenientComponent) refine(bits *bitReader, pass *jpegPass, block []int16) bool {
+	bit := int16(1 << pass.low)
+	// pass goes over coefficients, refining, until it has passed so many zeros, and stands on the next zero or behind last.
+	advance := func(k, zeros int) (int, bool) {
+		for ; k <= pass.last; k++ {
+			v := &block[zigzag[k]]
+			if *v == 0 {
+				if zeros == 0 {
+					return k, true
+				}
+				zeros--
+				continue
+			}
+			add, ok := bits.bit()
+			if !ok {
+				return k, false
+			}
+			if add == 1 && *v&bit == 0 {
+				if *v > 0 {
+					*v += bit
+				} else {
+					*v -= bit
+				}
+			}
+		}
+		return k, true
+	}
+	k, ok := pass.first, true
+	for pass.skip == 0 && k <= pass.last {
+		var symbol byte
+		if symbol, ok = c.acTable.read(bits); !ok {
+			return false
+		}
+		run, size := int(symbol>>4), int(symbol&15)
+		value := int16(0)
+		switch {
+		case size > 0:
+			sign, ok := bits.bit()
+			if !ok {
+				return false
+			}
+			if value = bit; sign == 0 {
+				value = -bit
+			}
+		case run < 15:
+			more, ok := bits.number(run)
+			if !ok {
+				return false
+			}
+			pass.skip = 1<<run + more
+			continue
+		}
+		if k, ok = advance(k, run); !ok {
+			return false
+		}
+		if value != 0 && k <= pass.last {
+			block[zigzag[k]] = value
+		}
+		k++
+	}
+	if pass.skip > 0 {
+		pass.skip--
+		_, ok = advance(k, 64)
+	}
+	return ok
+}
+
 // picture puts the components together at full size.
-func (d *sequential) picture() image.Image {
+func (d *lenientJPEG) picture() image.Image {
+	if d.progressive {
+		for _, c := range d.all {
+			for i := range c.across * c.down {
+				var block [64]int32
+				quant := &d.quant[c.quant]
+				for k, at := range zigzag {
+					block[at] = int32(c.coded[64*i+at]) * quant[k]
+				}
+				c.show(&block, i%c.across, i/c.across)
+			}
+		}
+	}
 	r := image.Rect(0, 0, d.width, d.height)
-	sample := func(c *sequentialComponent, dst []byte, y, step int) {
+	sample := func(c *lenientComponent, dst []byte, y, step int) {
 		row := c.pix[8*c.across*(y*c.v/d.vmax):]
 		for x := range d.width {
 			dst[x*step] = row[x*c.h/d.hmax]
@@ -415,20 +574,25 @@ func (b *bitReader) bit() (int, bool) {
 	return int(b.byte>>b.left) & 1, true
 }
 
-// extend reads a value of so many bits (T.81, F.2.2.1, RECEIVE and EXTEND).
-func (b *bitReader) extend(size int) (int32, bool) {
-	v := int32(0)
+// number reads so many bits.
+func (b *bitReader) number(size int) (v int, ok bool) {
 	for range size {
 		bit, ok := b.bit()
 		if !ok {
 			return 0, false
 		}
-		v = v<<1 | int32(bit)
-	}
-	if size > 0 && v < 1<<(size-1) {
-		v -= 1<<size - 1
+		v = v<<1 | bit
 	}
 	return v, true
+}
+
+// extend reads a value of so many bits (T.81, F.2.2.1, RECEIVE and EXTEND).
+func (b *bitReader) extend(size int) (int32, bool) {
+	n, ok := b.number(size)
+	if size > 0 && n < 1<<(size-1) {
+		n -= 1<<size - 1
+	}
+	return int32(n), ok
 }
 
 // marker is the next marker, at next; EOI where there is none.
