@@ -75,12 +75,14 @@ func TestAnswersInWords(t *testing.T) {
 			}
 		})
 	}
-	s := recorded(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusBadRequest)
-		io.WriteString(w, `<Error><Code>InvalidArgument</Code><Message>planted</Message></Error>`)
-	})
-	_, err := s.Put(t.Context(), schema.ObjectRef{Bucket: "images", Key: "planted"}, nil, "image/jpeg", nil)
-	wantError(t, err, schema.ClassPermanent, schema.ReasonInvalidRequest, "planted")
+	for _, code := range []string{"InvalidArgument", "KeyTooLongError", "XMinioInvalidObjectName"} {
+		s := recorded(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `<Error><Code>%s</Code><Message>planted</Message></Error>`, code)
+		})
+		_, err := s.Put(t.Context(), schema.ObjectRef{Bucket: "images", Key: "planted"}, nil, "image/jpeg", nil)
+		wantError(t, err, schema.ClassPermanent, schema.ReasonInvalidRequest, "planted")
+	}
 }
 
 // TestMetadataOfAnyStore: AWS S3 returns text that is not ASCII encoded after RFC 2047, MinIO as it was sent. Bytes of

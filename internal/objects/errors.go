@@ -115,9 +115,10 @@ func classifyRead(op string, ref schema.ObjectRef, err error) error {
 	return classify(op, err)
 }
 
-// classifyWrite is classify for writing an object, where the key is the argument that a store calls invalid.
+// classifyWrite is classify for writing an object. There a key that no object can have is the caller's mistake, and the
+// key is the argument that a store calls invalid.
 func classifyWrite(op string, err error) error {
-	if minio.ToErrorResponse(err).Code == minio.InvalidArgument {
+	if code := minio.ToErrorResponse(err).Code; code == minio.InvalidArgument || answers[code].text == unusableKey {
 		return schema.Permanent(op, schema.ReasonInvalidRequest, errors.New(unusableKey))
 	}
 	return classify(op, err)
