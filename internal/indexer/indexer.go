@@ -198,9 +198,9 @@ const nobody = "nobody in the collection has this puid or external id"
 // newResult starts the outcome of a with what the worker found, unless it is a failure, which carries no data.
 func newResult(a *schema.Analysis, reason schema.Reason, message string) *schema.Result {
 	r := schema.NewResult(&a.Job, reason, message)
-	r.Models, r.Timings, r.DamagedImages = a.Models, a.Timings, a.DamagedImages
+	r.Work = a.Work
 	if reason.Code() == schema.CodeNoError {
-		r.Faces, r.Documents, r.Feedback = a.Faces, a.Documents, a.Feedback
+		r.Faces, r.Feedback = a.Faces, a.Feedback
 	}
 	return r
 }

@@ -11,9 +11,8 @@ import (
 
 // Found is what the images of one job show.
 type Found struct {
-	Faces     []schema.FaceResult // of all images, in their order; those of [Case.Face]
-	Probes    []schema.Embedding  // one per face, where the operation compares faces
-	Documents []schema.DocumentOutline
+	Faces  []schema.FaceResult // of all images, in their order; those of [Case.Face]
+	Probes []schema.Embedding  // one per face, where the operation compares faces
 	// Portrait is where the portrait of face_iso lies in the store; Unportrayed is why a face has none, with a reason.
 	Portrait    *schema.OutputImage
 	Unportrayed error
@@ -125,7 +124,7 @@ func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Res
 	if reason.Code() != schema.CodeNoError {
 		return r
 	}
-	r.Faces, r.Documents = f.Faces, f.Documents
+	r.Faces = f.Faces
 	switch c.job.Operation {
 	case schema.OpEnroll:
 		r.Enroll = &schema.EnrollData{Message: message}

@@ -63,10 +63,10 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 		return err
 	}
 	if result := a.verdict.Answer(a.found); result != nil {
-		result.Models, result.Timings, result.DamagedImages = a.Models, a.Timings, a.DamagedImages
+		result.Work = a.Work
 		return s.Results.Publish(ctx, &job, result, trace)
 	}
-	a.Faces, a.Probes, a.Documents, a.Feedback = a.found.Faces, a.found.Probes, a.found.Documents, a.verdict.Feedback(a.found, "")
+	a.Faces, a.Probes, a.Feedback = a.found.Faces, a.found.Probes, a.verdict.Feedback(a.found, "")
 	data, err := json.Marshal(&a.Analysis)
 	if err != nil {
 		return schema.Fatal("worker.analysis", err)
@@ -87,7 +87,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	if err != nil {
 		return nil, err
 	}
-	a := &analysis{Analysis: schema.Analysis{Job: *job, Timings: map[string]float64{}}, verdict: judged, portraits: map[int]*face.Portrait{}}
+	a := &analysis{Analysis: schema.Analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}}}, verdict: judged, portraits: map[int]*face.Portrait{}}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
@@ -123,7 +123,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 // add takes over what an image shows.
 func (a *analysis) add(seen *engine.Analysis, image int) {
 	if d := seen.Document; d != nil {
-		a.found.Documents = append(a.found.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
+		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
 	}
 	for i := range seen.Faces {
 		o := &seen.Faces[i]

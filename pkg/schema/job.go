@@ -46,15 +46,11 @@ func (j *Job) Configuration() (OperationConfig, Problems) {
 // facestream.analyses. It carries embeddings, so keep the topic's retention short.
 type Analysis struct {
 	Job
-	Faces      []FaceResult       `json:"faces,omitempty"`
-	Probes     []Embedding        `json:"probes,omitempty"` // one per entry of Faces
-	Thresholds *Thresholds        `json:"thresholds,omitempty"`
-	Documents  []DocumentOutline  `json:"documents,omitempty"`
-	Models     []ModelRun         `json:"models,omitempty"`
-	Timings    map[string]float64 `json:"timings_ms,omitempty"`
-	Feedback   string             `json:"user_feedback_message,omitempty"` // what the person should do about traits that the operation allows
-
-	DamagedImages []DamagedImage `json:"damaged_images,omitempty"`
+	Faces      []FaceResult `json:"faces,omitempty"`
+	Probes     []Embedding  `json:"probes,omitempty"` // one per entry of Faces
+	Thresholds *Thresholds  `json:"thresholds,omitempty"`
+	Work
+	Feedback string `json:"user_feedback_message,omitempty"` // what the person should do about traits that the operation allows
 }
 
 // ModelRun names a network that ran for a result.

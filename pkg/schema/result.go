@@ -20,16 +20,21 @@ type Result struct {
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
 	Feedback   string              `json:"user_feedback_message,omitempty"`
 
-	RequestID  RequestID          `json:"request_id"`
-	Operation  Operation          `json:"operation"` // as the request spelled it, known or not
-	Collection Collection         `json:"collection,omitempty"`
-	ExternalID ExternalID         `json:"external_id,omitempty"`
-	Documents  []DocumentOutline  `json:"documents,omitempty"`
-	Models     []ModelRun         `json:"models,omitempty"`
-	Timings    map[string]float64 `json:"timings_ms,omitempty"`
-	Images     []ObjectRef        `json:"images,omitempty"`
+	RequestID  RequestID  `json:"request_id"`
+	Operation  Operation  `json:"operation"` // as the request spelled it, known or not
+	Collection Collection `json:"collection,omitempty"`
+	ExternalID ExternalID `json:"external_id,omitempty"`
+	Work
+	Images []ObjectRef `json:"images,omitempty"`
+}
 
-	DamagedImages []DamagedImage `json:"damaged_images,omitempty"` // those that were read in spite of it
+// Work is what the worker notes about a request's images and about its own work. It goes into the result as it is, through
+// whichever service publishes it.
+type Work struct {
+	Models        []ModelRun         `json:"models,omitempty"` // those that ran
+	Timings       map[string]float64 `json:"timings_ms,omitempty"`
+	Documents     []DocumentOutline  `json:"documents,omitempty"`
+	DamagedImages []DamagedImage     `json:"damaged_images,omitempty"` // those that were read in spite of it
 }
 
 // DamagedImage says what is wrong with the file of an image that was read in spite of it. Image is its index in images.
