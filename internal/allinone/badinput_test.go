@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"facestream/internal/outcome"
 	"facestream/pkg/engine/imaging/imagingtest"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -140,14 +141,20 @@ func TestInvariant3OneRequestIDOneOutcome(t *testing.T) {
 func TestUploadsThatAreNoRequests(t *testing.T) {
 	s := useStream(t)
 	folder := unique("folder")
-	s.notify(t, "enroll/default/"+folder+"/", 0)                                                      // a folder marker
-	own := s.put(t, "enroll/default/"+folder+"/a.jpg.result.json", []byte(`{}`), nil)                 // our own output
-	made := s.put(t, "enroll/default/"+folder+"/a.jpg.b.portrait.png", portrait(t, 8, 0), nil)        // the same
+	s.notify(t, "enroll/default/"+folder+"/", 0) // a folder marker
+	image := "enroll/default/" + folder + "/a.jpg"
+	resultKey, portraitKey := image+".result.json", outcome.PortraitKey(&schema.Job{Request: schema.Request{ID: "r", Images: []schema.ObjectRef{{Key: image}}}}, "png")
+	own := s.put(t, resultKey, []byte(`{}`), outcome.Mark(resultKey))                                 // our own output
+	made := s.put(t, portraitKey, portrait(t, 8, 0), outcome.Mark(portraitKey))                       // the same
+	alike := s.put(t, "validate/default/"+folder+"/x.portrait.png", portrait(t, 8, 0), nil)           // a name like our own
 	flat := s.put(t, folder+".jpg", portrait(t, 8, 0), nil)                                           // no route
 	asked := s.put(t, fmt.Sprintf("validate/default/%s/z.jpg", folder), portrait(t, 8, 0), nil)       // the one that is
 	deletion := s.put(t, fmt.Sprintf("user_delete/default/%s/a.jpg", folder), portrait(t, 8, 0), nil) // deletes nobody
 	if r := s.outcome(t, schema.ObjectRequestID(asked)); r.CallStatus.Reason != "" {
 		t.Errorf("validate by upload: %+v", r.CallStatus)
+	}
+	if r := s.outcome(t, schema.ObjectRequestID(alike)); r.CallStatus.Reason != "" {
+		t.Errorf("an upload with a name like our own outputs: %+v", r.CallStatus)
 	}
 	if r := s.outcome(t, schema.ObjectRequestID(deletion)); r.CallStatus.Reason != schema.ReasonUnknownOperation {
 		t.Errorf("user_delete by upload: %+v", r.CallStatus)
