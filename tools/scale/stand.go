@@ -100,9 +100,8 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 	if s.results, err = client.OpenCaller(ctx, events.PublisherConfig{}); err != nil {
 		return err
 	}
-	defer s.results.Close()
 	defer s.awaiting.Wait()
-	defer cancel()
+	defer s.results.Close()
 	return f(ctx, s)
 }
 
@@ -138,19 +137,19 @@ func (s *stand) send(ctx context.Context, n int) error {
 			return err
 		}
 		batch[i] = events.Event{ID: schema.EventID(events.TypeJob, job.ID), Type: events.TypeJob, Key: string(job.ID), Data: data}
-		s.await(ctx, job.ID)
+		s.await(job.ID)
 	}
 	return s.publisher.Publish(ctx, events.Jobs, batch...)
 }
 
-// await notes when the first result of a job arrives.
-func (s *stand) await(ctx context.Context, id schema.RequestID) {
+// await notes when the first result of a job arrives, which may be after the end of whoever sent it.
+func (s *stand) await(id schema.RequestID) {
 	j := &job{sent: time.Now()}
 	s.mu.Lock()
 	s.jobs = append(s.jobs, j)
 	s.mu.Unlock()
 	s.awaiting.Go(func() {
-		if _, err := s.results.Await(ctx, id); err != nil {
+		if _, err := s.results.Await(context.Background(), id); err != nil {
 			return // settle reports jobs without a result
 		}
 		s.mu.Lock()
