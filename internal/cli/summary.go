@@ -368,7 +368,7 @@ func plural(n int, what string) string {
 
 // printLine writes s, which is of r, published at a time, in one line.
 func (s summary) printLine(out screen, at time.Time, r *schema.Result) {
-	fmt.Fprintf(out, "%s  %-13s  %s  %s\n", at.Local().Format("15:04:05.000"), r.Operation, out.paint(s.colour(), s.line), out.paint(dim, string(r.RequestID)))
+	fmt.Fprintf(out, "%s  %-13s  %s  %s\n", at.Local().Format("15:04:05.000"), plain(string(r.Operation)), out.paint(s.colour(), plain(s.line)), out.paint(dim, plain(string(r.RequestID))))
 }
 
 func (s summary) colour() string {
@@ -378,10 +378,10 @@ func (s summary) colour() string {
 // print writes s to out: the decision, then the details under their labels.
 func (s summary) print(out screen) error {
 	var b strings.Builder
-	b.WriteString(out.paint(s.colour(), out.wrap(0, s.line)) + "\n")
+	b.WriteString(out.paint(s.colour(), out.wrap(0, plain(s.line))) + "\n")
 	const indent = 2 + len("candidate") + 2
 	for _, d := range s.details {
-		b.WriteString("  " + out.paint(dim, fmt.Sprintf("%-*s", indent-2, d.label)) + out.wrap(indent, d.text) + "\n")
+		b.WriteString("  " + out.paint(dim, fmt.Sprintf("%-*s", indent-2, d.label)) + out.wrap(indent, plain(d.text)) + "\n")
 	}
 	_, err := out.Write([]byte(b.String()))
 	return err

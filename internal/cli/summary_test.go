@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -178,6 +179,22 @@ func TestSummaryOnATerminal(t *testing.T) {
 	}
 	if s := screenOf(&b); s.colour || s.width != 0 {
 		t.Errorf("a buffer is taken for a terminal: %+v", s)
+	}
+}
+
+// TestSummaryWithoutControlCharacters: names that others chose do not reach the terminal as commands.
+func TestSummaryWithoutControlCharacters(t *testing.T) {
+	const hostile = "\x1b[2Jname\u009b\r\n"
+	job := &schema.Job{Request: schema.Request{ID: hostile, Operation: hostile, Collection: hostile, ExternalID: hostile, Tag: hostile}}
+	r := schema.NewResult(job, schema.ReasonUnknownOperation, hostile)
+	var b bytes.Buffer
+	s := summarize(r)
+	if err := s.print(screen{Writer: &b}); err != nil {
+		t.Fatal(err)
+	}
+	s.printLine(screen{Writer: &b}, time.Now(), r)
+	if got := strings.ReplaceAll(b.String(), "\n", ""); strings.ContainsFunc(got, unicode.IsControl) || !strings.Contains(got, "name") {
+		t.Errorf("%q", b.String())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
@@ -47,7 +48,6 @@ func isTerminal(w io.Writer) bool { return screenOf(w).width > 0 }
 
 // ANSI codes of what the program writes on a terminal.
 const (
-	bold   = "1"
 	dim    = "2"
 	red    = "1;31"
 	green  = "1;32"
@@ -59,6 +59,16 @@ func (s screen) paint(code, text string) string {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// plain replaces control characters: what others chose, such as names, must not move the cursor of a terminal.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 }
 
 // wrap breaks text at spaces so that it fits behind an indent of that many characters; further lines get the same indent.
@@ -85,7 +95,8 @@ func (s screen) wrap(indent int, text string) string {
 	return b.String()
 }
 
-// progress shows how far a command is: a bar on a terminal, and elsewhere a line now and then and when a step ends. Rates are left out: a file that a mirror folder has arrives at any speed.
+// progress shows how far a command is: a bar on a terminal, and elsewhere a line now and then and when a step ends. Rates are
+// left out: a file that a mirror folder has arrives at any speed.
 type progress struct {
 	out   io.Writer
 	unit  func(n int64) string // writes a number of what is counted
