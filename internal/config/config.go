@@ -13,38 +13,38 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Config is everything that an operator can set. The zero value is not usable: start from [Default] or [Load].
+// Config holds all settings. The zero value is not usable: start from [Default] or [Load].
 type Config struct {
-	DataDir   string    `yaml:"data_dir" default:"data" check:"nonempty" doc:"Folder of everything that this process keeps: the embedded servers' logs and objects, the ledger of ingest, the local gallery."`
-	Kafka     Kafka     `yaml:"kafka" doc:"The broker. Any server of the Kafka protocol will do."`
-	S3        S3        `yaml:"s3" doc:"The object store. Any server of the S3 protocol will do."`
+	DataDir   string    `yaml:"data_dir" default:"data" check:"nonempty" doc:"Folder for all data of this process: the embedded servers' logs and objects, the ledger of ingest, the local gallery."`
+	Kafka     Kafka     `yaml:"kafka" doc:"The broker: any server that speaks the Kafka protocol."`
+	S3        S3        `yaml:"s3" doc:"The object store: any server that speaks the S3 protocol."`
 	Consumer  Consumer  `yaml:"consumer" doc:"How every service reads its topic."`
-	Ingest    Ingest    `yaml:"ingest" doc:"Notifications and requests become jobs."`
-	Worker    Worker    `yaml:"worker" doc:"Jobs become analyses and results."`
-	Indexer   Indexer   `yaml:"indexer" doc:"Analyses meet the gallery and become results."`
+	Ingest    Ingest    `yaml:"ingest" doc:"The service that turns notifications and requests into jobs."`
+	Worker    Worker    `yaml:"worker" doc:"The service that turns jobs into analyses and results."`
+	Indexer   Indexer   `yaml:"indexer" doc:"The service that holds the gallery and turns analyses into results."`
 	Embedded  Embedded  `yaml:"embedded" doc:"The servers that facestream up and facestream servers run. The other commands do not read this section."`
 	Telemetry Telemetry `yaml:"telemetry" doc:"Logs, metrics and health."`
 }
 
-// Kafka says how to reach the broker and how topics are created.
+// Kafka holds the connection to the broker and the properties of new topics.
 type Kafka struct {
-	Brokers           []string      `yaml:"brokers" env:"KAFKA" default:"127.0.0.1:9092" check:"nonempty,addr" doc:"Addresses to begin with, host:port."`
+	Brokers           []string      `yaml:"brokers" env:"KAFKA" default:"127.0.0.1:9092" check:"nonempty,addr" doc:"Addresses of brokers to connect to first, host:port."`
 	ClientID          string        `yaml:"client_id" default:"facestream" doc:"Name of this client in the broker's logs and quotas."`
 	TLS               TLS           `yaml:"tls"`
 	SASL              SASL          `yaml:"sasl"`
-	SessionTimeout    time.Duration `yaml:"session_timeout" default:"6s" min:"1s" max:"30m" doc:"A consumer that is silent for this long loses its partitions: the longest wait after a crash before another takes over."`
-	ReplicationFactor int           `yaml:"replication_factor" default:"1" min:"1" max:"9" doc:"Copies of each topic that facestream creates; 3 is usual on a cluster."`
+	SessionTimeout    time.Duration `yaml:"session_timeout" default:"6s" min:"1s" max:"30m" doc:"A consumer that is silent for this long loses its partitions. After a crash, another consumer takes over within this time."`
+	ReplicationFactor int           `yaml:"replication_factor" default:"1" min:"1" max:"9" doc:"Number of copies of each topic that facestream creates; 3 is usual on a cluster."`
 	Partitions        Partitions    `yaml:"partitions"`
 	Retention         Retention     `yaml:"retention"`
 }
 
 // TLS secures the connections to a server.
 type TLS struct {
-	Enabled            bool   `yaml:"enabled" default:"false" doc:"Speak TLS to the server."`
-	CAFile             string `yaml:"ca_file" doc:"PEM file with the authorities to trust; empty trusts those of the system."`
+	Enabled            bool   `yaml:"enabled" default:"false" doc:"Use TLS for the connection to the server."`
+	CAFile             string `yaml:"ca_file" doc:"PEM file with the certificate authorities to trust; empty means those of the system."`
 	CertFile           string `yaml:"cert_file" doc:"PEM file with the client's certificate, for mutual TLS."`
 	KeyFile            string `yaml:"key_file" doc:"PEM file with the key of cert_file."`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Accept any certificate. For tests only: whoever stands between can read and change everything."`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Accept any certificate. For tests only: a man in the middle can read and change everything."`
 }
 
 // The values of SASL.Mechanism.
@@ -62,7 +62,8 @@ type SASL struct {
 	Password  schema.Secret `yaml:"password" doc:"Password at the broker."`
 }
 
-// Partitions is the number of partitions of each topic when facestream creates it. An existing topic is left as it is.
+// Partitions is the number of partitions that each topic gets when facestream creates it. Existing topics do not
+// change.
 type Partitions struct {
 	Objects     int `yaml:"objects" default:"6" min:"1" max:"4096" doc:"Partitions of facestream.objects, when it is created."`
 	Requests    int `yaml:"requests" default:"6" min:"1" max:"4096" doc:"Partitions of facestream.requests, when it is created."`
@@ -72,63 +73,63 @@ type Partitions struct {
 	DeadLetters int `yaml:"dead_letters" default:"1" min:"1" max:"4096" doc:"Partitions of facestream.dead-letters, when it is created."`
 }
 
-// Retention is how long each topic keeps its records when facestream creates it; also how long a reader may be away
-// before it loses records.
+// Retention is the retention that each topic gets when facestream creates it. A reader that is stopped for longer loses
+// records.
 type Retention struct {
 	Objects     time.Duration `yaml:"objects" default:"7d" min:"1m" doc:"How long facestream.objects keeps notifications."`
 	Requests    time.Duration `yaml:"requests" default:"7d" min:"1m" doc:"How long facestream.requests keeps requests."`
 	Jobs        time.Duration `yaml:"jobs" default:"7d" min:"1m" doc:"How long facestream.jobs keeps jobs."`
-	Analyses    time.Duration `yaml:"analyses" default:"6h" min:"1m" doc:"How long facestream.analyses keeps analyses. They carry embeddings, which user_delete cannot remove from a topic: keep this short, but longer than the longest stop of the indexers."`
+	Analyses    time.Duration `yaml:"analyses" default:"6h" min:"1m" doc:"How long facestream.analyses keeps analyses. They carry embeddings, which user_delete cannot remove from a topic. Keep this short, but longer than the longest stop of the indexers."`
 	Results     time.Duration `yaml:"results" default:"7d" min:"1m" doc:"How long facestream.results keeps results."`
-	DeadLetters time.Duration `yaml:"dead_letters" default:"30d" min:"1m" doc:"How long facestream.dead-letters keeps what could not be answered."`
+	DeadLetters time.Duration `yaml:"dead_letters" default:"30d" min:"1m" doc:"How long facestream.dead-letters keeps dead letters."`
 }
 
-// S3 says how to reach the object store and which buckets are served.
+// S3 holds the connection to the object store and the buckets that are served.
 type S3 struct {
 	Endpoint    string        `yaml:"endpoint" default:"127.0.0.1:9000" check:"nonempty,addr" doc:"Address of the store, host:port without a scheme."`
 	AccessKey   schema.Secret `yaml:"access_key" default:"facestream" doc:"Access key id. Empty, together with secret_key, takes the credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the IAM role of the pod or the machine."`
-	SecretKey   schema.Secret `yaml:"secret_key" default:"facestream-local" doc:"Secret access key. The default opens the embedded store only, and that only while it listens on this machine alone."`
+	SecretKey   schema.Secret `yaml:"secret_key" default:"facestream-local" doc:"Secret access key. The default works for the embedded store only, and only while that listens on this machine alone."`
 	TLS         TLS           `yaml:"tls"`
-	Region      string        `yaml:"region" default:"us-east-1" check:"nonempty" doc:"Region that requests are signed for."`
-	VirtualHost bool          `yaml:"virtual_host" default:"false" doc:"Address a bucket as bucket.endpoint, for stores that want that; otherwise as endpoint/bucket, which every store understands."`
+	Region      string        `yaml:"region" default:"us-east-1" check:"nonempty" doc:"Region for the signatures of requests."`
+	VirtualHost bool          `yaml:"virtual_host" default:"false" doc:"Address a bucket as bucket.endpoint, for stores that require it, instead of endpoint/bucket, which every store understands."`
 	Bucket      string        `yaml:"bucket" default:"images" check:"nonempty,bucket" doc:"Bucket that facestream up creates and that facestream upload and submit write to."`
-	Buckets     []string      `yaml:"buckets" check:"bucket" doc:"Buckets that are served; a request for any other is answered bucket_not_allowed. Empty means bucket alone."`
+	Buckets     []string      `yaml:"buckets" check:"bucket" doc:"Buckets that are served; a request for any other is answered bucket_not_allowed. Empty means only the bucket above."`
 }
 
-// Consumer bounds what every service does with the records that it reads.
+// Consumer limits how every service processes the records that it reads.
 type Consumer struct {
-	DrainTimeout time.Duration `yaml:"drain_timeout" default:"20s" min:"1s" max:"10m" doc:"How long a service that is told to stop finishes what it has begun. What remains is done again by the next consumer."`
-	MaxAttempts  int           `yaml:"max_attempts" default:"8" min:"1" max:"100" doc:"Tries of one record before it goes to the dead letters."`
-	MaxInFlight  int           `yaml:"max_in_flight" default:"64" min:"1" max:"100000" doc:"Records that are read and not yet committed, at most; bounds memory."`
+	DrainTimeout time.Duration `yaml:"drain_timeout" default:"20s" min:"1s" max:"10m" doc:"How long a stopping service may take to finish the records that it has begun. The next consumer processes the rest again."`
+	MaxAttempts  int           `yaml:"max_attempts" default:"8" min:"1" max:"100" doc:"Number of tries of a record before it goes to the dead letters."`
+	MaxInFlight  int           `yaml:"max_in_flight" default:"64" min:"1" max:"100000" doc:"Largest number of records that are read but not yet committed. It limits memory."`
 }
 
 // Ingest is the service that turns notifications and requests into jobs.
 type Ingest struct {
-	Concurrency       int           `yaml:"concurrency" default:"16" min:"1" max:"1024" doc:"Records in work at once. They wait for the object store rather than for the processor."`
-	Routes            []Route       `yaml:"routes" doc:"Which uploads become which requests, without an event of their own; the first route that fits wins. Empty means one route for every served bucket with the default pattern."`
+	Concurrency       int           `yaml:"concurrency" default:"16" min:"1" max:"1024" doc:"Number of records that are processed at once. They wait for the object store rather than for the processor."`
+	Routes            []Route       `yaml:"routes" doc:"Which uploads become which requests, without a separate request. The first route that matches applies. Empty means one route for every served bucket with the default pattern."`
 	Consent           Consent       `yaml:"consent"`
-	ReconcileInterval time.Duration `yaml:"reconcile_interval" default:"60s" min:"1s" max:"1d" doc:"How often the watched prefixes are listed for uploads whose notification was lost."`
-	ReconcileAge      time.Duration `yaml:"reconcile_age" default:"10s" min:"0s" max:"1d" doc:"An upload younger than this is left to its notification."`
-	LedgerRetention   time.Duration `yaml:"ledger_retention" default:"8d" min:"1h" doc:"How long ingest remembers which requests it has accepted; must exceed the retention of requests and objects, or a redelivered record would be taken for a new one."`
+	ReconcileInterval time.Duration `yaml:"reconcile_interval" default:"60s" min:"1s" max:"1d" doc:"How often the watched prefixes are listed to find uploads whose notification was lost."`
+	ReconcileAge      time.Duration `yaml:"reconcile_age" default:"10s" min:"0s" max:"1d" doc:"Listing ignores uploads that are younger than this and leaves them to their notification."`
+	LedgerRetention   time.Duration `yaml:"ledger_retention" default:"8d" min:"1h" doc:"How long ingest remembers the requests that it has accepted. It must exceed the retention of requests and objects, because ingest would take a redelivered record for a new one."`
 }
 
-// Consent says where people must have agreed to be enrolled.
+// Consent says in which collections people must have agreed to be enrolled.
 type Consent struct {
-	Required []string `yaml:"required" check:"collections" doc:"Collections that enrol nobody without a declaration of consent in the request; * means every collection. A request which says that consent was not given enrols nobody anywhere."`
+	Required []string `yaml:"required" check:"collections" doc:"Collections in which an enrolment needs a declaration of consent in the request; * means every collection. A request that says that consent was not given is refused in every collection."`
 }
 
-// Route makes requests of uploads. A field that the pattern does not name is taken from the route.
+// Route turns uploads into requests. Fields that the pattern does not name come from the route.
 type Route struct {
-	Bucket       string            `yaml:"bucket" check:"bucket" doc:"Bucket that the route is for; empty means every served bucket."`
-	Prefix       string            `yaml:"prefix" doc:"Folder of the keys that the route is for, ending with a slash; the pattern is what follows it."`
-	Pattern      string            `yaml:"pattern" default:"<operation>/<collection>/<external_id>/<file>" doc:"Form of the key: between slashes either fixed text or one of <operation>, <collection>, <external_id>, <file>. It ends with <file>, which takes in what is left, slashes too."`
-	Operation    schema.Operation  `yaml:"operation" doc:"Operation of the requests, where the pattern has no <operation>."`
-	Collection   schema.Collection `yaml:"collection" doc:"Collection of the requests, where the pattern has no <collection>."`
+	Bucket       string            `yaml:"bucket" check:"bucket" doc:"Bucket of the uploads; empty means every served bucket."`
+	Prefix       string            `yaml:"prefix" doc:"Folder of the uploads, ending with a slash. The pattern applies to the rest of the key."`
+	Pattern      string            `yaml:"pattern" default:"<operation>/<collection>/<external_id>/<file>" doc:"Form of the key: between slashes either fixed text or one of <operation>, <collection>, <external_id>, <file>. It must end with <file>, which matches the rest of the key, including slashes."`
+	Operation    schema.Operation  `yaml:"operation" doc:"Operation of the requests, if the pattern has no <operation>."`
+	Collection   schema.Collection `yaml:"collection" doc:"Collection of the requests, if the pattern has no <collection>."`
 	ResultObject bool              `yaml:"result_object" default:"false" doc:"Also write each result as JSON beside its image."`
 	Config       map[string]any    `yaml:"config" doc:"Operation configuration of the requests."`
 }
 
-// Table is the routing table of uploads.
+// Table returns the routing table of uploads.
 func (i Ingest) Table() (routes.Table, error) {
 	var out routes.Table
 	for n, r := range i.Routes {
@@ -153,19 +154,19 @@ func (r Route) rule() (routes.Route, error) {
 
 // Worker is the service that runs the networks.
 type Worker struct {
-	Concurrency int    `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Images that the networks work on at once, one thread each; 0 means one per processor that the process may use. Three times as many jobs are open, so that fetching and publishing go on meanwhile."`
-	Calls       int    `yaml:"calls" default:"0" min:"0" max:"64" doc:"Calls of a network under way at once; the rows of further images share the next, up to 64 of them. 0: each image makes calls of its own, which is fastest on a processor; for a device that likes many rows, say 2, with more concurrency."`
+	Concurrency int    `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Number of images that the networks process at once, with one thread each; 0 means one per processor that the process may use. Three times as many jobs are in progress, so that fetching and publishing overlap with the networks."`
+	Calls       int    `yaml:"calls" default:"0" min:"0" max:"64" doc:"Largest number of concurrent calls of a network. Further images wait and share the next call, up to 64 of them. 0 means that each image makes its own calls, which is fastest on a processor. For a device that is faster with many images per call, set for example 2, and raise concurrency."`
 	Models      string `yaml:"models" env:"MODELS" default:"starter" check:"nonempty" doc:"Model pack: starter (part of the program), open (more accurate; facestream models pull open), or the folder of a pack.yaml."`
-	ORTLib      string `yaml:"ort_lib" env:"ORT_LIB" doc:"ONNX Runtime library; empty looks at the usual places of the system, then in the cache folder."`
-	MaxBytes    Bytes  `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Largest image file that is fetched."`
-	MaxPixels   int    `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Most pixels (width × height) that are decoded."`
-	MaxSide     int    `yaml:"max_side" default:"16384" min:"1" max:"65535" doc:"Longest side, in pixels, that is decoded."`
-	LongSide    int    `yaml:"long_side" default:"0" min:"0" max:"8192" doc:"Longer side, in pixels, that images are scaled to for the detector; 0 means what the pack says. Larger finds smaller faces and costs more."`
+	ORTLib      string `yaml:"ort_lib" env:"ORT_LIB" doc:"Path of the ONNX Runtime library; empty searches the usual places of the system, then the cache folder."`
+	MaxBytes    Bytes  `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Size of the largest image file that is accepted."`
+	MaxPixels   int    `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Largest number of pixels (width × height) of an image."`
+	MaxSide     int    `yaml:"max_side" default:"16384" min:"1" max:"65535" doc:"Longest side of an image, in pixels."`
+	LongSide    int    `yaml:"long_side" default:"0" min:"0" max:"8192" doc:"Longer side, in pixels, to which images are scaled for the detector; 0 means the value of the pack. A larger value finds smaller faces and costs more time."`
 }
 
 // Indexer is the service that owns the gallery.
 type Indexer struct {
-	Concurrency int     `yaml:"concurrency" default:"8" min:"1" max:"1024" doc:"Analyses in work at once. With Milvus, more of them share a call of the server."`
+	Concurrency int     `yaml:"concurrency" default:"8" min:"1" max:"1024" doc:"Number of analyses that are processed at once. With Milvus, concurrent analyses share calls of the server."`
 	Gallery     Gallery `yaml:"gallery"`
 }
 
@@ -175,42 +176,42 @@ const (
 	DriverMilvus = "milvus" // a server: any number of indexers
 )
 
-// Gallery says where enrolled embeddings live.
+// Gallery says where enrolled embeddings are stored.
 type Gallery struct {
-	Driver string `yaml:"driver" default:"local" oneof:"local|milvus" doc:"What keeps the enrolled embeddings. local: a SQLite file, searched exactly in memory; for one indexer. milvus: a Milvus server; for any number of indexers and for large collections."`
+	Driver string `yaml:"driver" default:"local" oneof:"local|milvus" doc:"Where the enrolled embeddings are stored. local: in a SQLite file, with exact search in memory, for one indexer. milvus: in a Milvus server, for any number of indexers and for large collections."`
 	Dir    string `yaml:"dir" doc:"Folder of the local gallery; empty means gallery in data_dir."`
 	Milvus Milvus `yaml:"milvus"`
 }
 
-// Milvus says how to reach the server of the gallery.
+// Milvus holds the connection to the Milvus server.
 type Milvus struct {
 	Address     string        `yaml:"address" env:"MILVUS" default:"127.0.0.1:19530" check:"nonempty,addr" doc:"Address of the server, host:port."`
-	User        string        `yaml:"user" doc:"User name at the server; empty where it asks nobody."`
+	User        string        `yaml:"user" doc:"User name at the server; empty if it requires none."`
 	Password    schema.Secret `yaml:"password" doc:"Password of the user."`
-	Token       schema.Secret `yaml:"token" doc:"API key, instead of a user and a password."`
+	Token       schema.Secret `yaml:"token" doc:"API key, used instead of user and password."`
 	TLS         TLS           `yaml:"tls"`
-	Prefix      string        `yaml:"prefix" default:"facestream" check:"nonempty,prefix" doc:"Beginning of every name in the server, 1-32 letters and digits. Installations with different prefixes share a server without meeting."`
-	Index       string        `yaml:"index" default:"HNSW" oneof:"HNSW|FLAT|IVF_FLAT" doc:"Index of collections that are created from now on. HNSW: fast, approximate, the most memory. FLAT: exact, time grows with the collection. IVF_FLAT: approximate, less memory than HNSW."`
-	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1s" max:"10m" doc:"How long one call to the server may take; after that it is tried again."`
+	Prefix      string        `yaml:"prefix" default:"facestream" check:"nonempty,prefix" doc:"Prefix of every name in the server, 1-32 letters and digits. Installations with different prefixes can share a server."`
+	Index       string        `yaml:"index" default:"HNSW" oneof:"HNSW|FLAT|IVF_FLAT" doc:"Index of new collections. HNSW: fast, approximate, needs the most memory. FLAT: exact, slower with every row. IVF_FLAT: approximate, needs less memory than HNSW."`
+	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1s" max:"10m" doc:"How long one call to the server may take before it is retried."`
 	LoadTimeout time.Duration `yaml:"load_timeout" default:"5m" min:"1s" max:"1d" doc:"How long the server may take to load a collection into its memory."`
 }
 
 // Embedded says where the servers of facestream up and facestream servers listen.
 type Embedded struct {
-	KafkaAddr string `yaml:"kafka_addr" default:"127.0.0.1:9092" check:"nonempty,listen" doc:"Address that the embedded broker listens on. It asks nobody for a password."`
-	S3Addr    string `yaml:"s3_addr" default:"127.0.0.1:9000" check:"nonempty,listen" doc:"Address that the embedded object store listens on."`
+	KafkaAddr string `yaml:"kafka_addr" default:"127.0.0.1:9092" check:"nonempty,listen" doc:"Address on which the embedded broker listens. It requires no password."`
+	S3Addr    string `yaml:"s3_addr" default:"127.0.0.1:9000" check:"nonempty,listen" doc:"Address on which the embedded object store listens."`
 }
 
-// Telemetry says what a process tells about itself.
+// Telemetry holds the settings of logs, metrics and health.
 type Telemetry struct {
-	LogLevel  string `yaml:"log_level" default:"info" oneof:"trace|debug|info|warn|error" doc:"Least important level that is logged."`
+	LogLevel  string `yaml:"log_level" default:"info" oneof:"trace|debug|info|warn|error" doc:"Lowest level that is logged."`
 	LogFormat string `yaml:"log_format" default:"console" oneof:"console|json" doc:"console for people, json for machines."`
-	Listen    string `yaml:"listen" default:"127.0.0.1:9464" check:"listen" doc:"Address of /healthz, /readyz and /metrics; empty switches them off. An orchestrator needs 0.0.0.0:9464."`
-	Pprof     bool   `yaml:"pprof" default:"false" doc:"Also serve /debug/pprof. Heap dumps hold images and embeddings: only where the address is protected."`
+	Listen    string `yaml:"listen" default:"127.0.0.1:9464" check:"listen" doc:"Address of /healthz, /readyz and /metrics; empty switches them off. With an orchestrator, use 0.0.0.0:9464."`
+	Pprof     bool   `yaml:"pprof" default:"false" doc:"Also serve /debug/pprof. Heap dumps contain images and embeddings, so use this only on a protected address."`
 }
 
-// Resolve fills what follows from other settings: the served buckets, the routes, the gallery's folder, the worker's
-// concurrency. [Load] and the services call it; others who change a [Default] do so after the changes.
+// Resolve fills in the settings that follow from others: the served buckets, the routes, the gallery's folder, the
+// worker's concurrency. [Load] and the services call it. Code that changes a [Default] must call it after the changes.
 func (c *Config) Resolve() {
 	if len(c.S3.Buckets) == 0 {
 		c.S3.Buckets = []string{c.S3.Bucket}

@@ -184,7 +184,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`FACESTREAM_INGEST_CONSENT_REQUIRED: "a/b" must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit; * stands for every collection`,
 		`FACESTREAM_TELEMETRY_LOG_LEVEL: "loud" is not one of trace, debug, info, warn, error`,
 		`data_dir (f.yaml:1): must not be empty`,
-		`embedded.s3_addr (f.yaml:23): is open to other machines, so s3.secret_key must not be the default, which everybody knows`,
+		`embedded.s3_addr (f.yaml:23): is open to other machines, so s3.secret_key must not be the publicly known default`,
 		`indexer.gallery.driver (f.yaml:22): "sqlite" is not one of local, milvus`,
 		`indexer.gallery.milvus.prefix (f.yaml:22): "face_stream" is not 1-32 letters and digits, beginning with a letter`,
 		`indexer.gallery.milvus.tls.cert_file (f.yaml:22): needs key_file beside it, and the other way round`,
@@ -206,7 +206,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`kafka.sasl.username: is missing; plain needs one`,
 		`kafka.tls.enabled: is false, but other settings of kafka.tls are given; set it to true or remove them`,
 		`s3.buckets (f.yaml:11): "Images" is not a bucket name: 3-63 lower-case letters, digits, '.' or '-'`,
-		`s3.buckets (f.yaml:11): do not hold "images", which is s3.bucket; add it or change s3.bucket`,
+		`s3.buckets (f.yaml:11): do not contain "images", which is s3.bucket; add it or change s3.bucket`,
 		`s3.endpoint (f.yaml:10): "http://localhost:9000" has a scheme; write host:port alone`,
 		`s3.tls.enabled: is false, but other settings of s3.tls are given; set it to true or remove them`,
 	}

@@ -17,20 +17,20 @@ import (
 	"facestream/pkg/schema"
 )
 
-// FileEnv is the variable that names the configuration file where the caller names none.
+// FileEnv is the environment variable that names the configuration file if the caller names none.
 const FileEnv = envPrefix + "CONFIG"
 
 // Problem is one thing that is wrong with the configuration. Name is what the operator typed: a key with its file and
-// line, a variable or a flag; the key alone where the default is in force.
+// line, a variable or a flag. For a default it is the key alone.
 type Problem struct {
 	Name    string
 	Message string
 }
 
-// Problems is everything that is wrong with a configuration.
+// Problems holds everything that is wrong with a configuration.
 type Problems []Problem
 
-// Error names every problem on a line of its own.
+// Error lists the problems, one per line.
 func (p Problems) Error() string {
 	var b strings.Builder
 	b.WriteString("the configuration is not usable:")
@@ -41,8 +41,8 @@ func (p Problems) Error() string {
 }
 
 // Load reads the configuration: the defaults, then file (YAML; "" means the file that FACESTREAM_CONFIG names, if any),
-// then environ (as [os.Environ] gives it), then those of flags that were given (nil means none). It resolves and
-// validates the outcome; the error is [Problems] unless the file cannot be read.
+// then environ (as [os.Environ] gives it), then the flags that were set (nil means none). It resolves and validates the
+// configuration. The error is [Problems] unless the file cannot be read.
 func Load(file string, environ []string, flags *pflag.FlagSet) (Config, error) {
 	l := loader{config: Default(), names: map[string]string{}}
 	env := map[string]string{}
@@ -72,7 +72,7 @@ func Load(file string, environ []string, flags *pflag.FlagSet) (Config, error) {
 	return l.config, nil
 }
 
-// Validate reports every problem of c by its key in the file. [Load] has called it.
+// Validate reports every problem of c by its key in the file. [Load] calls it.
 func (c *Config) Validate() error {
 	if p := c.validate(func(key string) string { return key }); len(p) > 0 {
 		return p
@@ -98,7 +98,7 @@ func (l *loader) problem(name, format string, args ...any) {
 	l.problems = append(l.problems, Problem{name, fmt.Sprintf(format, args...)})
 }
 
-// set parses text into the setting and remembers who said it.
+// set parses text into the setting and remembers where it came from.
 func (l *loader) set(s setting, name, text string) {
 	if err := setText(s.value(&l.config), text); err != nil {
 		l.problem(name, "%v", err)
@@ -113,7 +113,8 @@ func (l *loader) environment(env map[string]string) {
 		var given []string
 		for _, name := range s.envs {
 			known[name] = true
-			// An empty variable empties what may be empty, and counts as absent elsewhere: compose files pass them.
+			// Compose files pass empty variables. An empty variable empties a setting that may be empty, and is ignored
+			// otherwise.
 			if text, ok := env[name]; ok && (text != "" || s.mayBeEmpty()) {
 				given = append(given, name)
 			}
@@ -140,8 +141,8 @@ func (l *loader) environment(env map[string]string) {
 	}
 }
 
-// serviceLink is how Kubernetes and Docker links name the variables that they add for every service: a service called
-// facestream-worker is no misspelt setting.
+// serviceLink matches the variables that Kubernetes and Docker links add for every service. A variable of a service
+// called facestream-worker is not a misspelt setting.
 var serviceLink = regexp.MustCompile(`_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
 
 func (l *loader) flags(fs *pflag.FlagSet) {
@@ -171,7 +172,7 @@ func (l *loader) file(path string) error {
 		return fmt.Errorf("read the configuration file %s: %w%s", path, err, hint)
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the configuration file %s: it holds more than one YAML document", path)
+		return fmt.Errorf("read the configuration file %s: it contains more than one YAML document", path)
 	}
 	l.node(path, doc.Content[0], reflect.ValueOf(&l.config).Elem(), "")
 	return nil
@@ -253,7 +254,7 @@ func (l *loader) mapping(path string, n *yaml.Node, v reflect.Value, key string)
 	}
 }
 
-// fieldNames are the keys of a section.
+// fieldNames returns the keys of a section.
 func fieldNames(t reflect.Type) []string {
 	var names []string
 	for f := range fieldsOf(t) {

@@ -13,7 +13,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// validate reports every problem of c; name says what the operator typed for a key.
+// validate reports every problem of c. name returns what the operator typed for a key.
 func (c *Config) validate(name func(key string) string) Problems {
 	var ps Problems
 	add := func(key, format string, args ...any) {
@@ -48,7 +48,7 @@ func (c *Config) validateKafka(add func(key, format string, args ...any)) {
 	sasl := c.Kafka.SASL
 	switch {
 	case sasl.Mechanism == SASLNone && (sasl.Username != "" || sasl.Password != ""):
-		add("kafka.sasl.mechanism", "is none, but a username or a password is given; name a mechanism or remove them")
+		add("kafka.sasl.mechanism", "is none, but a username or a password is set; choose a mechanism or remove them")
 	case sasl.Mechanism != SASLNone && sasl.Username == "":
 		add("kafka.sasl.username", "is missing; %s needs one", sasl.Mechanism)
 	case sasl.Mechanism != SASLNone && sasl.Password == "":
@@ -84,10 +84,10 @@ func (c *Config) validateS3(add func(key, format string, args ...any)) {
 		add("s3.access_key", "needs secret_key beside it, and the other way round")
 	}
 	if len(s.Buckets) > 0 && !slices.Contains(s.Buckets, s.Bucket) {
-		add("s3.buckets", "do not hold %q, which is s3.bucket; add it or change s3.bucket", s.Bucket)
+		add("s3.buckets", "do not contain %q, which is s3.bucket; add it or change s3.bucket", s.Bucket)
 	}
 	if s.SecretKey == Default().S3.SecretKey && !loopback(c.Embedded.S3Addr) {
-		add("embedded.s3_addr", "is open to other machines, so s3.secret_key must not be the default, which everybody knows")
+		add("embedded.s3_addr", "is open to other machines, so s3.secret_key must not be the publicly known default")
 	}
 }
 
@@ -134,7 +134,7 @@ func (c *Config) validateRoute(i int, add func(key, format string, args ...any))
 	}
 }
 
-// checkTags reports what is wrong with v by the tags min, max, oneof and check.
+// checkTags reports the problems of v under the tags min, max, oneof and check.
 func checkTags(v reflect.Value, tag reflect.StructTag) []string {
 	var out []string
 	for _, limit := range []struct {
@@ -206,7 +206,7 @@ func checkText(check, text string) string {
 	return ""
 }
 
-// loopback reports whether addr, host:port, is reachable from this machine alone.
+// loopback reports whether addr, host:port, is reachable only from this machine.
 func loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
