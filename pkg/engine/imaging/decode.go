@@ -21,7 +21,7 @@ type Limits struct {
 }
 
 // DefaultLimits admits what cameras make. An image of 50 Mpx costs up to 600 MB while it is decoded (a progressive JPEG
-// without chroma subsampling) and 150 MB after.
+// without chroma subsampling; a usual HEIC takes as much, a usual AVIF 1.2 GB, and both at most 1.8 GB) and 150 MB after.
 func DefaultLimits() Limits { return Limits{Bytes: 20e6, Pixels: 50e6, Side: 16384} }
 
 func (l Limits) withDefaults() Limits {

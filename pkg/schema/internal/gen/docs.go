@@ -261,7 +261,7 @@ Fields of every request:
 |---|---|
 | ` + "`id`" + ` | required, 1..128 bytes, chosen by the author; equal ids mean the same request |
 | ` + "`operation`" + ` | required, one of the table below |
-| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + ` |
+| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + `. The file is a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, known by its first bytes |
 | ` + "`config`" + ` | see [operation-config.md](operation-config.md) |
 | ` + "`deadline`" + ` | RFC 3339; work that has not begun by then is answered ` + "`expired`" + ` |
 | ` + "`operation_tag`" + ` | at most 256 bytes; comes back in the result |
@@ -271,6 +271,9 @@ A request has at most ` + fmt.Sprintf("%d bytes and %d levels of nesting", schem
 
 Reasons of every operation: ` + list(anyReasons) + `. Of every operation on images: ` + list(imageReasons) + `.
 Records that end as dead letters: ` + list(deadReasons) + `. All are described in [reasons.md](reasons.md).
+
+A photograph with a small damage, such as a lost restart marker or a missing end, is read as browsers read it. The result then
+names it in ` + "`damaged_images`" + `. If more than 3 % of the picture is lost, it is ` + "`image_unreadable`" + `.
 
 ## Names
 
