@@ -126,7 +126,7 @@ func TestBatchSharesCalls(t *testing.T) {
 	})
 }
 
-// Nobody alone waits, and what cannot share a call does not wait for another.
+// A single caller does not wait, and upserts that cannot share a call do not wait for each other.
 func TestBatchWaitsForNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{}
@@ -163,7 +163,7 @@ func TestBatchAnswersPerRow(t *testing.T) {
 	})
 }
 
-// The end of one caller fails nobody else; the end of all ends their call.
+// When one caller gives up, the others get their answer. When all give up, their call ends.
 func TestBatchAndTheEndOfCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{}
@@ -175,7 +175,7 @@ func TestBatchAndTheEndOfCallers(t *testing.T) {
 			}
 			return t.Context()
 		}
-		// The two that go first, one of them to be ended; then 98 that wait.
+		// Two callers go first, one of which will give up. Then 98 wait.
 		var wg sync.WaitGroup
 		start := func(i int) {
 			wg.Go(func() {
@@ -206,7 +206,7 @@ func TestBatchAndTheEndOfCallers(t *testing.T) {
 			}
 		}
 
-		// One of two who share a call ends while it is under way: both get its answer.
+		// One of two callers that share a call gives up during the call: both get its answer.
 		ended, end = context.WithCancel(t.Context())
 		for range 2 {
 			wg.Go(func() { upsert(t.Context(), g, "", "goes first") })

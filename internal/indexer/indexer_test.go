@@ -29,7 +29,7 @@ const (
 	model = schema.ModelID("net@12345678")
 )
 
-// bench is an indexer on a local gallery of its own, and what it publishes.
+// bench is an indexer on a local gallery, and what it publishes.
 type bench struct {
 	t *testing.T
 	Service
@@ -59,14 +59,14 @@ func (b *bench) Publish(_ context.Context, topic events.Topic, es ...events.Even
 	return b.refuses
 }
 
-// at is the embedding at an angle: the cosine of two of them is that of their difference.
+// at is the embedding at an angle. The cosine of two of them is the cosine of the difference of their angles.
 func at(degrees float64) schema.Embedding {
 	sin, cos := math.Sincos(degrees * math.Pi / 180)
 	return schema.Embedding{Model: model, Vector: []float32{float32(cos), float32(sin), 0}}
 }
 
-// analysis is what the worker would send for a request: for one with an image, of a face at an angle. Two faces match up to
-// 60 degrees (a cosine of 0.5), one is identified up to 25 (0.9).
+// analysis is what the worker would send for a request. If the request has an image, it shows a face at an angle. Two faces match
+// up to 60 degrees (a cosine of 0.5), and a person is identified up to 25 (0.9).
 func analysis(r schema.Request, degrees float64) schema.Analysis {
 	r.Collection = staff
 	a := schema.Analysis{Job: schema.Job{Request: r, AcceptedAt: time.Unix(1700000000, 0).UTC()}}
@@ -150,7 +150,7 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
-// A puid that an enrolment names must be that of somebody; a repeat of what was accepted is accepted (invariant 3).
+// An enrolment by puid needs a person with that puid. A repeat of an accepted enrolment is accepted (invariant 3).
 func TestEnrollByPUID(t *testing.T) {
 	b := newBench(t)
 	join := func(id schema.RequestID, puid schema.PUID) schema.Result {
@@ -185,7 +185,7 @@ func TestEnrollByPUID(t *testing.T) {
 	}
 }
 
-// sameResult checks that two events are one result: equal in all but their timings.
+// sameResult checks that two events are the same result: equal in everything but their timings.
 func (b *bench) sameResult(first, again events.Event) {
 	b.t.Helper()
 	var x, y schema.Result
@@ -314,7 +314,7 @@ func TestUserDelete(t *testing.T) {
 	}
 }
 
-// What cannot be an analysis is an error that makes it a dead letter; what lacks a part of one is answered.
+// A record that is not an analysis is an error, which makes it a dead letter. An analysis that lacks a part is answered.
 func TestBrokenAnalyses(t *testing.T) {
 	b := newBench(t)
 	for _, data := range []string{"", "null", "{}", `{"id": 7}`, "no JSON"} {
@@ -342,8 +342,8 @@ func TestBrokenAnalyses(t *testing.T) {
 	}
 }
 
-// A gallery or a broker that is away is a transient error and no result. The repeat does what is missing, and its result
-// is the one that the first try would have had.
+// While the gallery or the broker is away, Handle returns a transient error and publishes nothing. The repeat does what is missing
+// and has the result that the first try would have had.
 func TestFaults(t *testing.T) {
 	requests := []schema.Analysis{
 		analysis(schema.Request{ID: "e", Operation: schema.OpEnroll, ExternalID: "dora"}, 0),

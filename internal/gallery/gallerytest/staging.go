@@ -51,10 +51,10 @@ type stagingSuite struct {
 	Stage
 }
 
-// next is the tie of what is staged: it has another dimension, too.
+// next is the tie of what is staged. Its dimension differs too.
 var next = gallery.Tie{Model: other, Dimension: dim + 1}
 
-// under is r embedded under the next model.
+// under is r under the next model.
 func under(r gallery.Row) gallery.Row {
 	r.Embedding = schema.Embedding{Model: next.Model, Vector: append(slices.Clone(r.Embedding.Vector), 1)}
 	return r
@@ -91,7 +91,7 @@ func (s *stagingSuite) wantStaged(g gallery.Staging, c schema.Collection, want .
 	}
 }
 
-// whileStopped does f between an indexer's end and the start of the next.
+// whileStopped does f after an indexer has stopped and before the next one starts.
 func (s *stagingSuite) whileStopped(f func() error) {
 	s.t.Helper()
 	s.Close()
@@ -236,7 +236,7 @@ func (s *stagingSuite) deletions() {
 	s.wantIDs(main)
 }
 
-// An emptied collection takes the model, too: the next enrolment is under it.
+// An emptied collection is switched too: the next enrolment is under the new model.
 func (s *stagingSuite) switchOfNothing() {
 	s.upsert(main, sourced("a", "ann", 0))
 	s.delete(main, "ann", "r1")
@@ -260,7 +260,7 @@ func (s *stagingSuite) switchBack() {
 	})
 	s.wantIDs(main, "a", "b")
 	if err := s.Staging(next).Upsert(s.t.Context(), main, []gallery.Row{under(a)})[0]; err == nil {
-		// The local gallery's staging is a file of its own, and notices when it switches.
+		// The staging of the local gallery is a file of its own, so it notices this only when it switches.
 		s.Discard(next, s.Staging(next))
 	} else if schema.ClassOf(err) != schema.ClassFatal {
 		s.t.Errorf("staging for what serves under the model: %v", err)

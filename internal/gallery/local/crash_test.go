@@ -23,15 +23,15 @@ const crashDir = "FACESTREAM_TEST_CRASH_GALLERY"
 
 const crashCallers = 8
 
-// crashRow is row i of a caller: what it holds follows from its id.
+// crashRow is row i of a caller. Its content follows from its id.
 func crashRow(id string) gallery.Row {
 	h := fnv.New64a()
 	h.Write([]byte(id))
 	return testRow(id, schema.PUID("person of "+id), h.Sum64())
 }
 
-// writeUntilKilled upserts and deletes with several callers. Each announces a deletion ("- id") before it asks for it
-// and every acknowledgement ("+ id" written, "= id" deleted) after; a line is one write, so none is ever cut.
+// writeUntilKilled upserts and deletes from several callers. Each prints a deletion ("- id") before it asks for it, and every
+// acknowledgement ("+ id" written, "= id" deleted) after it. A line is one write, so none is cut.
 func writeUntilKilled(dir string) {
 	fail := func(err error) {
 		fmt.Fprintln(os.Stderr, err)
@@ -70,8 +70,8 @@ func writeUntilKilled(dir string) {
 	wg.Wait()
 }
 
-// TestInvariant7Crash kills a writing process at random moments (invariant 7): each acknowledged row is there afterwards, once,
-// listed and found; each acknowledged deletion holds.
+// TestInvariant7Crash kills a writing process at random moments (invariant 7). Afterwards each acknowledged row is listed once and
+// found, and each acknowledged deletion holds.
 func TestInvariant7Crash(t *testing.T) {
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))

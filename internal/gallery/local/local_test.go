@@ -66,7 +66,7 @@ func TestConformanceOfFaulty(t *testing.T) {
 	}, gallerytest.Caps{})
 }
 
-// So do shared calls.
+// Shared calls pass it too.
 func TestConformanceBatched(t *testing.T) {
 	gallerytest.Run(t, func(t *testing.T) gallery.Gallery { return gallery.Batch(open(t, t.TempDir())) }, gallerytest.Caps{})
 }
@@ -111,7 +111,7 @@ func BenchmarkGallery(b *testing.B) {
 	gallerytest.Bench(b, func(b *testing.B) *Gallery { return open(b, b.TempDir()) }, nil)
 }
 
-// direction is an embedding that is particular to seed.
+// direction is an embedding that depends on seed alone.
 func direction(seed uint64) schema.Embedding { return testRow("", "", seed).Embedding }
 
 func testRow(id string, person schema.PUID, seed uint64) gallery.Row {
@@ -204,7 +204,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// Loss of power cannot be staged here; the settings that SQLite documents as enough for it can be read.
+// A power failure cannot be tested here. The test reads the settings that SQLite documents as safe against one.
 func TestSettings(t *testing.T) {
 	g := open(t, t.TempDir())
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "secure_delete": "1", "temp_store": "2"} {
@@ -253,7 +253,7 @@ func TestUnusableFile(t *testing.T) {
 	}
 }
 
-// format1 makes the tables as format 1 had them.
+// format1 creates the tables of format 1.
 const format1 = `
 CREATE TABLE collections (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model TEXT NOT NULL, dimension INTEGER NOT NULL) STRICT;
 CREATE TABLE faces (
@@ -266,7 +266,7 @@ CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT;
 INSERT INTO rewrite VALUES (0);
 PRAGMA user_version = 1`
 
-// A file of format 1 is read, and becomes one of this format; its rows have no source.
+// A file of format 1 is read and brought to this format. Its rows have no source.
 func TestFormerFormat(t *testing.T) {
 	dir := t.TempDir()
 	db, err := openDB(dir, nil)
@@ -284,7 +284,7 @@ func TestFormerFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Somebody who was stored under the decomposed spelling of a name, with the puid of that spelling.
+	// Besides ann, somebody who was stored under the decomposed spelling of a name, with the puid of that spelling.
 	const decomposed = schema.ExternalID("Zoe\u0308")
 	puid := "45a7f494-70ea-53b4-a2b6-fba78bdc1d51"
 	for _, row := range [][]any{{"a", "ann", "", `{"given":true,"reference":"form 12"}`}, {"z", puid, string(decomposed), ""}} {
@@ -431,7 +431,7 @@ func TestErasure(t *testing.T) {
 	if !due() {
 		t.Error("after deletions no rewrite is due")
 	}
-	// While the gallery is open, copies that SQLite made earlier may be left of a few rows; what was deleted itself is gone.
+	// The deleted rows are gone. While the gallery is open, copies that SQLite made of a few rows earlier may remain.
 	if templates, externals, ids := found(gone); templates > 6*n/200 || externals > n/200 || ids > 4*n/200 {
 		t.Errorf("pieces of templates %d, external ids %d, other ids %d of %d deleted rows are in the files", templates, externals, ids, len(gone))
 	}
@@ -451,8 +451,8 @@ func TestErasure(t *testing.T) {
 	}
 }
 
-// A caller who gives up gets its answer at once, whether its write waits for the writer or already stands in the group
-// that is being written; it is not carried out, and the writes of others stand.
+// A caller that gives up gets its answer at once, whether its write still waits or is in the group that is being written. The
+// write is not carried out, and the writes of others are.
 func TestCancelledWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := open(t, t.TempDir())
@@ -509,7 +509,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	})
 }
 
-// A transaction that fails leaves file and memory as they were, for all of its group.
+// A transaction that fails changes neither the file nor memory, for any write of its group.
 func TestFailedTransactionChangesNothing(t *testing.T) {
 	g := open(t, t.TempDir())
 	upsert(t, g, testRow("a", "ann", 1))

@@ -9,8 +9,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// BenchmarkMemory measures what a search costs beside the file: of one person (verify) and of everybody (predict), among
-// a million rows of 128 components, two a person.
+// BenchmarkMemory measures a search in memory, of one person (verify) and of everybody (predict), among a million rows of 128
+// components with two rows for each person.
 func BenchmarkMemory(b *testing.B) {
 	const rows, dimension = 1_000_000, 128
 	r := rand.New(rand.NewPCG(31, 32))

@@ -10,7 +10,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// A gallery that was copied elsewhere is not served, read or staged for from its folder any more.
+// A gallery that was copied elsewhere is no longer served or read from its folder, and nobody stages for it.
 func TestMoved(t *testing.T) {
 	dir := t.TempDir()
 	g := open(t, dir)

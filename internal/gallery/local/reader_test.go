@@ -39,7 +39,7 @@ func TestReader(t *testing.T) {
 		}
 	}
 	same()
-	// What the owner changes is seen, and a deletion still empties the owner's log.
+	// The reader sees what the owner changes, and a deletion still empties the owner's log.
 	if o := g.Delete(t.Context(), visited, []gallery.Deletion{{PUID: "p3", Request: "d"}})[0]; o.Err != nil || o.Value != 5 {
 		t.Fatalf("a deletion beside a reader: %d, %v", o.Value, o.Err)
 	}

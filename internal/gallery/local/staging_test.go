@@ -144,7 +144,7 @@ func TestOneProcessStages(t *testing.T) {
 	}
 }
 
-// After a switch no file holds what served before, and after a removal or a discard none what was staged.
+// After a switch no file holds what served before. After a removal or a discard no file holds what was staged.
 func TestStagingErases(t *testing.T) {
 	dir := t.TempDir()
 	g := open(t, dir)
@@ -220,8 +220,8 @@ func switchUntilKilled(dir string) {
 	os.Exit(0)
 }
 
-// TestSwitchKilled kills a process at random moments of a switch: the gallery is as before or as after, with each row
-// once, and the next switch ends in the same.
+// TestSwitchKilled kills a process at random moments of a switch. The gallery is then as before or as after, with each row once,
+// and the next switch completes it.
 func TestSwitchKilled(t *testing.T) {
 	const rows = 800
 	all := func(model schema.ModelID) (out []gallery.Row) {
@@ -300,7 +300,7 @@ func TestSwitchKilled(t *testing.T) {
 		} else {
 			after++
 		}
-		// What the command does next: a listing says which are still to be switched.
+		// The command then lists which collections are still to be switched.
 		r, err := OpenReader(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// What was copied from a local gallery behaves as it did there: it is found, and what was deleted there stays deleted.
+// Rows that were copied from a local gallery are found, and rows that were deleted there stay deleted.
 func TestCopiedFromLocal(t *testing.T) {
 	from, err := local.Open(t.Context(), t.TempDir())
 	if err != nil {
@@ -43,7 +43,7 @@ func TestCopiedFromLocal(t *testing.T) {
 		t.Errorf("listed %v, %v", page.Rows, err)
 	}
 
-	// Repeats of what was asked for before the copy, also where the server is asked by somebody else.
+	// Repeats of requests from before the copy, also by a process that knows nothing of the copy yet.
 	for _, g := range []*Gallery{g, open(t, g.cfg)} {
 		renamed := testRow("as it is called now", "bob", 3)
 		renamed.FormerID = former.ID
@@ -62,7 +62,7 @@ func TestCopiedFromLocal(t *testing.T) {
 		t.Errorf("another deletion: %d, %v; want 1", o.Value, o.Err)
 	}
 
-	// Another local gallery cannot be copied over it: both number their collections.
+	// A second local gallery cannot be copied over it, because both number their collections.
 	second, err := local.Open(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -22,8 +22,8 @@ import (
 )
 
 // The suite runs against the server that FACESTREAM_MILVUS names, host:port; the variables of the settings user, password
-// and tls.ca_file (docs/configuration.md) are for a server that asks for them. Where FACESTREAM_TEST_MILVUS is lite or
-// standalone, it starts that server with tools/milvus/up.sh and stops it afterwards. Else it skips aloud.
+// and tls.ca_file (docs/configuration.md) are for a server that asks for them. If FACESTREAM_TEST_MILVUS is lite or standalone,
+// it starts that server with tools/milvus/up.sh and stops it afterwards. Otherwise it is skipped and says so.
 var server struct{ address, missing string }
 
 func TestMain(m *testing.M) {
@@ -157,8 +157,8 @@ func BenchmarkGallery(b *testing.B) {
 	}
 }
 
-// settle has the server write the rows of c to its files and index them, which it does later by itself: until then it
-// compares the newest rows one by one, whatever the index.
+// settle makes the server write the rows of c to its files and index them, as it would do later. Until then it compares the
+// newest rows one by one, whatever the index.
 func settle(b *testing.B, g *Gallery, c schema.Collection) {
 	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
 	defer cancel()
@@ -185,7 +185,7 @@ const (
 	foreign = schema.ModelID("net@87654321")
 )
 
-// direction is an embedding that is particular to seed.
+// direction is an embedding that depends on seed alone.
 func direction(seed uint64) schema.Embedding { return testRow("", "", seed).Embedding }
 
 func testRow(id string, person schema.PUID, seed uint64) gallery.Row {

@@ -17,7 +17,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Names in the server are injective: two collections, or a collection and a model, never meet in one.
+// Different collections and models always get different names in the server.
 func TestNames(t *testing.T) {
 	seen := map[string]string{}
 	for _, s := range []string{"c", "C", "c.1", "c-1", "c_1", "c_5f1", "c__1", "0c", "net-a@11111111", "é", ""} {
@@ -102,7 +102,7 @@ func (p *proxy) cut() {
 	p.conns = nil
 }
 
-// A server that is away is a transient error within the time-out, and the same gallery goes on when it is back.
+// While the server is away, calls return a transient error within the time-out. The same gallery works again when it is back.
 func TestServerAway(t *testing.T) {
 	cfg := config(t, FLAT)
 	p := newProxy(t)
@@ -144,7 +144,7 @@ func TestServerAway(t *testing.T) {
 	}
 }
 
-// A server that asks who is there stops a service with the wrong answer, instead of letting it try for ever.
+// Wrong credentials are fatal, so that a service stops instead of trying for ever.
 func TestWrongCredentials(t *testing.T) {
 	cfg := config(t, FLAT)
 	if cfg.User == "" {
@@ -164,7 +164,7 @@ func TestWrongCredentials(t *testing.T) {
 	}
 }
 
-// A listing of more rows than a query answers is complete and in order, whatever order the server answers in.
+// A listing of more rows than a query returns is complete and in order, whatever the order of the server's answers.
 func TestPagesOfALargeCollection(t *testing.T) {
 	g := open(t, config(t, FLAT))
 	const n = 5000
@@ -196,7 +196,7 @@ func TestPagesOfALargeCollection(t *testing.T) {
 	}
 }
 
-// Somebody with more images than a first search asks for does not hide those who come after them.
+// A person with more images than a first search fetches does not hide the next persons.
 func TestPersonWithManyImages(t *testing.T) {
 	g := open(t, config(t, FLAT))
 	probe := direction(1)
@@ -220,7 +220,7 @@ func TestPersonWithManyImages(t *testing.T) {
 	}
 }
 
-// The server finds the rows of a person by an index, which collections of earlier versions lack until somebody opens them.
+// The server has an index by person. Collections of earlier versions get it when the gallery is opened.
 func TestPersonsAreIndexed(t *testing.T) {
 	cfg := config(t, FLAT)
 	g := open(t, cfg)
@@ -271,7 +271,7 @@ func TestAliasSwitch(t *testing.T) {
 	}
 }
 
-// A collection that is not in the server's memory, as after a restart, is loaded by the first that reads it.
+// A collection that is not in the server's memory, as after a restart, is loaded by the first read.
 func TestReleasedCollection(t *testing.T) {
 	g := open(t, config(t, HNSW))
 	upsert(t, g, testRow("a", "ann", 1))
@@ -288,7 +288,7 @@ func TestReleasedCollection(t *testing.T) {
 	}
 }
 
-// What a server says of an expression does not carry the person that the expression names (invariant 6).
+// When the server quotes an expression in an error, the person in it is left out (invariant 6).
 func TestErrorsNameNobody(t *testing.T) {
 	g := open(t, config(t, FLAT))
 	upsert(t, g, testRow("a", "ann", 1))
@@ -306,7 +306,7 @@ func TestErrorsNameNobody(t *testing.T) {
 	}
 }
 
-// Rows that the server could not take are refused as such, instead of being tried for ever.
+// Rows that the server cannot store are refused for good, instead of being tried for ever.
 func TestRowsThatDoNotFit(t *testing.T) {
 	g := open(t, config(t, FLAT))
 	for name, spoil := range map[string]func(*gallery.Row){
@@ -338,8 +338,8 @@ func TestCallSaysHowLongItWaited(t *testing.T) {
 	}
 }
 
-// Two processes that write the first rows of a collection at once, with different models, end with one model; and two
-// that carry out the same deletion at once give the same answer (invariant 3).
+// If two processes write the first rows of a collection at the same time with different models, one model wins. If two carry out
+// the same deletion at the same time, both give the same answer (invariant 3).
 func TestTwoProcesses(t *testing.T) {
 	cfg := config(t, FLAT)
 	processes := []*Gallery{open(t, cfg), open(t, cfg)}

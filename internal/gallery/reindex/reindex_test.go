@@ -32,7 +32,7 @@ const (
 	guests = schema.Collection("guests")
 )
 
-// store holds images by key; what an image shows is its text.
+// store holds images by key. The text of an image says what it shows.
 type store struct {
 	mu     sync.Mutex
 	images map[string]string
@@ -70,7 +70,7 @@ func box(x float32) schema.BoxF {
 	return schema.BoxF{TopLeft: schema.PointF{X: x, Y: 0}, BottomRight: schema.PointF{X: x + 100, Y: 100}}
 }
 
-// embedding is what the latter model answers for a face.
+// embedding is that of a face under the latter model.
 func embedding(image string, x float32) schema.Embedding {
 	h := fnv.New64a()
 	fmt.Fprint(h, image, x)
@@ -102,7 +102,7 @@ func (seer) Analyze(_ context.Context, image []byte, p engine.Params) (*engine.A
 	return a, nil
 }
 
-// bench is a gallery that serves and what reindexes it.
+// bench is a gallery that serves, and what a reindexer of it needs.
 type bench struct {
 	t       *testing.T
 	dir     string
@@ -161,7 +161,7 @@ func (b *bench) delete(c schema.Collection, person schema.PUID, request schema.R
 	}
 }
 
-// run does a step as a process of its own would.
+// run does a step as another process would.
 func (b *bench) run(ctx context.Context, step func(*Reindexer, context.Context) (Report, error), wrap ...func(*Reindexer)) (Report, error) {
 	b.t.Helper()
 	reader, err := local.OpenReader(context.Background(), b.dir)
@@ -265,7 +265,7 @@ func TestReindex(t *testing.T) {
 	}
 	b.wantTally(b.build(), Tally{Collection: "emptied"}, Tally{Collection: guests, Rows: 1, Staged: 1, Embedded: 1}, Tally{Collection: staff, Rows: 3, Staged: 3, Embedded: 3})
 
-	// The old one serves meanwhile, and changes.
+	// The old gallery serves meanwhile, and changes.
 	if o := b.serving.Search(t.Context(), staff, []schema.Embedding{gallerytest.Random(former, "", "", 1).Embedding}, 9)[0]; o.Err != nil || len(o.Value) != 3 {
 		t.Errorf("a search under the former model: %v", o)
 	}
@@ -299,7 +299,7 @@ func TestReindex(t *testing.T) {
 		t.Errorf("what was changed while the gallery was built is not in it: %v", err)
 	}
 
-	// Who was deleted stays so, whichever repeat comes late; a new enrolment does not.
+	// People who were deleted stay deleted, whatever is repeated late. A new enrolment is written.
 	late := gallerytest.Random(latter, "b", "bob", 1)
 	again := gallerytest.Random(latter, "b2", "bob", 1)
 	b.put(staff, late)
@@ -310,7 +310,7 @@ func TestReindex(t *testing.T) {
 	}
 	b.wantServed(staff, "a", "c", "d", "f")
 
-	// It is done: nothing more happens.
+	// Everything is done, so nothing more happens.
 	fetched := b.store.total
 	for _, step := range []func() Report{b.build, func() Report { return b.change(0) }} {
 		if r := step(); len(r.Collections) > 0 || b.store.total > fetched {
@@ -319,7 +319,7 @@ func TestReindex(t *testing.T) {
 	}
 }
 
-// Whatever cuts a step off, the next one goes on: at every image, at every write to what is staged, before and after it.
+// A step that is interrupted at any image, or before or after any write to what is staged, is continued by the next one.
 func TestCutOff(t *testing.T) {
 	const people = 150 // more than a batch, less than three
 	b := newBench(t)
@@ -391,7 +391,7 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("the last step fetched %d images for %d rows", len(b.store.gets), report.Collections[0].Embedded)
 	}
 
-	// Of the switch, too.
+	// The same for the switch.
 	b.close()
 	for _, after := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -408,7 +408,7 @@ func TestCutOff(t *testing.T) {
 	b.wantServed(staff, append(slices.DeleteFunc(ids, func(id string) bool { return id == "003" }), "new")...)
 }
 
-// cutStaging ends the caller's patience at a write, and answers as a process that ends would: not at all.
+// cutStaging cancels the caller's context at a write and then fails, like a process that ends.
 type cutStaging struct {
 	gallery.Staging
 	cut      func()
@@ -442,7 +442,7 @@ func (s *cutStaging) Switch(ctx context.Context, collections []schema.Collection
 	return schema.Transient("cut", context.Canceled)
 }
 
-// Rows that cannot be made anew are named by their ids alone, hold a switch up, and are dropped where that is asked for.
+// Rows that cannot be rebuilt are named only by id. They prevent a switch unless the operator allows them to be dropped.
 func TestLostRows(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"gone", "changed", "large", "broken", "turned", "moved", "good"} {
@@ -484,7 +484,7 @@ func TestLostRows(t *testing.T) {
 	b.wantServed(staff, "good")
 }
 
-// Where a face is, is kept of the picture as it came, and the new model may see it turned.
+// The box of a face belongs to the picture as it was uploaded, and the new model may see the picture turned.
 func TestTurnedPicture(t *testing.T) {
 	b := newBench(t)
 	b.enroll(staff, "a", "ann")
@@ -494,7 +494,7 @@ func TestTurnedPicture(t *testing.T) {
 	}
 }
 
-// One image that does not come holds up no other, and is left for the next run.
+// An image that cannot be fetched does not stop the others and is left for the next run.
 func TestUnreadRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -521,7 +521,7 @@ func TestUnreadRow(t *testing.T) {
 	})
 }
 
-// A store that is away for a while costs nothing but time; for long, it ends the step, which says so.
+// A store that is away for a short time only delays a step. If it stays away, the step ends and says so.
 func TestStoreAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -581,7 +581,7 @@ func TestSwitchWaitsForQuiet(t *testing.T) {
 		t.Errorf("the gallery does not serve as before: %v", o)
 	}
 
-	// What is written between the build and the switch is noticed, even if nobody said so.
+	// A write between the build and the switch is noticed, even if Quiet did not say so.
 	_, err := b.run(t.Context(), switchWith(0), func(r *Reindexer) {
 		r.Staging = &lateWriter{Staging: r.Staging, write: func() { b.enroll(staff, "b", "bob") }}
 	})
@@ -604,7 +604,7 @@ func (s *lateWriter) List(ctx context.Context, c schema.Collection, after string
 	return s.Staging.List(ctx, c, after, limit)
 }
 
-// Listings longer than a page, of which each side lacks another part.
+// Listings that are longer than a page, where each side lacks other rows.
 func TestManyPages(t *testing.T) {
 	b := newBench(t)
 	var rows []gallery.Row

@@ -27,7 +27,7 @@ import (
 
 const model = schema.ModelID("net@12345678")
 
-// system is a broker, a gallery and an indexer that is given its analyses by hand.
+// system is a broker, a gallery, and an indexer that the test gives its analyses.
 type system struct {
 	t       *testing.T
 	broker  string
@@ -189,7 +189,7 @@ func TestVerify(t *testing.T) {
 	s.wantDifferences(s.verify("staff"), wrong...)
 	s.wantDifferences(s.verify("guests"))
 
-	// A row whose result comes between the two looks is none.
+	// A row whose result comes between the two looks is not a difference.
 	s.put("guests", "fay", "e8", time.Now())
 	looks := 0
 	r, err := Run(t.Context(), s.client, listed{s.reader, func() {
@@ -203,7 +203,7 @@ func TestVerify(t *testing.T) {
 	s.wantDifferences(r)
 }
 
-// listed calls after when a page was read.
+// listed calls after each page.
 type listed struct {
 	Lister
 	after func()
@@ -214,7 +214,7 @@ func (l listed) List(ctx context.Context, c schema.Collection, after string, lim
 	return l.Lister.List(ctx, c, after, limit, among...)
 }
 
-// Where retention has cut the topic, rows that are older than what is left are not judged, and others are.
+// If retention has cut the topic, rows that are older than what is left are not judged. Others are.
 func TestVerifyACutTopic(t *testing.T) {
 	s := start(t)
 	s.enroll("staff", "ann", "e1")
