@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/embedded"
 	"facestream/internal/host"
+	"facestream/internal/sandbox"
 	"facestream/internal/telemetry"
 	"facestream/pkg/events"
 )
@@ -35,7 +35,10 @@ func startServers(t *testing.T) config.Config {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { servers.Close() })
-	cfg.Kafka.Brokers, cfg.S3.Endpoint, cfg.Telemetry.Listen = []string{servers.KafkaAddr()}, servers.S3Addr(), freeAddress(t)
+	cfg.Kafka.Brokers, cfg.S3.Endpoint = []string{servers.KafkaAddr()}, servers.S3Addr()
+	if cfg.Telemetry.Listen, err = sandbox.FreeAddr(); err != nil {
+		t.Fatal(err)
+	}
 	return cfg
 }
 
@@ -113,16 +116,6 @@ func TestReadyNeedsTheTopics(t *testing.T) {
 		}
 		until(isReady)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func readiness(ctx context.Context, addr string) (state telemetry.Readiness, err error) {
