@@ -6,8 +6,10 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -117,5 +119,27 @@ func eachPublicFile(t *testing.T, f func(name string, file *ast.File, source str
 	})
 	if err != nil || n < 50 {
 		t.Fatalf("%d files: %v", n, err)
+	}
+}
+
+// TestExampleModule: examples/go resolves against pkg as it is, with the versions that its go.mod names, and reaches
+// nothing of internal.
+func TestExampleModule(t *testing.T) {
+	list := exec.Command("go", "list", "-mod=readonly", "-deps", "./...")
+	list.Dir = "../../examples/go"
+	var problems strings.Builder
+	list.Stderr = &problems
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("%v: %s\n(cd examples/go && go mod tidy)", err, &problems)
+	}
+	packages := strings.Fields(string(out))
+	if !slices.Contains(packages, "facestream/pkg/events") || !slices.Contains(packages, "facestream/pkg/engine") {
+		t.Errorf("examples/go uses neither pkg/events nor pkg/engine: %d packages", len(packages))
+	}
+	for _, p := range packages {
+		if strings.HasPrefix(p, "facestream/internal/") {
+			t.Errorf("examples/go depends on %s", p)
+		}
 	}
 }
