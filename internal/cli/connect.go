@@ -17,6 +17,7 @@ import (
 	"facestream/internal/objects"
 	"facestream/internal/program"
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 )
 
 // connect loads the settings of c and prepares the connections that they name. It does no I/O with the servers.
@@ -62,27 +63,23 @@ func withClient(c *cobra.Command, f func(*events.Client) error) error {
 	return f(client)
 }
 
-// startup is how long a command waits for a broker that has just been started.
-const startup = 3 * time.Second
+// A command waits a little for a broker that has just been started, and longer for one that is slow to answer.
+const (
+	startup = 3 * time.Second
+	slow    = 15 * time.Second
+)
 
 func answers(ctx context.Context, client *events.Client, cfg config.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, startup)
+	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
-	var last error
-	for {
-		err := client.Ping(ctx)
-		if err == nil {
-			return nil
-		}
-		if last == nil || ctx.Err() == nil { // at the end of its time a try says nothing but that
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return brokerError(cfg, last)
-		case <-time.After(200 * time.Millisecond):
-		}
+	began := time.Now()
+	err := retry.Policy{Least: 200 * time.Millisecond, Most: 200 * time.Millisecond, Stop: func(err error) bool {
+		return nobodyListens(err) && time.Since(began) > startup
+	}}.Do(ctx, func() error { return client.Ping(ctx) })
+	if err != nil {
+		return brokerError(cfg, err)
 	}
+	return nil
 }
 
 func brokerError(cfg config.Config, err error) error {
