@@ -82,6 +82,33 @@ func TestInvariant4EnrolledIsFoundDeletedIsNot(t *testing.T) {
 	}
 }
 
+// An enrolment by puid adds an image to a person who is there, and makes nobody.
+func TestEnrollByPUID(t *testing.T) {
+	s := useStream(t)
+	staff := schema.Collection(unique("staff"))
+	enroll := func(puid schema.PUID, shot int) schema.Result {
+		ref := s.put(t, unique("test")+"/a.jpg", portrait(t, 0, shot), nil)
+		return s.send(t, schema.Request{Operation: schema.OpEnroll, Collection: staff, PUID: puid, Images: []schema.ObjectRef{ref}})
+	}
+	first := enroll("", 0)
+	if first.Enroll == nil || !first.Enroll.EnrollPerformed {
+		t.Fatalf("enroll: %+v", first.CallStatus)
+	}
+	puid := first.Enroll.Response.PUID
+	if r := enroll(puid, 2); r.Enroll == nil || r.Enroll.Response.PUID != puid {
+		t.Errorf("a further image: %+v", r.CallStatus)
+	}
+	if r := enroll("nobody", 2); r.CallStatus.Reason != schema.ReasonUnknownPUID || r.Enroll != nil {
+		t.Errorf("an unknown puid: %+v, %+v", r.CallStatus, r.Enroll)
+	}
+	if r := s.send(t, schema.Request{Operation: schema.OpUserDelete, Collection: staff, PUID: puid}); r.UserDelete == nil || r.UserDelete.Count != 2 {
+		t.Errorf("user_delete: %+v", r.CallStatus)
+	}
+	if r := enroll(puid, 0); r.CallStatus.Reason != schema.ReasonUnknownPUID {
+		t.Errorf("a person who was deleted: %+v", r.CallStatus)
+	}
+}
+
 func TestCompare(t *testing.T) {
 	s := useStream(t)
 	a := s.put(t, unique("test")+"/a.jpg", portrait(t, 2, 0), nil)
