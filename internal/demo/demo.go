@@ -1,5 +1,5 @@
-// Package demo shows the whole flow on people who do not exist: it enrols them by upload and by request, recognises
-// other pictures of them, rejects strangers, compares, deletes one, and checks every outcome.
+// Package demo shows the whole flow with drawn people. It enrols them by upload and by request, recognises other
+// pictures of them, rejects strangers, compares, deletes one person, and checks every outcome.
 package demo
 
 import (
@@ -35,7 +35,7 @@ const (
 	patience    = 2 * time.Minute
 )
 
-// person is one member of the cast under the name that the demo gives it.
+// person is a member of the cast with a name.
 type person struct {
 	drawn.Person
 	index int
@@ -46,7 +46,7 @@ type person struct {
 type run struct {
 	Options
 	results    *events.Caller
-	drawing    chan struct{} // bounds how many pictures are drawn at once
+	drawing    chan struct{} // limits the number of pictures that are drawn at once
 	collection schema.Collection
 	people     []person
 	first      sync.Once
@@ -60,7 +60,7 @@ type check struct {
 	took      time.Duration
 }
 
-// Run runs the demo and prints its table. It fails when an expected outcome did not hold.
+// Run runs the demo and prints its table. It returns an error if an outcome was not the expected one.
 func Run(ctx context.Context, o Options) error {
 	r := &run{Options: o, drawing: make(chan struct{}, runtime.GOMAXPROCS(0)), collection: schema.Collection("demo-" + uuid.NewString()[:8])}
 	for i, p := range drawn.Cast() {
@@ -81,7 +81,7 @@ func Run(ctx context.Context, o Options) error {
 
 func (r *run) script(ctx context.Context) error {
 	known, strangers := r.people[:drawn.Enrolled], r.people[drawn.Enrolled:]
-	fmt.Fprintf(r.Out, "Drawing %d people who do not exist, chosen from many drawn ones for being unlike each other; the match threshold is the model pack's.\n", len(r.people))
+	fmt.Fprintf(r.Out, "Drawing %d people who do not exist, chosen for being unlike each other; the match threshold is the model pack's.\n", len(r.people))
 	puids := make([]schema.PUID, len(r.people))
 	if err := r.each(ctx, fmt.Sprintf("%d people enrolled, half by upload, half by request", drawn.Enrolled), known, func(ctx context.Context, p person) (bool, error) {
 		result, err := r.enroll(ctx, p)
@@ -127,7 +127,7 @@ func (r *run) script(ctx context.Context) error {
 	})
 }
 
-// each does one step for everyone at once and records how many came out as expected.
+// each runs one step for all people concurrently and records how many had the expected outcome.
 func (r *run) each(ctx context.Context, what string, people []person, step func(context.Context, person) (bool, error)) error {
 	start := time.Now()
 	var mu sync.Mutex
@@ -169,7 +169,7 @@ func (r *run) report() error {
 	return nil
 }
 
-// enroll uses an upload for one half of the people and a request for the other.
+// enroll enrols one half of the people by upload and the other half by request.
 func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
 	if p.index%2 == 1 {
 		return r.request(ctx, schema.OpEnroll, p, 0)
@@ -223,7 +223,7 @@ func (r *run) send(ctx context.Context, req schema.Request) (schema.Result, erro
 	return r.took(r.results.Call(ctx, req))
 }
 
-// took notes how long the first result took.
+// took records the time of the first result.
 func (r *run) took(a events.Answer, err error) (schema.Result, error) {
 	if err == nil {
 		r.first.Do(func() { r.toFirst = time.Since(r.Started) })
@@ -238,8 +238,8 @@ func matched(r schema.Result) schema.PUID {
 	return r.Predict.Response.PUID
 }
 
-// picture is a JPEG of p; shot chooses pose, light and background. As many are drawn at once as there are processors, so
-// that the first is on its way while others are still drawn.
+// picture returns a JPEG of p; shot chooses pose, light and background. One picture per processor is drawn at a time,
+// so the first can be sent while others are still being drawn.
 func (r *run) picture(p person, shot int) ([]byte, error) {
 	r.drawing <- struct{}{}
 	defer func() { <-r.drawing }()

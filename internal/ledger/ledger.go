@@ -1,9 +1,10 @@
-// Package ledger is ingest's memory of which request ids already have a job or an outcome, so that a repeated event
-// and the reconciler's listing lead to nothing new.
+// Package ledger remembers for ingest which request ids already have a job or an outcome. Repeated events and the
+// reconciler's listing therefore lead to nothing new.
 //
-// It is a SQLite file that can be rebuilt: it follows topics, and holds beside what it learned the offset to go on
-// from. A write that returned nil outlives the process (SIGKILL included). Loss of power can take the last writes, always
-// a suffix of them, so entries and offsets still fit each other and following the topics brings the rest back.
+// The ledger is a SQLite file that can be rebuilt: it follows topics, and stores with its entries the offsets at which
+// to continue. A write that returned nil survives the end of the process, including SIGKILL. A power failure can lose
+// the last writes, but always a suffix of them. Entries and offsets then still match, and the topics bring the rest
+// back.
 package ledger
 
 import (
@@ -39,19 +40,19 @@ CREATE TABLE offsets (
 ) STRICT, WITHOUT ROWID;
 `
 
-// pruneStep is how many entries Prune deletes at a time, so that other calls get their turn in between.
+// pruneStep is the number of entries that Prune deletes at a time, so that other calls can run in between.
 const pruneStep = 1000
 
-// Ledger answers which requests are known. Its methods are safe for concurrent use; their errors are transient.
+// Ledger knows the accepted requests. Its methods are safe for concurrent use. Their errors are transient.
 type Ledger struct {
-	// db has one connection: calls take turns. A commit is not synced to the device, so a turn is short and there is
-	// nothing to be won by sharing transactions.
+	// db has one connection, so calls run one after the other. A commit is not synced to the device, so each call is
+	// short and sharing transactions would gain nothing.
 	db *sql.DB
 
 	seen, record, follow *sql.Stmt
 }
 
-// Entry is one request that has a job or an outcome. Digest is that of its job ([schema.Job]); "" where only its
+// Entry is one request that has a job or an outcome. Digest is the digest of its job ([schema.Job]), or "" if only its
 // outcome is known.
 type Entry struct {
 	ID     schema.RequestID
@@ -59,15 +60,15 @@ type Entry struct {
 	At     time.Time
 }
 
-// Open opens the file at path and creates it, with its folder, where it does not exist. It is fatal where that cannot be
-// done, and where the file is damaged or of another version: the text names the file, which can be deleted.
+// Open opens the file at path. If the file does not exist, Open creates it and its folder. The error is fatal if that
+// fails or if the file is damaged or of another version. It names the file, which may be deleted.
 func Open(ctx context.Context, path string) (*Ledger, error) {
 	l := &Ledger{}
 	if err := l.open(ctx, path); err != nil {
 		if l.db != nil {
 			err = errors.Join(err, l.db.Close())
 		}
-		return nil, schema.Fatal("ledger.open", fmt.Errorf("the ledger %q: %w; it may be deleted: it is rebuilt from the topics", path, err))
+		return nil, schema.Fatal("ledger.open", fmt.Errorf("the ledger %q: %w; you may delete it, it is rebuilt from the topics", path, err))
 	}
 	return l, nil
 }
@@ -118,10 +119,11 @@ func (l *Ledger) open(ctx context.Context, path string) error {
 	return nil
 }
 
-// Close closes the file. No other call may be under way or follow.
+// Close closes the file. No other call may run at the same time or afterwards.
 func (l *Ledger) Close() error { return l.db.Close() }
 
-// Seen answers whether id has a job or an outcome, and the digest of its job: "" where only an outcome is known.
+// Seen reports whether id has a job or an outcome, and returns the digest of its job, or "" if only an outcome is
+// known.
 func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, ok bool, err error) {
 	switch err := l.seen.QueryRowContext(ctx, string(id)).Scan(&digest); {
 	case errors.Is(err, sql.ErrNoRows):
@@ -132,9 +134,9 @@ func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, 
 	return digest, true, nil
 }
 
-// Record notes that id has a job with this digest, or, with digest "", an outcome. The first digest that is not empty
-// stands: a request that reuses an id is told apart from the one that had it. The latest time stands, so an id is
-// forgotten ([Ledger.Prune]) by when it was last heard of.
+// Record stores that id has a job with this digest, or an outcome if digest is "". The first digest that is not empty
+// is kept, which identifies a different request that reuses the id. The latest time is kept, so [Ledger.Prune] forgets
+// an id by its last record.
 func (l *Ledger) Record(ctx context.Context, id schema.RequestID, digest string, at time.Time) error {
 	if _, err := l.record.ExecContext(ctx, string(id), digest, at.UnixMicro()); err != nil {
 		return schema.Transient("ledger.record", err)
@@ -142,16 +144,16 @@ func (l *Ledger) Record(ctx context.Context, id schema.RequestID, digest string,
 	return nil
 }
 
-// Apply notes entries, each as Record does, and with them the offset from which following goes on: the next one after
-// the records that entries come from. Both are stored or neither. A lower offset than before is stored too: whoever
-// follows a topic that was created anew begins again.
+// Apply stores entries as Record does, together with the offset at which to continue: the one after the records that
+// the entries come from. Either both are stored or neither. It also accepts a lower offset than before, because a topic
+// that was created again begins at 0.
 func (l *Ledger) Apply(ctx context.Context, topic string, partition int, next int64, entries []Entry) error {
 	const op = "ledger.apply"
 	tx, err := l.db.BeginTx(ctx, nil)
 	if err != nil {
 		return schema.Transient(op, err)
 	}
-	defer tx.Rollback() // does nothing after the commit
+	defer tx.Rollback() // no effect after the commit
 	record := tx.StmtContext(ctx, l.record)
 	for _, e := range entries {
 		if _, err := record.ExecContext(ctx, string(e.ID), e.Digest, e.At.UnixMicro()); err != nil {
@@ -167,7 +169,7 @@ func (l *Ledger) Apply(ctx context.Context, topic string, partition int, next in
 	return nil
 }
 
-// Offsets returns, for each partition of topic that was applied, the offset to go on from.
+// Offsets returns, for each partition of topic that was applied, the offset at which to continue.
 func (l *Ledger) Offsets(ctx context.Context, topic string) (map[int]int64, error) {
 	const op = "ledger.offsets"
 	rows, err := l.db.QueryContext(ctx, "SELECT partition, next FROM offsets WHERE topic = ?", topic)
@@ -190,8 +192,8 @@ func (l *Ledger) Offsets(ctx context.Context, topic string) (map[int]int64, erro
 	return offsets, nil
 }
 
-// Prune forgets the requests that were last heard of before a time and answers how many there were. Where it fails, it
-// has forgotten those that it counts.
+// Prune forgets the requests whose last record is older than a time, and returns their number. If it fails, it has
+// forgotten as many as it returns.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (int, error) {
 	for pruned := 0; ; {
 		res, err := l.db.ExecContext(ctx, "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE at < ? ORDER BY at LIMIT ?)",

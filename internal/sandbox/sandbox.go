@@ -1,4 +1,4 @@
-// Package sandbox runs a whole facestream in a temporary folder and on free ports, for programs that measure it.
+// Package sandbox runs a complete facestream in a temporary folder and on free ports, for measurements.
 package sandbox
 
 import (
@@ -24,8 +24,8 @@ type Sandbox struct {
 	Results *events.Caller // sees every result from the start
 }
 
-// Run starts everything, calls f, stops everything, and removes what it left on the disk. cfg's folder and addresses are
-// replaced. Warnings go to standard error.
+// Run starts all services and servers, calls f, stops them, and removes their files. It replaces the folder and the
+// addresses of cfg. Warnings go to standard error.
 func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbox) error) error {
 	dir, err := os.MkdirTemp("", "facestream-sandbox-")
 	if err != nil {
@@ -52,16 +52,16 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 	})
 }
 
-// tolerant keeps traits and liveness from refusing a face: what is measured here is who is found, on pictures of drawn
-// people or cut to their faces.
+// tolerant is a configuration under which neither traits nor liveness refuse a face. The measurements are about
+// recognition, on pictures of drawn people or cropped faces.
 const tolerant = `{"anti_spoofing_mode":0,"face_validations_off":true}`
 
-// Put uploads an image and returns it as a request names it. No trait of its face, nor its liveness, refuses it.
+// Put uploads an image and returns its reference for a request. Neither traits nor liveness refuse its face.
 func (s *Sandbox) Put(ctx context.Context, key string, image []byte) (schema.ObjectRef, error) {
 	return s.Objects.Put(ctx, schema.ObjectRef{Bucket: s.Bucket, Key: key}, image, "image/jpeg", map[string]string{"facestream-config": tolerant})
 }
 
-// Call sends a request under the configuration of Put, unless it has one of its own, and returns its result.
+// Call sends a request and returns its result. A request without a configuration uses that of Put.
 func (s *Sandbox) Call(ctx context.Context, r schema.Request) (events.Answer, error) {
 	if len(r.Config) == 0 {
 		r.Config = json.RawMessage(tolerant)
@@ -69,7 +69,7 @@ func (s *Sandbox) Call(ctx context.Context, r schema.Request) (events.Answer, er
 	return s.Results.Call(ctx, r)
 }
 
-// FreeAddr is a loopback address that nobody listened on a moment ago, for servers in processes of their own.
+// FreeAddr returns a loopback address on which nobody listened a moment ago, for servers in separate processes.
 func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package telemetry is what a process tells about itself: its log, its metrics and its health.
+// Package telemetry provides the log, the metrics and the health of a process.
 //
-// None of the three speaks of people (invariant 6). Labels of metrics come from closed sets, never from what a caller
-// sent: an operation or a reason that facestream does not know is counted as "unknown".
+// None of them contains data about people (invariant 6). Labels of metrics come from closed sets, never from what a
+// caller sent. An unknown operation or reason is counted as "unknown".
 package telemetry

@@ -13,7 +13,7 @@ import (
 )
 
 // NewLogger returns the logger of a service: one JSON object per line, or lines for people, as cfg says. Times are UTC
-// with milliseconds in JSON, local in lines for people. A level that does not exist logs everything from info on.
+// with milliseconds in JSON, local in lines for people. An unknown level logs info and above.
 func NewLogger(cfg config.Telemetry, service string, w io.Writer) zerolog.Logger {
 	level, err := zerolog.ParseLevel(cfg.LogLevel)
 	if err != nil || cfg.LogLevel == "" {
@@ -28,10 +28,10 @@ func NewLogger(cfg config.Telemetry, service string, w io.Writer) zerolog.Logger
 	return zerolog.New(w).Level(level).With().Str("service", service).Logger().Hook(stamp)
 }
 
-// Slog is log for packages that write to a log/slog.Logger, as the public ones do.
+// Slog returns a log/slog.Logger that writes to log. The public packages use it.
 func Slog(log zerolog.Logger) *slog.Logger { return slog.New(unstamped{zerolog.NewSlogHandler(log)}) }
 
-// unstamped leaves the time of a record to the logger of NewLogger, which writes its own.
+// unstamped drops the time of a record, because the logger of NewLogger writes its own.
 type unstamped struct{ slog.Handler }
 
 // Handle implements slog.Handler.

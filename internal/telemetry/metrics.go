@@ -13,11 +13,11 @@ import (
 	"facestream/pkg/schema"
 )
 
-// stageBuckets, in seconds, span a cached look-up and an image that waits for a slow store.
+// stageBuckets, in seconds, range from a cached look-up to an image that waits for a slow store.
 var stageBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-// Metrics are the measurements of one process, in a registry of their own. It is safe for concurrent use. Every name
-// of its own begins with facestream_.
+// Metrics are the metrics of one process, in their own registry. They are safe for concurrent use. Their names begin
+// with facestream_.
 type Metrics struct {
 	registry   *prometheus.Registry
 	stages     *prometheus.HistogramVec
@@ -34,32 +34,32 @@ type Metrics struct {
 	passes     prometheus.Histogram
 }
 
-// NewMetrics returns metrics that count nothing yet, beside those of the Go runtime and of the process.
+// NewMetrics returns empty metrics, together with those of the Go runtime and of the process.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "facestream_stage_seconds",
 			Help: "Time that one stage of a service took for one record.", Buckets: stageBuckets}, []string{"service", "stage"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_in_flight_records",
-			Help: "Records that were read and are not finished."}, []string{"service"}),
+			Help: "Records that were read but are not finished."}, []string{"service"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_queue_lag_records",
-			Help: "Records between what a service has fetched and the end of a partition that it has."}, []string{"service", "topic", "partition"}),
+			Help: "Records between the last one that a service has fetched and the end of its partition."}, []string{"service", "topic", "partition"}),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_outcomes_total",
-			Help: "Results that were published; the reason is none where the operation did what was asked."}, []string{"operation", "reason"}),
+			Help: "Results that were published; the reason is none if the operation did what was asked."}, []string{"operation", "reason"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_retries_total",
-			Help: "Failed tries of a record that is tried again, by the class of the error."}, []string{"service", "topic", "class"}),
+			Help: "Failed tries of a record that is retried, by the class of the error."}, []string{"service", "topic", "class"}),
 		handled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_records_total",
-			Help: "Records that a service is done with: done, dead_letter, or abandoned to whoever has the partition next."}, []string{"service", "topic", "outcome"}),
+			Help: "Records that a service has finished: done, dead_letter, or abandoned to the next owner of the partition."}, []string{"service", "topic", "outcome"}),
 		handling: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "facestream_record_seconds",
-			Help: "Time from the first try of a record to its end, waits included.", Buckets: stageBuckets}, []string{"service", "topic"}),
+			Help: "Time from the first try of a record to its end, including waits.", Buckets: stageBuckets}, []string{"service", "topic"}),
 		partitions: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_assigned_partitions",
-			Help: "Partitions that a service has; 0 while it is not part of its group."}, []string{"service"}),
+			Help: "Partitions that are assigned to a service; 0 while it is not in its group."}, []string{"service"}),
 		outage: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_waiting",
-			Help: "1 while a service waits for something that it needs and that is away."}, []string{"service"}),
+			Help: "1 while a service waits for an unreachable dependency."}, []string{"service"}),
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_ignored_notifications_total",
-			Help: "Notifications that are no request, by why."}, []string{"why"}),
+			Help: "Notifications that are not requests, by cause."}, []string{"why"}),
 		reconciled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_reconciled_objects_total",
-			Help: "Objects that reconciliation listed, those of them that it fed because their notification was lost, and those that it skipped because the store could not name or answer for them."}, []string{"what"}),
+			Help: "Objects that reconciliation listed, fed (their notification was lost), and skipped (the store could not name or return them)."}, []string{"what"}),
 		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "facestream_reconcile_seconds",
 			Help: "Time of one pass of reconciliation.", Buckets: stageBuckets}),
 	}
@@ -68,12 +68,13 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Handler answers with the metrics in the format that the client asks for.
+// Handler returns an HTTP handler that serves the metrics in the format that the client asks for.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 }
 
-// Stage returns the function with which service measures its stages. A stage is a constant of the code.
+// Stage returns the function with which service records the times of its stages. A stage must be a constant in the
+// code.
 func (m *Metrics) Stage(service string) func(stage string, took time.Duration) {
 	return func(stage string, took time.Duration) {
 		m.stages.WithLabelValues(service, stage).Observe(took.Seconds())
@@ -89,7 +90,7 @@ func (m *Metrics) Outcome(op schema.Operation, reason schema.Reason) {
 	m.outcomes.WithLabelValues(name, reasonLabel(reason)).Inc()
 }
 
-// Ignored counts a notification that is no request. why is a constant of the code.
+// Ignored counts a notification that is not a request. why must be a constant in the code.
 func (m *Metrics) Ignored(why string) { m.ignored.WithLabelValues(why).Inc() }
 
 // Reconciled counts the objects of a pass of reconciliation.
@@ -100,8 +101,8 @@ func (m *Metrics) Reconciled(listed, fed, skipped int, took time.Duration) {
 	m.passes.Observe(took.Seconds())
 }
 
-// ConsumerHooks returns what the consumer of service reports to. The time of each record is measured, those that are
-// abandoned excepted.
+// ConsumerHooks returns the hooks of the consumer of service. They record the time of each record, except of abandoned
+// ones.
 func (m *Metrics) ConsumerHooks(service string) events.Hooks {
 	return events.Hooks{
 		Handled: func(topic events.Topic, outcome events.Outcome, _ int, took time.Duration) {
@@ -119,7 +120,7 @@ func (m *Metrics) ConsumerHooks(service string) events.Hooks {
 		},
 		Assigned: func(partitions int) {
 			m.partitions.WithLabelValues(service).Set(float64(partitions))
-			// Another process may have the partitions now; what is left would count them twice.
+			// Another process may own the partitions now, and remaining values would count them twice.
 			m.lag.DeletePartialMatch(prometheus.Labels{"service": service})
 		},
 		Outage: func(down bool) {
@@ -132,7 +133,7 @@ func (m *Metrics) ConsumerHooks(service string) events.Hooks {
 	}
 }
 
-// reasonLabel keeps the label inside the closed set of reasons.
+// reasonLabel returns the reason, or "unknown" for one outside the closed set.
 func reasonLabel(reason schema.Reason) string {
 	if reason == "" {
 		return "none"

@@ -20,14 +20,14 @@ import (
 	"facestream/pkg/schema"
 )
 
-// checkTimeout bounds each check of /readyz. Orchestrators give a probe about a second more.
+// checkTimeout limits each check of /readyz. Orchestrators allow a probe about a second more.
 const checkTimeout = 2 * time.Second
 
-// Check reports whether something that the process needs is usable. It must end when its context does.
+// Check returns an error if a dependency of the process is not usable. It must return when its context ends.
 type Check func(context.Context) error
 
-// Server answers, over HTTP, whether the process lives (/healthz) and can work (/readyz), what it measured (/metrics)
-// and, where that is switched on, what it spends its time on (/debug/pprof). The services of one process share one.
+// Server serves health (/healthz), readiness (/readyz), metrics (/metrics) and, if enabled, profiles (/debug/pprof)
+// over HTTP. All services of a process share one Server.
 type Server struct {
 	cfg     config.Telemetry
 	metrics *Metrics
@@ -42,21 +42,21 @@ func NewServer(cfg config.Telemetry, metrics *Metrics, log zerolog.Logger) *Serv
 	return &Server{cfg: cfg, metrics: metrics, log: log, checks: map[string]Check{}}
 }
 
-// AddCheck makes /readyz depend on check. A second check of the same name takes the place of the first.
+// AddCheck makes /readyz depend on check. It replaces an earlier check of the same name.
 func (s *Server) AddCheck(name string, check Check) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.checks[name] = check
 }
 
-// Pending makes /readyz answer "not ready" because of name, until [Server.AddCheck] replaces it: for what takes a while
-// to load.
+// Pending makes /readyz answer "not ready" because of name, until [Server.AddCheck] replaces it. It is for dependencies
+// that take a while to load.
 func (s *Server) Pending(name string) {
 	s.AddCheck(name, func(context.Context) error { return errors.New("not loaded yet") })
 }
 
-// Run listens until ctx ends, then answers what it has begun. With an empty address it only waits. An address that cannot
-// be listened on is fatal.
+// Run serves until ctx ends, and then finishes the requests in progress. With an empty address it only waits. An error
+// of listening is fatal.
 func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.Listen == "" {
 		<-ctx.Done()
@@ -65,7 +65,7 @@ func (s *Server) Run(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
-			err = fmt.Errorf("the address %s of telemetry.listen is taken by another process; stop that one, choose another address with --telemetry-listen, or switch the endpoint off with --telemetry-listen='': %w", s.cfg.Listen, err)
+			err = fmt.Errorf("the address %s of telemetry.listen is used by another process; stop that process, choose another address with --telemetry-listen, or switch the endpoint off with --telemetry-listen='': %w", s.cfg.Listen, err)
 		}
 		return schema.Fatal("telemetry.listen", err)
 	}
@@ -81,13 +81,13 @@ func (s *Server) Run(ctx context.Context) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
 	if server.Shutdown(end) != nil {
-		server.Close() // a profile may still be running; nobody waits for it
+		server.Close() // do not wait for a profile that is still running
 	}
 	<-served
 	return nil
 }
 
-// Handler answers the paths of the server.
+// Handler returns the HTTP handler of the server's paths.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -119,8 +119,8 @@ type Status struct {
 	TookMS float64 `json:"took_ms"`
 }
 
-// Readiness runs every check at once, each for at most two seconds. A server without checks is not ready: its services
-// have not begun.
+// Readiness runs all checks concurrently, each for at most two seconds. A server without checks is not ready, because
+// its services have not started.
 func (s *Server) Readiness(ctx context.Context) Readiness {
 	s.mu.Lock()
 	checks := make(map[string]Check, len(s.checks))
@@ -152,7 +152,7 @@ func (s *Server) Readiness(ctx context.Context) Readiness {
 	return out
 }
 
-// Ready reports what of the checks fails, all of it by name, or nil. It is transient: what is away may come back.
+// Ready returns an error that names every failing check, or nil. The error is transient.
 func (s *Server) Ready(ctx context.Context) error {
 	state := s.Readiness(ctx)
 	if state.Ready {
@@ -165,7 +165,7 @@ func (s *Server) Ready(ctx context.Context) error {
 		}
 	}
 	if len(problems) == 0 {
-		problems = append(problems, errors.New("the services have not begun"))
+		problems = append(problems, errors.New("the services have not started"))
 	}
 	return schema.Transient("telemetry.ready", errors.Join(problems...))
 }

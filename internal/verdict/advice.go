@@ -6,7 +6,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// remedies are what a person can do about each trait. What spoils recognition most comes first.
+// remedies say what a person can do about each trait. The traits that impair recognition most come first.
 var remedies = []struct {
 	trait schema.FaceTraits
 	text  string
@@ -35,7 +35,7 @@ var remedies = []struct {
 	{schema.FTInvalidFaceBackground, "Stand in front of a plain wall."},
 }
 
-// advice says what the person should do about traits, most important first; "" without traits.
+// advice returns what the person should do about traits, the most important first, or "" without traits.
 func advice(traits schema.FaceTraits) string {
 	var out []string
 	for _, r := range remedies {

@@ -9,11 +9,11 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Found is what the images of one job show.
+// Found is what was found in the images of one job.
 type Found struct {
 	Faces  []schema.FaceResult // of all images, in their order; those of [Case.Face]
 	Probes []schema.Embedding  // one per face, where the operation compares faces
-	// Portrait is where the portrait of face_iso lies in the store; Unportrayed is why a face has none, with a reason.
+	// Portrait is the portrait of face_iso in the store. If a face has none, Unportrayed is the error, with a reason.
 	Portrait    *schema.OutputImage
 	Unportrayed error
 }
@@ -23,8 +23,8 @@ func (f Found) shows(image int) bool {
 	return slices.ContainsFunc(f.Faces, func(r schema.FaceResult) bool { return r.Image == image })
 }
 
-// TooMany reports whether f shows more faces than the operation can answer about. Neither further images nor portraits matter
-// then.
+// TooMany reports whether f has more faces than the operation can answer about. The remaining images and the portraits
+// are then irrelevant.
 func (c *Case) TooMany(f Found) bool {
 	switch c.job.Operation {
 	case schema.OpCompare:
@@ -35,8 +35,9 @@ func (c *Case) TooMany(f Found) bool {
 	return false
 }
 
-// Answer is the result of the job, where it needs no gallery: of an operation that never does, or of one that ends here
-// because there is not the one face that it needs, or one that it must not use. nil sends the job on to the indexer.
+// Answer returns the result of the job if it does not need the gallery: because the operation never needs it, because f
+// does not have the one face that the operation needs, or because that face is refused. nil means that the indexer must
+// answer.
 func (c *Case) Answer(f Found) *schema.Result {
 	switch c.job.Operation {
 	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
@@ -66,7 +67,7 @@ func (c *Case) Answer(f Found) *schema.Result {
 	return nil
 }
 
-// notOne says why f does not show the one face that the operation takes; "" where it does.
+// notOne says why f does not have exactly the one face that the operation needs. It returns "" if it does.
 func (c *Case) notOne(f Found) (schema.Reason, string) {
 	switch n := len(f.Faces); n {
 	case 0:
@@ -78,14 +79,14 @@ func (c *Case) notOne(f Found) (schema.Reason, string) {
 	}
 }
 
-// refusal says why a face must not be enrolled, searched for or verified; "" where it may.
+// refusal says why a face must not be enrolled, searched for or verified. It returns no reason if the face may be used.
 func (c *Case) refusal(f schema.FaceResult) (schema.Reason, string) {
 	if f.SpoofStatus == schema.SpoofDetected {
-		return schema.ReasonSpoofDetected, "the face is a picture of one, not that of a person who is present"
+		return schema.ReasonSpoofDetected, "the face is a presentation attack, not that of a person who is present"
 	}
 	if rejecting := c.rejecting(f.Traits); rejecting != 0 {
 		reason := schema.ReasonFaceRejected
-		switch { // bad light comes first, because it spoils what the other traits are judged by
+		switch { // bad light comes first, because it impairs the judgement of the other traits
 		case rejecting&schema.FTFaceTooDark != 0:
 			reason = schema.ReasonImageUnderexposed
 		case rejecting&schema.FTFaceTooBright != 0:
@@ -118,7 +119,7 @@ func (c *Case) compared(f Found) *schema.Result {
 	return r
 }
 
-// result starts the outcome of the job with what was found, and with the block of its operation. A failure has neither.
+// result returns a result of the job with what was found and with the block of its operation. A failure has neither.
 func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Result {
 	r := schema.NewResult(c.job, reason, message)
 	if reason.Code() != schema.CodeNoError {
@@ -137,7 +138,7 @@ func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Res
 	return r
 }
 
-// Feedback is what the person should do, under a result with reason.
+// Feedback returns what the person should do after a result with this reason.
 func (c *Case) Feedback(f Found, reason schema.Reason) string {
 	var all schema.FaceTraits
 	for _, face := range f.Faces {

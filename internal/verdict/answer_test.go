@@ -9,7 +9,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// TestAnswer: which jobs end without the gallery, with which reason, and which blocks their results have.
+// TestAnswer checks which jobs end without the gallery, with which reason, and which blocks their results have.
 func TestAnswer(t *testing.T) {
 	good := frontal()
 	masked := frontal()
@@ -79,7 +79,8 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestNewRefuses: what the pack cannot do, and what contradicts it, is refused before any image is fetched.
+// TestNewRefuses: a configuration that the pack cannot serve or that contradicts it is refused before any image is
+// fetched.
 func TestNewRefuses(t *testing.T) {
 	bare := pack
 	bare.Models = pack.Models[:2]

@@ -10,7 +10,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Case is one job and what it is judged by: its configuration, and a model pack.
+// Case is one job with its configuration and a model pack.
 type Case struct {
 	job        *schema.Job
 	config     schema.OperationConfig
@@ -18,8 +18,8 @@ type Case struct {
 	thresholds schema.Thresholds
 }
 
-// New prepares to judge job by pack. A configuration that does not hold under the pack, and an operation that needs a network
-// which the pack lacks, are permanent errors with a reason.
+// New returns the case of job under pack. It returns a permanent error with a reason if the configuration contradicts
+// the pack, or if the operation needs a network that the pack lacks.
 func New(job *schema.Job, pack Pack) (*Case, error) {
 	config, problems := job.Configuration()
 	if len(problems) > 0 {
@@ -32,7 +32,7 @@ func New(job *schema.Job, pack Pack) (*Case, error) {
 	return c, pack.performs(job.Operation)
 }
 
-// Thresholds are those that matches are judged by.
+// Thresholds returns the thresholds by which matches are judged.
 func (c *Case) Thresholds() schema.Thresholds { return c.thresholds }
 
 // embeds reports whether the operation compares faces by their embeddings.
@@ -44,7 +44,7 @@ func (c *Case) embeds() bool {
 	return false
 }
 
-// Params is what to ask of the engine about each image.
+// Params returns what to ask of the engine about each image.
 func (c *Case) Params() engine.Params {
 	op, config := c.job.Operation, c.config
 	p := engine.Params{
@@ -68,13 +68,13 @@ func (c *Case) Params() engine.Params {
 		if c.pack.has(models.RoleLiveness) {
 			p.Liveness = int(config.Liveness.Mode)
 		}
-		// If the pack cannot do it, the engine says so: an attack that nobody looked for must not pass for none.
+		// If the pack cannot do it, the engine returns an error. An attack must not pass because nothing looked for it.
 		p.Documents = config.Liveness.DetectDocument && config.Liveness.Mode != schema.LivenessOff
 	}
 	return p
 }
 
-// portrait is how config wants portraits to be made.
+// portrait returns the options of portraits under config.
 func portrait(config schema.PortraitConfig) face.PortraitOptions {
 	colour := imaging.RGB{byte(config.BackgroundColor >> 16), byte(config.BackgroundColor >> 8), byte(config.BackgroundColor)}
 	o := face.PortraitOptions{Preset: face.Preset(config.Preset), Width: config.Width, Pad: &colour, Format: imaging.Format(config.Format)}
@@ -84,8 +84,8 @@ func portrait(config schema.PortraitConfig) face.PortraitOptions {
 	return o
 }
 
-// performs says which role op needs that p lacks: permanent with reason role_absent. A role without which only a part of
-// the answer is missing is not needed. The engine itself answers for the detector and the embedding.
+// performs returns a permanent error with the reason role_absent if p lacks a role that op needs. A role is not needed
+// if only a part of the answer would be missing. The engine itself checks the detector and the embedding.
 func (p Pack) performs(op schema.Operation) error {
 	role := map[schema.Operation]models.Role{schema.OpEstimateAge: models.RoleAge, schema.OpAntiSpoofing: models.RoleLiveness}[op]
 	if role == "" || p.has(role) {

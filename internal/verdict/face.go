@@ -7,8 +7,9 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Face is o, one of several faces of one of the job's images, as it goes into the result: with its traits, and whether it is
-// live. Networks can answer hostile pixels with anything; what is not a finite number is left out.
+// Face returns o as a face of the result, with its traits and its liveness. image is the index of the job's image,
+// several the number of its faces. Networks can return anything for hostile pixels, so Face leaves out values that are
+// not finite.
 func (c *Case) Face(o *face.Observation, image, several int) schema.FaceResult {
 	r := schema.FaceResult{
 		Geometry: schema.FaceGeometry{

@@ -7,8 +7,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// liveness says whether a face is live. A face that cannot be assessed never counts as live, and a face on a document is a
-// picture of one, whatever the networks say of it.
+// liveness decides whether a face is live. A face that cannot be assessed never counts as live. A face on a document is
+// a spoof, whatever the liveness networks say.
 func (c *Case) liveness(o *face.Observation) (schema.SpoofStatus, *schema.Liveness) {
 	found := o.Liveness
 	switch {
@@ -19,7 +19,7 @@ func (c *Case) liveness(o *face.Observation) (schema.SpoofStatus, *schema.Livene
 	case !found.Assessable:
 		return schema.SpoofInvalidFace, &schema.Liveness{Message: found.Why}
 	case !finite(found.Score):
-		return schema.SpoofGenericError, &schema.Liveness{Message: "the liveness networks gave no number"}
+		return schema.SpoofGenericError, &schema.Liveness{Message: "the liveness networks returned no number"}
 	}
 	threshold := c.pack.Liveness.threshold(c.config.Liveness)
 	status := schema.SpoofNone

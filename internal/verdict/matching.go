@@ -6,8 +6,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// thresholds are the request's where it sets them, else the pack's, times fudge_factor. Thresholds that contradict each
-// other are a problem, because no score can be judged by them.
+// thresholds returns the request's thresholds where it sets them, else the pack's, multiplied by fudge_factor.
+// Thresholds that contradict each other are a problem, because no score can be judged by them.
 func thresholds(config schema.MatchingConfig, pack schema.Thresholds) (schema.Thresholds, schema.Problems) {
 	type threshold struct {
 		key   string
@@ -49,7 +49,7 @@ func thresholds(config schema.MatchingConfig, pack schema.Thresholds) (schema.Th
 	}, problems
 }
 
-// compare is the similarity of every pair of faces of different images; nil without a pair.
+// compare returns the similarities of all pairs of faces of different images, or nil without a pair.
 func (c *Case) compare(f Found) *schema.CompareResult {
 	t := c.thresholds
 	r := &schema.CompareResult{FaceDetectedA: f.shows(0), FaceDetectedB: f.shows(1), FaceThresholds: []float32{t.Min, t.Med, t.Max}}
@@ -77,8 +77,8 @@ func (c *Case) compare(f Found) *schema.CompareResult {
 	return r
 }
 
-// firstTwo sets the fields of r that are about the first two images, from its pairs of these images, of which there is at
-// least one.
+// firstTwo sets the fields of r that describe the first two images, from the pairs of their faces. r must have such a
+// pair.
 func firstTwo(r *schema.CompareResult) {
 	n := 0
 	for _, p := range r.Pairs {

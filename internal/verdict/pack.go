@@ -9,41 +9,45 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Pack is what verdicts depend on in a model pack: which networks it has, and their operating points.
+// Pack is the part of a model pack on which verdicts depend: its networks and their operating points.
 type Pack struct {
 	Name   string
 	Models []schema.ModelRun // the networks that the engine has loaded
-	// Matching are the thresholds, cosines, for requests that set none.
+	// Matching are the thresholds, as cosines, of requests that set none.
 	Matching schema.Thresholds
-	// MinConfidence is the lowest of a face. A request can ask for more but not for less, because below it noise has faces.
+	// MinConfidence is the lowest confidence of a face. A request can raise it but not lower it, because below it the
+	// detector finds faces in noise.
 	MinConfidence float32
 	Liveness      LivenessPoints
 	Traits        TraitPoints
 }
 
-// LivenessPoints are the lowest scores of a live face, 0..1, at the levels of liveness_calibration: the balances of the two
-// errors that a pack measured. From Soft to Hardened fewer attacks pass (APCER) and more live people fail (BPCER).
+// LivenessPoints are the lowest scores of a live face, 0..1, at the levels of liveness_calibration. Each balances the
+// two errors that the pack measured. With Soft the most attacks pass (APCER); with Hardened the most live people are
+// refused (BPCER).
 type LivenessPoints struct {
 	Soft, Regular, Hardened float32
 }
 
-// TraitPoints are the operating points behind the traits, on the scale of the pack's own answers ([face.Observation]).
+// TraitPoints are the operating points of the traits, on the scale of the pack's own answers ([face.Observation]).
 type TraitPoints struct {
-	Sharpness float32 // a face that is less sharp is blurred
-	EyeOpen   float32 // an eye is open from here on
-	MouthOpen float32 // a mouth is open from here on
-	Glasses   float32 // glasses are worn from here on; no key sets it, nor the next
+	Sharpness float32 // a face with a lower sharpness is blurred
+	EyeOpen   float32 // lowest probability of an open eye
+	MouthOpen float32 // lowest measure of an open mouth
+	Glasses   float32 // lowest measure of glasses; no configuration key sets this or the next one
 	Mask      float32
 }
 
-// The points of packs that measured none. Live has to be more probable than not, by little or by much.
+// The points of packs that measured none: a live face must be more probable than an attack, by less (Soft) or by more
+// (Hardened).
 var (
 	UnmeasuredLiveness = LivenessPoints{Soft: 0.3, Regular: 0.5, Hardened: 0.7}
 	UnmeasuredTraits   = TraitPoints{Sharpness: 20, EyeOpen: 0.5, MouthOpen: 0.125, Glasses: 0.5, Mask: 0.5}
 )
 
-// Of reads the operating points of pack, of which an engine has loaded networks. A pack whose embeddings nobody could be
-// recognised by is an error: without all three matching thresholds, or with thresholds that fall.
+// Of reads the operating points of pack. loaded are its networks that the engine has loaded. It returns an error if one
+// of the three matching thresholds is missing or if they are not in ascending order, because nobody could be
+// recognised.
 func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 	named := face.Thresholds(pack)
 	value := func(name string, otherwise float32) float32 {
@@ -82,7 +86,7 @@ func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 		*to = t.Value
 	}
 	if m := p.Matching; m.Min > m.Med || m.Med > m.Max {
-		return p, schema.Fatal("verdict.pack", fmt.Errorf("%s: its thresholds min %v, med %v, max %v must not fall", embedding.Name, m.Min, m.Med, m.Max))
+		return p, schema.Fatal("verdict.pack", fmt.Errorf("%s: its thresholds min %v, med %v, max %v must be in ascending order", embedding.Name, m.Min, m.Med, m.Max))
 	}
 	return p, nil
 }

@@ -30,7 +30,7 @@ func TestOf(t *testing.T) {
 	}{
 		{"complete", embedding(map[string]float32{"min": 0.25, "med": 0.5, "max": 0.75}), ""},
 		{"without max", embedding(map[string]float32{"min": 0.25, "med": 0.5}), `lacks the threshold "max"`},
-		{"falling", embedding(map[string]float32{"min": 0.5, "med": 0.25, "max": 0.75}), "must not fall"},
+		{"falling", embedding(map[string]float32{"min": 0.5, "med": 0.25, "max": 0.75}), "must be in ascending order"},
 	} {
 		got, err := Of(&models.Pack{Name: "p", Models: map[models.Role][]models.Model{models.RoleDetector: {detector}, models.RoleEmbedding: {tt.model}}}, nil)
 		if tt.err != "" {

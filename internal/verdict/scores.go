@@ -7,12 +7,13 @@ import (
 	"facestream/pkg/schema"
 )
 
-// noseDepth is how far the tip of the nose stands before the plane of eyes and mouth corners, as a share of the distance of
-// these two lines: 130 of 320 units in the head model that OpenCV's example of pose estimation uses.
+// noseDepth is the distance of the tip of the nose from the plane of eyes and mouth corners, as a share of the distance
+// between the line of the eyes and that of the mouth: 130 of 320 units in the head model of OpenCV's example of pose
+// estimation.
 const noseDepth = 130.0 / 320
 
-// scores are what was measured of a face, in the order of [schema.Metrics], each on the scale of the key that sets its limit.
-// What no network and no measure answered is left out, and smile unless it is asked for.
+// scores returns the measurements of a face in the order of [schema.Metrics], each on the scale of the key that limits
+// it. It leaves out what was not measured, and smile unless the request asks for it.
 func (c *Case) scores(o *face.Observation) []schema.FaceMetric {
 	var out []schema.FaceMetric
 	add := func(name string, value *float32) {
@@ -59,32 +60,32 @@ func (c *Case) scores(o *face.Observation) []schema.FaceMetric {
 	return out
 }
 
-// frontality is the cosine of the yaw: 1 for a frontal face, 0 for a full profile. A limit of 0.7 lets a person look 45
-// degrees to the side, and one of 0.85 lets them look 32.
+// frontality returns the cosine of the yaw: 1 for a frontal face, 0 for a full profile. A limit of 0.7 allows a yaw of
+// 45 degrees, and one of 0.85 allows 32.
 func frontality(p face.Pose) float32 { return float32(math.Cos(radians(p.Yaw))) }
 
-// verticalGaze is how far the tip of the nose moves from its place in a frontal face, as a share of the distance between the
-// line of the eyes and that of the mouth: negative, which is up, where the person looks up. A limit of -0.1 lets a person
-// look 14 degrees up, and one of 0.15 lets them look 20 degrees down.
+// verticalGaze returns how far the tip of the nose has moved from its place in a frontal face, as a share of the
+// distance between the line of the eyes and that of the mouth. It is negative if the person looks up. A limit of -0.1
+// allows a person to look 14 degrees up, and one of 0.15 allows 20 degrees down.
 func verticalGaze(p face.Pose) float32 {
 	return float32(-noseDepth * math.Tan(max(min(radians(p.Pitch), 1.5), -1.5)))
 }
 
 func radians(degrees float32) float64 { return float64(degrees) * math.Pi / 180 }
 
-// size is the square root of the box's area as a share of the picture's shorter side. The CryptoNets SDK calls its keys shares
-// of the area. That would make one limit mean one distance in an upright picture and another in a wide one; and with boxes
-// that end at forehead and chin, its default of 0.2 would refuse two portraits of three.
+// size returns the square root of the box's area as a share of the picture's shorter side. The CryptoNets SDK documents
+// its keys as shares of the area. A limit on the area would mean different distances in upright and wide pictures. With
+// boxes that end at forehead and chin, the SDK's default of 0.2 would also refuse two of three portraits.
 func size(o *face.Observation) float32 {
 	return float32(math.Sqrt(float64(o.Area()))) / float32(max(min(o.Width, o.Height), 1))
 }
 
-// beyond is how far a face reaches at least beyond the outermost of its five points on every side, as a share of the
-// distance of the eyes. Boxes of frontal faces hold more than this.
+// beyond is the least distance by which a face extends beyond the outermost of its five points on every side, as a
+// share of the distance between the eyes. Boxes of frontal faces contain more than this.
 const beyond = 0.3
 
-// extent is the face's box, made wider where its points say so: detectors fit the box of a face that is cut off into the
-// picture.
+// extent returns the face's box, enlarged if its points require it. Detectors clip the box of a face that is cut off to
+// the picture.
 func extent(o *face.Observation) schema.BoxF {
 	box, p := o.Box, o.Points
 	margin := beyond * float32(math.Hypot(float64(p[1].X-p[0].X), float64(p[1].Y-p[0].Y)))
@@ -95,7 +96,8 @@ func extent(o *face.Observation) schema.BoxF {
 	return box
 }
 
-// rotation is by how many degrees the head leans to the picture's right: by its pose, else by the line of the eyes.
+// rotation returns the roll of the head to the picture's right, in degrees. It is that of the pose, or of the line of
+// the eyes if there is no pose.
 func rotation(o *face.Observation) float32 {
 	if o.Pose != nil {
 		return o.Pose.Roll

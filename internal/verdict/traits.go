@@ -5,14 +5,14 @@ import (
 	"facestream/pkg/schema"
 )
 
-// view is what the decisions look at.
+// view is the input of the decisions.
 type view struct {
 	*Case
 	*face.Observation
 	scores map[string]float32
 }
 
-// below, above and reaches compare a score with a limit. What was not measured does none of these.
+// below, above and reaches compare a score with a limit. They return false for a score that was not measured.
 func (v *view) below(name string, limit float32) bool {
 	x, ok := v.scores[name]
 	return ok && x < limit
@@ -28,8 +28,8 @@ func (v *view) reaches(name string, limit float32) bool {
 	return ok && x >= limit
 }
 
-// decisions are all traits except FT_INVALID_FACE_BACKGROUND, which nothing here can judge. Each is one small decision on one
-// score and the key that limits it. A trait whose score was not measured is not set.
+// decisions holds all traits except FT_INVALID_FACE_BACKGROUND, which no network can judge. Each trait is decided by
+// one score and the key that limits it. A trait whose score was not measured is not set.
 var decisions = []struct {
 	trait schema.FaceTraits
 	holds func(*view) bool
@@ -69,8 +69,9 @@ func (v *view) sideways() bool {
 	return v.below(schema.MetricFrontality, v.config.LeastFrontality(v.job.Operation))
 }
 
-// inOval reports whether the ellipse in the face's box lies inside the oval where a person is asked to hold their face:
-// upright in the middle of the picture, 3:4 wide, 90 % of the height high or as wide as the picture, whichever is less.
+// inOval reports whether the ellipse in the face's box lies inside the oval in which a person should hold their face.
+// The oval stands upright in the middle of the picture with an aspect ratio of 3:4. It is 90 % of the picture's height
+// high or as wide as the picture, whichever is smaller.
 func (v *view) inOval() bool {
 	height := min(0.9*float32(v.Height), float32(v.Width)*4/3)
 	a, b := height*3/8, height/2
@@ -85,7 +86,7 @@ func (v *view) inOval() bool {
 	return true
 }
 
-// traits decides the traits of a face that has these scores. face_validations_off leaves none.
+// traits returns the traits of a face with these scores. With face_validations_off there are none.
 func (c *Case) traits(o *face.Observation, scores []schema.FaceMetric) schema.FaceTraits {
 	if c.config.Quality.ValidationsOff {
 		return 0
@@ -103,8 +104,8 @@ func (c *Case) traits(o *face.Observation, scores []schema.FaceMetric) schema.Fa
 	return traits
 }
 
-// Rejecting are the traits that fail op, as the CryptoNets SDK lists them for enroll and predict. Other operations report traits
-// and fail for none.
+// Rejecting returns the traits that fail op: those that the CryptoNets SDK lists for enroll and predict. Other
+// operations report traits, but do not fail.
 func Rejecting(op schema.Operation) schema.FaceTraits {
 	const predict = schema.FTLookingRight | schema.FTLookingLeft | schema.FTLookingHigh | schema.FTLookingDown |
 		schema.FTFaceRight | schema.FTFaceLeft | schema.FTFaceUp | schema.FTFaceDown | schema.FTImageBlurr |
@@ -118,7 +119,7 @@ func Rejecting(op schema.Operation) schema.FaceTraits {
 	return 0
 }
 
-// rejecting are those of traits that fail the operation under the configuration.
+// rejecting returns those of traits that fail the operation under the configuration.
 func (c *Case) rejecting(traits schema.FaceTraits) schema.FaceTraits {
 	fails := Rejecting(c.job.Operation)
 	if c.job.Operation == schema.OpEnroll && c.config.Quality.RefuseBadExposure {

@@ -8,8 +8,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// keepPortraits writes the portraits of a beside their images, before any result names them. If there are too many faces, it
-// keeps none.
+// keepPortraits writes the portraits of a beside their images. It must run before a result names them. If there are too
+// many faces, it writes none.
 func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
 	if len(a.portraits) == 0 || a.verdict.TooMany(a.found) {
 		return nil

@@ -1,5 +1,5 @@
-// Package worker turns jobs into analyses: it fetches the images of a job, has the engine analyse them, and publishes an
-// analysis, or the result of a job that needs no gallery. What follows from the images is decided by package verdict.
+// Package worker turns jobs into analyses. It fetches the images of a job, lets the engine analyse them, and publishes
+// an analysis, or a result if the job does not need the gallery. Package verdict makes the decisions.
 package worker
 
 import (
@@ -19,8 +19,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Objects fetches images and keeps those that are made of them. Get answers exactly the version that ref names, or a
-// permanent error.
+// Objects fetches images and stores the images that are made from them. Get returns exactly the version that ref names,
+// or a permanent error.
 type Objects interface {
 	Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error)
 	outcome.Objects
@@ -31,7 +31,7 @@ type Engine interface {
 	Analyze(ctx context.Context, image []byte, p engine.Params) (*engine.Analysis, error)
 }
 
-// Service handles the records of facestream.jobs. Its fields are set once, before use.
+// Service handles the records of facestream.jobs. Set its fields before the first use.
 type Service struct {
 	Objects   Objects
 	Engine    Engine
@@ -39,11 +39,11 @@ type Service struct {
 	Results   *outcome.Sink
 	MaxBytes  int64
 	Pack      verdict.Pack                           // the engine's
-	Stage     func(stage string, took time.Duration) // measures a stage; may be nil
+	Stage     func(stage string, took time.Duration) // records the time of a stage; may be nil
 	Log       zerolog.Logger
 }
 
-// Handle does one job. nil means that its analysis or its result is durable (invariant 1).
+// Handle processes one job. nil means that its analysis or its result is durable (invariant 1).
 func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	var job schema.Job
 	if err := json.Unmarshal(r.Event.Data, &job); err != nil || job.ID == "" {
@@ -74,12 +74,12 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	return s.Publisher.Publish(ctx, events.Analyses, s.Results.Event(events.TypeAnalysis, &job, data, trace))
 }
 
-// analysis is what the worker knows of a job: the wire form, what it is judged by, and what its images show.
+// analysis is the state of a job in the worker: its wire form, its case, and what was found in its images.
 type analysis struct {
 	schema.Analysis
 	verdict   *verdict.Case
 	found     verdict.Found
-	portraits map[int]*face.Portrait // of the faces of found, by their indices
+	portraits map[int]*face.Portrait // by the index of the face in found
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
@@ -91,7 +91,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
-	a.found.Faces = []schema.FaceResult{} // none found, so far
+	a.found.Faces = []schema.FaceResult{} // none found yet
 	thresholds := judged.Thresholds()
 	a.Thresholds = &thresholds
 	params := judged.Params()
@@ -140,7 +140,7 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 	}
 }
 
-// ran adds the networks that ran for an image to those that ran before.
+// ran adds the networks that ran for an image to those that ran for earlier images.
 func (a *analysis) ran(runs []schema.ModelRun) {
 	for _, m := range runs {
 		if !slices.Contains(a.Models, m) {
@@ -149,7 +149,7 @@ func (a *analysis) ran(runs []schema.ModelRun) {
 	}
 }
 
-// aboutImage says which image of the request err is about.
+// aboutImage adds to err which image of the request it concerns.
 func aboutImage(i int, err error) error {
 	if reason := schema.ReasonOf(err); reason != "" {
 		return schema.Permanent("worker.image", reason, fmt.Errorf("images[%d]: %s", i, schema.MessageOf(err)))
