@@ -77,8 +77,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// load loads the networks of each step. One that no step takes, although some take others of its role, is a Fatal error: it would
-// be there for nothing.
+// load loads the networks of each step. A network that no step takes, although the engine performs its role, is a Fatal error: it
+// would never be asked.
 func (e *Engine) load(o Options) error {
 	var problems []error
 	performed, taken := map[models.Role]bool{}, map[modelKey]bool{}

@@ -9,28 +9,25 @@ import (
 	"facestream/pkg/engine/onnx"
 )
 
-// frame is one picture in work and what is known of it. Steps read what earlier ones found, and add what they find themselves.
-//
-// Whatever needs the pixels of the picture takes them from here, so that what one step pays for is there for the next.
+// frame is one picture and what is known of it so far. Each step reads what earlier steps found and adds what it finds itself.
 type frame struct {
 	params Params
-	// picture is, for steps about the picture, as its file says that it stands, and for steps about faces turned as they stand.
+	// picture is upright: as its file says for steps about the picture, and turned so that faces stand for steps about faces.
 	picture *imaging.Image
 	// document is the outline of the document that the picture shows.
 	document *face.Outline
-	// found are all faces of the picture, best confidence first.
+	// found are all faces that were found, best confidence first; all are the same in pixels of picture.
 	found []candidate
-	// all are the same in pixels of the picture, and faces those of them that params select.
 	all   []face.Face
-	faces []*face.Observation
-	// selected is how many faces of the picture params select, in every orientation.
+	// faces are those that params select; selected is how many there are in all orientations together.
+	faces    []*face.Observation
 	selected int
 	// aligned are the pictures of faces that embedding networks take.
 	aligned []*imaging.Image
 }
 
-// upright calls do with the faces of each orientation, in the picture turned so that they stand upright. There is one turned
-// copy of the picture at a time.
+// upright calls do once for each orientation that a selected face has, with the picture turned so that those faces stand upright.
+// Only one turned copy of the picture exists at a time.
 func (f *frame) upright(do func(*frame) error) error {
 	for quarters := range 4 {
 		g := frame{params: f.params, selected: len(f.faces)}
@@ -53,19 +50,19 @@ func (f *frame) upright(do func(*frame) error) error {
 	return nil
 }
 
-// record are the networks that ran for one picture.
+// record holds the networks that ran for one picture.
 type record map[modelKey]bool
 
-// modelKey tells the networks of a pack apart: names differ within a role only.
+// modelKey identifies a network of a pack: its name is unique within its role only.
 type modelKey struct {
 	role models.Role
 	name string
 }
 
-// recordKey is the key of the record in the context under which a picture is analysed.
+// recordKey is the key under which the context of an analysis carries its record.
 type recordKey struct{}
 
-// recorded is a network that notes in the record of the picture that it ran, so that nothing else has to know.
+// recorded is a network that notes in the record of the picture that it ran. No step can then report a network that it did not ask.
 type recorded struct {
 	onnx.Network
 	model models.Model

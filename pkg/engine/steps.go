@@ -16,38 +16,38 @@ import (
 type step struct {
 	// name is what timings call it.
 	name string
-	// role is that of its networks; "" where it has none of its own. architecture is theirs where several steps share a role.
+	// role is the role of its networks; "" if it has none of its own. architecture tells them apart if several steps share a role.
 	role         models.Role
 	architecture string
-	// without says what happens where the pack fills the role with no network.
+	// without says what happens if the pack has no network for the role.
 	without without
-	// picture: the step is about the whole picture. It comes before those about faces, and runs where there is none too.
+	// picture says that the step is about the whole picture. Such steps run before those about faces, also if there is no face.
 	picture bool
-	// wanted says whether a caller asks for it.
+	// wanted reports whether a caller asks for the step.
 	wanted func(Params) bool
-	// load drives the role's networks.
+	// load makes the step's action out of its networks.
 	load func(e *Engine, stages []face.Stage, o Options) (action, error)
 }
 
-// without is what becomes of a step whose role has no network.
+// without is what happens to a step if the pack has no network for its role.
 type without int
 
 const (
-	refuse    without = iota // what asks for the step is refused: role_absent, with the pack's reason
-	leaveOut                 // the step does not run, and what it would have found stays unknown
-	runAnyway                // the step runs: it finds out some of it without a network
+	refuse    without = iota // requests that ask for the step are refused: role_absent, with the pack's reason
+	leaveOut                 // the step does not run, and what it would find stays unknown
+	runAnyway                // the step runs, and finds what it can without a network
 )
 
 // action is what a step does.
 type action struct {
 	// run adds to the frame what the step finds.
 	run func(context.Context, *frame) error
-	// able says why what a caller asks for cannot be done, although the role has networks. nil: nothing is impossible.
+	// able says why the step cannot do what a caller asks for, although its role has networks. nil: it always can.
 	able func(Params) error
 }
 
-// steps are all that an Engine does with a decoded picture, in the order in which it does them. Whoever adds a network adds a
-// row here; networks that ran, timings, and what is answered where the pack lacks a role follow from it.
+// steps are everything that an Engine does with a decoded picture, in this order. To add a network, add a row here. Which networks
+// are loaded, what is refused if the pack lacks a role, and the stages of the timings follow from it.
 func steps() []step {
 	return []step{
 		{name: "detect", role: models.RoleDetector, picture: true, wanted: always, load: detecting},
@@ -126,8 +126,8 @@ func (e *Engine) absent(op string, role models.Role) error {
 	return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s: %s", e.pack.Name, role, why))
 }
 
-// run does the steps that f's caller wants, and notes how long each took: those about the picture, then those about its faces,
-// for the faces of one orientation after the other.
+// run does the steps that f's caller wants, and notes how long each took: first those about the picture, then those about its
+// faces, one orientation after the other.
 func (e *Engine) run(ctx context.Context, f *frame, timings map[string]time.Duration) error {
 	clock := time.Now()
 	do := func(f *frame, picture bool) error {
@@ -155,7 +155,8 @@ func (e *Engine) run(ctx context.Context, f *frame, timings map[string]time.Dura
 	})
 }
 
-// one drives the only network of a role. Several are a Fatal error that names them: only one of them would be asked.
+// one makes a driver of a step's only network. Several networks are a Fatal error that names them, because only one of them would
+// be asked.
 func one[D any](stages []face.Stage, create func(face.Stage) (D, error)) (driver D, err error) {
 	if len(stages) > 1 {
 		var names []string
@@ -167,7 +168,7 @@ func one[D any](stages []face.Stage, create func(face.Stage) (D, error)) (driver
 	return create(stages[0])
 }
 
-// observing is the action of an Observer. The first face that cannot be observed fails the picture.
+// observing is the action of an Observer. If it cannot observe a face, the whole picture fails.
 func observing(o face.Observer, err error) (action, error) {
 	return action{run: func(ctx context.Context, f *frame) error {
 		return first(o.Observe(ctx, f.picture, f.faces))

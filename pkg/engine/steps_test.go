@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
@@ -45,22 +46,19 @@ func TestStepsAboutThePictureComeFirst(t *testing.T) {
 	}
 }
 
-// TestOneNetwork: a pack may fill some roles with several networks. A step that would ask only one of them refuses the pack, and
-// names them.
+// TestOneNetwork: a pack may fill some roles with several networks. It is refused if a step would ask only one of them, or if no step
+// would ask one.
 func TestOneNetwork(t *testing.T) {
-	pack := *openPack(t)
-	second := pack.Models[models.RoleDocument][0]
-	second.Name = "another_detector"
-	pack.Models[models.RoleDocument] = append(pack.Models[models.RoleDocument], second)
-	_, err := Open(t.Context(), Options{Pack: &pack, Library: library(t)})
-	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "document_detector") || !strings.Contains(err.Error(), "another_detector") {
-		t.Errorf("two networks for documents: %v; want a fatal error that names both", err)
-	}
-	second.Architecture = "something_else"
-	pack.Models[models.RoleDocument][1] = second
-	_, err = Open(t.Context(), Options{Pack: &pack, Library: library(t)})
-	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "another_detector") || !strings.Contains(err.Error(), "something_else") {
-		t.Errorf("a network that no step takes: %v; want a fatal error that names it", err)
+	documents := openPack(t).Models[models.RoleDocument]
+	for architecture, says := range map[string]string{face.DocumentGrid: "document_detector", "something_else": "something_else"} {
+		pack := *openPack(t)
+		another := documents[0]
+		another.Name, another.Architecture = "another_detector", architecture
+		pack.Models[models.RoleDocument] = append(slices.Clone(documents), another)
+		_, err := Open(t.Context(), Options{Pack: &pack, Library: library(t)})
+		if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "another_detector") || !strings.Contains(err.Error(), says) {
+			t.Errorf("another network of the architecture %s: %v; want a fatal error that names it and %s", architecture, err, says)
+		}
 	}
 }
 

@@ -9,27 +9,28 @@ import (
 	"facestream/pkg/engine/imaging"
 )
 
-// From these uprightnesses on, a picture is not turned to look for more faces. Detectors find faces in pictures that lie on their
-// side or upside down too, and put an upright face's points on them, but are less sure of them; networks for landmarks find
-// few points there. Neither decides which way is up, only how much work is spared.
+// If the best face of a picture is at least this upright, the picture is not searched in other orientations. Detectors also find
+// faces that lie on their side or are upside down, and put the points of an upright face on them, but they are less sure of them,
+// and landmark networks find few points there. The limits only save work: they do not decide which way is up.
 const (
 	certain      = 0.75 // with landmarks whose network states how sure it is
 	certainAlone = 0.9  // without
 )
 
-// From these uprightnesses on, a face counts that stands otherwise than the surest one of its picture. Of 90 photographs of
-// people, turned to each side, an upright face has at least 0.65 by OpenSeeFace and 0.86 by the detector of the starter pack
-// alone, and what is found where no face is has at most 0.47 and 0.63.
+// A face in another orientation than the surest face of its picture counts from this uprightness on. Measured on 90 photographs of
+// people, each searched in all four orientations: upright faces have at least 0.65 with OpenSeeFace's landmarks, and 0.86 by the
+// starter pack's detector alone. False faces, which overlap no real one, have at most 0.47 and 0.63.
 const (
 	probable      = 0.6
 	probableAlone = 0.8
 )
 
 const (
-	// examined is how many faces of one orientation are asked for their uprightness, the surest first.
+	// examined is how many faces of one orientation are examined, the surest first, so that a crowd does not cost a landmark
+	// network for each face and orientation.
 	examined = 8
-	// sameFace and sameFaceWithin are the intersection over union, and the share of the smaller box, from which faces that were
-	// found in two orientations are one. The box around a face that lies on its side is a loose one.
+	// Two boxes that were found in different orientations are of one face if their intersection over union is sameFace, or if one
+	// of them lies inside the other by sameFaceWithin. The box around a face that lies on its side fits badly.
 	sameFace       = 0.3
 	sameFaceWithin = 0.6
 )
@@ -39,7 +40,7 @@ type candidate struct {
 	face.Face // in pixels of the turned picture
 	quarters  int
 	original  face.Face // in pixels of the picture before it was turned
-	// uprightness is how sure it is, 0..1, that the face stands upright in the turned picture; 0 where nobody asked.
+	// uprightness, 0..1, says how surely the face stands upright in the turned picture; 0 before it was examined.
 	uprightness float32
 }
 
@@ -56,7 +57,7 @@ func (c candidate) same(d candidate) bool {
 	return c.original.Overlap(d.original) >= sameFace || c.original.Within(d.original) >= sameFaceWithin || d.original.Within(c.original) >= sameFaceWithin
 }
 
-// find finds the faces of f's picture, in whichever way they stand, and selects among them.
+// find finds the faces of f's picture in any orientation, and selects among them.
 func (e *Engine) find(ctx context.Context, f *frame) error {
 	var err error
 	if f.found, err = e.findAll(ctx, f); err != nil || len(f.found) == 0 {
@@ -81,8 +82,9 @@ func (e *Engine) find(ctx context.Context, f *frame) error {
 	return nil
 }
 
-// findAll finds the faces of f's picture, best confidence first; of one that is found in several orientations, the most upright
-// one. Where the best face stands upright for certain, or the caller wants no turning, the picture is taken as it is.
+// findAll finds the faces of f's picture, best confidence first. A face that is found in several orientations is reported in the
+// one in which it is most upright. The picture is searched only as it is if its best face certainly stands upright, or if the
+// caller does not want it turned.
 func (e *Engine) findAll(ctx context.Context, f *frame) ([]candidate, error) {
 	scene := e.detector.Scene(f.picture)
 	upright, err := e.findTurned(ctx, f, scene, 0)
@@ -93,20 +95,18 @@ func (e *Engine) findAll(ctx context.Context, f *frame) ([]candidate, error) {
 	if e.confident() {
 		enough, least = certain, probable
 	}
-	if err := e.examine(ctx, f.picture, upright[:min(len(upright), 1)]); err != nil {
+	if err := e.examine(ctx, f.picture, upright, 1); err != nil {
 		return nil, err
 	}
 	if len(upright) > 0 && upright[0].uprightness >= enough {
 		return upright, nil
 	}
+	err = e.examine(ctx, f.picture, upright, examined)
 	all := upright
-	if len(upright) > 1 {
-		err = e.examine(ctx, f.picture, upright[1:min(len(upright), examined)])
-	}
 	for quarters := 1; quarters < 4 && err == nil; quarters++ {
 		var turned []candidate
 		if turned, err = e.findTurned(ctx, f, scene, quarters); err == nil {
-			err = e.examine(ctx, f.picture, turned[:min(len(turned), examined)])
+			err = e.examine(ctx, f.picture, turned, examined)
 			all = append(all, turned...)
 		}
 	}
@@ -127,8 +127,9 @@ func (e *Engine) findTurned(ctx context.Context, f *frame, scene *face.Scene, qu
 	return found, err
 }
 
-// merged are the faces among all, which were found in several orientations and of which the upright ones come first: those that
-// stand upright, or as the surest one does, or have at least that uprightness; and of each face only the most upright.
+// merged are the faces behind candidates of several orientations, best confidence first. Candidates count if they stand upright in
+// the picture as it is, or in the orientation of the most upright one, or if they have at least the uprightness least. Where
+// several are of one face, the most upright one is kept.
 func merged(all []candidate, least float32) []candidate {
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.uprightness, a.uprightness) })
 	var kept []candidate
@@ -145,34 +146,45 @@ func merged(all []candidate, least float32) []candidate {
 // confident reports whether the pack has a network for landmarks that states how sure it is of them.
 func (e *Engine) confident() bool { return e.landmarker != nil && e.landmarker.Confident() }
 
-// examine says how upright each candidate is: the detector's confidence times that of the landmarks, where the pack has a network
-// that states one; 0 where its mouth is not below its eyes.
-func (e *Engine) examine(ctx context.Context, picture *imaging.Image, candidates []candidate) error {
-	var asked []*candidate
+// examine sets the uprightness of candidates, which come best confidence first: the detector's confidence times that of the
+// landmarks, if the pack has a network that states one. It is 0 if the mouth is not below the eyes. Landmarks are looked for in the
+// first few candidates; those of the others are taken to be as sure as theirs on average.
+func (e *Engine) examine(ctx context.Context, picture *imaging.Image, candidates []candidate, few int) error {
+	var standing []*candidate
 	var seen []*face.Observation
 	for i := range candidates {
 		c := &candidates[i]
-		if p := c.Points; p[3].Y+p[4].Y <= p[0].Y+p[1].Y {
-			continue
+		if p := c.Points; p[3].Y+p[4].Y > p[0].Y+p[1].Y {
+			c.uprightness = c.Confidence
+			standing = append(standing, c)
+			if i < few {
+				seen = append(seen, c.lying())
+			}
 		}
-		c.uprightness = c.Confidence
-		asked, seen = append(asked, c), append(seen, c.lying())
 	}
-	if !e.confident() || len(asked) == 0 {
+	if !e.confident() || len(seen) == 0 {
 		return nil
 	}
-	err := first(e.landmarker.Observe(ctx, picture, seen))
-	if err != nil {
+	if err := first(e.landmarker.Observe(ctx, picture, seen)); err != nil {
 		return err
 	}
-	for i, c := range asked {
-		c.uprightness *= *seen[i].LandmarkConfidence
+	var mean float32
+	for _, o := range seen {
+		mean += *o.LandmarkConfidence / float32(len(seen))
+	}
+	for i, c := range standing {
+		if i < len(seen) {
+			c.uprightness *= *seen[i].LandmarkConfidence
+		} else {
+			c.uprightness *= mean
+		}
 	}
 	return nil
 }
 
-// lying is c in the picture before it was turned, for steps that turn what they cut out by how much a head leans: its box is as
-// wide and high as it is when it stands upright, and its head leans by the turn as well. The picture itself need not be turned.
+// lying is c in the picture before it was turned: its box is as wide and high as it is when the face stands upright, and its head
+// leans by the turn as well. Landmark networks turn what they cut out by how much a head leans, so the picture itself need not be
+// turned for them.
 func (c candidate) lying() *face.Observation {
 	box := c.original.Box
 	x, y := (box.TopLeft.X+box.BottomRight.X)/2, (box.TopLeft.Y+box.BottomRight.Y)/2

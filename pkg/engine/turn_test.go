@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 
 	"facestream/internal/drawn"
@@ -83,7 +84,7 @@ func TestTurnedFaceIsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.examine(t.Context(), m, found); err != nil {
+		if err := e.examine(t.Context(), m, found, examined); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, found...)
@@ -147,5 +148,36 @@ func TestTurningIsCheap(t *testing.T) {
 	}).AllocedBytesPerOp()
 	if size := int64(len(m.Pix)); allocated > size {
 		t.Errorf("looking at a picture of %d bytes in all orientations takes %d bytes", size, allocated)
+	}
+}
+
+// TestMerged: candidates of several orientations become the faces behind them.
+func TestMerged(t *testing.T) {
+	at := func(quarters int, x, uprightness, confidence float32) candidate {
+		f := face.Face{Confidence: confidence, Box: schema.BoxF{TopLeft: schema.PointF{X: x}, BottomRight: schema.PointF{X: x + 100, Y: 100}}}
+		return candidate{Face: f, original: f, quarters: quarters, uprightness: uprightness}
+	}
+	for name, c := range map[string]struct {
+		candidates []candidate
+		want       [][2]float32 // quarters and place, best confidence first
+	}{
+		"nobody":                              {nil, nil},
+		"an upright face":                     {[]candidate{at(0, 0, 0.7, 0.9), at(1, 10, 0.4, 0.8), at(2, 20, 0.5, 0.95)}, [][2]float32{{0, 0}}},
+		"a lying face":                        {[]candidate{at(0, 0, 0.3, 0.9), at(3, 10, 0.7, 0.8)}, [][2]float32{{3, 10}}},
+		"both":                                {[]candidate{at(0, 0, 0.65, 0.8), at(3, 10, 0.4, 0.7), at(0, 500, 0.3, 0.5), at(3, 510, 0.8, 0.9)}, [][2]float32{{3, 510}, {0, 0}}},
+		"an unsure upright one":               {[]candidate{at(0, 0, 0.2, 0.8), at(3, 500, 0.8, 0.9)}, [][2]float32{{3, 500}, {0, 0}}},
+		"an unsure one in a third":            {[]candidate{at(2, 0, 0.5, 0.8), at(3, 500, 0.8, 0.9)}, [][2]float32{{3, 500}}},
+		"a sure one in a third":               {[]candidate{at(2, 0, 0.7, 0.8), at(3, 500, 0.8, 0.9)}, [][2]float32{{3, 500}, {2, 0}}},
+		"equal ones stand upright":            {[]candidate{at(0, 0, 0.5, 0.8), at(1, 0, 0.5, 0.8)}, [][2]float32{{0, 0}}},
+		"neighbours of one orientation":       {[]candidate{at(0, 0, 0.7, 0.9), at(0, 50, 0.7, 0.8)}, [][2]float32{{0, 0}, {0, 50}}},
+		"a crowd lies as its surest one does": {[]candidate{at(0, 0, 0.3, 0.9), at(1, 0, 0.7, 0.8), at(1, 300, 0.4, 0.7)}, [][2]float32{{1, 0}, {1, 300}}},
+	} {
+		var got [][2]float32
+		for _, m := range merged(c.candidates, probable) {
+			got = append(got, [2]float32{float32(m.quarters), m.original.Box.TopLeft.X})
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
 	}
 }

@@ -41,7 +41,7 @@ func (f Face) Overlap(g Face) float32 {
 	return common / (f.Area() + g.Area() - common)
 }
 
-// Within is the share of the box of f, 0..1, that lies in that of g.
+// Within is the share of f's box, 0..1, that lies in g's box.
 func (f Face) Within(g Face) float32 { return f.intersection(g) / max(f.Area(), 1e-6) }
 
 // intersection is the area that the boxes of f and g share.
@@ -65,7 +65,7 @@ func (f Face) Turned(quarters, width, height int) Face {
 	return f
 }
 
-// move takes every point of f to where to says. The box stays upright.
+// move maps every point of f. The box stays parallel to the axes.
 func (f *Face) move(to func(schema.PointF) schema.PointF) {
 	p, q := to(f.Box.TopLeft), to(f.Box.BottomRight)
 	f.Box = schema.BoxF{

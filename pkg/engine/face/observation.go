@@ -7,10 +7,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Observation is one face and what is known of it. The detector says where the face is; each step of the engine adds what it
-// finds. A field that no step was asked for, or that the pack has no network for, is nil.
+// Observation is one face and what is known of it. The detector says where the face is, and each step of the engine adds what it
+// finds. A field is nil if nobody asked for it, or if the pack has no network for it.
 //
-// All positions are pixels of the upright picture: the one that was analysed, turned clockwise by Turned.
+// All positions are in pixels of the upright picture, which is the analysed picture turned clockwise by Turned.
 type Observation struct {
 	Face
 	// Turned is by how many degrees, clockwise, the picture was turned for the face to stand upright: 0, 90, 180 or 270.
@@ -49,7 +49,8 @@ type Observation struct {
 	Document *Document
 	// Age is an estimate in years.
 	Age *Age
-	// Person is the mask of the face's person; nil also where the eyes coincide, which leaves no place for a portrait.
+	// Person is the mask of the person whose face it is. It is also nil if the eyes coincide, because the mask covers what a
+	// portrait shows.
 	Person *Mask
 	// Quality is what was measured of the picture and the face, and whether the groups that were asked for allow it.
 	Quality *schema.FaceQuality
@@ -61,8 +62,8 @@ type Observation struct {
 	Unportrayed error
 }
 
-// An Observer adds what its networks find to each of the faces of img, which stand upright in it. It answers each face by
-// itself: errors[i] is why nothing was added to faces[i], or nil.
+// An Observer adds what its networks find to each of faces, which stand upright in img. It answers each face by itself: errors[i]
+// says why nothing was added to faces[i], or is nil.
 type Observer interface {
 	Observe(ctx context.Context, img *imaging.Image, faces []*Observation) (errors []error)
 }
@@ -72,8 +73,8 @@ func (o *Observation) Original() schema.BoxF {
 	return o.Face.Turned(4-o.Turned/90, o.Width, o.Height).Box
 }
 
-// leaning is by how many degrees the head leans clockwise: by its pose, where that is known, else by the line of the eyes. The
-// detector's points are unreliable on heads that lean far, of which its training had few.
+// leaning is by how many degrees the head leans clockwise: its pose's roll if that is known, else the direction of the line through
+// the eyes. The detector's points are unreliable on heads that lean far, because it saw few of them in training.
 func (o *Observation) leaning() float32 {
 	if o.Pose != nil {
 		return o.Pose.Roll

@@ -9,40 +9,41 @@ import (
 )
 
 const (
-	// sure is the confidence of the best face from which there is no second look for close-ups. Of 90 photographs of people, 80
-	// have a surer one at the first look.
+	// If the best face has at least the confidence sure, there is no second look for close-ups. At the first look it has in 80 of
+	// 90 photographs of people.
 	sure = 0.9
-	// coarser is how many times smaller the second look is. A face that fills the picture is then a third as large, which is a
-	// size that detectors are trained on; the look costs a ninth of the first.
+	// coarser is how many times smaller the picture is at the second look, which costs a ninth of the first. A face that fills the
+	// picture then has a size that detectors are trained on.
 	coarser = 3
 	// leastCoarse is the least long side, in pixels, at which a second look can show more than the first.
 	leastCoarse = 64
-	// closeUp is the least side of a face, in short sides of the picture, that counts at the second look. Smaller ones are found
-	// at the first.
+	// closeUp is how long a face must be at the second look, in short sides of the picture, to count. The first look finds smaller
+	// faces.
 	closeUp = 0.4
-	// surer is by how much surer the second look has to be of a face that both see. Places are better known from the first.
+	// surer is by how much the second look must be surer of a face that both looks find, because the first look places it better.
 	surer = 0.1
-	// inside is the share of a face's area in a close-up from which it is taken for a part of that face.
+	// If this share of a face's area lies in a close-up, it is taken for a part of that close-up.
 	inside = 0.6
 
 	// tileShape is the length of a tile, in short sides of the picture.
 	tileShape = 4. / 3
-	// tileOverlap is by how much tiles overlap, in short sides: faces up to this size are seen whole in one of them.
+	// tileOverlap is by how much tiles overlap, in short sides. A face up to this size is whole in at least one tile.
 	tileOverlap = 1. / 2
-	// tileGain is how many times larger faces have to be in the tiles than in the whole picture for the tiles to be looked at.
+	// Tiles are used if they show faces at least tileGain times as large as the whole picture does.
 	tileGain = 2
-	// maxTiles bounds what a picture of extreme shape costs. Tiles get longer where there would be more.
+	// maxTiles bounds the cost of a picture of extreme shape. If there would be more tiles, they become longer.
 	maxTiles = 8
 )
 
-// Scene is a picture made ready for a detector, which looks at it whole, at its tiles where its shape is extreme, and once more
-// from further away where it is not sure of what it sees. It keeps scaled copies only. It is not safe for concurrent use.
+// Scene is a picture prepared for a detector. The detector looks at the whole picture, at overlapping tiles of it if its shape is
+// extreme, and at a smaller copy if it is not sure of what it found. A Scene keeps scaled copies only. It is not safe for
+// concurrent use.
 type Scene struct {
 	detector      *Detector
 	width, height int // of the picture
 	whole         look
 	tiles         []look
-	coarse        *look // nil until somebody is not sure
+	coarse        *look // nil until it is needed
 }
 
 // look is a part of a picture as a detector sees it.
@@ -50,13 +51,13 @@ type look struct {
 	picture *imaging.Image // scaled
 	// x and y are where the part begins in the picture, and scaleX and scaleY how many of its pixels one of the look is.
 	x, y, scaleX, scaleY float32
-	// Faces that reach beyond [from, to] in the picture are cut off by the part's border: another look has them whole.
+	// A face that reaches beyond from or to, in pixels of the picture, is cut off by the part's border. Another look has it whole.
 	from, to schema.PointF
 }
 
 var everywhere = float32(math.Inf(1))
 
-// Scene makes img ready for looking at it, in any orientation.
+// Scene prepares img for detection in any orientation.
 func (d *Detector) Scene(img *imaging.Image) *Scene {
 	s := &Scene{detector: d, width: img.Width, height: img.Height}
 	g := d.geometry(img.Width, img.Height)
@@ -65,7 +66,7 @@ func (d *Detector) Scene(img *imaging.Image) *Scene {
 	return s
 }
 
-// addTiles cuts img, of which a pixel is scale wide in the whole look, into tiles where they show faces much larger.
+// addTiles cuts img into tiles if they show faces much larger than the whole look does, in which a pixel of img is scale wide.
 func (s *Scene) addTiles(img *imaging.Image, scale float64) {
 	long, short := max(img.Width, img.Height), min(img.Width, img.Height)
 	overlap := int(tileOverlap * float64(short))
@@ -95,7 +96,7 @@ func (s *Scene) addTiles(img *imaging.Image, scale float64) {
 	}
 }
 
-// inner are the borders of a tile that are not those of the picture.
+// inner are the borders of a tile along the long side; those that are the picture's own are infinitely far away.
 func inner(from, length, long int) (low, high float32) {
 	low, high = -everywhere, everywhere
 	if from > 0 {
@@ -152,8 +153,8 @@ func (s *Scene) Detect(ctx context.Context, quarters int, minConfidence float32)
 	return suppress(faces, s.detector.maxOverlap), nil
 }
 
-// withCloseUp are the faces of the first look and one of the second. What the first look takes for small faces inside a large one
-// are its parts.
+// withCloseUp adds a face of the second look to those of the first, and drops small faces inside it: the first look takes parts of
+// a close-up for faces.
 func (s *Scene) withCloseUp(faces []Face, closeUp Face) []Face {
 	for _, f := range faces {
 		if f.Overlap(closeUp) > s.detector.maxOverlap && f.Confidence > closeUp.Confidence-surer {
@@ -170,7 +171,7 @@ func (s *Scene) withCloseUp(faces []Face, closeUp Face) []Face {
 	return kept
 }
 
-// at are the faces of one look.
+// at returns the faces of one look, in pixels of the turned picture.
 func (s *Scene) at(ctx context.Context, l look, quarters int, minConfidence float32) ([]Face, error) {
 	found, err := s.detector.detect(ctx, l.picture.Turned(quarters), minConfidence)
 	if err != nil {
