@@ -63,8 +63,10 @@ func spsColour(unit []byte) (matrix uint32, full, ok bool) {
 	}
 	b.golombs(3 * (layers + 1))
 	b.golombs(6)
-	if b.read(1) == 1 && b.read(1) == 1 {
-		b.scalingLists()
+	if b.read(1) == 1 { // scaling lists, of its own or the usual ones
+		if b.read(1) == 1 {
+			b.scalingLists()
+		}
 	}
 	b.skip(2)
 	if b.read(1) == 1 { // PCM
