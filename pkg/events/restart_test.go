@@ -28,6 +28,7 @@ func TestBrokerRestart(t *testing.T) {
 	if err := stream.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
+	caller := openCaller(t, ctx, c)
 	got, results := newSeen(), newSeen()
 	consume(t, ctx, c, ConsumerConfig{Group: "g", Topics: []Topic{topic}}, func(ctx context.Context, r Record) error {
 		got.add(r)
@@ -69,6 +70,9 @@ func TestBrokerRestart(t *testing.T) {
 		back, n := time.Now(), results.count()
 		eventually(t, "results flow again", func() bool { return results.count() > n })
 		t.Logf("%s from the broker's return to the next result", time.Since(back).Round(time.Millisecond))
+		if _, err := caller.Await(ctx, schema.RequestID(strconv.Itoa(n))); err != nil {
+			t.Errorf("a caller that was opened before the broker went away: %v", err)
+		}
 	}
 	stopWriting()
 	eventually(t, "every record is handled and answered", func() bool {
