@@ -151,7 +151,7 @@ func (s *submission) request(cfg config.Config, stdin io.Reader) (schema.Request
 			if data, err = readImage(image, stdin); err != nil {
 				unread = append(unread, fmt.Errorf("image %d: %w", i+1, err))
 			}
-			ref = schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: fmt.Sprintf("submitted/%s/%d%s", id, i, filepath.Ext(image))}
+			ref = schema.ObjectRef{Bucket: cfg.S3.Bucket, Key: fmt.Sprintf("submitted/%s/%d%s", folder(id), i, filepath.Ext(image))}
 		}
 		files, req.Images = append(files, data), append(req.Images, ref)
 	}
@@ -162,6 +162,14 @@ func (s *submission) request(cfg config.Config, stdin io.Reader) (schema.Request
 		})
 	}
 	return req, files, errors.Join(unread...)
+}
+
+// folder is where the images of a request lie: an id may hold what a key must not.
+func folder(id string) string {
+	if uuid.Validate(id) == nil {
+		return id
+	}
+	return schema.EventID("submitted", schema.RequestID(id))
 }
 
 // readImage reads a file, or standard input where its name is -.

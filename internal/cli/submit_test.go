@@ -101,6 +101,7 @@ func TestSubmit(t *testing.T) {
 	check("not enrolled: no face was found", exitOutcome, "-o", "enroll", "-c", "staff", nobody)
 	check("the same person (similarity 0.", 0, "-o", "compare", ann, annAgain)
 	check("different people (similarity ", exitNo, "-o", "compare", ann, "--image", bob)
+	check("1 face", 0, "--id", "../an id / of Zoë's own", ann)
 	check("not validated: image 1: ", exitOutcome, "s3://images/absent.jpg")
 
 	picture, err := os.ReadFile(ann)
