@@ -152,7 +152,7 @@ func evalDrawnCommand() *cobra.Command {
 		Short: "Search among people who do not exist; they are drawn as it runs, so it needs no data",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if people < 1 {
-				return &exitError{exitUsage, fmt.Errorf("--people is %d, and must be 1 or more", people)}
+				return &exitError{exitUsage, fmt.Errorf("--people is %d; it must be 1 or more", people)}
 			}
 			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Drawn(ctx, o, people) })
 			return err

@@ -538,7 +538,7 @@ func TestEvalAll(t *testing.T) {
 	if _, _, err := runEval(t, "all", "--min", "lfw=0.9"); !errors.As(err, &exit) || exit.code != exitUsage {
 		t.Errorf("no bound: %v", err)
 	}
-	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## documents", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- detect: no other pack whose answers are taken for the truth: --reference names one\n- landmarks: no other pack", "\n- segmentation: ", "\n- age: "} {
+	for _, part := range []string{"# Accuracy", "## lfw", "## pairs", "## identify", "## traits", "## liveness", "## documents", "## rotate", "## quality", "| mask: hits |", "## Not measured\n\n- detect: no other pack whose answers can serve as the truth: name it with --reference\n- landmarks: no other pack", "\n- segmentation: ", "\n- age: "} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q:\n%s", part, page)
 		}
@@ -551,7 +551,7 @@ func TestEvalAll(t *testing.T) {
 		t.Errorf("a pack without the role: %v\n%s", err, out)
 	}
 	_, out, err = runEval(t, "all", "--data", t.TempDir(), "--reference", packWith(t))
-	if err == nil || !strings.Contains(out, "skipped: detect: no other pack whose answers are taken for the truth than the one that is measured") {
+	if err == nil || !strings.Contains(out, "skipped: detect: no other pack whose answers can serve as the truth: --reference names") {
 		t.Errorf("a pack beside itself: %v\n%s", err, out)
 	}
 }

@@ -34,7 +34,7 @@ func reindexCommand() *cobra.Command {
 			case dropLost != 0 && !switches:
 				return &exitError{exitUsage, errors.New("--drop-lost needs --switch")}
 			case dropLost < 0:
-				return &exitError{exitUsage, fmt.Errorf("--drop-lost is %d, and must be 0 or more", dropLost)}
+				return &exitError{exitUsage, fmt.Errorf("--drop-lost is %d; it must be 0 or more", dropLost)}
 			case discard:
 				return discardStaged(c.Context(), cfg, pack)
 			}

@@ -22,9 +22,9 @@ func Everything(reference *Subject) []Named {
 		return func(ctx context.Context, o Options) (*Report, error) {
 			switch {
 			case reference == nil:
-				return nil, fmt.Errorf("%w: --reference names one", errNoReference)
+				return nil, fmt.Errorf("%w: name it with --reference", errNoReference)
 			case slices.EqualFunc(o.Subject.pack.All(), reference.pack.All(), func(a, b models.Model) bool { return a.Role == b.Role && a.ID() == b.ID() }):
-				return nil, fmt.Errorf("%w than the measured one: --reference names %q", errNoReference, reference.pack.Name)
+				return nil, fmt.Errorf("%w: --reference names %q, which is the measured pack itself", errNoReference, reference.pack.Name)
 			}
 			return evaluate(ctx, o, reference)
 		}
@@ -35,7 +35,7 @@ func Everything(reference *Subject) []Named {
 }
 
 // errNoReference is the error of an evaluation that needs a reference pack and has none.
-var errNoReference = errors.New("there is no other pack whose answers can serve as the truth")
+var errNoReference = errors.New("no other pack whose answers can serve as the truth")
 
 // Outcome is the outcome of one evaluation: its report, or why there is none.
 type Outcome struct {

@@ -1,4 +1,4 @@
-// Package face finds the faces in a picture, says what is seen of them, embeds them, and makes portraits of them.
+// Package face detects the faces in a picture, describes them, embeds them, and makes portraits of them.
 //
 // [Detector] says where the faces are. Everything else that is known of a face is gathered in its [Observation]: an [Observer]
 // ([PoseEstimator], [Landmarker], [AttributeClassifier], [DocumentDetector], [AgeEstimator], [Segmenter]) and the

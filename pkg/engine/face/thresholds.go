@@ -6,26 +6,26 @@ import (
 	"facestream/pkg/engine/models"
 )
 
-// The names of the thresholds that pack.yaml gives with the networks of a role, by which numbers of an
-// [Observation] become traits, by the role under which they stand.
+// The names of the thresholds that turn the numbers of an [Observation] into traits, grouped by the role of pack.yaml
+// that has them.
 const (
 	// Attributes.
-	ThresholdEyeOpen  = "eye_open" // from it on an eye is open
-	ThresholdMask     = "mask"     // from it on a mask is worn
-	ThresholdOccluded = "occluded" // from it on a region is covered
+	ThresholdEyeOpen  = "eye_open" // lowest probability of an open eye
+	ThresholdMask     = "mask"     // lowest probability of a mask
+	ThresholdOccluded = "occluded" // lowest probability of a covered region
 	// Landmarks; the latter two attributes where one network answers all of them.
-	ThresholdSmile     = "smile"      // from it on a face smiles
-	ThresholdMouthOpen = "mouth_open" // from it on the lips are apart
-	ThresholdGlasses   = "glasses"    // from it on glasses are worn
+	ThresholdSmile     = "smile"      // lowest measure of a smile
+	ThresholdMouthOpen = "mouth_open" // lowest measure of an open mouth
+	ThresholdGlasses   = "glasses"    // lowest measure of glasses
 	// Detector.
 	ThresholdSharpness = "sharpness" // below it a face is blurred
 	ThresholdLight     = "light"     // below it, Light.Mean of a face is too dark
 	// Liveness.
-	ThresholdLiveSoft     = "live_soft"     // from it on a face is live, where few living ones may be turned away
-	ThresholdLive         = "live"          // from it on a face is live
-	ThresholdLiveHardened = "live_hardened" // from it on a face is live, where few attacks may pass
+	ThresholdLiveSoft     = "live_soft"     // lowest score of a live face where few live people may be refused
+	ThresholdLive         = "live"          // lowest score of a live face
+	ThresholdLiveHardened = "live_hardened" // lowest score of a live face where few attacks may pass
 	// Document.
-	ThresholdDocument = "document" // from it on there is a document
+	ThresholdDocument = "document" // lowest confidence of a document
 )
 
 // thresholdRoles has the role of each.

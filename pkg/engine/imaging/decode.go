@@ -13,7 +13,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Limits bound what an image may cost. A field that is zero takes its value from [DefaultLimits].
+// Limits bound the cost of an image. A zero field takes its value from [DefaultLimits].
 type Limits struct {
 	Bytes  int // of the file
 	Pixels int // width × height
@@ -53,14 +53,14 @@ const (
 	AVIF Format = "avif"
 )
 
-// Info is what the file says of itself.
+// Info describes a decoded file.
 type Info struct {
 	Format Format
 
 	// Orientation is the EXIF value, 1..8, that Decode undid; 1 where there is none.
 	Orientation int
 
-	// Damage says in words what is wrong with a file that was read in spite of it; empty for a sound file.
+	// Damage describes the damage of a file that could still be decoded. It is empty for a sound file.
 	Damage string
 }
 
@@ -115,12 +115,12 @@ func tooLarge(format string, args ...any) error {
 }
 
 // Decode reads a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, known by its first bytes, and returns it upright with
-// transparency laid over white and 16-bit channels cut to 8. Of an animation it reads the first picture. It is as lenient as
-// browsers are with what cameras write, and says so in [Info.Damage] where something was wrong.
+// transparency laid over white and 16-bit channels cut to 8. Of an animation it reads the first picture. It is as
+// lenient as browsers with files from cameras, and reports damage in [Info.Damage].
 //
-// The errors are permanent: image_too_large for what exceeds limits, judged by the header alone; image_unreadable for
-// everything else that is no complete picture, such as a JPEG that was cut short, and for what would be decoded to the wrong
-// pixels. The one other error is transient: ctx ended.
+// Errors are permanent, except that an error is transient if ctx ended. image_too_large means that the header exceeds
+// limits. image_unreadable means that the file is not a complete picture, for instance a truncated JPEG, or that it
+// would be decoded to wrong pixels.
 func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info Info, err error) {
 	limits = limits.withDefaults()
 	switch {
@@ -134,7 +134,7 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 		return nil, Info{}, unreadable("%s", unsupported(data))
 	}
 	defer func() {
-		// The decoders are not ours; a file that makes one of them panic is malformed.
+		// Most decoders are third-party code. A file that makes one of them panic is malformed.
 		if p := recover(); p != nil {
 			img, info, err = nil, Info{}, unreadable("%s: %w", c.format, malformed("the decoder gave up: %v", p))
 		}
@@ -169,7 +169,7 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 	return orient(fromGo(m, h.width, h.height), h.orientation), Info{c.format, h.orientation, damage}, nil
 }
 
-// decoderError tells a file that cannot be read from a caller who stopped waiting.
+// decoderError distinguishes a file that cannot be read from a caller who stopped waiting.
 func decoderError(ctx context.Context, f Format, err error) error {
 	if ctx.Err() != nil {
 		return schema.Transient(opDecode, ctx.Err())
@@ -180,7 +180,7 @@ func decoderError(ctx context.Context, f Format, err error) error {
 	return unreadable("%s: %w", f, err)
 }
 
-// malformed says what is wrong with a file, and the way out.
+// malformed returns an error that says what is wrong with a file and what to do.
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("the file is damaged ("+format+"); send the original again", args...)
 }

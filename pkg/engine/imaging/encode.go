@@ -10,7 +10,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// encodeQuality is the quality of JPEG files, 1..100: blocks cannot be seen at it.
+// encodeQuality is the quality of JPEG files, 1..100, at which no blocks are visible.
 const encodeQuality = 95
 
 // Encode returns m as a file: PNG, which loses nothing, or JPEG. Another format is a permanent error, as is an image without
@@ -30,7 +30,7 @@ func (m *Image) Encode(format Format) ([]byte, error) {
 	case JPEG:
 		err = jpeg.Encode(&b, out, &jpeg.Options{Quality: encodeQuality})
 	default:
-		err = fmt.Errorf("%q is none of the formats that are written, %q and %q", format, PNG, JPEG)
+		err = fmt.Errorf("%q cannot be written; the formats are %q and %q", format, PNG, JPEG)
 	}
 	if err != nil {
 		return nil, schema.Permanent("imaging.encode", schema.ReasonInvalidConfiguration, err)

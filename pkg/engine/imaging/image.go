@@ -1,9 +1,9 @@
-// Package imaging turns the bytes of an image file, from anyone, into upright RGB pixels, and pixels into what networks
-// are fed: scaled copies, aligned crops and float planes.
+// Package imaging decodes untrusted image files into upright RGB pixels, and turns pixels into the inputs of networks:
+// scaled copies, aligned crops and float planes.
 //
-// Input is hostile (invariant 8): [Decode] trusts no file name, checks every limit on the header before the pixels are
-// paid for, and answers malformed data with an error. What it returns is the picture that a person would see: each format is
-// compared with other decoders (testdata/corpus.py), and what cannot be decoded right is refused by its name.
+// Input is hostile (invariant 8). [Decode] trusts no file name, checks all limits on the header before it decodes
+// pixels, and returns an error for malformed data. It returns the picture that a person would see. Tests compare each
+// format with other decoders (testdata/corpus.py). A kind of file that cannot be decoded correctly is refused by name.
 package imaging
 
 import "fmt"
@@ -36,7 +36,7 @@ func (m *Image) Fill(c RGB) {
 	}
 }
 
-// Luma is the luma of each pixel, 0..255, by ITU-R BT.601, row after row.
+// Luma returns the luma of each pixel, 0..255, by ITU-R BT.601, row after row.
 func (m *Image) Luma() []float32 {
 	luma := make([]float32, m.Width*m.Height)
 	for i := range luma {
@@ -46,7 +46,7 @@ func (m *Image) Luma() []float32 {
 	return luma
 }
 
-// Normalisation is how a pixel's channel, 0..255, becomes a network's input: (pixel·Scale − Mean) / Std, one plane a
+// Normalisation maps a pixel's channel, 0..255, to a network's input: (pixel·Scale − Mean) / Std, one plane per
 // channel. Mean and Std are in the order of the planes: red, green, blue, or blue, green, red where BGR is set.
 type Normalisation struct {
 	BGR       bool

@@ -87,7 +87,7 @@ func segments(data []byte, visit func(marker byte, at int, body []byte) error) (
 	return false, nil
 }
 
-// readJPEG walks the segments and refuses what would be decoded at a loss.
+// readJPEG walks the segments and refuses files whose decoding would lose information.
 func readJPEG(data []byte) (*jpegFile, error) {
 	f := &jpegFile{data: data}
 	scans := 0

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// signatures are the first bytes, from offset on, of files that people send and that are not read. What follows the name is
-// the way out.
+// signatures are the bytes at offset of files that people send but that are not supported. The text after the name says
+// what to do.
 var signatures = []struct {
 	offset int
 	magic  string
@@ -45,7 +45,7 @@ var signatures = []struct {
 	{0, "{\\rtf", "an RTF document; send the picture itself"},
 }
 
-// unsupported says what a file is that no decoder reads, and what to do about it.
+// unsupported returns an error that names the kind of a file that no decoder reads, and says what to do.
 func unsupported(data []byte) string {
 	for _, s := range signatures {
 		if len(data) >= s.offset && bytes.HasPrefix(data[s.offset:], []byte(s.magic)) {

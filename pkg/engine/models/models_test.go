@@ -216,7 +216,7 @@ func TestOpenNamesEveryProblem(t *testing.T) {
 			[]string{"models.detector.thresholds.confidence: evaluation", "models.detector.thresholds.confidence: source"}},
 		{"a threshold without a value", replace("value: 0.5, ", ""), []string{"models.detector.thresholds.confidence: value"}},
 		{"roles", replace("  pose: not used\n", "  posture: not used\n", "age: not used", "age: ''", "landmarks: not used", "detector: not used"),
-			[]string{"absent.posture: unknown role", "pose: neither", "absent.age: the reason", "absent.detector: the role is under models too", "landmarks: neither"}},
+			[]string{"absent.posture: unknown role", "pose: the role is missing", "absent.age: the reason", "absent.detector: the role is also under models", "landmarks: the role is missing"}},
 		{"one file, two hashes", replace("file: describer.onnx", "file: detector/finder.onnx"), []string{"another sha256"}},
 	}
 	for _, test := range tests {

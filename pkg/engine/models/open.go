@@ -24,13 +24,13 @@ import (
 // ManifestFile is the manifest's name in a pack's folder.
 const ManifestFile = "pack.yaml"
 
-// Roles are all roles, in the order in which they are listed to people.
+// Roles returns all roles, in the order in which they are listed to people.
 func Roles() []Role {
 	return []Role{RoleDetector, RoleEmbedding, RoleLandmarks, RolePose, RoleLiveness, RoleAge, RoleAttributes,
 		RoleSegmentation, RoleDocument, RoleText}
 }
 
-// Open reads the manifest in the folder dir. It reads no network and checks no hash; Verify does. A manifest with
+// Open reads the manifest in the folder dir. It neither reads networks nor checks hashes; Verify does. A manifest with
 // problems is a Fatal error that names each of them.
 func Open(dir string) (*Pack, error) {
 	path := filepath.Join(dir, ManifestFile)
@@ -46,7 +46,7 @@ func Open(dir string) (*Pack, error) {
 	return pack, nil
 }
 
-// Parse reads a manifest that lies in no folder yet; the pack's Dir is empty. Its errors are those of Open.
+// Parse reads a manifest that is not in a folder yet; the pack's Dir is empty. Its errors are those of Open.
 func Parse(manifest []byte) (*Pack, error) {
 	pack, err := parse(manifest)
 	if err != nil {
@@ -189,9 +189,9 @@ func (p *problems) addRoles(pack *Pack) {
 		_, absent := pack.Absent[role]
 		switch {
 		case filled && absent:
-			p.add("absent.%s: the role is under models too", role)
+			p.add("absent.%s: the role is also under models", role)
 		case !filled && !absent:
-			p.add("%s: neither under models nor, with the reason, under absent", role)
+			p.add("%s: the role is missing; put it under models, or under absent with the reason", role)
 		}
 	}
 }
@@ -222,7 +222,7 @@ func (f filledYAML) models(role Role, found *problems) []Model {
 		found.add("models.%s: no network", role)
 	}
 	if len(f) > 1 && !role.Several() {
-		found.add("models.%s: %d networks, and this role is filled by one", role, len(f))
+		found.add("models.%s: %d networks; this role takes only one", role, len(f))
 	}
 	var all []Model
 	for i, w := range f {
@@ -232,7 +232,7 @@ func (f filledYAML) models(role Role, found *problems) []Model {
 		}
 		m := w.model(role, place, found)
 		if slices.ContainsFunc(all, func(o Model) bool { return o.Name == m.Name }) {
-			found.add("%s.name: %q is the name of another network of the role", place, m.Name)
+			found.add("%s.name: %q is already the name of another network of the role", place, m.Name)
 		}
 		all = append(all, m)
 	}
@@ -253,7 +253,7 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 		at("sha256", "%q is not 64 lower-case hex digits", w.SHA256)
 	}
 	if w.Bytes <= 0 {
-		at("bytes", "%d, and must be the size of the file", w.Bytes)
+		at("bytes", "%d; it must be the size of the file", w.Bytes)
 	}
 	if u, err := url.Parse(w.Source); w.Source != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
 		at("source", "%q is not an https address", w.Source)
@@ -265,14 +265,14 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 		at("architecture", "missing")
 	}
 	if w.Batch < 0 {
-		at("batch", "%d, and must be 0 (any number of rows a call) or more", w.Batch)
+		at("batch", "%d; it must be 0 (any number of rows per call) or more", w.Batch)
 	}
 	switch {
 	case w.Modes == nil:
 	case role != RoleLiveness:
 		at("modes", "only networks of the role %s have modes", RoleLiveness)
 	case len(w.Modes) == 0 || slices.Min(w.Modes) < 1 || slices.Max(w.Modes) > 3 || len(slices.Compact(slices.Sorted(slices.Values(w.Modes)))) < len(w.Modes):
-		at("modes", "%v, and must be some of 1, 2 and 3, each once", w.Modes)
+		at("modes", "%v; it must list some of 1, 2 and 3, each once", w.Modes)
 	}
 	m := Model{Role: role, Name: w.Name, File: w.File, SHA256: w.SHA256, Bytes: w.Bytes, Source: w.Source,
 		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, Modes: w.Modes,
@@ -316,7 +316,7 @@ func (w inputYAML) input(at func(field, format string, args ...any)) Input {
 		at("input.layout", "%q is neither nchw nor nhwc", w.Layout)
 	}
 	if !(w.Crop >= 0) {
-		at("input.crop", "%v, and must be 0 (no part around a face) or more", w.Crop)
+		at("input.crop", "%v; it must be 0 (no part around a face) or more", w.Crop)
 	}
 	fixed := w.Width > 0 && w.Height > 0 && w.Multiple == 0 && w.LongSide == 0
 	free := w.Width == 0 && w.Height == 0 && w.Multiple > 0 && w.LongSide > 0
@@ -327,7 +327,7 @@ func (w inputYAML) input(at func(field, format string, args ...any)) Input {
 		at("input.colour", "%q is neither rgb nor bgr", w.Colour)
 	}
 	if w.Scale <= 0 {
-		at("input.scale", "%v, and must be above 0", w.Scale)
+		at("input.scale", "%v; it must be above 0", w.Scale)
 	}
 	if len(w.Mean) != 3 {
 		at("input.mean", "needs 3 numbers")

@@ -57,7 +57,7 @@ type Pack struct {
 	Absent      map[Role]string
 }
 
-// Model is the network of a role that one fills, the first of several; ok is false where the role is absent.
+// Model returns the first network of a role. ok is false if the role is absent.
 func (p *Pack) Model(role Role) (m Model, ok bool) {
 	if all := p.Models[role]; len(all) > 0 {
 		return all[0], true
@@ -65,7 +65,7 @@ func (p *Pack) Model(role Role) (m Model, ok bool) {
 	return Model{}, false
 }
 
-// All are the pack's networks in the order of Roles, those of one role in that of the manifest.
+// All returns the pack's networks in the order of Roles. Those of one role are in the order of the manifest.
 func (p *Pack) All() []Model {
 	var all []Model
 	for _, role := range Roles() {
@@ -91,10 +91,10 @@ type Model struct {
 	Thresholds   map[string]Threshold
 }
 
-// ID is the name that results and collections carry: Name @ the first 8 hex digits of SHA256.
+// ID returns the model's name in results and collections: Name @ the first 8 hex digits of SHA256.
 func (m Model) ID() schema.ModelID { return schema.ModelID(m.Name + "@" + m.SHA256[:8]) }
 
-// Threshold is the threshold of that name of the first network of the role that has it.
+// Threshold returns the threshold of that name from the first network of the role that has it.
 func (p *Pack) Threshold(role Role, name string) (Threshold, bool) {
 	for _, m := range p.Models[role] {
 		if t, ok := m.Thresholds[name]; ok {
@@ -104,7 +104,7 @@ func (p *Pack) Threshold(role Role, name string) (Threshold, bool) {
 	return Threshold{}, false
 }
 
-// Where says to people where the networks lie.
+// Where tells people where the networks are.
 func (p *Pack) Where() string {
 	if p.Dir == "" {
 		return "this program"
@@ -112,7 +112,7 @@ func (p *Pack) Where() string {
 	return p.Dir
 }
 
-// Read returns the file of m, which has its sha256; otherwise the error is Fatal.
+// Read returns the content of m's file. If its sha256 is not that of the manifest, the error is Fatal.
 func (p *Pack) Read(m Model) ([]byte, error) {
 	const op = "models.read"
 	file, err := fs.ReadFile(p.files(), m.File)
@@ -120,7 +120,7 @@ func (p *Pack) Read(m Model) ([]byte, error) {
 		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: %w", p.Where(), err))
 	}
 	if sum := sha256.Sum256(file); hex.EncodeToString(sum[:]) != m.SHA256 {
-		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: %s has not the sha256 of the manifest", p.Where(), m.File))
+		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: the sha256 of %s is not that of the manifest", p.Where(), m.File))
 	}
 	return file, nil
 }
@@ -133,12 +133,13 @@ func (p *Pack) files() fs.FS {
 	return os.DirFS(p.Dir)
 }
 
-// Input is what the network is fed: channels in the order of Colour, each value (pixel·Scale − Mean) / Std, pixel 0..255.
+// Input describes a network's input: channels in the order of Colour, each value (pixel·Scale − Mean) / Std with pixel
+// 0..255.
 type Input struct {
 	Width, Height int    // 0: any multiple of Multiple
 	Layout        Layout // of the channels
-	// Crop is the size of the picture's part that the network sees, in sizes of the face's box; 0 where the network takes
-	// no part around a face.
+	// Crop is the size of the part of the picture that the network sees, in multiples of the size of the face's box. It
+	// is 0 for a network that does not see a part around a face.
 	Crop      float32
 	Multiple  int
 	LongSide  int    // default long side in pixels that an image is scaled to, 0: fixed Width × Height
@@ -161,18 +162,18 @@ type Threshold struct {
 	Value      float32
 	Evaluation string // data, protocol and error rate, for instance "LFW 10-fold pairs: TAR 98.73 % at FAR 1e-3"
 	Source     string // who measured it: a command of this project, or a document
-	// TunedOn are the data that Value was chosen on, and is therefore not tested on; zero where it was chosen on none.
+	// TunedOn are the data on which Value was chosen. Evaluations do not test Value on them. It is zero if Value was
+	// not chosen on data.
 	TunedOn DataSet
 }
 
-// DataSet names data by what they are called and by a hash of the list of their files, so that they are recognised wherever
-// they lie.
+// DataSet identifies data by their name and by a hash of the list of their files, wherever they are stored.
 type DataSet struct {
 	Name        string `json:"data"`                   // "lfw/data", "191 generated faces"
 	FilesSHA256 string `json:"files_sha256,omitempty"` // of the paths of its files ([NewDataSet]); "" where no evaluation reads them
 }
 
-// NewDataSet are the data of that name in files: paths with slashes below its folder, in any order.
+// NewDataSet returns the data set of that name. files are paths with slashes relative to its folder, in any order.
 func NewDataSet(name string, files []string) DataSet {
 	sum := sha256.New()
 	for _, file := range slices.Sorted(slices.Values(files)) {

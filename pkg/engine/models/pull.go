@@ -14,23 +14,24 @@ import (
 	"facestream/pkg/schema"
 )
 
-// PullOptions say how Pull works.
+// PullOptions are the options of Pull.
 type PullOptions struct {
-	// Mirror is a folder with the files under the names of Model.File; "" for none. What it lacks comes from Model.Source.
+	// Mirror is a folder with the files under the names of Model.File; "" for none. Files that it lacks come from
+	// Model.Source.
 	Mirror string
-	// Accept is asked before any file is fetched, with the models whose files are not there yet, and shows their
-	// licences. An error of it ends the pull.
+	// Accept is called before any file is fetched, with the models whose files are missing, to show their licences. If
+	// it returns an error, the pull ends.
 	Accept func(missing []Model) error
-	// Progress is called with the number of the model's bytes that are there; may be nil.
+	// Progress is called with the number of the model's bytes that have arrived. It may be nil.
 	Progress func(m Model, bytes int64)
 	// Client fetches public addresses; nil: a client that gives up on a silent host within seconds.
 	Client *http.Client
 }
 
-// Pull puts the pack that manifest describes into the folder dir: first its files, each of which is checked against its
-// sha256 and moved into place in one step, then the manifest. It keeps files that are right, replaces wrong ones, and
-// continues a download that broke off. An error is Transient when a source could not be reached, and Fatal when a source
-// delivered something else than the file.
+// Pull installs the pack that manifest describes in the folder dir. It checks the sha256 of each file and moves the
+// file into place in one step. The manifest comes last. Pull keeps correct files, replaces wrong ones, and resumes
+// interrupted downloads. An error is Transient if a source could not be reached, and Fatal if a source delivered a
+// wrong file.
 func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pack, error) {
 	const op = "models.pull"
 	pack, err := Parse(manifest)
@@ -70,7 +71,7 @@ func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pac
 			return nil, err
 		}
 	}
-	// The manifest comes last: a folder that has one has had every file.
+	// The manifest comes last, so a folder with a manifest has had every file.
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, schema.Fatal(op, err)
 	}
@@ -110,7 +111,7 @@ func (o PullOptions) pullFile(ctx context.Context, path string, m Model) error {
 	return nil
 }
 
-// place moves the finished file part to path when it is m's, and removes it otherwise, so that no later pull goes on
+// place moves the finished file part to path if it is m's. Otherwise it removes part, so that no later pull continues
 // with wrong bytes.
 func place(part, path string, m Model) error {
 	state, err := check(os.DirFS(filepath.Dir(part)), filepath.Base(part), m)
@@ -118,7 +119,7 @@ func place(part, path string, m Model) error {
 		return err
 	}
 	if state != StateOK {
-		return errors.Join(fmt.Errorf("refused: the file for %s has not the sha256 or size of the manifest", m.File),
+		return errors.Join(fmt.Errorf("refused: the sha256 or size of the file for %s is not that of the manifest", m.File),
 			os.Remove(part))
 	}
 	return os.Rename(part, path)
@@ -138,7 +139,7 @@ func (o PullOptions) copyFile(ctx context.Context, part string, m Model) error {
 	return o.write(ctx, to, from, m, 0)
 }
 
-// download brings part to its full size from m's public address, going on after the bytes that are there.
+// download completes part from m's public address. It continues after the bytes that part already has.
 func (o PullOptions) download(ctx context.Context, part string, m Model) error {
 	to, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {

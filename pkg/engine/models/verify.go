@@ -16,7 +16,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// State is what a network's file is like on this machine.
+// State is the state of a network's file on this machine.
 type State string
 
 // The states of a file.
@@ -32,8 +32,8 @@ type FileStatus struct {
 	State State
 }
 
-// Verify compares every file of the pack with its sha256, in the order of Roles. An error is about reading a file that
-// is there; a file that is missing or wrong is a status.
+// Verify compares every file of the pack with its sha256, in the order of Roles. It returns an error only if an
+// existing file cannot be read. A missing or wrong file is a status.
 func Verify(ctx context.Context, pack *Pack) ([]FileStatus, error) {
 	var all []FileStatus
 	for _, m := range pack.All() {
@@ -76,10 +76,11 @@ func check(files fs.FS, name string, m Model) (State, error) {
 	return StateOK, nil
 }
 
-// EnvDir names the environment variable that says in which folder pulled packs lie, one folder a pack.
+// EnvDir names the environment variable for the folder of pulled packs. It has one sub-folder per pack.
 const EnvDir = "FACESTREAM_MODELS_DIR"
 
-// DefaultDir is the folder of the pulled pack of that name: inside FACESTREAM_MODELS_DIR, else inside the user's cache.
+// DefaultDir returns the folder of the pulled pack of that name: inside FACESTREAM_MODELS_DIR, else inside the user's
+// cache folder.
 func DefaultDir(name string) (string, error) {
 	if dir := os.Getenv(EnvDir); dir != "" {
 		return filepath.Join(dir, name), nil
@@ -91,9 +92,9 @@ func DefaultDir(name string) (string, error) {
 	return filepath.Join(cache, "facestream", "models", name), nil
 }
 
-// Locate opens the pack that name names: a folder when it has a path separator, else one that is part of the program, else
-// a pulled one. Every file is there and has its sha256, because results name a model by its hash (invariant 5). Otherwise
-// the error is Fatal and says which command helps.
+// Locate opens the pack called name. A name with a path separator is a folder. Any other name is a pack that is part of
+// the program, or else a pulled one. Locate checks the sha256 of every file, because results name a model by its hash
+// (invariant 5). An error is Fatal and says which command helps.
 func Locate(name string) (*Pack, error) {
 	const op = "models.locate"
 	if packs.Files(name) != nil {

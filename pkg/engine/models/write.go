@@ -21,9 +21,9 @@ type NamedThreshold struct {
 	Threshold
 }
 
-// WriteThresholds records thresholds of the one network that fills role in the manifest in the folder dir. All
-// else of the manifest stays as it is, comments and order included. A reader sees the old manifest or the new one, whole. An
-// error is Fatal, and leaves the manifest as it was.
+// WriteThresholds writes thresholds of the only network of role to the manifest in the folder dir. The rest of the
+// manifest does not change, including comments and order. The manifest is replaced atomically. An error is Fatal and
+// leaves the manifest unchanged.
 func WriteThresholds(dir string, role Role, thresholds []NamedThreshold) error {
 	const op = "models.write"
 	path := filepath.Join(dir, ManifestFile)

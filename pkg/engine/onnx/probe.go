@@ -46,8 +46,8 @@ const Version = "1.24.2"
 // minMinor is the oldest 1.x release that has the version of the C interface which the binding asks for.
 const minMinor = 24
 
-// libraryVersion is the release of the shared library at path. The binding is not asked, because it dereferences the
-// version string of a library that it has already unloaded when the library is too old.
+// libraryVersion returns the release of the shared library at path. The binding is not asked, because it dereferences
+// the version string of a library that it has already unloaded when the library is too old.
 func libraryVersion(path string) (string, error) {
 	cPath := C.CString(path)
 	defer C.free(unsafe.Pointer(cPath))
@@ -58,7 +58,7 @@ func libraryVersion(path string) (string, error) {
 	return C.GoString(&text[0]), nil
 }
 
-// usable is the release of the library at path, or why this package cannot use it.
+// usable returns the release of the library at path, or an error that says why this package cannot use it.
 func usable(path string) (string, error) {
 	version, err := libraryVersion(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func usable(path string) (string, error) {
 	minor, _, _ := strings.Cut(rest, ".")
 	n, err := strconv.Atoi(minor)
 	if err != nil || major != "1" || n < minMinor {
-		return "", fmt.Errorf("it is ONNX Runtime %s, and 1.%d or a later 1.x is needed", version, minMinor)
+		return "", fmt.Errorf("it is ONNX Runtime %s; 1.%d or a later 1.x is needed", version, minMinor)
 	}
 	return version, nil
 }

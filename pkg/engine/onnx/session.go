@@ -125,7 +125,7 @@ func settings() (*ort.SessionOptions, error) {
 // supported says why a network with these inputs and outputs cannot be run row by row, or nil.
 func supported(inputs, outputs []ort.InputOutputInfo) error {
 	if len(inputs) != 1 {
-		return fmt.Errorf("the network has %d inputs, and one is supported", len(inputs))
+		return fmt.Errorf("the network has %d inputs; only one is supported", len(inputs))
 	}
 	for _, info := range slices.Concat(inputs, outputs) {
 		if info.OrtValueType != ort.ONNXTypeTensor || info.DataType != ort.TensorElementDataTypeFloat ||
@@ -134,7 +134,7 @@ func supported(inputs, outputs []ort.InputOutputInfo) error {
 		}
 	}
 	if n := inputs[0].Dimensions[0]; n > 1 {
-		return fmt.Errorf("the network takes exactly %d rows a call, and 1 or any number is supported", n)
+		return fmt.Errorf("the network takes exactly %d rows per call; only 1 or any number is supported", n)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (s *Session) check(row Tensor) error {
 		size *= n
 	}
 	if !fits {
-		return fmt.Errorf("a row of shape %v, and the network takes %v (-1: any)", row.Shape, s.input)
+		return fmt.Errorf("a row of shape %v; the network takes %v (-1: any)", row.Shape, s.input)
 	}
 	if size != int64(len(row.Data)) {
 		return fmt.Errorf("a row of shape %v with %d values", row.Shape, len(row.Data))
