@@ -46,10 +46,7 @@ type Page struct {
 }
 
 // Outcome is the answer to one item of a batch: a value or an error.
-type Outcome[T any] struct {
-	Value T
-	Err   error
-}
+type Outcome[T any] = schema.Outcome[T]
 
 // Deletion asks to erase one person on behalf of one request.
 type Deletion struct {

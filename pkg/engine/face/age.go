@@ -11,13 +11,13 @@ import (
 // Age Estimation", IJCAI 2018. It is safe for concurrent use.
 type AgeEstimator struct{ stage Stage }
 
-// NewAgeEstimator drives the stage as its manifest describes it. Another architecture than "ssrnet" is a Fatal error.
+// NewAgeEstimator drives the stage as its manifest describes it. Any architecture but "ssrnet" is a Fatal error.
 func NewAgeEstimator(s Stage) (*AgeEstimator, error) {
 	return &AgeEstimator{s}, s.check("face.age", "ssrnet")
 }
 
-// Age is an estimate in years. Deviation is the standard deviation of the estimate under small shifts of the crop;
-// Confidence is 0..1, 1 for none.
+// Age is an estimate in years. Deviation is its standard deviation under small shifts of the crop. Confidence, 0..1, is 1 if they
+// change nothing.
 type Age struct {
 	Years, Deviation, Confidence float32
 }
@@ -29,8 +29,8 @@ var ageShifts = [5][2]float64{{0, 0}, {-0.04, 0}, {0.04, 0}, {0, -0.04}, {0, 0.0
 const ageDeviation = 5
 
 // Observe implements Observer. The estimate is the mean over five crops that differ by a twenty-fifth of their side,
-// Deviation their standard deviation, and Confidence 1 / (1 + Deviation/5): it says how steady the network is on this face,
-// not how right.
+// Deviation their standard deviation, and Confidence 1 / (1 + Deviation/5): it says how steady the estimate is,
+// not how accurate.
 func (e *AgeEstimator) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	in := e.stage.Model.Input
 	var crops []*imaging.Image

@@ -10,8 +10,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// AttributeClassifier says what is seen of a face: by networks where a pack has them, by measures on the landmarks and the
-// pixels otherwise. It is safe for concurrent use.
+// AttributeClassifier describes a face: with networks if the pack has them, else by measuring landmarks and pixels. It is safe for
+// concurrent use.
 type AttributeClassifier struct{ eyes, mask, occlusion, all *Stage }
 
 // The architectures of the role attributes.
@@ -30,9 +30,9 @@ const allAttributes = 9
 // that stand under other roles, and the defaults, belong to other measures.
 var allThresholds = []string{ThresholdEyeOpen, ThresholdMouthOpen, ThresholdMask, ThresholdGlasses, ThresholdOccluded}
 
-// NewAttributeClassifier drives the stages as their manifest describes them; none of them is needed. Fatal errors are an unknown
-// architecture, one that comes twice, and face_attributes without one of its thresholds or beside another network, which would
-// answer what it answers.
+// NewAttributeClassifier drives the stages as their manifest describes them. There may be none. Fatal errors are an unknown
+// architecture, two networks of one architecture, and a face_attributes network that lacks one of its thresholds or stands beside
+// another network, which would answer the same questions.
 func NewAttributeClassifier(stages []Stage) (*AttributeClassifier, error) {
 	const op = "face.attributes"
 	a := &AttributeClassifier{}
@@ -64,7 +64,7 @@ type errTwice string
 
 func (e errTwice) Error() string { return "two networks of the architecture " + string(e) }
 
-// Observe implements Observer: light and sharpness of every face, and what networks and landmarks say.
+// Observe implements Observer. It measures light and sharpness of every face, and adds what the networks and the landmarks show.
 func (a *AttributeClassifier) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	seen := make([]Observation, len(faces))
 	errs := make([]error, len(faces))
@@ -164,8 +164,8 @@ func (a *AttributeClassifier) classifyOcclusion(ctx context.Context, img *imagin
 }
 
 // classifyMask asks the network about the face turned upright. It was trained on faces that look at the camera, and takes some
-// that turn away for masked ones; where the pack also says what is covered, a mask has to cover nose and mouth: the answer is
-// the network's times the mean of the two.
+// faces that look aside for masked ones. If the pack also says what is covered, a mask must cover nose and mouth: the answer is
+// then the network's times the mean of the two.
 func (a *AttributeClassifier) classifyMask(ctx context.Context, img *imaging.Image, faces []Observation, errs []error) {
 	if a.mask == nil {
 		return

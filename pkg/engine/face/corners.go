@@ -34,9 +34,8 @@ type CornerFinder struct {
 // leastOutline is the least share of the picture that an outline encloses. The network answers a sliver where it sees nothing.
 const leastOutline = 0.02
 
-// NewCornerFinder drives the stage as its manifest describes it. Another architecture than "document_corners", another layout than
-// triples, and a network without the outputs "coords" and "score_logit" are Fatal errors, as is a manifest without the threshold
-// "document".
+// NewCornerFinder drives the stage as its manifest describes it. Any architecture but "document_corners", any layout but triples, a
+// network without the outputs "coords" and "score_logit", and a manifest without the threshold "document" are Fatal errors.
 func NewCornerFinder(s Stage) (*CornerFinder, error) {
 	const op = "face.corners"
 	if err := s.checkInput(op, models.NHWC, DocumentCorners); err != nil {
@@ -76,7 +75,7 @@ func (c *CornerFinder) Find(ctx context.Context, img *imaging.Image) (*Outline, 
 	return o, nil
 }
 
-// area is that of the outline in square pixels; 0 where it is not convex or does not run clockwise, as that of a document does.
+// area is that of the outline in square pixels; 0 if it is not convex or does not run clockwise, as a document's does.
 func (o *Outline) area() (area float32) {
 	for i, p := range o.Corners {
 		q, r := o.Corners[(i+1)%4], o.Corners[(i+2)%4]

@@ -45,9 +45,9 @@ type Detector struct {
 // heads are the positions, among the network's outputs, of one stride's four maps.
 type heads struct{ cls, obj, bbox, kps int }
 
-// NewDetector drives the stage as its manifest describes it. longSide is the long side in pixels that pictures are scaled down to; 0 takes the
-// manifest's. A network of fixed size ignores it. An architecture that is not "yunet", a network without YuNet's outputs
-// and a manifest without its thresholds are Fatal errors.
+// NewDetector drives the stage as its manifest describes it. longSide is the long side in pixels that pictures are scaled down to; 0
+// takes the manifest's. A network of fixed size ignores it. Any architecture but "yunet", a network without YuNet's outputs and a
+// manifest without its thresholds are Fatal errors.
 func NewDetector(s Stage, longSide int) (*Detector, error) {
 	const op = "face.detector"
 	net, m := s.Net, s.Model
@@ -82,8 +82,8 @@ func NewDetector(s Stage, longSide int) (*Detector, error) {
 	return d, nil
 }
 
-// Detect returns the faces of at least minConfidence, 0..1 (0 stands for the manifest's), best first; equals from
-// top to bottom, then from left to right.
+// Detect returns the faces of at least minConfidence, 0..1 (0 stands for the manifest's), best first; faces of equal confidence come
+// from top to bottom, then from left to right. It looks at the picture as [Scene] describes.
 func (d *Detector) Detect(ctx context.Context, img *imaging.Image, minConfidence float32) ([]Face, error) {
 	return d.Scene(img).Detect(ctx, 0, minConfidence)
 }

@@ -36,8 +36,8 @@ const (
 	widestOnDocument = 0.4
 )
 
-// NewDocumentDetector drives the stage as its manifest describes it. Another architecture than "document_grid", or another
-// layout than triples, is a Fatal error.
+// NewDocumentDetector drives the stage as its manifest describes it. Any architecture but "document_grid", and any layout but
+// triples, is a Fatal error.
 func NewDocumentDetector(s Stage) (*DocumentDetector, error) {
 	if err := s.checkLayout("face.documents", models.NHWC, DocumentGrid); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ type Document struct {
 	Confidence float32
 }
 
-// Observe implements Observer: Document is the likeliest one that the face is on.
+// Observe implements Observer. A face's Document is the likeliest document that carries it.
 func (d *DocumentDetector) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	in := d.stage.Model.Input
 	pictures, windows := make([]*imaging.Image, len(faces)), make([]imaging.Window, len(faces))
@@ -75,7 +75,7 @@ func (d *DocumentDetector) Observe(ctx context.Context, img *imaging.Image, face
 	return errs
 }
 
-// carrier is the likeliest document of an answer about a window that f is on.
+// carrier is the likeliest document that carries f, according to the network's answer about a window.
 func (d *DocumentDetector) carrier(answer []float32, window imaging.Window, f Face) (best *Document) {
 	for cell := range documentCells * documentCells {
 		v := answer[cell*documentValues:][:documentValues]
@@ -96,7 +96,7 @@ func (d *DocumentDetector) carrier(answer []float32, window imaging.Window, f Fa
 	return best
 }
 
-// carries says whether f is on d: its centre is, and it is as small beside it as the portrait of a document.
+// carries reports whether f is on d: its centre lies in d, and it is as small as a document's portrait.
 func (d Document) carries(f Face) bool {
 	w := f.window(1)
 	left, right := float64(d.Box.TopLeft.X), float64(d.Box.BottomRight.X)

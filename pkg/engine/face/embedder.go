@@ -19,8 +19,8 @@ type Embedder struct {
 	model schema.ModelID
 }
 
-// NewEmbedder drives the stage as its manifest describes it. A network that does not take AlignedSide × AlignedSide pixels, does not have one
-// output, or whose architecture is not "arcface", is a Fatal error.
+// NewEmbedder drives the stage as its manifest describes it. A network that does not take AlignedSide × AlignedSide pixels, that
+// does not have one output, or whose architecture is not "arcface" is a Fatal error.
 func NewEmbedder(s Stage) (*Embedder, error) {
 	const op = "face.embedder"
 	net, m := s.Net, s.Model

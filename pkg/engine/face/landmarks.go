@@ -34,7 +34,7 @@ var openSeeOrder = func() (order [openSeePoints]int) {
 	return order
 }()
 
-// NewLandmarker drives the stage as its manifest describes it. Another architecture than "openseeface" and "landmarks_68" is a
+// NewLandmarker drives the stage as its manifest describes it. Any architecture but "openseeface" and "landmarks_68" is a
 // Fatal error.
 func NewLandmarker(s Stage) (*Landmarker, error) {
 	return &Landmarker{s}, s.check("face.landmarker", openSeeFace, landmarks68)
@@ -43,9 +43,9 @@ func NewLandmarker(s Stage) (*Landmarker, error) {
 // Confident reports whether the network states how sure it is of its points.
 func (l *Landmarker) Confident() bool { return l.stage.Model.Architecture == openSeeFace }
 
-// Observe implements Observer. The network sees each head upright, as its pose says, where that is known, or the line of its
-// eyes. One of OpenSeeFace sees the box enlarged by the tenth and the eighth on each side that OpenSeeFace adds (tracker.py, predict),
-// one of landmarks_68 a square of the manifest's crop times the box's longer side.
+// Observe implements Observer. The network sees each head upright: turned back by the roll of its pose if that is known, else by the
+// line through the eyes. An OpenSeeFace network sees the box, enlarged by a tenth of its width and an eighth of its height on each
+// side as OpenSeeFace does (tracker.py, predict). A landmarks_68 network sees a square of the manifest's crop times the box's longer side.
 func (l *Landmarker) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	in := l.stage.Model.Input
 	windows := make([]imaging.Window, len(faces))

@@ -50,9 +50,9 @@ func NewLivenessDetector(stages []Stage) (*LivenessDetector, error) {
 	return l, nil
 }
 
-// Mode are the networks of a mode of anti_spoofing_mode, in the order of the pack: those whose manifest names it. Where it names
-// none, a MiniFASNet is of mode 1 and another network of mode 2, and both are of mode 3 where the pack has networks of both. A
-// mode without a network is an error; whatever runs must not pass for what was asked.
+// Mode returns the networks of a mode of anti_spoofing_mode, in the order of the pack: those whose manifest names it. If a manifest
+// names no mode, a MiniFASNet belongs to mode 1 and any other network to mode 2, and both belong to mode 3 if the pack has networks
+// of both modes. A mode without a network is an error, because no other network may stand in for it.
 func (l *LivenessDetector) Mode(mode int) ([]Stage, error) {
 	if mode < 1 || mode > maxMode {
 		return nil, fmt.Errorf("anti-spoofing mode %d; there are 1 to %d", mode, maxMode)
@@ -82,8 +82,7 @@ type Liveness struct {
 	Scores []float32
 }
 
-// Observe adds the liveness by the networks of a mode to each face, as an Observer does. A face that cannot be judged is no
-// error.
+// Observe is Observer's, with the networks of a mode. A face that cannot be judged is not an error: its Liveness says why.
 func (l *LivenessDetector) Observe(ctx context.Context, img *imaging.Image, faces []*Observation, mode int) []error {
 	const op = "face.liveness"
 	errs := make([]error, len(faces))

@@ -19,8 +19,8 @@ type Stage struct {
 	Model models.Model
 }
 
-// check says as a Fatal error why s cannot be driven: what checkInput says of planes, more than one output, or a network that sees
-// a part around a face, and no crop that says how large.
+// check says as a Fatal error why s cannot be driven: checkInput's reasons for a network of planes, more than one output, or no crop
+// for a network that sees a part around a face.
 func (s Stage) check(op string, architectures ...string) error {
 	return s.checkLayout(op, models.NCHW, architectures...)
 }

@@ -18,8 +18,8 @@ const (
 	portraitMask       = "portrait_mask"       // planes, the probability of a person
 )
 
-// NewSegmenter drives the stage as its manifest describes it. Another architecture than "selfie_segmentation" and
-// "portrait_mask", or another layout than theirs, is a Fatal error.
+// NewSegmenter drives the stage as its manifest describes it. Any architecture but "selfie_segmentation" and "portrait_mask", and
+// any layout but theirs, is a Fatal error.
 func NewSegmenter(s Stage) (*Segmenter, error) {
 	layout := models.NHWC
 	if s.Model.Architecture == portraitMask {
@@ -70,7 +70,7 @@ func stretch(values []float32) {
 	}
 }
 
-// Observe implements Observer: Person is the mask of each face's person, and stays nil where the eyes coincide.
+// Observe implements Observer. Person stays nil if the eyes of a face coincide.
 func (s *Segmenter) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	errs := make([]error, len(faces))
 	for i, f := range faces {
