@@ -1,6 +1,6 @@
-// Package engine turns the bytes of an image file into faces: where they are, how sure the detector is, and a vector for
-// each that can be compared. It is a library: it needs a model pack and the ONNX Runtime library, and neither Kafka nor an
-// object store.
+// Package engine finds the faces in the bytes of an image file: the position of each, the confidence of the detector,
+// and an embedding that can be compared. It is a library that needs a model pack and the ONNX Runtime library, but
+// neither Kafka nor an object store.
 //
 // [Open] loads the pack's networks. [Engine.Analyze] decodes a file and takes the picture through these steps, of which it does
 // those that [Params] ask for. Analysis.Timings has the time of each step under its name:
@@ -19,16 +19,16 @@
 //	embed         the vector of each face
 //	portraits     pictures of each face
 //
-// What the steps find of a face is its [face.Observation]. [Engine.Decode], [Engine.Detect], [Engine.Embed] and [Engine.Person]
-// are for those who have pixels already or want to measure one network.
+// A [face.Observation] holds everything that the steps find out about a face. [Engine.Decode], [Engine.Detect],
+// [Engine.Embed] and [Engine.Person] are for callers who already have pixels or want to measure one network.
 //
-// An Engine is safe for concurrent use. Every call works on one thread, and throughput comes from many calls at once: run as
-// many as there are cores.
+// An Engine is safe for concurrent use. Every call uses one thread. For full throughput, run as many calls at once as
+// there are cores.
 //
-// Two embeddings are compared with [schema.Cosine], and only when they name the same model (invariant 5);
-// [Engine.Thresholds] has the cosines from which they are taken for the same person, each with the evaluation that measured
-// its error rate.
+// Compare two embeddings with [schema.Cosine], and only if they name the same model (invariant 5). [Engine.Thresholds]
+// returns the cosines above which two faces count as the same person, each with the evaluation that measured its error
+// rate.
 //
-// Errors say what happens next ([schema.ClassOf]): a picture that cannot be read or is too large, and a role that the pack
-// does not fill, are permanent and carry their reason ([schema.ReasonOf]). A picture without a face is no error.
+// Errors have a class ([schema.ClassOf]). A picture that cannot be read or is too large, and a role that the pack
+// lacks, are permanent errors with a reason ([schema.ReasonOf]). A picture without a face is not an error.
 package engine

@@ -15,7 +15,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Options say what an Engine is made of.
+// Options are the options of [Open].
 type Options struct {
 	// Pack has the networks; its files must be on this machine.
 	Pack *models.Pack
@@ -23,12 +23,14 @@ type Options struct {
 	Library string
 	// Limits bound what an image may cost; zero fields take imaging.DefaultLimits.
 	Limits imaging.Limits
-	// LongSide is the long side in pixels that pictures are scaled down to for the detector; 0 takes the pack's.
+	// LongSide is the length of the longer side, in pixels, to which pictures are scaled down for the detector; 0 means
+	// the pack's.
 	LongSide int
-	// Concurrency is how many images Analyze works on at once, each on one thread; others wait for their turn. 0: any number.
+	// Concurrency is the number of images that Analyze processes at once, with one thread each; others wait. 0: any
+	// number.
 	Concurrency int
-	// Calls is how many calls of one network are under way at once; the rows of further images share the next (onnx.Share).
-	// 0: each image makes calls of its own.
+	// Calls is the largest number of concurrent calls of one network. Further images share the next call
+	// ([onnx.Share]). 0: each image makes its own calls.
 	Calls int
 }
 
@@ -50,8 +52,8 @@ type Engine struct {
 	slots      chan struct{} // one for each image in work; nil: any number
 }
 
-// Open loads the networks of the roles that an Engine performs. A role that the pack does not fill is no error here: the
-// operations that need it answer with the reason role_absent. A library or network that cannot be loaded is a Fatal error.
+// Open loads the networks of the roles that an Engine uses. A role that the pack lacks is not an error here: calls that
+// need it return an error with the reason role_absent. A library or network that cannot be loaded is a Fatal error.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Pack == nil {
 		return nil, schema.Fatal("engine.open", errors.New("no model pack was given"))
@@ -124,7 +126,7 @@ func (e *Engine) network(m models.Model) (onnx.Network, error) {
 	return e.runtime.Load(m.File, file, onnx.SessionOptions{Batch: m.Batch})
 }
 
-// Close waits for the calls in the networks and unloads them. Later calls fail.
+// Close waits for running calls and unloads the networks. Later calls fail.
 func (e *Engine) Close() error { return e.runtime.Close() }
 
 // Models names the networks that e has loaded, in the order of models.Roles.
@@ -145,7 +147,7 @@ func (e *Engine) runs(which func(models.Model) bool) []schema.ModelRun {
 	return runs
 }
 
-// EmbeddingModel names the network that embeddings come from; "" where the pack has none.
+// EmbeddingModel returns the id of the embedding network, or "" if the pack has none.
 func (e *Engine) EmbeddingModel() schema.ModelID {
 	if e.embedder == nil {
 		return ""
@@ -153,8 +155,8 @@ func (e *Engine) EmbeddingModel() schema.ModelID {
 	return e.embedder.Model()
 }
 
-// Thresholds are the cosines, -1..1, by which the pack's embeddings are matched ("min", "med", …), each with the evaluation
-// that measured it; none where the pack has no embedding network. The caller owns the map.
+// Thresholds returns the cosines, -1..1, by which the pack's embeddings are matched ("min", "med", …), each with the
+// evaluation that measured it. The map is empty if the pack has no embedding network. The caller owns it.
 func (e *Engine) Thresholds() map[string]models.Threshold {
 	m, _ := e.pack.Model(models.RoleEmbedding)
 	return maps.Clone(m.Thresholds)
@@ -166,21 +168,22 @@ func (e *Engine) Threshold(name string) (models.Threshold, bool) {
 	return t, ok
 }
 
-// Params say what Analyze looks for.
+// Params say what Analyze finds out.
 type Params struct {
-	// MinConfidence is the least confidence of a face, 0..1; 0 takes the pack's.
+	// MinConfidence is the lowest confidence of a face, 0..1; 0 means the pack's.
 	MinConfidence float32
 	// Strategy selects among the faces.
 	Strategy Strategy
 	// Embed asks for the embedding of each selected face.
 	Embed bool
-	// Turn looks for faces in the picture turned by 90, 180 and 270 degrees too, unless it is sure of one that stands upright.
+	// Turn also looks for faces in the picture turned by 90, 180 and 270 degrees, unless an upright face is certain.
 	Turn bool
-	// Attributes asks for what the pack's networks and the pixels say of each selected face.
+	// Attributes asks for the attributes of each selected face, by the pack's networks and the pixels.
 	Attributes bool
 	// Liveness asks for the networks of this mode of anti_spoofing_mode, 1 to 3; 0 asks for none.
 	Liveness int
-	// Documents asks for the identity document that each selected face is on, and for the outline of the one in the picture.
+	// Documents asks for the identity document on which each selected face is, and for the outline of the document in
+	// the picture.
 	Documents bool
 	// Age asks for an estimate of the age.
 	Age bool
@@ -207,7 +210,7 @@ type Analysis struct {
 	Timings map[string]time.Duration
 }
 
-// Analyze decodes an image file, finds and selects its faces, and says of each what p asks for.
+// Analyze decodes an image file, finds and selects its faces, and finds out about each what p asks for.
 func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis, error) {
 	const op = "engine.analyze"
 	if err := e.able(op, p); err != nil {

@@ -1,12 +1,14 @@
-// Package quality says how well a picture shows a face, in the vocabulary of ISO/IEC 29794-5:2025 and of OFIQ, its reference
-// implementation (github.com/BSI-OFIQ/OFIQ-Project). Each [Check] has a native value, in the unit of its doc comment, and a
-// scalar 0..100, 100 best. A group ([Groups]) says which native values are allowed.
+// Package quality measures the quality of a face image, in the terms of ISO/IEC 29794-5:2025 and of OFIQ, its reference
+// implementation (github.com/BSI-OFIQ/OFIQ-Project). Each [Check] has a native value, in the unit of its doc comment,
+// and a scalar 0..100, 100 best. A group ([Groups]) says which native values are allowed.
 //
-// Where a doc comment names OFIQ, formula and scalar are its own, on this project's landmarks, masks and luma (ITU-R BT.601), so
-// that values are like OFIQ's and not equal to them. "Own" is what the standard has no formula for that can be computed here. Not
-// measured at all are head coverings, red eyes, gaze, reflections and shadows on the background.
+// Where a doc comment names OFIQ, formula and scalar are OFIQ's. They are computed on this project's landmarks, masks
+// and luma (ITU-R BT.601), so the values are similar to OFIQ's but not equal. "Own" marks a formula of this project,
+// used where the standard has none that can be computed here. Head coverings, red eyes, gaze, reflections and shadows
+// on the background are not measured.
 //
-// What could not be assessed, because the pack lacks a network or the picture the pixels, is said so and never passes.
+// A check that cannot be made, because the pack lacks a network or the picture is too small, is reported as not
+// assessed and never passes.
 package quality
 
 import (
