@@ -15,12 +15,15 @@ import (
 // File is the name of the lock file in the folder.
 const File = "LOCK"
 
+// ErrInUse is in the error of Acquire when another process, or another part of this one, owns the folder.
+var ErrInUse = errors.New("in use")
+
 // Lock is the ownership of a folder.
 type Lock struct{ file *flock.Flock }
 
 // Acquire takes dir for this process and creates it where it does not exist. It does not wait: where another process has
-// the folder, the error names the folder and that process. what says in such texts which folder this is, for instance
-// "data folder". The ownership ends with the process, however that ends.
+// the folder, the error is [ErrInUse] and names the folder and that process. what says in such texts which folder this is,
+// for instance "data folder". The ownership ends with the process, however that ends.
 func Acquire(dir, what string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the %s: %w", what, err)
@@ -32,7 +35,7 @@ func Acquire(dir, what string) (*Lock, error) {
 		return nil, fmt.Errorf("lock the %s %q: %w", what, dir, err)
 	}
 	if !held {
-		return nil, fmt.Errorf("the %s %q is in use by process %s; stop that process or choose another folder", what, dir, owner(path))
+		return nil, fmt.Errorf("the %s %q is %w by process %s; stop that process or choose another folder", what, dir, ErrInUse, owner(path))
 	}
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("write the process id into the lock of the %s %q: %w", what, dir, err), file.Close())

@@ -2,6 +2,7 @@ package dirlock_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,7 +35,7 @@ func TestAcquire(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = dirlock.Acquire(dir, "test folder")
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("in use by process %d;", os.Getpid())) || !strings.Contains(err.Error(), dir) {
+	if !errors.Is(err, dirlock.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("in use by process %d;", os.Getpid())) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("the second owner: %v", err)
 	}
 	for range 2 {

@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"internal/telemetry":      {"pkg/schema", "pkg/events", "internal/config"},
 	"internal/drawn":          {},
 	"internal/dirlock":        {},
-	"internal/provision":      {"pkg/schema", "pkg/engine/onnx"},
+	"internal/provision":      {"pkg/schema", "pkg/retry", "pkg/engine/onnx", "internal/dirlock"},
 
 	"internal/ingest":           {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome", "internal/routes"},
 	"internal/verdict":          {"pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models"},

@@ -22,9 +22,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
+	"facestream/internal/dirlock"
 	"facestream/pkg/engine/onnx"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -101,14 +101,25 @@ const sourceTimeout = 5 * time.Minute
 
 func fetch(ctx context.Context, progress io.Writer, cache, platform string, from []source) (string, error) {
 	const op = "provision.library"
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	if err := os.MkdirAll(cache, 0o755); err != nil { // readable for others, who may run what this user installed
 		return "", schema.Fatal(op, err)
 	}
-	lock := flock.New(filepath.Join(cache, ".lock"))
-	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
-		return "", schema.Transient(op, fmt.Errorf("waiting for another fetch: %w", err))
+	var lock *dirlock.Lock
+	wait := retry.Policy{
+		Least: 200 * time.Millisecond, Most: 200 * time.Millisecond,
+		Stop: func(err error) bool { return !errors.Is(err, dirlock.ErrInUse) },
 	}
-	defer lock.Unlock()
+	err := wait.Do(ctx, func() (err error) {
+		lock, err = dirlock.Acquire(cache, "cache of ONNX Runtime")
+		return err
+	})
+	switch {
+	case errors.Is(err, dirlock.ErrInUse):
+		return "", schema.Transient(op, fmt.Errorf("waiting for another fetch: %w", err))
+	case err != nil:
+		return "", schema.Fatal(op, err)
+	}
+	defer lock.Close()
 
 	from = slices.DeleteFunc(slices.Clone(from), func(s source) bool { return s.platform != platform })
 	target := func(s source) string { return filepath.Join(cache, s.release, fileName(platform)) }
