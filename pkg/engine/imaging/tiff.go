@@ -1,11 +1,14 @@
 package imaging
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
+	"io"
+	"slices"
 
 	"golang.org/x/image/tiff"
 )
@@ -17,11 +20,15 @@ const (
 	tagCompression     = 259
 	tagPhotometric     = 262
 	tagFillOrder       = 266
+	tagStripOffsets    = 273
 	tagOrientation     = 274
 	tagSamplesPerPixel = 277
+	tagStripByteCounts = 279
 	tagPlanar          = 284
 	tagT4Options       = 292
 	tagPredictor       = 317
+	tagTileOffsets     = 324
+	tagTileByteCounts  = 325
 	tagSubIFDs         = 330
 	tagExtraSamples    = 338
 	tagSampleFormat    = 339
@@ -32,6 +39,9 @@ func openTIFF(data []byte) (header, error) {
 	d := readDirectory(data)
 	if err := checkTIFF(data, d); err != nil {
 		return header{}, err
+	}
+	if d.planar() {
+		return openPlanarTIFF(data, d)
 	}
 	h, err := library(data, tiff.DecodeConfig, tiff.Decode)
 	if err != nil {
@@ -99,8 +109,10 @@ func checkTIFF(data []byte, d directory) error {
 		return this("of signed or floating-point numbers")
 	case bits != 1 && bits != 8 && bits != 16 || photometric == 3 && bits == 16:
 		return this("of %d bits a sample", bits)
-	case samples > 1 && d.first(tagPlanar, 1) != 1:
-		return this("with planar configuration %d: each colour lies by itself", d.first(tagPlanar, 1))
+	case slices.ContainsFunc(d[tagBitsPerSample], func(b uint32) bool { return b != bits }):
+		return this("whose samples differ in their bits")
+	case d.planar() && (photometric != 2 || samples != 3):
+		return this("with planar configuration 2, where each colour lies by itself, that is not plain RGB")
 	case int(samples) != max(len(d[tagBitsPerSample]), 1):
 		return this("of %d samples a pixel that gives the bits of %d", samples, max(len(d[tagBitsPerSample]), 1))
 	case photometric == 2 && samples == 4 && d.first(tagExtraSamples, 0) != 1 && d.first(tagExtraSamples, 0) != 2,
@@ -114,8 +126,119 @@ func checkTIFF(data []byte, d directory) error {
 	return nil
 }
 
+// planar tells whether each colour lies by itself.
+func (d directory) planar() bool {
+	return d.first(tagSamplesPerPixel, 1) > 1 && d.first(tagPlanar, 1) != 1
+}
+
+// openPlanarTIFF opens a TIFF of three planes. Go's decoder takes the first for the whole picture, so that it gets each plane as
+// a grey picture of its own.
+func openPlanarTIFF(data []byte, d directory) (header, error) {
+	planes, err := tiffPlanes(data, int(d.first(tagSamplesPerPixel, 1)))
+	if err != nil {
+		return header{}, err
+	}
+	h, err := library(planes[0], tiff.DecodeConfig, tiff.Decode)
+	if err != nil {
+		return header{}, err
+	}
+	h.orientation = exifOrientation(data)
+	h.decode = func(ctx context.Context) (image.Image, string, error) {
+		out := image.NewNRGBA(image.Rect(0, 0, h.width, h.height))
+		for i := 3; i < len(out.Pix); i += 4 {
+			out.Pix[i] = 0xff
+		}
+		for c, plane := range planes {
+			m, err := tiff.Decode(&reader{ctx, bytes.NewReader(plane)})
+			if err != nil {
+				return nil, "", damaged(err)
+			}
+			if m.Bounds() != out.Rect {
+				return nil, "", malformed("the planes differ in size")
+			}
+			row, line := rowReader(m), make([]byte, 3*h.width)
+			for y := range h.height {
+				row(line, y)
+				for x := range h.width {
+					out.Pix[y*out.Stride+4*x+c] = line[3*x]
+				}
+			}
+		}
+		return out, "", nil
+	}
+	return h, nil
+}
+
+// tiffPlanes returns the file once for each of its planes: with a first directory that has that plane alone, as grey. The
+// strips or tiles of a plane follow each other in the lists of the whole (TIFF 6.0, section 8, StripOffsets).
+func tiffPlanes(data []byte, samples int) ([][]byte, error) {
+	order := tiffOrder(data)
+	offset := int(order.Uint32(data[4:]))
+	count := int(order.Uint16(data[offset:]))
+	entries := data[offset+2:]
+	if len(entries) < 12*count {
+		return nil, io.ErrUnexpectedEOF
+	}
+	var planes [][]byte
+	for plane := range samples {
+		file := append(make([]byte, 0, len(data)+1+2+12*count+4), data...)
+		file = append(file, make([]byte, len(file)%2)...) // directories begin at even offsets
+		order.PutUint32(file[4:], uint32(len(file)))
+		start, kept := len(file), 0
+		file = append(file, 0, 0)
+		for i := range count {
+			e := [12]byte(entries[12*i:])
+			switch tag := order.Uint16(e[:]); tag {
+			case tagPlanar, tagExtraSamples:
+				continue
+			case tagBitsPerSample, tagSampleFormat, tagPhotometric, tagSamplesPerPixel:
+				value := map[uint16]uint16{tagBitsPerSample: uint16(readDirectory(data).first(tagBitsPerSample, 8)),
+					tagSampleFormat: 1, tagPhotometric: 1, tagSamplesPerPixel: 1}[tag]
+				order.PutUint16(e[2:], 3) // SHORT
+				order.PutUint32(e[4:], 1)
+				order.PutUint16(e[8:], value)
+			case tagStripOffsets, tagStripByteCounts, tagTileOffsets, tagTileByteCounts:
+				size, n := int(fieldSize[order.Uint16(e[2:])]), int(order.Uint32(e[4:]))
+				if size == 0 || n%samples != 0 {
+					return nil, malformed("its list of strips does not fit %d planes", samples)
+				}
+				own := n / samples
+				order.PutUint32(e[4:], uint32(own))
+				from, list := plane*own*size, e[8:]
+				if n*size > 4 {
+					at := int(order.Uint32(e[8:]))
+					if at+n*size > len(data) {
+						return nil, io.ErrUnexpectedEOF
+					}
+					list = data[at : at+n*size]
+					order.PutUint32(e[8:], uint32(at+from))
+				}
+				if own*size <= 4 { // the values stand in the field itself
+					values := bytes.Clone(list[from : from+own*size])
+					clear(e[8:])
+					copy(e[8:], values)
+				}
+			}
+			file, kept = append(file, e[:]...), kept+1
+		}
+		order.PutUint16(file[start:], uint16(kept))
+		planes = append(planes, append(file, 0, 0, 0, 0))
+	}
+	return planes, nil
+}
+
 // directory is the first directory of a TIFF: the leading values of each field that holds small whole numbers.
 type directory map[uint16][]uint32
+
+// fieldSize is the size of a value by its type: BYTE, SHORT, LONG.
+var fieldSize = map[uint16]uint64{1: 1, 3: 2, 4: 4}
+
+func tiffOrder(data []byte) binary.ByteOrder {
+	if data[0] == 'M' {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
 
 // first is a field's first value, or otherwise where there is no such field.
 func (d directory) first(tag uint16, otherwise uint32) uint32 {
@@ -130,10 +253,7 @@ func readDirectory(data []byte) directory {
 	if len(data) < 8 {
 		return nil
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if data[0] == 'M' {
-		order = binary.BigEndian
-	}
+	order := tiffOrder(data)
 	offset := uint64(order.Uint32(data[4:]))
 	if offset+2 > uint64(len(data)) {
 		return nil
@@ -142,7 +262,7 @@ func readDirectory(data []byte) directory {
 	const mostValues = 16
 	count := int(order.Uint16(data[offset:]))
 	for entries := data[offset+2:]; count > 0 && len(entries) >= 12; count, entries = count-1, entries[12:] {
-		size := map[uint16]uint64{1: 1, 3: 2, 4: 4}[order.Uint16(entries[2:])] // BYTE, SHORT, LONG
+		size := fieldSize[order.Uint16(entries[2:])]
 		n := uint64(order.Uint32(entries[4:]))
 		values := entries[8:12]
 		if n*size > 4 {

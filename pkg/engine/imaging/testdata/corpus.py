@@ -482,8 +482,13 @@ for orientation in (1, 3, 6, 8):
     add("tiff-orientation-%d.tif" % orientation, tiff(RGB, photometric="rgb", extratags=[(274, "H", 1, orientation, True)]), truth_t)
 add("tiff-pages.tif", save(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(255 - RGB)]), RGB)
 planar = np.ascontiguousarray(RGB.transpose(2, 0, 1))
-add("tiff-planar.tif", tiff(planar, photometric="rgb", planarconfig="separate"), refused="planar configuration 2", small=True)
-add("tiff-planar-tiles.tif", tiff(planar, photometric="rgb", planarconfig="separate", tile=(64, 64)), refused="planar configuration 2")
+for order in "<>":
+    for name, options in (("", {}), ("-strips", dict(rowsperstrip=8)), ("-tiles", dict(tile=(64, 64))), ("-big-tile", dict(tile=(256, 256))), ("-lzw", dict(rowsperstrip=7, compression="lzw", predictor=2))):
+        end = name + ("-le" if order == "<" else "-be")
+        planes_of = dict(photometric="rgb", planarconfig="separate", byteorder=order, **options)
+        add("tiff-planar%s.tif" % end, tiff(planar, **planes_of), RGB, small=end == "-lzw-be")
+        add("tiff-planar-16%s.tif" % end, tiff(planar.astype(np.uint16) * 256 + 7, **planes_of), RGB)
+add("tiff-planar-alpha.tif", tiff(np.ascontiguousarray(RGBA.transpose(2, 0, 1)), photometric="rgb", planarconfig="separate", extrasamples=["unassalpha"]), refused="planar configuration 2", small=True)
 add("tiff-cmyk.tif", tiff(CMYK, photometric="separated"), refused="CMYK", small=True)
 add("tiff-jpeg.tif", tiff(RGB, photometric="rgb", compression="jpeg"), refused="YCbCr", small=True)
 add("tiff-ycbcr.tif", save(GREY, "TIFF", compression="jpeg"), refused="compressed as JPEG")
