@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"facestream/internal/drawn"
@@ -69,23 +70,34 @@ func TestDocumentsOfPhotographs(t *testing.T) {
 		}
 		return paths
 	}
-	for _, path := range files("documents") {
-		file := read(t, path)
-		m, err := e.Decode(t.Context(), file)
+	decode := func(path string) *imaging.Image {
+		m, err := e.Decode(t.Context(), read(t, path))
 		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		return m
+	}
+	corners := e.steps[slices.IndexFunc(e.steps, func(s loaded) bool { return s.name == "corners" })]
+	find := func(m *imaging.Image) *face.Outline {
+		f := &frame{picture: m}
+		if err := corners.run(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
+		return f.document
+	}
+	for _, path := range files("documents") {
+		m := decode(path)
 		w, h := float64(m.Width), float64(m.Height)
 		table := m.CutOver(imaging.Window{X: w / 2, Y: h / 2, Width: 2 * w, Height: 2 * h, Turn: 0.2}, 600, int(600*h/w), imaging.RGB{120, 110, 100})
-		for name, file := range map[string][]byte{"as photographed": file, "on a table": encoded(t, table)} {
-			if outline(t, e, file) == nil {
+		for name, m := range map[string]*imaging.Image{"as photographed": m, "on a table": table} {
+			if find(m) == nil {
 				t.Errorf("%s, %s: no document", filepath.Base(path), name)
 			}
 		}
 	}
 	alarms, photographs := 0, files("faces")
 	for _, path := range photographs {
-		if found := outline(t, e, read(t, path)); found != nil {
+		if found := find(decode(path)); found != nil {
 			t.Logf("%s: %+v", filepath.Base(path), found)
 			alarms++
 		}
