@@ -3,7 +3,6 @@ package imaging
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"image"
 	"math"
@@ -14,7 +13,7 @@ const maxLost = 0.03
 
 // lenientJPEG decodes Huffman-coded JPEG (T.81, annexes F and G) leniently: components may be sampled in any proportion, and
 // where the coded data is broken it goes on at the next restart marker and counts what it lost. Go's image/jpeg gives up on
-// both, and on restart markers in scans of a single component. It is for the few files that need it: clear rather than fast.
+// both, and on restart markers in scans of a single component. Few files need it, so it is written to be clear, not fast.
 type lenientJPEG struct {
 	ctx         context.Context
 	data        []byte
@@ -56,7 +55,7 @@ func decodeLenient(ctx context.Context, data []byte) (image.Image, string, error
 		return nil, "", err
 	}
 	if len(d.all) == 0 {
-		return nil, "", errors.New("there is no frame header before the pixels")
+		return nil, "", malformed("there is no frame header before the pixels")
 	}
 	for _, c := range d.all {
 		if !c.wasDecoded {

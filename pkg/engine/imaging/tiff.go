@@ -131,8 +131,8 @@ func (d directory) planar() bool {
 	return d.first(tagSamplesPerPixel, 1) > 1 && d.first(tagPlanar, 1) != 1
 }
 
-// openPlanarTIFF opens a TIFF of three planes. Go's decoder takes the first for the whole picture, so that it gets each plane as
-// a grey picture of its own.
+// openPlanarTIFF opens a TIFF of three planes. Go's decoder would take the first for the whole picture. So it gets each plane
+// as a grey picture of its own.
 func openPlanarTIFF(data []byte, d directory) (header, error) {
 	planes, err := tiffPlanes(data, int(d.first(tagSamplesPerPixel, 1)))
 	if err != nil {
