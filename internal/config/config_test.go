@@ -195,7 +195,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`ingest.ledger_retention (f.yaml:20): must be longer than kafka.retention.requests`,
 		`ingest.routes[0].bucket (f.yaml:16): is not a served bucket; add it to s3.buckets`,
 		`ingest.routes[0].operation (f.yaml:14): compare takes 2 images, so one upload cannot ask for it; send a request`,
-		`ingest.routes[0].pattern (f.yaml:15): has the part "<who>"; between slashes it is fixed text or one of <operation>, <collection>, <external_id>, <file>`,
+		`ingest.routes[0].pattern (f.yaml:15): has the part "<who>"; a part between slashes must be fixed text or one of <operation>, <collection>, <external_id>, <file>`,
 		`ingest.routes[0].pattern (f.yaml:15): has <file> twice`,
 		`ingest.routes[0].pattern (f.yaml:15): must end with <file>`,
 		`ingest.routes[1].collection (f.yaml:17): must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit`,

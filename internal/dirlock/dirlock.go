@@ -43,7 +43,7 @@ func Acquire(dir, what string) (*Lock, error) {
 	return &Lock{file}, nil
 }
 
-// owner is the process id in a lock file. It serves messages only; the lock itself decides.
+// owner returns the process id in a lock file. It is used for messages only; the lock itself decides.
 func owner(path string) string {
 	text, _ := os.ReadFile(path)
 	if pid := strings.TrimSpace(string(text)); pid != "" {
@@ -52,5 +52,5 @@ func owner(path string) string {
 	return "unknown" // between its lock and its write
 }
 
-// Close gives the folder back. A second Close does nothing.
+// Close releases the lock. A second Close does nothing.
 func (l *Lock) Close() error { return l.file.Close() }

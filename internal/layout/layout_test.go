@@ -1,4 +1,4 @@
-// Package layout_test holds the structure of the project to what docs/architecture.md draws.
+// Package layout_test checks that the packages import each other as docs/architecture.md describes.
 package layout_test
 
 import (
@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// mayImport is who may import whom, as docs/architecture.md draws it. A package that is not listed may import nothing of
-// the project; "*" is everything. Tests are not held to it.
+// mayImport lists the packages of the project that each package may import, as docs/architecture.md describes. A
+// package that is not listed may import none; "*" means all. Tests are exempt.
 var mayImport = map[string][]string{
 	"pkg/schema":            {},
 	"pkg/schema/schematest": {"pkg/schema"},

@@ -1,24 +1,23 @@
-// Package notify reads the notifications that object stores publish, in the dialects that they really speak, and
-// answers with plain object references.
+// Package notify parses the notifications of object stores, in the dialects that the stores really use, into plain
+// object references.
 //
-// Most dialects share the shape of AWS, a JSON object with Records. They differ in how they write an object's key, which
-// decides whether the object can be found. A dialect is recognised by what no other has:
+// Most dialects share the shape of AWS, a JSON object with Records. They differ in the encoding of an object's key,
+// which decides whether the object can be found. Each dialect has a feature by which it is recognised:
 //
 //   - AWS S3 names itself "aws:s3" and form-encodes keys: a space is "+", other bytes are %XX.
 //     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-//   - AWS EventBridge wraps one event in an envelope of its own, without Records, and writes keys as they are.
+//   - AWS EventBridge wraps one event in its own envelope, without Records, and does not encode keys.
 //     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 //   - MinIO names itself "minio:s3", form-encodes keys with their slashes, and adds the user metadata.
-//   - Ceph names itself "ceph:s3" and writes keys as they are.
+//   - Ceph names itself "ceph:s3" and does not encode keys.
 //     https://docs.ceph.com/en/latest/radosgw/notifications/#events
-//   - Versity S3 Gateway calls itself "aws:s3" and writes keys as they are. Its bucket ARN is the path of the request. ETags
-//     keep their quotes, and notifications of plain uploads name no version even where the bucket keeps versions.
+//   - Versity S3 Gateway calls itself "aws:s3" and does not encode keys. Its bucket ARN is the path of the request. ETags keep their quotes. Notifications of plain uploads name no version, even if the bucket keeps versions.
 //
-// Others call themselves "aws:s3" too, or something of their own, and do either. Where the dialect leaves it open, a
-// [Notification] has both readings of the key, and the store knows which object exists.
+// Other stores also call themselves "aws:s3", or use their own name, and may or may not encode keys. If the dialect
+// does not decide it, a [Notification] has both readings of the key, and the caller asks the store which object exists.
 //
-// Only the event's name, the bucket and the key are needed. Every other field may be missing or of another type: Ceph's
-// documentation writes sizes as strings.
+// Only the event's name, the bucket and the key are needed. Every other field may be missing or of another type. Ceph's
+// documentation, for instance, writes sizes as strings.
 package notify
 
 import (
@@ -34,7 +33,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Dialect is whose way of writing a notification follows.
+// Dialect is the form in which a store writes notifications.
 type Dialect string
 
 // The dialects.
@@ -47,29 +46,31 @@ const (
 	DialectUnknown     Dialect = "unknown"
 )
 
-// Notification says that something happened to one object.
+// Notification reports an event of one object.
 type Notification struct {
 	// Ref names the object by its raw key. Version is empty where the notification names none (or "null"), ETag has no
 	// quotes and is empty for removals.
 	Ref schema.ObjectRef
-	// OtherKey is the key of the object if there is none under Ref.Key: the other reading of a key that the dialect may or
-	// may not have encoded. "" where there is no doubt.
+	// OtherKey is the other reading of a key that the dialect may or may not have encoded. It names the object if there
+	// is none under Ref.Key. It is "" if the key is certain.
 	OtherKey string
-	// Created reports that new content was stored: s3:ObjectCreated:*, except where only tags, a retention or a legal hold
-	// were put, which MinIO counts among the creations. It is false for folder markers: objects that stand for an empty folder.
+	// Created reports that new content was stored: s3:ObjectCreated:*, except for tags, a retention or a legal hold,
+	// which MinIO also reports as creations. It is false for folder markers, the objects that stand for an empty
+	// folder.
 	Created bool
 	// Event is the event's name with the prefix "s3:", for instance "s3:ObjectCreated:Put".
 	Event string
-	// Size is the object's in bytes, as far as the store says it: 0 for removals; for copies and objects in parts, too, at Versity S3 Gateway.
+	// Size is the size of the object in bytes if the store reports it. It is 0 for removals, and with Versity S3
+	// Gateway also for copies and multipart uploads.
 	Size int64
 	// Metadata is the user metadata (x-amz-meta-*), keys in lower case without that prefix. Only MinIO sends it.
 	Metadata map[string]string
 	Dialect  Dialect
 }
 
-// Parse reads the value of one record of the notification topic. A store's test event answers with no notifications and
-// no error. If a record is not understood the error is Permanent (ReasonUnparsable) and the notifications hold those
-// that were: one bad record never takes its neighbours away.
+// Parse reads the value of one record of the notification topic. For a store's test event it returns no notifications
+// and no error. If an entry is not understood, the error is Permanent (ReasonUnparsable), and Parse still returns the
+// notifications of the other entries.
 func Parse(value []byte) ([]Notification, error) {
 	const op = "notify.parse"
 	unparsable := func(err error) error { return schema.Permanent(op, schema.ReasonUnparsable, err) }
@@ -123,7 +124,7 @@ type envelope struct {
 	Detail     *detail         `json:"detail"`
 }
 
-// detail is what EventBridge says about an object.
+// detail is the part of an EventBridge event about the object.
 type detail struct {
 	Bucket bucket          `json:"bucket"`
 	Object object          `json:"object"`
@@ -156,7 +157,7 @@ type object struct {
 	UserMetadata json.RawMessage `json:"userMetadata"`
 }
 
-// text is the string raw, "" where it is none.
+// text returns the string raw, or "" if raw is not a string.
 func text(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
@@ -165,11 +166,11 @@ func text(raw json.RawMessage) string {
 	return s
 }
 
-// name is a string that must be there and must come back as it was written.
+// name returns a string that must be present and must be decoded without loss.
 func name(field string, raw json.RawMessage) (string, error) {
 	switch s := text(raw); {
 	case s != "" && schema.HalfCharacter(raw):
-		return "", fmt.Errorf("%s holds half of a character", field)
+		return "", fmt.Errorf("%s contains half of a character", field)
 	case s != "":
 		return s, nil
 	case len(raw) > 0 && raw[0] != '"' && string(raw) != "null":
@@ -178,7 +179,7 @@ func name(field string, raw json.RawMessage) (string, error) {
 	return "", fmt.Errorf("%s is missing", field)
 }
 
-// size is the number of bytes that raw, a number or a string of digits, says; 0 where it says none.
+// size returns the number of bytes in raw, which is a number or a string of digits, or 0 if raw is neither.
 func size(raw json.RawMessage) int64 {
 	digits := string(raw)
 	if s := text(raw); s != "" {
@@ -191,7 +192,7 @@ func size(raw json.RawMessage) int64 {
 	return max(n, 0)
 }
 
-// version is the version that the object names; "null", the protocol's word for "keeps no versions", is none.
+// version returns the version that the object names. "null", which means that the bucket keeps no versions, becomes "".
 func (o object) version() string {
 	for _, raw := range []json.RawMessage{o.VersionID, o.DashVersion} {
 		if v := text(raw); v != "" && v != "null" {
@@ -201,7 +202,7 @@ func (o object) version() string {
 	return ""
 }
 
-// dialect is whose way of writing r follows.
+// dialect returns the dialect of r.
 func (r *record) dialect() Dialect {
 	switch text(r.EventSource) {
 	case "minio:s3":
@@ -218,7 +219,7 @@ func (r *record) dialect() Dialect {
 	return DialectUnknown
 }
 
-// readings are the key that written stands for, and the other one that it may stand for, or "".
+// readings returns the key that written most likely stands for, and the other one that it may stand for, or "".
 func (d Dialect) readings(written string) (key, other string) {
 	decoded, err := url.QueryUnescape(written)
 	if err != nil || decoded == "" || !utf8.ValidString(decoded) || decoded == written {
@@ -235,7 +236,7 @@ func (d Dialect) readings(written string) (key, other string) {
 	return written, decoded // as Ceph writes it
 }
 
-// notACreation are the events that MinIO counts among the creations although the content stays as it was.
+// notACreation holds the events that MinIO reports as creations although the content does not change.
 var notACreation = []string{"PutTagging", "DeleteTagging", "PutRetention", "PutLegalHold"}
 
 func (r *record) notification() (Notification, error) {
@@ -265,7 +266,8 @@ func (r *record) notification() (Notification, error) {
 	return n, nil
 }
 
-// bridged is the notification in an envelope of EventBridge. Its detail-type says what S3 would say in the event's name.
+// bridged returns the notification in an envelope of EventBridge. Its detail-type corresponds to the event's name of
+// S3.
 func (e *envelope) bridged() (Notification, error) {
 	kind, err := name("detail-type", e.DetailType)
 	if err != nil {
@@ -278,7 +280,7 @@ func (e *envelope) bridged() (Notification, error) {
 	return newNotification(DialectEventBridge, event, "detail.", e.Detail.Bucket, e.Detail.Object)
 }
 
-// newNotification reads what every dialect says of an object. path begins the names of the fields.
+// newNotification reads the fields that every dialect has. path is the prefix of the fields' names in errors.
 func newNotification(d Dialect, event, path string, b bucket, o object) (Notification, error) {
 	bucket, err := name(path+"bucket.name", b.Name)
 	if err != nil {
@@ -297,7 +299,7 @@ func newNotification(d Dialect, event, path string, b bucket, o object) (Notific
 	return n, nil
 }
 
-// describe says where JSON is wrong without quoting it: the values may be keys (invariant 6).
+// describe says where JSON is wrong without quoting it, because the values may be keys (invariant 6).
 func describe(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -305,9 +307,9 @@ func describe(err error) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("it is not JSON (at byte %d)", syntax.Offset)
 	case errors.As(err, &kind) && kind.Field == "":
-		return fmt.Errorf("it is a JSON %s where a notification has an object", kind.Value)
+		return fmt.Errorf("it is a JSON %s; a notification is an object", kind.Value)
 	case errors.As(err, &kind):
-		return fmt.Errorf("%s is a JSON %s, which it is not in any notification", kind.Field, kind.Value)
+		return fmt.Errorf("%s is a JSON %s, which no notification has there", kind.Field, kind.Value)
 	}
 	return errors.New("it is not JSON")
 }

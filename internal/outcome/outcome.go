@@ -1,4 +1,4 @@
-// Package outcome publishes the one result of a request (invariant 2), the same way from every service.
+// Package outcome publishes the result of a request (invariant 2). All services use it.
 package outcome
 
 import (
@@ -19,16 +19,18 @@ import (
 // Suffix ends the key of a result object: the key of the image + Suffix.
 const Suffix = ".result.json"
 
-// portraitMark comes before the ending of the format in the key of a portrait.
+// portraitMark precedes the extension in the key of a portrait.
 const portraitMark = ".portrait."
 
-// PortraitKey is the key of the portrait that face_iso makes of its image. It lies beside the image. A repeat of the job has
-// the same key (invariant 3), another job has another one. ending is that of the file's format, "png".
+// PortraitKey returns the key of the portrait that face_iso makes. It lies beside the image. A repeat of the job has
+// the same key (invariant 3), another job has another one. ending is the extension of the file's format, for instance
+// "png".
 func PortraitKey(job *schema.Job, ending string) string {
 	return portraitKey(job, 0, "portrait", ending)
 }
 
-// CropKey is the key of the portrait of one face. image and face are the indices of the image and of the face in the result.
+// CropKey returns the key of the portrait of one face. image and face are the indices of the image and of the face in
+// the result.
 func CropKey(job *schema.Job, image, face int, ending string) string {
 	return portraitKey(job, image, fmt.Sprintf("portrait of face %d", face), ending)
 }
@@ -37,8 +39,8 @@ func portraitKey(job *schema.Job, image int, what, ending string) string {
 	return job.Images[image].Key + "." + schema.EventID(what, job.ID) + portraitMark + ending
 }
 
-// Mark is the user metadata of every object that facestream writes under key. It holds for this key alone: a copy under
-// another key is an upload like any other.
+// Mark returns the user metadata of an object that facestream writes under key. It is valid for this key only, so a
+// copy under another key is an ordinary upload.
 func Mark(key string) map[string]string {
 	return map[string]string{routes.OutputMark: schema.EventID("output", schema.RequestID(key))}
 }
@@ -48,8 +50,8 @@ func Marked(key string, metadata map[string]string) bool {
 	return metadata[routes.OutputMark] == Mark(key)[routes.OutputMark]
 }
 
-// ImageOf returns the key of the image beside which an output named key lies, and false where no output has such a name.
-// It looks at the name alone, which anybody can give an object: [Marked] says whether facestream wrote it.
+// ImageOf returns the key of the image beside which an output named key lies, and false where no output has such a
+// name. It looks only at the name, which anybody can choose. [Marked] says whether facestream wrote the object.
 func ImageOf(key string) (string, bool) {
 	if image, ok := strings.CutSuffix(key, Suffix); ok {
 		return image, image != ""
@@ -86,8 +88,9 @@ type Sink struct {
 	Count     func(op schema.Operation, reason schema.Reason) // counts outcomes; may be nil
 }
 
-// Publish writes r, the outcome of job, to the topic of results. If the job asks for a result object, it writes that first,
-// beside the first image, so that whoever sees the event finds the object. nil means durable. trace is the W3C traceparent to hand on.
+// Publish writes r, the outcome of job, to the topic of results. If the job asks for a result object, it first writes
+// that beside the first image, so that a reader of the event finds the object. nil means durable. trace is the W3C
+// traceparent to pass on.
 func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, trace string) error {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -97,7 +100,7 @@ func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, t
 		image := job.Images[0]
 		_, err := s.Objects.Put(ctx, schema.ObjectRef{Bucket: image.Bucket, Key: image.Key + Suffix}, data, "application/json", Mark(image.Key+Suffix))
 		if schema.ClassOf(err) == schema.ClassPermanent {
-			s.Log.Warn().Err(err).Msg("the result object cannot be written; the result is published all the same")
+			s.Log.Warn().Err(err).Msg("the result object cannot be written; the result is published anyway")
 		} else if err != nil {
 			return err
 		}
@@ -112,8 +115,8 @@ func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, t
 	return nil
 }
 
-// Event wraps data, which follows from job, as an event with a deterministic id (invariant 3) under the key of the
-// subject, or of the request where there is none.
+// Event wraps data, which follows from job, as an event with a deterministic id (invariant 3). Its key is that of the
+// subject, or of the request without a subject.
 func (s *Sink) Event(kind string, job *schema.Job, data []byte, trace string) events.Event {
 	return events.Event{
 		ID: schema.EventID(kind, job.ID), Source: "facestream/" + s.Service, Type: kind,

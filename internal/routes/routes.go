@@ -1,6 +1,6 @@
-// Package routes says which request an uploaded object stands for: by the bucket and the key of the object, and by its
-// user metadata. It does no I/O. The configuration validates with it, ingest follows it, and the command-line client asks
-// it before an upload.
+// Package routes maps an uploaded object to a request, by the bucket and key of the object and by its user metadata. It
+// does no I/O. The configuration uses it to validate routes, ingest to make requests, and the command-line client to
+// check an upload beforehand.
 package routes
 
 import (
@@ -16,7 +16,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// The placeholders of a pattern. Each is one part of a key between slashes; the last one, file, takes what is left.
+// The placeholders of a pattern. Each is one part of a key between slashes. The last one, file, is the rest of the key.
 const (
 	operation  = "<operation>"
 	collection = "<collection>"
@@ -34,7 +34,7 @@ type Route struct {
 	Bucket  string // "" means every served bucket
 	Prefix  string // fixed text, ending with a slash, before the pattern; may be empty
 	Pattern string // parts between slashes, each fixed text or a placeholder; "" means DefaultPattern
-	// Fixed says what the key does not: operation, collection, result_object and config.
+	// Fixed has the fields that the key does not set: operation, collection, result_object and config.
 	Fixed schema.Request
 }
 
@@ -45,7 +45,7 @@ func (r Route) pattern() string {
 	return r.Prefix + r.Pattern
 }
 
-// Listed is the longest beginning that all keys of the route share.
+// Listed returns the longest prefix that all keys of the route share.
 func (r Route) Listed() string {
 	before, _, _ := strings.Cut(r.pattern(), "<")
 	return before
@@ -64,7 +64,7 @@ func (r Route) Problems() schema.Problems {
 	for i, part := range parts {
 		switch {
 		case strings.ContainsAny(part, "<>") && !slices.Contains(placeholders, part):
-			add("pattern", "has the part %q; between slashes it is fixed text or one of %s", part, strings.Join(placeholders, ", "))
+			add("pattern", "has the part %q; a part between slashes must be fixed text or one of %s", part, strings.Join(placeholders, ", "))
 		case strings.ContainsAny(part, "<>") && slices.Contains(parts[:i], part):
 			add("pattern", "has %s twice", part)
 		}
@@ -101,10 +101,10 @@ func (r Route) Problems() schema.Problems {
 	return ps
 }
 
-// Table is the routing table; the first route that matches an object wins.
+// Table is the routing table. The first route that matches an object applies.
 type Table []Route
 
-// Match is an object on its route.
+// Match is an object with its route.
 type Match struct {
 	route  Route
 	fields map[string]string
@@ -143,7 +143,7 @@ func match(pattern, key string) (map[string]string, bool) {
 	return fields, true
 }
 
-// Request is the request that the object ref stands for, and what is wrong with its key.
+// Request returns the request that the object ref stands for, and the problems of its key.
 func (m Match) Request(ref schema.ObjectRef) (schema.Request, schema.Problems) {
 	req := m.route.Fixed
 	req.ID = schema.ObjectRequestID(ref)
@@ -157,7 +157,7 @@ func (m Match) Request(ref schema.ObjectRef) (schema.Request, schema.Problems) {
 	if v := m.fields[externalID]; v != "" {
 		req.ExternalID = schema.ExternalID(v)
 	}
-	if req.Operation == schema.OpUserDelete { // an image never stands for a deletion
+	if req.Operation == schema.OpUserDelete { // an upload cannot be a deletion
 		req.Operation = schema.Operation(path.Join("upload", string(req.Operation)))
 	}
 	var problems schema.Problems
@@ -167,8 +167,8 @@ func (m Match) Request(ref schema.ObjectRef) (schema.Request, schema.Problems) {
 	return req, problems
 }
 
-// ambiguous says why key does not tell for sure what it names, or returns "". The file enroll/staff/alice/../bob/x.jpg
-// would be alice's by its parts and bob's on a store that keeps objects as files.
+// ambiguous says why it is not certain what key names, or returns "". By its parts, enroll/staff/alice/../bob/x.jpg is
+// alice's, but on a store that keeps objects as files it is bob's.
 func ambiguous(key string) string {
 	if !utf8.ValidString(key) {
 		return "is not UTF-8; upload the object under a key in UTF-8"
@@ -181,11 +181,11 @@ func ambiguous(key string) string {
 	return ""
 }
 
-// IsFolder reports whether an object of this key stands for a folder and is no upload.
+// IsFolder reports whether an object with this key stands for a folder and is not an upload.
 func IsFolder(key string) bool { return strings.HasSuffix(key, "/") }
 
-// Ask tells what an upload of key to bucket with this user metadata would be, before it is made. An error says why
-// nothing would ever answer it, and what to do. Problems mean that it would be answered with a rejection.
+// Ask returns the request that an upload of key to bucket with this user metadata would make. An error says why the
+// upload would never be answered, and what to do. Problems mean that it would be rejected.
 func (t Table) Ask(served []string, bucket, key string, metadata map[string]string) (schema.Request, schema.Problems, error) {
 	if !slices.Contains(served, bucket) {
 		return schema.Request{}, nil, fmt.Errorf("the bucket %q is not served; served: %s", bucket, strings.Join(served, ", "))
@@ -212,10 +212,10 @@ func (t Table) Ask(served []string, bucket, key string, metadata map[string]stri
 	return req, append(problems, checked.Normalize()...), nil
 }
 
-// Prefix is a place that a route takes objects from.
+// Prefix is a place from which a route takes objects.
 type Prefix struct{ Bucket, Key string }
 
-// Prefixes are the places of all routes in the served buckets, without repeats.
+// Prefixes returns the places of all routes in the served buckets, without duplicates.
 func (t Table) Prefixes(served []string) []Prefix {
 	var out []Prefix
 	for _, r := range t {
@@ -229,15 +229,15 @@ func (t Table) Prefixes(served []string) []Prefix {
 	return out
 }
 
-// metadataPrefix begins the names of the user metadata that speaks to facestream: x-amz-meta-facestream-<field>.
+// metadataPrefix is the prefix of the user metadata for facestream: x-amz-meta-facestream-<field>.
 const metadataPrefix = "facestream-"
 
 // OutputMark is the user metadata that facestream gives the objects that it writes itself. It sets no field.
 const OutputMark = metadataPrefix + "output"
 
 // ApplyMetadata lets the user metadata of an object set fields of its request: collection, external-id, operation-tag,
-// deadline (RFC 3339), result-object (true|false), consent (a reference, or true|false), config (JSON). An unknown field is
-// a problem. Problems come sorted by field.
+// deadline (RFC 3339), result-object (true|false), consent (a reference, or true|false), config (JSON). An unknown
+// field is a problem. The problems are sorted by field.
 func ApplyMetadata(req *schema.Request, metadata map[string]string) schema.Problems {
 	var ps schema.Problems
 	for name, value := range metadata {

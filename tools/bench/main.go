@@ -1,6 +1,7 @@
-// Command bench measures what the stream costs beside the bare networks: images/s of decode + detector + alignment +
-// embedding alone, images/s from upload to result for the same images on the same number of threads, their ratio, and
-// the time from one event to its result. Both sides run in turn in the same minute, because machines are noisy.
+// Command bench measures the cost of the stream compared with the bare networks. It prints the images/s of decoding,
+// detection, alignment and embedding alone, the images/s from upload to result for the same images and number of
+// threads, their ratio, and the time from one event to its result. Both sides run alternately within the same minute,
+// because machines are noisy.
 package main
 
 import (

@@ -50,7 +50,7 @@ func run(ctx context.Context, o options) error {
 	return sandbox.Run(ctx, cfg, func(ctx context.Context, s *sandbox.Sandbox) error { return measure(ctx, s, o, bare, pictures) })
 }
 
-// shots is how many pictures of each person are drawn: those of the demo, in which a face is found for certain.
+// shots is the number of pictures of each person: those of the demo, in which a face is certainly found.
 const shots = 2
 
 func draw(ctx context.Context, o options) ([][]byte, error) {
@@ -92,7 +92,7 @@ func measure(ctx context.Context, s *sandbox.Sandbox, o options, e *engine.Engin
 	return latency(ctx, s, pictures)
 }
 
-// rate is how many images a second f does, and what each costs in milliseconds of the processors, servers included.
+// rate returns the images per second of f, and the processor time of each in milliseconds, including the servers.
 func rate(images int, f func() error) (perSecond, cpu float64, err error) {
 	var before, after syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
@@ -110,7 +110,7 @@ func rate(images int, f func() error) (perSecond, cpu float64, err error) {
 	return float64(images) / took.Seconds(), float64(used.Microseconds()) / 1000 / float64(images), nil
 }
 
-// analyzeAll runs decode, detector, alignment and embedding, and nothing else.
+// analyzeAll runs only decoding, detection, alignment and embedding.
 func analyzeAll(ctx context.Context, e *engine.Engine, threads int, pictures [][]byte) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(threads)
@@ -148,7 +148,7 @@ func streamAll(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error
 	return all.Wait()
 }
 
-// latency sends one request at a time for images that are there already.
+// latency sends one request at a time for images that are already stored.
 func latency(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
 	var took []float64
 	stages := map[string]float64{} // milliseconds, summed
@@ -175,7 +175,7 @@ func latency(ctx context.Context, s *sandbox.Sandbox, pictures [][]byte) error {
 	return nil
 }
 
-// upload enrols a picture by its key.
+// upload enrols a picture by uploading it.
 func upload(ctx context.Context, s *sandbox.Sandbox, picture []byte) (schema.RequestID, error) {
 	ref, err := s.Put(ctx, fmt.Sprintf("enroll/%s/%s/a.jpg", collection, uuid.NewString()), picture)
 	return schema.ObjectRequestID(ref), err

@@ -1,6 +1,7 @@
-// Command identify measures open-set identification through the stream on a folder of aligned or unaligned pictures,
-// one sub-folder a person (LFW's layout): it enrols one picture of each of the first people by upload, then searches for
-// another picture of each of them and for as many people who are not enrolled, at the model pack's default thresholds.
+// Command identify measures open-set identification through the stream on a folder of aligned or unaligned pictures
+// with one sub-folder per person (LFW's layout). It enrols one picture of each of the first people by upload. Then it
+// searches for another picture of each of them, and for as many people who are not enrolled, at the model pack's
+// default thresholds.
 package main
 
 import (
@@ -71,7 +72,7 @@ func run(ctx context.Context, data string, people int) error {
 // subject is a person with the picture to enrol (empty for strangers) and the one to search with.
 type subject struct{ name, enrol, probe string }
 
-// choose takes people with two pictures as mates, and people with a single one as strangers, in the order of names.
+// choose returns people with two pictures as mates and people with one picture as strangers, sorted by name.
 func choose(data string, n int) (mates, strangers []subject, err error) {
 	folders, err := os.ReadDir(data)
 	if err != nil {
@@ -118,7 +119,8 @@ func enroll(ctx context.Context, s *sandbox.Sandbox, people []subject) (map[stri
 	return enrolled, g.Wait()
 }
 
-// search sends a prediction for each person. right is the person, wrong somebody else, none nobody.
+// search sends a prediction for each person. right counts those who were found, wrong those taken for somebody else,
+// none those not recognised.
 func search(ctx context.Context, s *sandbox.Sandbox, kind string, people []subject, enrolled map[string]bool) (right, wrong, none int, err error) {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)

@@ -1,11 +1,11 @@
-// Command scale measures what more workers bring, and what it costs to change their number:
+// Command scale measures the throughput of more workers, and the cost of changing their number:
 //
 //	cores      1, 2 and 4 worker processes with their networks, each on one core: images/s a core
 //	workers    1 to 32 worker processes whose networks sleep instead of computing: images/s against 1
 //	rebalance  how long results pause when a worker joins, leaves (SIGTERM) or is killed (SIGKILL), under load
 //
-// Jobs are written to their topic directly, so that the workers alone are measured. Broker and store are the embedded ones
-// as a process of their own; with FACESTREAM_KAFKA and FACESTREAM_S3_ENDPOINT those, on which nothing else may run.
+// Jobs are written directly to their topic, so only the workers are measured. Broker and store are the embedded ones in
+// a separate process, or those that FACESTREAM_KAFKA and FACESTREAM_S3_ENDPOINT name. Nothing else may use them.
 package main
 
 import (

@@ -11,7 +11,7 @@ import (
 // jobPartitions is what facestream.jobs has by default.
 const jobPartitions = 12
 
-// backlog is how much work waits for each simulated worker, so that none runs out of it by chance.
+// backlog is the number of jobs that wait for each simulated worker, large enough that none runs out of work by chance.
 const backlog = 15 * time.Second
 
 // cores measures workers that compute, each on one core.
@@ -78,7 +78,7 @@ func workers(ctx context.Context, o options) error {
 	return nil
 }
 
-// The load of rebalance: a bit more than a third of what its workers can do.
+// The load of rebalance: a little more than a third of its workers' capacity.
 const (
 	crew       = 4
 	crewPause  = 50 * time.Millisecond
@@ -164,8 +164,8 @@ func rebalance(ctx context.Context, o options) error {
 	})
 }
 
-// pauses are the longest time without a result between two moments, and the longest that a job that was under way in
-// between has waited for its result; one that has none yet has waited until the end.
+// pauses returns the longest time without a result between two moments, and the longest wait of a job in progress
+// between them. A job without a result counts as waiting until the end.
 func (s *stand) pauses(from, to time.Time) (quiet, slowest time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"facestream/pkg/retry"
 )
 
-// fault is something that goes wrong now and then. do returns when it is over.
+// fault is a fault that is injected repeatedly. do returns when it is over.
 type fault struct {
 	name  string
 	every time.Duration // on average
@@ -127,7 +127,7 @@ func (c *chaos) killBroker(ctx context.Context, _ *rand.Rand) bool {
 	return ctx.Err() == nil
 }
 
-// pause stops a process for longer than its session lasts: another one takes its work over, and then it goes on.
+// pause stops a process for longer than its session, so that another one takes over its work, and then resumes it.
 func (c *chaos) pause(ctx context.Context, r *rand.Rand) bool {
 	victim := c.system.services[r.IntN(len(c.system.services))]
 	if !victim.signal(syscall.SIGSTOP) {
@@ -144,7 +144,7 @@ func (c *chaos) cut(ctx context.Context, r *rand.Rand) bool {
 	return retry.Sleep(ctx, d)
 }
 
-// fill takes the store's room for less time than a record is tried again.
+// fill fills the store's disk for less time than a record is retried.
 func (c *chaos) fill(ctx context.Context, r *rand.Rand) bool {
 	empty := c.system.fill()
 	defer empty()

@@ -15,13 +15,14 @@ import (
 	"facestream/pkg/schema"
 )
 
-// verdict is what the ledger was held against.
+// verdict counts what was compared with the ledger.
 type verdict struct {
 	repeats, later, buried, rows, objects int
 }
 
-// checkOutcomes holds every result and dead letter against the ledger: each request has one outcome, the expected one.
-// A search that is repeated is answered from the gallery of its moment: the copies of its result may differ from the first.
+// checkOutcomes compares every result and dead letter with the ledger: each request must have exactly the expected
+// outcome. A repeated search is answered from the gallery of its time, so the copies of its result may differ from the
+// first one.
 func (l *load) checkOutcomes(v *verdict) error {
 	l.results.mu.Lock()
 	defer l.results.mu.Unlock()
@@ -57,19 +58,19 @@ func (l *load) checkOutcomes(v *verdict) error {
 	}
 	for value := range l.dead {
 		if l.results.dead[value] == 0 {
-			wrong("%q is no dead letter", value)
+			wrong("%q is not a dead letter", value)
 		}
 	}
 	for value := range l.results.dead {
 		if !l.dead[value] {
-			wrong("a dead letter that nobody expected: %.200s", value)
+			wrong("an unexpected dead letter: %.200s", value)
 		}
 		v.buried++
 	}
 	return errors.Join(problems...)
 }
 
-// checkObjects holds the result objects against the results.
+// checkObjects compares the result objects with the results.
 func (l *load) checkObjects(ctx context.Context, v *verdict) error {
 	var problems []error
 	for id, e := range l.ledger {
@@ -92,7 +93,7 @@ func (l *load) checkObjects(ctx context.Context, v *verdict) error {
 	return errors.Join(problems...)
 }
 
-// checkGallery holds the rows of every collection against the enrolments and deletions.
+// checkGallery compares the rows of every collection with the enrolments and deletions.
 func (l *load) checkGallery(ctx context.Context, cfg config.Gallery, v *verdict) error {
 	g, err := drivers.Open(ctx, cfg)
 	if err != nil {
@@ -115,7 +116,7 @@ func (l *load) checkGallery(ctx context.Context, cfg config.Gallery, v *verdict)
 				}
 				have[row.ID] = true
 				if !want[row.ID] {
-					wrong("collection %s: row %s of %s is there, which no result speaks of, or which was deleted", c, row.ID, string(row.ExternalID))
+					wrong("collection %s: row %s of %s exists, but no result names it or it was deleted", c, row.ID, string(row.ExternalID))
 				}
 			}
 		}
@@ -129,8 +130,8 @@ func (l *load) checkGallery(ctx context.Context, cfg config.Gallery, v *verdict)
 	return errors.Join(problems...)
 }
 
-// fence watches the offsets that the groups of the services have committed. They never go back: a process that stood still
-// while another took its work over commits nothing any more (invariant 1).
+// fence watches the offsets that the groups of the services have committed. They must never go back: a process that was
+// paused while another took over its work must not commit (invariant 1).
 type fence struct {
 	client *events.Client
 	looked int

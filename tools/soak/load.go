@@ -46,7 +46,7 @@ func (e expected) holds(r schema.Result) error {
 	return nil
 }
 
-// load sends requests and writes down what must come of each: the ledger that the outcomes are held against.
+// load sends requests and records the expected outcome of each. The outcomes are compared with this ledger.
 type load struct {
 	publisher *events.Publisher
 	objects   *objects.Store
@@ -86,9 +86,9 @@ func (l *load) picture(person, shot int) []byte {
 	return l.pictures[at]
 }
 
-// put uploads through outages. What fails may have been stored all the same, and another upload of the key would be
-// another version of it, which is a request of its own: so it looks before it tries again. Without notification, the
-// upload is one that the store does not speak of.
+// put uploads through outages. A failed upload may have been stored anyway, and another upload of the key would be
+// another version and thus another request. So put checks before it retries. Without notification, the store does not
+// announce the upload.
 func (l *load) put(ctx context.Context, key string, data []byte, notification bool) (schema.ObjectRef, error) {
 	at := schema.ObjectRef{Bucket: l.bucket, Key: key}
 	for {
@@ -116,8 +116,8 @@ func (l *load) put(ctx context.Context, key string, data []byte, notification bo
 	}
 }
 
-// actor is the life of one person in one collection: a request at a time, each after the outcome of the one before, so
-// that what must come of it is certain.
+// actor sends the requests about one person in one collection. It sends one at a time, each after the outcome of the
+// previous one, so the expected outcome is certain.
 type actor struct {
 	*load
 	random     *rand.Rand
@@ -253,7 +253,7 @@ func (a *actor) predict(ctx context.Context, shot schema.ObjectRef) error {
 	return a.ask(ctx, schema.Request{Operation: schema.OpPredict, Collection: a.collection, Images: []schema.ObjectRef{shot}, ResultObject: a.random.IntN(4) == 0, Config: json.RawMessage(drawn.Config)}, e)
 }
 
-// nonsense sends what nobody can be answered about; its outcome is a dead letter.
+// nonsense sends a record that cannot be answered. Its outcome is a dead letter.
 func (a *actor) nonsense(ctx context.Context) error {
 	a.n++
 	value := fmt.Sprintf("%s: no request %d of %d", a.run, a.n, a.person)
@@ -311,7 +311,7 @@ func (a *actor) request(ctx context.Context, r schema.Request, e expected) (sche
 	return a.outcome(ctx, r.ID, e)
 }
 
-// outcome notes what must come of a request, waits for its result, and says at once what is wrong with it.
+// outcome records the expected outcome of a request, waits for its result, and reports at once if it is wrong.
 func (a *actor) outcome(ctx context.Context, id schema.RequestID, e expected) (schema.Result, error) {
 	a.mu.Lock()
 	a.ledger[id] = e

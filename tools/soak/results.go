@@ -37,7 +37,7 @@ func newResults(c *events.Client) *results {
 	return r
 }
 
-// follow hands on what a topic holds since the start, through outages, until ctx ends.
+// follow passes on the records of a topic since the start, through outages, until ctx ends.
 func (r *results) follow(ctx context.Context, topic events.Topic, keep func(events.Record) error) {
 	from := map[int]int64{}
 	for ctx.Err() == nil {
@@ -113,7 +113,7 @@ func (r *results) wait(ctx context.Context, id schema.RequestID) (first schema.R
 // buried waits until value is a dead letter.
 func (r *results) buried(ctx context.Context, value string) error {
 	if err := r.until(ctx, func() bool { return r.dead[value] > 0 }); err != nil {
-		return fmt.Errorf("%q is no dead letter: %w", value, err)
+		return fmt.Errorf("%q did not become a dead letter: %w", value, err)
 	}
 	return nil
 }
@@ -126,14 +126,14 @@ func (r *results) progress(ctx context.Context, n int) bool {
 	return r.until(ctx, func() bool { return r.requests >= had+n }) == nil
 }
 
-// silence is how long nothing has been published.
+// silence returns the time since the last publication.
 func (r *results) silence() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Since(r.last)
 }
 
-// quiet waits until nothing has been published for a while: what the last fault left undone is done again by then.
+// quiet waits until nothing has been published for a while. By then the work that the last fault interrupted is done.
 func (r *results) quiet(ctx context.Context) error {
 	const still = 10 * time.Second
 	for begin := time.Now(); ; {
