@@ -3,7 +3,7 @@
 // on disk and survive SIGKILL. A service cannot tell them from a cluster except by their addresses. They are for one
 // machine: one broker, no replication, no authentication at the broker (listen on a loopback address only).
 //
-// The store publishes a notification of every upload, copy and completed multipart upload, in the form of AWS S3, and
+// The store publishes a notification of every upload, copy and completed multipart upload, in the form of AWS S3. It
 // answers the upload once the broker has the notification on disk. A browser's form upload is not notified.
 //
 // Limits that come from the servers themselves:
@@ -128,12 +128,13 @@ func (o Options) validate() error {
 	return errors.Join(problems...)
 }
 
-// cannotListen says what to do where another program listens on the address of a setting; other errors become otherwise.
+// cannotListen returns an error that says what to do if another program listens on the address of a setting. Other
+// errors become otherwise.
 func cannotListen(err error, setting, addr string, otherwise error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return otherwise
 	}
-	return fmt.Errorf("the address %s of %s is taken by another program, perhaps by another facestream; stop that one, or choose another address with --%s: %w",
+	return fmt.Errorf("the address %s of %s is used by another program, perhaps by another facestream; stop that program, or choose another address with --%s: %w",
 		addr, setting, strings.NewReplacer(".", "-", "_", "-").Replace(setting), err)
 }
 
@@ -151,11 +152,11 @@ func (s *Servers) S3Addr() string {
 	return s.opts.S3Addr
 }
 
-// Died receives why a server ended that nobody stopped. Whoever uses the servers must stop then: one that has died is not
-// started again.
+// Died receives the error of a server that ended without being stopped. The user of the servers must then stop, because
+// a server that has died is not started again.
 func (s *Servers) Died() <-chan error { return s.failed }
 
-// report says why a server ended. Of several reports that nobody has received yet, the first one counts.
+// report reports why a server ended. Of several reports that were not received yet, the first one is kept.
 func report(failed chan<- error, err error) {
 	select {
 	case failed <- schema.Fatal("embedded.run", err):

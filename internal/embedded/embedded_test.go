@@ -97,7 +97,7 @@ func produce(ctx context.Context, addr string, values ...string) error {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	for _, v := range values {
 		if _, err := conn.WriteMessages(kafka.Message{Value: []byte(v)}); err != nil {
 			return err
@@ -119,7 +119,7 @@ func records(t *testing.T, addr string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
 		for offset := int64(0); offset < last; offset++ {
 			m, err := conn.ReadMessage(1 << 20)
 			if err != nil {

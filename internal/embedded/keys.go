@@ -30,7 +30,7 @@ func keyProblem(key string) string {
 	}
 	for _, r := range key {
 		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
-			return "The key holds a control character that a listing cannot carry. Leave it out."
+			return "The key contains a control character that a listing cannot carry. Remove it."
 		}
 	}
 	for part := range strings.SplitSeq(strings.TrimSuffix(key, "/"), "/") {
@@ -53,7 +53,7 @@ func deref(s *string) string {
 	return *s
 }
 
-// keyError is the refusal of a new key, nil where it can be kept.
+// keyError returns the error of a new key, or nil if the store can keep it.
 func keyError(key *string) error {
 	if problem := keyProblem(deref(key)); problem != "" {
 		return s3err.APIError{Code: "InvalidArgument", Description: problem, HTTPStatusCode: http.StatusBadRequest}
@@ -77,7 +77,7 @@ type files struct {
 	log zerolog.Logger
 }
 
-// guard answers refused where it is an error, else what do answers.
+// guard returns refused if it is an error, else the answer of do.
 func guard[T any](f files, refused error, do func() (T, error)) (T, error) {
 	if refused != nil {
 		var none T

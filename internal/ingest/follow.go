@@ -10,8 +10,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Follower keeps a ledger in step with a topic that holds jobs or outcomes: what other processes wrote, and what this
-// one wrote before a crash. The ledger keeps the offsets, so following resumes where it stopped.
+// Follower updates a ledger from a topic of jobs or outcomes, which other processes wrote, or this process before a
+// crash. The ledger stores the offsets, so following resumes where it stopped.
 type Follower struct {
 	Client *events.Client
 	Ledger *ledger.Ledger
@@ -23,8 +23,8 @@ const (
 	followDelay = 50 * time.Millisecond
 )
 
-// Run follows the topic until ctx ends; caughtUp is called once, when everything that the topic held at the start is in
-// the ledger.
+// Run follows the topic until ctx ends. It calls caughtUp once, when everything that was on the topic at the start is
+// in the ledger.
 func (f *Follower) Run(ctx context.Context, caughtUp func()) error {
 	from, err := f.Ledger.Offsets(ctx, string(f.Topic))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package ingest turns what arrives (requests, and notifications of uploaded objects) into jobs. It is the only place
-// where a request is validated, and the only one that decides whether it was seen before.
+// Package ingest turns requests, and notifications of uploaded objects, into jobs. Only this package validates requests
+// and decides whether a request is a repeat.
 package ingest
 
 import (

@@ -8,7 +8,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Reconciler feeds the uploads whose notification was lost: object stores drop, repeat and reorder them.
+// Reconciler processes uploads whose notification was lost. Object stores drop, repeat and reorder notifications.
 type Reconciler struct {
 	Service  *Service
 	Interval time.Duration
@@ -23,7 +23,7 @@ type Reconciler struct {
 // because the store could not name or answer for them.
 type Counts struct{ Listed, Fed, Skipped int }
 
-// Run makes a pass every Interval until ctx ends. A pass that fails is tried again at the next one.
+// Run makes a pass every Interval until ctx ends. After a failed pass it continues with the next one.
 func (r *Reconciler) Run(ctx context.Context) error {
 	tick := time.NewTicker(r.Interval)
 	defer tick.Stop()

@@ -6,12 +6,13 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// credentialsOf are the keys of cfg, else those of the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+// credentialsOf returns the keys of cfg, else those of the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 // AWS_SESSION_TOKEN, then MINIO_ROOT_USER and MINIO_ROOT_PASSWORD), else those of an IAM role: of the pod
 // (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), of the container (AWS_CONTAINER_CREDENTIALS_…) or of the machine.
 //
-// It is minio-go's chain without its last step. If no provider has credentials, minio-go goes on without any; the store
-// then refuses, and the refusal would count as final although only the role's server was away for a moment.
+// It is minio-go's chain without its last step. If no provider has credentials, minio-go continues without any. The
+// store then refuses, and the refusal would count as final although only the role's server was unreachable for a
+// moment.
 func credentialsOf(cfg Config) *credentials.Credentials {
 	if cfg.AccessKey != "" {
 		return credentials.NewStaticV4(cfg.AccessKey, string(cfg.SecretKey), "")
@@ -40,7 +41,7 @@ func (r *role) RetrieveWithCredContext(cc *credentials.CredContext) (credentials
 type noCredentialsError struct{ cause error }
 
 func (e noCredentialsError) Error() string {
-	return fmt.Sprintf("no credentials for the store: none are configured, the environment has none, and there are none of an IAM role: %v", e.cause)
+	return fmt.Sprintf("no credentials for the store: neither the configuration nor the environment nor an IAM role has any: %v", e.cause)
 }
 
 func (e noCredentialsError) Unwrap() error { return e.cause }

@@ -1,15 +1,12 @@
-// Package objects is the object store as the services see it: exact versions of objects, with limits, over any store
-// that speaks S3.
+// Package objects is a client of any object store that speaks S3. It reads exact versions of objects, with limits.
 //
-// What makes it more than a client:
-//   - A reference means one content. Get answers with exactly the version (or, without versions, the ETag) that was
-//     named, or says that it is gone; it never answers with the content that replaced it.
-//   - Limits come before cost (invariant 8): an object larger than the caller's limit is refused on its header, unread.
-//   - Every error says what happens next: away, busy and broken stores are schema.Transient, objects that can never be
-//     read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
+// It adds to an S3 client:
+//   - A reference means one content. Get returns exactly the version (or, without versions, the ETag) that was named, or an error if it is gone. It never returns the content that replaced it.
+//   - Limits come before cost (invariant 8): an object larger than the caller's limit is refused by its header, without reading it.
+//   - Every error has a class: unreachable, busy and broken stores are schema.Transient, objects that can never be read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
 //   - No error text carries an object key (invariant 6). S3 servers and clients put keys there; this package removes them.
 //
-// Every call makes one attempt: retrying is the caller's policy.
+// Every call makes one attempt. Retrying is up to the caller.
 package objects
 
 import (
@@ -35,10 +32,10 @@ import (
 type Config struct {
 	// Endpoint is host:port, without a scheme.
 	Endpoint string
-	// AccessKey and SecretKey are used when both are set; without them see credentialsOf.
+	// AccessKey and SecretKey are used if both are set. Without them see credentialsOf.
 	AccessKey string
 	SecretKey schema.Secret
-	// TLS, where it is set, means HTTPS.
+	// TLS, if set, means HTTPS.
 	TLS *tls.Config `json:"-"`
 	// Region signs the requests; empty: each bucket's region is asked for once.
 	Region string
@@ -51,7 +48,7 @@ type Config struct {
 // DefaultTimeout is long enough for the largest image that is allowed over a slow link.
 const DefaultTimeout = 30 * time.Second
 
-// A server that does not even accept a connection within dialTimeout is away.
+// A server that does not accept a connection within dialTimeout is unreachable.
 const dialTimeout = 2 * time.Second
 
 // Store is one object store. It is safe for concurrent use.
@@ -83,10 +80,10 @@ func newStore(cfg Config, dial func(ctx context.Context, network, addr string) (
 		return nil, schema.Fatal(op, errors.New("the endpoint is missing; give the store's host:port"))
 	}
 	if strings.Contains(cfg.Endpoint, "://") {
-		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q has a scheme; give host:port alone and choose HTTPS by the settings of TLS", cfg.Endpoint))
+		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q has a scheme; give only host:port and choose HTTPS by the settings of TLS", cfg.Endpoint))
 	}
 	if (cfg.AccessKey == "") != (cfg.SecretKey == "") {
-		return nil, schema.Fatal(op, errors.New("of access key and secret key one is missing; give both, or neither to take them from the environment or the IAM role"))
+		return nil, schema.Fatal(op, errors.New("either the access key or the secret key is missing; give both, or neither to take them from the environment or the IAM role"))
 	}
 	transport, err := minio.DefaultTransport(cfg.TLS != nil)
 	if err != nil {
@@ -141,9 +138,9 @@ func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
 // version. Without one but with an ETag it is the newest content if that has the ETag, else the newest older version
 // that has it (some stores' notifications name no version even where the bucket keeps them). With neither it is the newest.
 //
-// Permanent errors: ReasonImageChanged (other content has taken the place of what was named, and no version keeps it),
-// ReasonImageNotFound (no such object or version), ReasonImageTooLarge (more than maxBytes; found out before a byte of
-// it is read), ReasonBucketNotAllowed (no such bucket, or no permission to read there). An absent or busy store is
+// Permanent errors: ReasonImageChanged (other content has replaced the named content, and no version keeps it),
+// ReasonImageNotFound (no such object or version), ReasonImageTooLarge (more than maxBytes; detected before a byte is
+// read), ReasonBucketNotAllowed (no such bucket, or no permission to read it). An unreachable or busy store is
 // Transient, refused credentials are Fatal.
 func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error) {
 	const op = "objects.get"
@@ -160,7 +157,7 @@ func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) (
 	}
 	defer body.Close()
 	if o.Size < 0 {
-		return nil, schema.ObjectRef{}, schema.Transient(op, errors.New("the store did not say how large the object is"))
+		return nil, schema.ObjectRef{}, schema.Transient(op, errors.New("the store did not report the size of the object"))
 	}
 	if o.Size > maxBytes {
 		return nil, schema.ObjectRef{}, schema.Permanent(op, schema.ReasonImageTooLarge, fmt.Errorf("it has %d bytes, the limit is %d", o.Size, maxBytes))
@@ -290,8 +287,8 @@ func (s *Store) List(ctx context.Context, bucket, prefix string) iter.Seq2[Info,
 	}
 }
 
-// EnsureBucket creates the bucket if it is not there and, if versioning is true, switches its versioning on; it never
-// switches it off. What is there already needs no right to make it. Both are repeatable.
+// EnsureBucket creates the bucket if it does not exist and, if versioning is true, switches its versioning on. It never
+// switches versioning off. It needs no rights for what already exists. Both steps are repeatable.
 func (s *Store) EnsureBucket(ctx context.Context, bucket string, versioning bool) error {
 	const op = "objects.ensure-bucket"
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -319,7 +316,7 @@ func (s *Store) Ping(ctx context.Context, bucket string) error {
 	const op = "objects.ping"
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	// A listing of one key rather than HEAD: its refusal has a body that says why.
+	// It lists one key instead of a HEAD, because the refusal of a listing has a body that says why.
 	for o := range s.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: 1}) {
 		if o.Err != nil {
 			return classify(op, o.Err)

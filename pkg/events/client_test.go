@@ -120,7 +120,7 @@ func TestGroupLag(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := newBroker(t).client(t).Ping(ctx); err != nil {
 		t.Errorf("a broker that is up: %v", err)
@@ -137,7 +137,7 @@ func TestPing(t *testing.T) {
 func TestSASL(t *testing.T) {
 	needFake(t, "it needs a broker with a known user")
 	b := newFake(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "user", "right"))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for password, ok := range map[string]bool{"right": true, "wrong": false} {
 		c := NewClient(Config{Brokers: b.addrs, SASL: SASL{Plain, "user", schema.Secret(password)}})
@@ -299,7 +299,7 @@ func refuseProduce(b *broker, with *kerr.Error, when func() bool) {
 func TestMinInsyncReplicas(t *testing.T) {
 	needFake(t, "it needs three brokers")
 	b := newFake(t, kfake.NumBrokers(3))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c := b.client(t)
 	for replicas, want := range map[int]string{0: "", 1: "", 2: "", 3: "2"} {

@@ -48,7 +48,7 @@ func ParseDeadLetterID(s string) (DeadLetterID, error) {
 	partition, err1 := strconv.Atoi(p)
 	offset, err2 := strconv.ParseInt(o, 10, 64)
 	if !ok || err1 != nil || err2 != nil || partition < 0 || offset < 0 {
-		return DeadLetterID{}, fmt.Errorf("%q is no dead letter id; they look like 0/17 (`facestream dead-letters list`)", s)
+		return DeadLetterID{}, fmt.Errorf("%q is not the id of a dead letter; ids look like 0/17 (`facestream dead-letters list`)", s)
 	}
 	return DeadLetterID{partition, offset}, nil
 }

@@ -21,7 +21,7 @@ func (c *Client) Submit(ctx context.Context, p *Publisher, req schema.Request) e
 	}
 	data, err := json.Marshal(req)
 	if err != nil {
-		return schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the request is no JSON: %s", describeJSONError(err)))
+		return schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("the request is not JSON: %s", describeJSONError(err)))
 	}
 	return p.Publish(ctx, Requests, Event{ID: string(req.ID), Type: TypeRequest, Key: string(req.ID), Data: data})
 }

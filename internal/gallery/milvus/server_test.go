@@ -134,7 +134,7 @@ func TestServerAway(t *testing.T) {
 
 	p.restore(p.address)
 	for start := time.Now(); g.Ping(t.Context()) != nil; {
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > time.Minute {
 			t.Fatal("the server is back and not found again")
 		}
 	}
