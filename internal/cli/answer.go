@@ -131,7 +131,7 @@ func (a *awaiter) await(ctx context.Context, id schema.RequestID) error {
 		if a.c.Context().Err() != nil {
 			cause = "interrupted"
 		}
-		return fmt.Errorf("%s. The request goes on; this waits for its result:\n  facestream submit --wait --id %s", cause, id)
+		return fmt.Errorf("%s. The request continues; this command waits for its result:\n  facestream submit --wait --id %s", cause, id)
 	}
 	s := summarize(&answer.Result)
 	if a.json {

@@ -145,7 +145,7 @@ func deadLettersReplay() *cobra.Command {
 	filter := filterFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if all == (len(args) > 0) {
-			return &exitError{exitUsage, errors.New("name the ids of dead letters (`facestream dead-letters list` shows them), or give --all, with filters where you want fewer")}
+			return &exitError{exitUsage, errors.New("name the ids of dead letters (`facestream dead-letters list` shows them), or give --all, with filters to select some")}
 		}
 		return withClient(c, func(client *events.Client) error {
 			var letters []events.DeadLetter

@@ -36,7 +36,7 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that facestream needs, and say how to fix what is missing",
-		Long: "doctor looks from this machine, with these settings: at the model pack and the library that runs it, the data folder, the\n" +
+		Long: "doctor checks, from this machine and with these settings: the model pack and the library that runs it, the data folder, the\n" +
 			"broker, its topics, the running services, the object store and the gallery. Exit code 3 says that something needs attention.",
 		Example: "  facestream doctor\n  facestream doctor --kafka-brokers kafka:9092 --s3-endpoint minio:9000 --json",
 		Args:    cobra.NoArgs,
@@ -56,7 +56,7 @@ func doctorCommand() *cobra.Command {
 			if asJSON {
 				err = printJSON(c.OutOrStdout(), found)
 			} else {
-				file := cmp.Or(c.Flags().Lookup("config").Value.String(), "no file (--config), so defaults, variables and flags")
+				file := cmp.Or(c.Flags().Lookup("config").Value.String(), "no file (--config); defaults, variables and flags apply")
 				err = printFindings(screenOf(c.OutOrStdout()), append([]finding{{Name: "settings", OK: true, Detail: file}}, found...))
 			}
 			if bad > 0 {
@@ -183,7 +183,7 @@ func lookAtPack(ctx context.Context, name string) (string, error) {
 func lookAtFolder(dir string) (string, error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if errors.Is(err, fs.ErrNotExist) {
-		return dir + " does not exist yet; what needs it creates it", nil
+		return dir + " does not exist yet; facestream creates it when needed", nil
 	} else if err != nil {
 		return "", err
 	}

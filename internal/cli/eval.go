@@ -22,7 +22,7 @@ func evalCommand() *cobra.Command {
 		Use:   "eval",
 		Short: "Measure a model pack on labelled images",
 		Long: "Each evaluation prints a table, or JSON, with 95 % confidence intervals. docs/evaluation.md describes the\n" +
-			"protocols, and the folders of data that they read: they also run on images of your own.",
+			"protocols, and the folders of data that they read: they also run on your own images.",
 		Example: "  facestream eval drawn\n  facestream eval lfw --models open --json",
 	}
 	c.AddCommand(evalLFWCommand(),
@@ -119,7 +119,7 @@ func evalLFWCommand() *cobra.Command {
 				return err
 			}
 			if accuracy := report.Figure(eval.FigureAccuracy).Value; accuracy < least {
-				return &exitError{exitOutcome, fmt.Errorf("the accuracy is %.4f, and --min-accuracy asks for %v", accuracy, least)}
+				return &exitError{exitOutcome, fmt.Errorf("the accuracy is %.4f; --min-accuracy requires %v", accuracy, least)}
 			}
 			return nil
 		},
@@ -312,9 +312,9 @@ func (all bounds) check(outcomes []eval.Outcome) error {
 		case figure.Name == "":
 			broken = append(broken, fmt.Errorf("%s/%s was not measured", b.evaluation, b.figure))
 		case b.most && figure.Value > b.value:
-			broken = append(broken, fmt.Errorf("%s/%s is %.4f, and --max asks for %v", b.evaluation, b.figure, figure.Value, b.value))
+			broken = append(broken, fmt.Errorf("%s/%s is %.4f; --max allows %v", b.evaluation, b.figure, figure.Value, b.value))
 		case !b.most && figure.Value < b.value:
-			broken = append(broken, fmt.Errorf("%s/%s is %.4f, and --min asks for %v", b.evaluation, b.figure, figure.Value, b.value))
+			broken = append(broken, fmt.Errorf("%s/%s is %.4f; --min requires %v", b.evaluation, b.figure, figure.Value, b.value))
 		}
 	}
 	return errors.Join(broken...)

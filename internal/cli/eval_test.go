@@ -532,7 +532,7 @@ func TestEvalAll(t *testing.T) {
 	if !errors.As(err, &exit) || exit.code != exitOutcome {
 		t.Fatalf("bounds that do not hold: %v", err)
 	}
-	if want := "age/mean absolute error was not measured\npose/yaw: bin is 1.0000, and --max asks for 0.5"; err.Error() != want {
+	if want := "age/mean absolute error was not measured\npose/yaw: bin is 1.0000; --max allows 0.5"; err.Error() != want {
 		t.Errorf("the error is %q, want %q", err, want)
 	}
 	if _, _, err := runEval(t, "all", "--min", "lfw=0.9"); !errors.As(err, &exit) || exit.code != exitUsage {

@@ -13,7 +13,7 @@ import (
 )
 
 func galleryCommand() *cobra.Command {
-	c := &cobra.Command{Use: "gallery", Short: "The gallery: what it holds of a person, whether it agrees with the results, and its way to Milvus"}
+	c := &cobra.Command{Use: "gallery", Short: "Show a person's entries, compare the gallery with the results, or copy it to Milvus"}
 	c.AddCommand(galleryPersonCommand(), galleryVerifyCommand(), galleryCopyCommand())
 	return c
 }
@@ -23,7 +23,7 @@ func galleryVerifyCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Compare the gallery with the results: what is missing, what nobody enrolled, who was deleted and is still there",
+		Short: "Compare the gallery with the results: missing rows, unexpected rows, and rows of deleted people",
 		Long: "verify reads the results topic from its beginning and lists the gallery, while everything runs. It changes nothing.\n" +
 			"It looks at the collections that results name. Rows whose results the topic no longer keeps cannot be compared and\n" +
 			"are counted as older. Exit code 3 says that there are differences; they name people by puid.",
@@ -63,7 +63,7 @@ func galleryVerifyCommand() *cobra.Command {
 func printReport(c *cobra.Command, r verify.Report) error {
 	since := "the beginning"
 	if !r.Since.IsZero() {
-		since = r.Since.Local().Format(time.DateTime) + "; what is older is not on the topic any more"
+		since = r.Since.Local().Format(time.DateTime) + "; older ones are no longer on the topic"
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%d results since %s\n\n", r.Results, since)
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)

@@ -116,7 +116,7 @@ func TestGalleryCopy(t *testing.T) {
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	run("milvus", 0, "Milvus has all of it", copied...)
+	run("milvus", 0, "Milvus has the whole gallery", copied...)
 	run("milvus", 0, "given (form 12)", person...)
 	run("milvus", 1, "holds no local gallery", copied...)
 	run("local", 1, "was copied to Milvus", person...)

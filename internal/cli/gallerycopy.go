@@ -18,11 +18,11 @@ func galleryCopyCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "copy",
-		Short: "Copy the local gallery into Milvus, which serves from then on",
+		Short: "Copy the local gallery to Milvus",
 		Long: "copy takes every enrolled image of the local gallery in indexer.gallery.dir, with its embedding and its consent, and the\n" +
 			"memory of deletions to the Milvus server that the settings name (indexer.gallery.driver: milvus). The indexers must be\n" +
 			"stopped. It compares both galleries at the end and marks the folder as copied, so that no indexer serves from it again.\n" +
-			"Run it again where it was stopped: it copies what is missing. Exit code 3 says that rows differ afterwards.",
+			"If it was stopped, run it again: it copies what is missing. Exit code 3 says that rows differ afterwards.",
 		Example: "  facestream gallery copy --indexer-gallery-driver milvus --indexer-gallery-milvus-address milvus:19530",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,12 +42,12 @@ func galleryCopyCommand() *cobra.Command {
 			}
 			switch n := report.Different(); {
 			case errors.Is(err, context.Canceled):
-				return fmt.Errorf("stopped; the same command goes on: %w", err)
+				return fmt.Errorf("stopped; run the same command again to continue: %w", err)
 			case err == nil && n > 0:
 				return &exitError{exitOutcome, fmt.Errorf("%d rows differ in Milvus after the copy, because somebody changed or deleted them there; the local gallery is not marked as copied", n)}
 			case err == nil && !asJSON:
-				fmt.Fprintf(c.OutOrStdout(), "\nMilvus has all of it. Start the indexers with these settings. %s still holds the embeddings, also of people who will be\n"+
-					"deleted: erase the folder when you will not go back.\n", cfg.Indexer.Gallery.Dir)
+				fmt.Fprintf(c.OutOrStdout(), "\nMilvus has the whole gallery. Start the indexers with these settings. %s still contains the embeddings, even of people who are\n"+
+					"deleted later. Erase the folder once you will not go back.\n", cfg.Indexer.Gallery.Dir)
 			}
 			return err
 		},

@@ -22,8 +22,8 @@ func galleryPersonCommand() *cobra.Command {
 		Use:   "person",
 		Short: "Show what the gallery holds of a person: each image, when it was enrolled, and the consent",
 		Long: "person lists the enrolled images of one person, named by --puid or by --external-id, without their embeddings. It\n" +
-			"changes nothing, and everything can go on meanwhile. Exit code 4 says that the collection has nobody of this name.\n" +
-			"What it prints is personal data.",
+			"changes nothing and can run beside the services. Exit code 4 says that the collection has nobody with this name.\n" +
+			"Its output is personal data.",
 		Example: "  facestream gallery person -c staff --external-id alice\n  facestream gallery person -c staff --puid 7c9d1e0a-… --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

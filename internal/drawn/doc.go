@@ -1,16 +1,16 @@
-// Package drawn draws people who do not exist, so that tests and the demo
-// have faces to detect, enrol and recognise and no photograph of anyone.
+// Package drawn draws people who do not exist. Tests and the demo use them to
+// detect, enrol and recognise faces without any photograph.
 //
-// A [Person] is everything that stays: the shape of the head, skin, eyes, hair,
-// glasses. A [Shot] is everything that changes between two pictures of a person:
-// pose, light, background, expression, camera. Both come from a seed alone.
-// [Render] builds the head as meshes, rotates and rasterises them and shades
-// every pixel, without a GPU and without any asset.
+// A [Person] is everything that stays the same: the shape of the head, skin,
+// eyes, hair, glasses. A [Shot] is everything that changes between two pictures
+// of a person: pose, light, background, expression, camera. Each is made from a
+// random seed alone. [Render] builds the head as meshes, rotates and rasterises
+// them and shades every pixel. It needs no GPU and no assets.
 //
-// The drawings are made for face networks rather than for an art gallery: their
-// proportions follow human anthropometry, but who resembles whom is for an
-// embedding network to say. [Cast] is therefore a measured choice among many
-// drawn people, see there.
+// The drawings are made for face networks, not to look beautiful. Their
+// proportions follow human anthropometry, but only an embedding network can say
+// who resembles whom. [Cast] is therefore chosen by measurement from many drawn
+// people.
 //
 // Head coordinates, used throughout: origin at the centre of the head, x to the
 // right of the picture, y down, z towards the camera; the unit is half the height

@@ -2,10 +2,10 @@ package drawn
 
 import "math/rand/v2"
 
-// Genes is how many independent parts a person's seed consists of.
+// Genes is the number of independent parts of a person's seed.
 const Genes = 10
 
-// Alleles is how many values each part has.
+// Alleles is the number of values that each part can have.
 const Alleles = 64
 
 // The parts of a person that a gene decides.
@@ -32,9 +32,9 @@ const (
 // geneAt is the position of a gene's six bits in the permuted seed.
 func geneAt(gene int) int { return 4 + 6*gene }
 
-// Sibling is the person with one gene, 0 <= gene < [Genes], replaced by another
-// allele, 0 <= allele < [Alleles]; whoever looks for people with a property can
-// walk there gene by gene.
+// Sibling returns the person with one gene, 0 <= gene < [Genes], replaced by
+// another allele, 0 <= allele < [Alleles]. A search for people with a property
+// can proceed gene by gene.
 func (p Person) Sibling(gene, allele int) Person {
 	g := p.seed * spread
 	g &^= (Alleles - 1) << geneAt(gene)

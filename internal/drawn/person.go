@@ -1,6 +1,6 @@
 package drawn
 
-// Person is one invented person: all that stays the same from shot to shot.
+// Person is one drawn person: everything that stays the same from shot to shot.
 // The zero value is not a person; use [New] or [Cast].
 type Person struct {
 	seed  uint64
@@ -95,12 +95,11 @@ type (
 	}
 )
 
-// New makes the person of a seed. The same seed is the same person for ever,
-// as far as this package's drawing code stays the same.
+// New returns the person of a seed. The same seed gives the same person as long
+// as this package's drawing code does not change.
 func New(seed uint64) Person {
 	p := Person{seed: seed}
-	// Hidden traits tie the visible ones together, so that people look like
-	// people and not like averages of everything.
+	// Hidden traits correlate the visible ones, so that people look like people and not like averages.
 	d := roll(seed, buildGene)
 	strong, heavy, age := d.in(0, 1), d.in(0, 1), d.in(-0.35, 1) // strong: heavy bones, brows, beard
 	d = roll(seed, skinGene)

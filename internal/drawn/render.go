@@ -8,19 +8,18 @@ import (
 )
 
 // Config is the operation configuration for requests about drawn people, as JSON. They are not alive, and networks that
-// know people only may see glasses or a turned head where there are none: neither is to refuse them.
+// were trained on real people may see glasses or a turned head where there are none. Neither may lead to a refusal.
 const Config = `{"anti_spoofing_mode":0,"face_validations_off":true}`
 
-// JPEG is shot number shot of p as a file of size x size pixels; quality is that of image/jpeg, 1..100.
+// JPEG returns shot number shot of p as a file of size x size pixels. quality is that of image/jpeg, 1..100.
 func JPEG(p Person, shot, size, quality int) ([]byte, error) {
 	var b bytes.Buffer
 	err := jpeg.Encode(&b, Render(p, p.Shot(shot), size), &jpeg.Options{Quality: quality})
 	return b.Bytes(), err
 }
 
-// Render draws a person as a square picture of size x size pixels, opaque. The
-// result is the same on every run; across processors single pixels may differ
-// by one step, since some fuse multiplication and addition.
+// Render draws a person as an opaque square picture of size x size pixels. The result is the same on every run. Across
+// processors single pixels may differ by one step, because some fuse multiplication and addition.
 func Render(p Person, s Shot, size int) *image.RGBA {
 	r := renderer{person: &p, shot: &s, size: size,
 		frame: frame{size, make([]fragment, size*size)},

@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 )
 
-// Shot is one picture of a person: all that changes from picture to picture.
-// Angles are radians, colours are linear factors, lengths are fractions of the
-// picture's size.
+// Shot is one picture of a person: everything that changes from picture to
+// picture. Angles are radians, colours are linear factors, lengths are
+// fractions of the picture's size.
 type Shot struct {
 	// Yaw > 0 turns the face to the picture's right, Pitch > 0 raises it,
 	// Roll > 0 turns it clockwise.
@@ -55,8 +55,8 @@ type Backdrop struct {
 	Near, Far [3]float64
 }
 
-// NewShot makes the shot of a seed: a nearly frontal picture in moderate light,
-// yaw within 8 degrees, pitch within 5, roll within 6.
+// NewShot returns the shot of a seed: a nearly frontal picture in moderate
+// light, yaw within 8 degrees, pitch within 5, roll within 6.
 func NewShot(seed uint64) Shot {
 	d := dice{rand.New(rand.NewPCG(seed, 0x5407))}
 	const degree = math.Pi / 180
@@ -87,8 +87,7 @@ func NewShot(seed uint64) Shot {
 	}
 }
 
-// Shot is the person's n-th picture, 0, 1, 2, ...: the same n gives the same
-// picture, and no two persons share one.
+// Shot returns the person's n-th picture, 0, 1, 2, .... The same n gives the same picture, and no two people share one.
 func (p Person) Shot(n int) Shot {
 	return NewShot(p.seed*0x9E3779B97F4A7C15 + uint64(n) + 1)
 }
