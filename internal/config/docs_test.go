@@ -56,18 +56,18 @@ func TestDocumentedFiles(t *testing.T) {
 const introduction = "# Configuration\n\n" +
 	"<!-- Made by `make generate` from the struct tags of internal/config; a test holds it up to date. -->\n\n" +
 	"Nothing needs to be set for `facestream up`. Every setting has a key in a YAML file, a variable and, unless it is a secret, a flag.\n" +
-	"The later of these wins: default, file, environment, flag. The file is the one that `--config` or, without it, `FACESTREAM_CONFIG` names.\n\n" +
+	"A flag overrides the environment, which overrides the file, which overrides the default. `--config` or, without it, `FACESTREAM_CONFIG` names the file.\n\n" +
 	"- All problems are reported at once, each by the name that was typed: a key with file and line, a variable, or a flag.\n" +
 	"- An unknown key fails, and so does an unknown variable that begins like a section (`FACESTREAM_KAFKA_…`). The variables that Kubernetes\n" +
-	"  adds for services (`…_SERVICE_HOST`, `…_PORT`) are left alone.\n" +
-	"- An empty variable empties a setting that may be empty, and counts as absent elsewhere.\n" +
+	"  adds for services (`…_SERVICE_HOST`, `…_PORT`) are ignored.\n" +
+	"- An empty variable empties a setting that may be empty, and is ignored otherwise.\n" +
 	"- A duration is written like `500ms`, `10s`, `6h`, `7d` or `1d12h`; a size like `20MB` (10⁶) or `20MiB` (2²⁰); a number may group its digits\n" +
 	"  with `_`; a list is separated by commas, or a YAML list.\n" +
 	"- Secrets print as `***`. They have no flag, because every user of a machine can read the arguments of its processes.\n\n" +
-	"Two variables are no settings of a service but tell `facestream models` where packs lie: `FACESTREAM_MODELS_DIR`, the folder of pulled packs\n" +
-	"(one folder a pack; default: the user's cache), and `FACESTREAM_MODELS_MIRROR`, a folder that has their files already.\n\n" +
+	"Two variables are not settings of a service. They tell `facestream models` where packs are: `FACESTREAM_MODELS_DIR`, the folder of pulled packs\n" +
+	"(one sub-folder per pack; default: the user's cache folder), and `FACESTREAM_MODELS_MIRROR`, a folder that already has their files.\n\n" +
 	"## Examples\n\n" +
-	"A cluster of brokers with TLS and a password, a store of one's own; the secrets come from `FACESTREAM_KAFKA_SASL_PASSWORD`,\n" +
+	"A cluster of brokers with TLS and a password, and your own store. The secrets come from `FACESTREAM_KAFKA_SASL_PASSWORD`,\n" +
 	"`FACESTREAM_S3_ACCESS_KEY` and `FACESTREAM_S3_SECRET_KEY`:\n\n" +
 	"```yaml\n" +
 	"data_dir: /var/lib/facestream\n" +
@@ -84,7 +84,7 @@ const introduction = "# Configuration\n\n" +
 	"  log_format: json\n" +
 	"  listen: 0.0.0.0:9464\n" +
 	"```\n\n" +
-	"Uploads become requests by routes. Here a camera's folder is searched for people, and the default form stays in force for the rest:\n\n" +
+	"Routes turn uploads into requests. In this example, people are searched for in the pictures of a camera's folder, and the default pattern applies to all other uploads:\n\n" +
 	"```yaml\n" +
 	"ingest:\n" +
 	"  routes:\n" +

@@ -8,14 +8,15 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Tie is the model and dimension that the first row of a collection ties it to (invariant 5).
+// Tie is the model and dimension of a collection. Its first row sets them (invariant 5).
 type Tie struct {
 	Model     schema.ModelID
 	Dimension int
 }
 
-// Admit refuses a row or probe of other if it cannot be compared with what collection c holds. The error is permanent with
-// reason model_mismatch and names both models; for another dimension of the same model the reason is invalid_request.
+// Admit returns an error if a row or probe of other cannot be compared with the rows of collection c. The error is
+// permanent with reason model_mismatch and names both models; for another dimension of the same model the reason is
+// invalid_request.
 func (t Tie) Admit(op string, c schema.Collection, other Tie) error {
 	switch {
 	case other.Model != t.Model:
@@ -36,7 +37,7 @@ func Unknown(op string, c schema.Collection) error {
 // Stranger is the error for a row that joins a person who has no row in the collection.
 func Stranger(op string) error {
 	return schema.Permanent(op, schema.ReasonUnknownPUID,
-		errors.New("nobody in the collection has this puid; to enrol somebody new leave it out, and the result gives them one"))
+		errors.New("nobody in the collection has this puid; to enrol a new person leave it out, and the result contains a new one"))
 }
 
 // Unit returns a copy of e's vector scaled to unit length, and what it would tie a collection to. The error is permanent

@@ -26,7 +26,7 @@ type Row struct {
 	Joins bool
 }
 
-// Source says what an embedding was made of: enough to make one under another model.
+// Source names the image and face that an embedding was made from, so that one can be made under another model.
 type Source struct {
 	Image schema.ObjectRef `json:"image"`
 	Box   schema.BoxF      `json:"box"` // of the enrolled face, in pixels of the upright image, before automatic turning

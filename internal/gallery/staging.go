@@ -20,9 +20,9 @@ type Reader interface {
 	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (Page, error)
 }
 
-// Staging builds a gallery under another model beside the one that serves. Its rows have the ids of the rows that they will
-// replace. Nobody searches in it, and the serving gallery does not change until Switch. What is staged survives a crash, and
-// the next process goes on with it.
+// Staging builds a gallery under another model beside the one that serves. Its rows have the ids of the rows that they
+// will replace. Nobody searches in it, and the serving gallery does not change until Switch. What is staged survives a
+// crash, and the next process continues with it.
 //
 // A nil error means durable. Methods are safe for concurrent use, except Switch: nothing else may be called beside it.
 // Errors are classified like those of [Gallery]. They are fatal when another process stages; a driver that cannot keep a

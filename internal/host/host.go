@@ -1,5 +1,5 @@
-// Package host runs services: it connects to the broker and the object store, waits until both answer, creates what is
-// missing there, serves health and metrics, and stops everything in order. What a service does is not its business.
+// Package host runs services: it connects to the broker and the object store, waits until both answer, creates missing
+// topics and buckets, serves health and metrics, and stops everything in order. It does not know what a service does.
 package host
 
 import (
@@ -24,7 +24,7 @@ import (
 // Service runs one service on what the process shares, until ctx ends.
 type Service func(ctx context.Context, a *App) error
 
-// App is what the services of a process share.
+// App holds what the services of a process share.
 type App struct {
 	Config  config.Config
 	Log     zerolog.Logger
@@ -41,8 +41,8 @@ func Clients(cfg config.Config) (*events.Client, *objects.Store, error) {
 	return ClientsLogging(cfg, zerolog.Nop())
 }
 
-// ClientsLogging is [Clients] with a log that says why something is tried again: a tool that waits for a right would
-// otherwise wait in silence.
+// ClientsLogging is [Clients] with a log of the causes of retries. Without it, a tool that waits for a right would wait
+// silently.
 func ClientsLogging(cfg config.Config, log zerolog.Logger) (*events.Client, *objects.Store, error) {
 	kafka, err := KafkaConfig(cfg.Kafka)
 	if err != nil {
@@ -126,7 +126,8 @@ func (a *App) prepare(ctx context.Context) error {
 	)
 }
 
-// Eventually calls f until it succeeds, and logs now and then what it waits for. A permanent or fatal error ends it.
+// Eventually calls f until it succeeds, and logs from time to time what it waits for. A permanent or fatal error ends
+// it.
 func (a *App) Eventually(ctx context.Context, what string, f func(context.Context) error) error {
 	const pause, remind = 500 * time.Millisecond, 10 * time.Second
 	var said time.Time
@@ -149,7 +150,7 @@ type Work struct {
 	Service string
 	Reads   []events.Topic // whose records Handle is called with
 	Writes  []events.Topic // what else must exist
-	// Concurrency is how many records are in work at once.
+	// Concurrency is the number of records that are processed at once.
 	Concurrency int
 	Handle      events.Handler
 }

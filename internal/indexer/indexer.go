@@ -1,4 +1,5 @@
-// Package indexer answers what needs the gallery: it enrolls, searches and deletes, one analysis at a time per person.
+// Package indexer answers the requests that need the gallery. It enrols, searches and deletes, one analysis at a time
+// per person.
 package indexer
 
 import (
@@ -23,8 +24,8 @@ type Service struct {
 	Log     zerolog.Logger
 }
 
-// Handle answers one analysis. nil means that first the change to the gallery and then the result became durable, so a result
-// never promises what the gallery does not hold (invariant 4).
+// Handle answers one analysis. nil means that first the change to the gallery and then the result became durable. A
+// result therefore never promises what the gallery does not hold (invariant 4).
 func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	var a schema.Analysis
 	if err := json.Unmarshal(r.Event.Data, &a); err != nil || a.ID == "" {
@@ -88,8 +89,8 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	return r, nil
 }
 
-// enrolledAs is the puid that an enrolment adds its face to. A person whom an earlier version stored under a spelling of
-// the same name keeps that puid.
+// enrolledAs returns the puid to which an enrolment adds its face. A person whom an earlier version stored under
+// another spelling of the name keeps that puid.
 func (s *Service) enrolledAs(ctx context.Context, a *schema.Analysis) (schema.PUID, error) {
 	if len(a.Persons()) == 1 {
 		return a.Person(), nil
@@ -104,8 +105,8 @@ func (s *Service) enrolledAs(ctx context.Context, a *schema.Analysis) (schema.PU
 	return stored[0].Row.PUID, nil
 }
 
-// person is the most similar row of the person whom a names, as a list of one, or none where nobody is stored. The
-// spelling that the request gave comes before the other ones.
+// person returns the most similar row of the person whom a names, as a list of one, or an empty list if nobody is
+// stored. The spelling of the request comes before the others.
 func (s *Service) person(ctx context.Context, a *schema.Analysis) ([]gallery.Match, error) {
 	for _, puid := range a.Persons() {
 		found := s.Gallery.Search(ctx, a.Collection, a.Probes, 1, puid)[0]

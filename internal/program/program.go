@@ -1,5 +1,5 @@
-// Package program is what every program of facestream does around its work: it reads the settings from flags, the
-// environment and a file, ends on SIGINT and SIGTERM, and turns an error into an exit code.
+// Package program has what all programs of facestream share: it reads the settings from flags, the environment and a
+// file, ends on SIGINT and SIGTERM, and turns an error into an exit code.
 package program
 
 import (

@@ -11,7 +11,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// refuseUnmoved is fatal where the folder of the local gallery holds people whom another driver would not know.
+// refuseUnmoved returns a fatal error if the folder of the local gallery holds people whom another driver would not
+// know.
 func refuseUnmoved(ctx context.Context, cfg config.Gallery) error {
 	n, err := local.Unmoved(ctx, cfg.Dir)
 	if err != nil || n == 0 {
@@ -21,8 +22,8 @@ func refuseUnmoved(ctx context.Context, cfg config.Gallery) error {
 		"run `facestream gallery copy` with these settings, or set indexer.gallery.driver to %s", cfg.Driver, cfg.Dir, n, config.DriverLocal))
 }
 
-// Copy copies the local gallery into the Milvus that the settings name, which serves from then on. Where the report has
-// differences, the local gallery goes on to be the one that counts.
+// Copy copies the local gallery to the Milvus server that the settings name. After that, Milvus serves. If the report
+// has differences, the local gallery remains in use.
 func Copy(ctx context.Context, cfg config.Gallery, progress func(c schema.Collection, done, total int)) (report transfer.Report, err error) {
 	const op = "gallery.copy"
 	if cfg.Driver != config.DriverMilvus {

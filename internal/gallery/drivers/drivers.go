@@ -1,5 +1,5 @@
-// Package drivers lists the drivers of the gallery: it opens the one that the settings name. A new driver is one line of
-// [all] and a file beside this one.
+// Package drivers lists the drivers of the gallery and opens the one that the settings name. A new driver needs one
+// line in [all] and a file beside this one.
 package drivers
 
 import (
