@@ -1,5 +1,5 @@
-// Package groupcommit lets callers that come at the same time share one call, for calls that cost nearly the same however
-// many items they carry: a transaction, a request to a server, a run of a network on a GPU.
+// Package groupcommit lets concurrent callers share one call. It is for calls whose cost hardly depends on the number
+// of items: a transaction, a request to a server, a run of a network on a GPU.
 package groupcommit
 
 import (
@@ -9,20 +9,21 @@ import (
 	"sync/atomic"
 )
 
-// Calls are calls that callers share. While fewer than AtOnce calls of a key are under way, a caller's items start one at
-// once. Otherwise they wait until a call ends, and go into the next one together with everything that waits by then. Calls
-// is safe for concurrent use; set its fields before the first.
+// Calls combines the items of concurrent callers into shared calls. While fewer than AtOnce calls of a key are running,
+// a caller's items start a call immediately. Otherwise they wait until a call ends, and the next call takes everything
+// that is waiting. Calls is safe for concurrent use; set its fields before the first use.
 //
-// A caller whose context ends does not fail those who share its call, so it waits for the call like them. The call's
-// context ends when the contexts of all who share it have ended.
+// A caller whose context ends must not fail the others that share its call, so it waits for the call like them. The
+// call's context ends when the contexts of all its callers have ended.
 type Calls[K comparable, I, O any] struct {
-	// Call answers each item, in order. Its ctx carries no values of the callers' contexts.
+	// Call returns the answer to each item, in order. Its ctx carries no values of the callers' contexts.
 	Call func(ctx context.Context, key K, items []I) []O
-	// Most bounds the items in a call of several callers. The items of one caller stay together, however many they are.
+	// Most limits the number of items in a shared call. The items of one caller stay together, even if they are more.
 	Most int
-	// AtOnce bounds the calls of one key that are under way.
+	// AtOnce limits the number of concurrent calls of one key.
 	AtOnce int
-	// Ended makes the answer to each item of a caller whose context ended before its call began; err is the context's.
+	// Ended returns the answer to each item of a caller whose context ended before its call began. err is the error of
+	// the context.
 	Ended func(err error) O
 
 	mu     sync.Mutex

@@ -11,7 +11,7 @@ import (
 // Age Estimation", IJCAI 2018. It is safe for concurrent use.
 type AgeEstimator struct{ stage Stage }
 
-// NewAgeEstimator drives the stage as its manifest describes it. Any architecture but "ssrnet" is a Fatal error.
+// NewAgeEstimator returns an AgeEstimator for the network of the stage. Any architecture but "ssrnet" is a Fatal error.
 func NewAgeEstimator(s Stage) (*AgeEstimator, error) {
 	return &AgeEstimator{s}, s.check("face.age", "ssrnet")
 }

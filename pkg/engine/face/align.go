@@ -17,8 +17,8 @@ var template = [5]schema.PointF{
 	{X: 38.2946, Y: 51.6963}, {X: 73.5318, Y: 51.5014}, {X: 56.0252, Y: 71.7366}, {X: 41.5493, Y: 92.3655}, {X: 70.7299, Y: 92.2041},
 }
 
-// Align cuts a face out of img, turned, scaled and shifted so that its points come to lie on ArcFace's template; the result
-// is AlignedSide × AlignedSide, black where it reaches beyond img. Points that coincide are an error.
+// Align cuts a face out of img. It turns, scales and shifts the face so that its points lie on ArcFace's template. The
+// result has AlignedSide × AlignedSide pixels and is black outside img. Align fails if the points coincide.
 func Align(img *imaging.Image, points [5]schema.PointF) (*imaging.Image, error) {
 	s, err := similarity(points, template)
 	if err != nil {

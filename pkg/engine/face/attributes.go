@@ -30,7 +30,7 @@ const allAttributes = 9
 // that stand under other roles, and the defaults, belong to other measures.
 var allThresholds = []string{ThresholdEyeOpen, ThresholdMouthOpen, ThresholdMask, ThresholdGlasses, ThresholdOccluded}
 
-// NewAttributeClassifier drives the stages as their manifest describes them. There may be none. Fatal errors are an unknown
+// NewAttributeClassifier returns an AttributeClassifier for the networks of the stages. There may be none. Fatal errors are an unknown
 // architecture, two networks of one architecture, and a face_attributes network that lacks one of its thresholds or stands beside
 // another network, which would answer the same questions.
 func NewAttributeClassifier(stages []Stage) (*AttributeClassifier, error) {

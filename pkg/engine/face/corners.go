@@ -34,7 +34,7 @@ type CornerFinder struct {
 // leastOutline is the least share of the picture that an outline encloses. The network answers a sliver where it sees nothing.
 const leastOutline = 0.02
 
-// NewCornerFinder drives the stage as its manifest describes it. Any architecture but "document_corners", any layout but triples, a
+// NewCornerFinder returns a CornerFinder for the network of the stage. Any architecture but "document_corners", any layout but triples, a
 // network without the outputs "coords" and "score_logit", and a manifest without the threshold "document" are Fatal errors.
 func NewCornerFinder(s Stage) (*CornerFinder, error) {
 	const op = "face.corners"

@@ -45,7 +45,7 @@ type Detector struct {
 // heads are the positions, among the network's outputs, of one stride's four maps.
 type heads struct{ cls, obj, bbox, kps int }
 
-// NewDetector drives the stage as its manifest describes it. longSide is the long side in pixels that pictures are scaled down to; 0
+// NewDetector returns a Detector for the network of the stage. longSide is the long side in pixels that pictures are scaled down to; 0
 // takes the manifest's. A network of fixed size ignores it. Any architecture but "yunet", a network without YuNet's outputs and a
 // manifest without its thresholds are Fatal errors.
 func NewDetector(s Stage, longSide int) (*Detector, error) {

@@ -36,7 +36,7 @@ const (
 	widestOnDocument = 0.4
 )
 
-// NewDocumentDetector drives the stage as its manifest describes it. Any architecture but "document_grid", and any layout but
+// NewDocumentDetector returns a DocumentDetector for the network of the stage. Any architecture but "document_grid", and any layout but
 // triples, is a Fatal error.
 func NewDocumentDetector(s Stage) (*DocumentDetector, error) {
 	if err := s.checkLayout("face.documents", models.NHWC, DocumentGrid); err != nil {

@@ -19,7 +19,7 @@ type Embedder struct {
 	model schema.ModelID
 }
 
-// NewEmbedder drives the stage as its manifest describes it. A network that does not take AlignedSide × AlignedSide pixels, that
+// NewEmbedder returns an Embedder for the network of the stage. A network that does not take AlignedSide × AlignedSide pixels, that
 // does not have one output, or whose architecture is not "arcface" is a Fatal error.
 func NewEmbedder(s Stage) (*Embedder, error) {
 	const op = "face.embedder"

@@ -27,12 +27,12 @@ type Face struct {
 	Confidence float32
 }
 
-// Area is the box's area in square pixels.
+// Area returns the box's area in square pixels.
 func (f Face) Area() float32 {
 	return max(f.Box.BottomRight.X-f.Box.TopLeft.X, 0) * max(f.Box.BottomRight.Y-f.Box.TopLeft.Y, 0)
 }
 
-// Overlap is the intersection over union of the boxes of f and g, 0..1.
+// Overlap returns the intersection over union of the boxes of f and g, 0..1.
 func (f Face) Overlap(g Face) float32 {
 	common := f.intersection(g)
 	if common == 0 {
@@ -41,7 +41,7 @@ func (f Face) Overlap(g Face) float32 {
 	return common / (f.Area() + g.Area() - common)
 }
 
-// Within is the share of f's box, 0..1, that lies in g's box.
+// Within returns the share of f's box, 0..1, that lies in g's box.
 func (f Face) Within(g Face) float32 { return f.intersection(g) / max(f.Area(), 1e-6) }
 
 // intersection is the area that the boxes of f and g share.
@@ -51,7 +51,8 @@ func (f Face) intersection(g Face) float32 {
 	return max(w, 0) * max(h, 0)
 }
 
-// Turned is f, a face of a picture of width × height, as it lies in that picture turned clockwise by quarters of a turn.
+// Turned returns the position of f, a face of a picture of width × height, after that picture is turned clockwise by
+// quarters of a turn.
 func (f Face) Turned(quarters, width, height int) Face {
 	w, h := float32(width), float32(height)
 	switch quarters % 4 {

@@ -34,7 +34,7 @@ var openSeeOrder = func() (order [openSeePoints]int) {
 	return order
 }()
 
-// NewLandmarker drives the stage as its manifest describes it. Any architecture but "openseeface" and "landmarks_68" is a
+// NewLandmarker returns a Landmarker for the network of the stage. Any architecture but "openseeface" and "landmarks_68" is a
 // Fatal error.
 func NewLandmarker(s Stage) (*Landmarker, error) {
 	return &Landmarker{s}, s.check("face.landmarker", openSeeFace, landmarks68)

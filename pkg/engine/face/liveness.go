@@ -25,7 +25,7 @@ const (
 	antispoof  = "antispoof"  // MiniFASNetV2-SE at 128 × 128, face-antispoof-onnx: 2 classes, 0 is live
 )
 
-// NewLivenessDetector drives the stages as their manifest describes them. An architecture other than "minifasnet" and
+// NewLivenessDetector returns a LivenessDetector for the networks of the stages. An architecture other than "minifasnet" and
 // "antispoof" is a Fatal error.
 func NewLivenessDetector(stages []Stage) (*LivenessDetector, error) {
 	l := &LivenessDetector{}

@@ -155,7 +155,7 @@ func turnedBy(w imaging.Window, degrees float32) imaging.Window {
 	return w
 }
 
-// Roll is by how many degrees, -180..180, the line through the eyes is turned clockwise.
+// Roll returns the clockwise rotation of the line through the eyes in degrees, -180..180.
 func (f Face) Roll() float32 { return degrees(f.Points[0], f.Points[1]) }
 
 // degrees is the direction from a to b: 0 to the right, 90 down.

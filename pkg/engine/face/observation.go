@@ -7,23 +7,24 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Observation is one face and what is known of it. The detector says where the face is, and each step of the engine adds what it
-// finds. A field is nil if nobody asked for it, or if the pack has no network for it.
+// Observation holds everything that is known about one face. The detector sets the position, and each step of the
+// engine adds what it finds. A field is nil if it was not requested or if the pack has no network for it.
 //
 // All positions are in pixels of the upright picture, which is the analysed picture turned clockwise by Turned.
 type Observation struct {
 	Face
-	// Turned is by how many degrees, clockwise, the picture was turned for the face to stand upright: 0, 90, 180 or 270.
+	// Turned is the clockwise rotation, in degrees, that makes the face upright: 0, 90, 180 or 270.
 	Turned int
-	// Width and Height are those of the picture after it was turned.
+	// Width and Height are the size of the turned picture.
 	Width, Height int
 
-	// Pose is how the head is turned.
+	// Pose is the pose of the head.
 	Pose *Pose
 	// Landmarks are points of the outline, brows, nose, eyes and mouth, in the order of the 68 points of 300-W (I. Matthews
 	// and S. Baker's mark-up): 68, or 66 without the inner corners of the mouth.
 	Landmarks []schema.PointF
-	// LandmarkConfidence is how sure the network is of the landmarks, 0..1: the mean over the points. nil where it does not say.
+	// LandmarkConfidence is the network's mean confidence in the landmarks, 0..1. It is nil if the network reports
+	// none.
 	LandmarkConfidence *float32
 
 	// Light is the brightness of the face.
@@ -33,7 +34,8 @@ type Observation struct {
 	Sharpness *float32
 	// LeftEyeOpen and RightEyeOpen are probabilities, 0..1. Left is the eye on the picture's left (the person's right).
 	LeftEyeOpen, RightEyeOpen *float32
-	// MouthOpen is 0 for closed lips to 1 for a wide open mouth: by the landmarks, or the probability that a network answers.
+	// MouthOpen is 0 for closed lips to 1 for a wide open mouth, measured on the landmarks, or the probability from a
+	// network.
 	MouthOpen *float32
 	// Smile is 0 for none to 1 for a broad one.
 	Smile *float32
@@ -43,22 +45,22 @@ type Observation struct {
 	// (the picture's left and right), for the regions that are assessed.
 	Occlusion map[string]float32
 
-	// Liveness tells a living face from a picture of one.
+	// Liveness is the answer of the liveness networks.
 	Liveness *Liveness
-	// Document is the identity document that the face is on; nil where it is on none.
+	// Document is the identity document on which the face is, or nil.
 	Document *Document
 	// Age is an estimate in years.
 	Age *Age
 	// Person is the mask of the person whose face it is. It is also nil if the eyes coincide, because the mask covers what a
 	// portrait shows.
 	Person *Mask
-	// Quality is what was measured of the picture and the face, and whether the groups that were asked for allow it.
+	// Quality holds the quality measures of picture and face, and the outcomes of the requested groups.
 	Quality *schema.FaceQuality
 	// Embedding is the vector by which the face is compared.
 	Embedding *schema.Embedding
-	// Portraits are pictures of the face, in the order in which they were asked for.
+	// Portraits are pictures of the face, in the order of the request.
 	Portraits []*Portrait
-	// Unportrayed is why there are no portraits although they were asked for: permanent, with the reason face_rejected.
+	// Unportrayed says why requested portraits are missing. It is permanent with the reason face_rejected.
 	Unportrayed error
 }
 
@@ -68,7 +70,7 @@ type Observer interface {
 	Observe(ctx context.Context, img *imaging.Image, faces []*Observation) (errors []error)
 }
 
-// Original is the box as it lies in the picture before it was turned.
+// Original returns the box in the picture before turning.
 func (o *Observation) Original() schema.BoxF {
 	return o.Face.Turned(4-o.Turned/90, o.Width, o.Height).Box
 }

@@ -19,7 +19,7 @@ const (
 	headPose = "head_pose"
 )
 
-// NewPoseEstimator drives the stages as their manifest describes them; their answers are averaged. Any architecture but
+// NewPoseEstimator returns a PoseEstimator for the networks of the stages; their answers are averaged. Any architecture but
 // "fsanet" and "head_pose" is a Fatal error.
 func NewPoseEstimator(stages []Stage) (*PoseEstimator, error) {
 	for _, s := range stages {

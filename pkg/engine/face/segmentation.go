@@ -18,7 +18,7 @@ const (
 	portraitMask       = "portrait_mask"       // planes, the probability of a person
 )
 
-// NewSegmenter drives the stage as its manifest describes it. Any architecture but "selfie_segmentation" and "portrait_mask", and
+// NewSegmenter returns a Segmenter for the network of the stage. Any architecture but "selfie_segmentation" and "portrait_mask", and
 // any layout but theirs, is a Fatal error.
 func NewSegmenter(s Stage) (*Segmenter, error) {
 	layout := models.NHWC
