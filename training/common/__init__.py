@@ -2,5 +2,5 @@
 
 import os
 
-# Threads that wait for one another sleep, so that a training shares its machine well. Read when torch is loaded.
+# Threads that wait for one another sleep, so a training leaves the processors to other work. Read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -48,7 +48,7 @@ def check(file: Path, shape: tuple[int, ...], tolerance: float = 1e-4) -> dict:
 
 
 def milliseconds(file: Path, shape: tuple[int, ...], runs: int = 50, rounds: int = 5) -> float:
-    """Time of one row on one thread: the best round's mean, so that other load on the machine counts least."""
+    """Time of one row on one thread: the mean of the best round, which other load on the machine affects least."""
     net = session(file)
     row = np.zeros((1, *shape), np.float32)
     best = float("inf")

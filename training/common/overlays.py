@@ -14,7 +14,7 @@ FINE = 4  # drawn at this many times the size, for soft edges
 
 @dataclass
 class Covered:
-    """A picture with something before the face, and what that changes; None where nobody can say."""
+    """A picture with something in front of the face, and its effect on the labels; None where a label is unknown."""
 
     image: np.ndarray
     truth: dict[str, float | None] = field(default_factory=dict)

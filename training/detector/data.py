@@ -62,7 +62,7 @@ def draw(folder: Path, people: int) -> Path:
 
 
 class Pool:
-    """Scenes of one size with the teacher's maps, in shards on disk that a training that goes on finds again."""
+    """Scenes of one size with the teacher's maps, in shards on disk, which a resumed training uses again."""
 
     def __init__(self, folder: Path, size: int, count: int):
         self.folder, self.size = folder, size

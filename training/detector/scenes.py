@@ -1,4 +1,4 @@
-"""Training pictures: portraits pasted onto backgrounds so that where every face lies is known exactly.
+"""Training pictures: portraits pasted onto backgrounds, so the position of every face is known exactly.
 
 The portraits are small, frontal and alike; real photographs are neither. So faces stand alone or in crowds, turned,
 squeezed, cut off and covered, between things that resemble faces, under varying light and through bad cameras. Images

@@ -87,7 +87,7 @@ def train(o: argparse.Namespace, size: dict, pools: dict[int, Pool], painters: P
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     for step in range(first, size["steps"]):
-        # A batch depends on seed and step alone, so a run that was interrupted goes on as if it had not been.
+        # A batch depends only on the seed and the step, so an interrupted run resumes with the same batches.
         rng = np.random.default_rng([o.seed, step])
         side = side_of(step)
         pixels, taught = pools[side].batch(rng, 0.04 + step / FILL, painters)

@@ -1,4 +1,4 @@
-"""Writes the student as ONNX. By itself it exports the averaged weights of a checkpoint, also of a run that still goes on:
+"""Writes the student as ONNX. By itself it exports the averaged weights of a checkpoint, also of a run that is still in progress:
 
     python -m training.embedding.export DIR/checkpoint.pt FILE.onnx
 """

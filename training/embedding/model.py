@@ -35,7 +35,7 @@ class Student(nn.Module):
         self.stages = nn.ModuleList(nn.Sequential(conv(i, o, stride=2), *[Residual(o) for _ in range(n)])
                                     for i, o, n in zip(channels, channels[1:], blocks))
         self.head = conv(channels[-1], head, kernel=1)
-        # A learnt weight for each place of the face; 7x7 at every side, so that a run can go on at another one.
+        # A learnt weight for each place of the face; 7x7 at every input side, so a run can be resumed with another side.
         self.pool = nn.Conv2d(head, head, 7, groups=head, bias=False)
         self.pool_norm = nn.BatchNorm2d(head)
         self.vector = nn.Linear(head, DIMENSIONS)
