@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,10 +118,25 @@ func deadLettersShow() *cobra.Command {
 					Headers  map[string]string `json:"headers,omitempty"`
 					Key      any               `json:"key"`
 					Value    any               `json:"value"`
-				}{lineOf(d), d.Class, d.OriginID.String(), d.Replayed, headers, readable(d.Key), readable(d.Value)})
+					Cut      *cutLine          `json:"cut,omitempty"`
+				}{lineOf(d), d.Class, d.OriginID.String(), d.Replayed, headers, readable(d.Key), readable(d.Value), cutOf(d)})
 			})
 		},
 	}
+}
+
+// cutLine says of what a dead letter is only a reference.
+type cutLine struct {
+	LastOffset int64  `json:"last_offset"`
+	Size       int64  `json:"size"`
+	SHA256     string `json:"sha256"`
+}
+
+func cutOf(d events.DeadLetter) *cutLine {
+	if d.Cut == nil {
+		return nil
+	}
+	return &cutLine{d.Cut.Last, d.Cut.Size, hex.EncodeToString(d.Cut.SHA256[:])}
 }
 
 // readable shows JSON as JSON, text as text, and other bytes as base64.
@@ -149,6 +165,7 @@ func deadLettersReplay() *cobra.Command {
 		}
 		return withClient(c, func(client *events.Client) error {
 			var letters []events.DeadLetter
+			references := 0
 			for _, arg := range args {
 				id, err := events.ParseDeadLetterID(arg)
 				if err != nil {
@@ -165,6 +182,10 @@ func deadLettersReplay() *cobra.Command {
 					if err != nil {
 						return err
 					}
+					if d.Cut != nil {
+						references++
+						continue
+					}
 					letters = append(letters, d)
 				}
 			}
@@ -176,6 +197,9 @@ func deadLettersReplay() *cobra.Command {
 				}
 			}
 			fmt.Fprintf(c.OutOrStdout(), "replayed %d\n", len(letters))
+			if references > 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "left out %d that are only references to records which were too large or malformed\n", references)
+			}
 			return nil
 		})
 	}

@@ -3,6 +3,8 @@ package events
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -29,6 +31,10 @@ const (
 	headerService         = "fs_service"
 	headerAttempts        = "fs_attempts"
 	headerReplayed        = "fs_replayed" // how often the record was replayed; also on the replayed record
+	// These three say that only a reference to the record is kept; see Cut.
+	headerCutLast   = "fs_cut_last_offset"
+	headerCutSize   = "fs_cut_size"
+	headerCutSHA256 = "fs_cut_sha256" // hexadecimal
 
 	maxErrorBytes = 1024
 )
@@ -53,6 +59,15 @@ func ParseDeadLetterID(s string) (DeadLetterID, error) {
 	return DeadLetterID{partition, offset}, nil
 }
 
+// Cut says that a dead letter is only a reference to what lies on its original topic, because the record is too large to
+// be read or to be kept, or because a batch of records is malformed. The dead letter then holds the first 4 KiB of the
+// value, and key and headers if they are small. It cannot be replayed.
+type Cut struct {
+	Last   int64             // the dead letter stands for the records from its OriginID up to this offset
+	Size   int64             // of what was read: the record's value, as far as it was decompressed, or the batch's compressed records
+	SHA256 [sha256.Size]byte // of the same bytes
+}
+
 // DeadLetter is a record that could be neither handled nor answered, with the original bytes.
 type DeadLetter struct {
 	ID DeadLetterID
@@ -70,10 +85,11 @@ type DeadLetter struct {
 	Key     []byte
 	Value   []byte   // the original bytes
 	Headers []Header // the original headers
+	Cut     *Cut     // nil when the record is whole
 }
 
 // deadLetterMessage keeps key, value and headers of m and adds where, when, why and who.
-func deadLetterMessage(m kafka.Message, service string, attempts int, cause error, now time.Time) kafka.Message {
+func deadLetterMessage(m message, service string, attempts int, cause error, now time.Time) kafka.Message {
 	replayed := 0
 	headers := make([]kafka.Header, 0, len(m.Headers)+10)
 	for _, h := range m.Headers {
@@ -97,6 +113,11 @@ func deadLetterMessage(m kafka.Message, service string, attempts int, cause erro
 	if replayed > 0 {
 		add(headerReplayed, strconv.Itoa(replayed))
 	}
+	if m.cut != nil {
+		add(headerCutLast, strconv.FormatInt(m.cut.Last, 10))
+		add(headerCutSize, strconv.FormatInt(m.cut.Size, 10))
+		add(headerCutSHA256, hex.EncodeToString(m.cut.SHA256[:]))
+	}
 	return kafka.Message{Topic: string(DeadLetters), Key: m.Key, Value: m.Value, Headers: headers}
 }
 
@@ -113,6 +134,7 @@ func shorten(s string, n int) string {
 
 func parseDeadLetter(m kafka.Message) DeadLetter {
 	d := DeadLetter{ID: DeadLetterID{m.Partition, m.Offset}, FailedAt: m.Time, Key: m.Key, Value: m.Value}
+	var cut Cut
 	for _, h := range m.Headers {
 		v := string(h.Value)
 		switch h.Key {
@@ -138,6 +160,13 @@ func parseDeadLetter(m kafka.Message) DeadLetter {
 			d.Attempts, _ = strconv.Atoi(v)
 		case headerReplayed:
 			d.Replayed, _ = strconv.Atoi(v)
+		case headerCutLast:
+			cut.Last, _ = strconv.ParseInt(v, 10, 64)
+			d.Cut = &cut
+		case headerCutSize:
+			cut.Size, _ = strconv.ParseInt(v, 10, 64)
+		case headerCutSHA256:
+			hex.Decode(cut.SHA256[:], h.Value[:min(len(h.Value), 2*sha256.Size)])
 		default:
 			d.Headers = append(d.Headers, Header(h))
 		}
@@ -221,8 +250,13 @@ func (c *Client) DeadLetter(ctx context.Context, id DeadLetterID) (DeadLetter, e
 // readRange reads the records of [First, Last) of one partition until h returns false. A context that ends is an error.
 func (c *Client) readRange(ctx context.Context, topic Topic, p PartitionStatus, h func(kafka.Message) bool) error {
 	r := &partitionReader{client: c, topic: topic, partition: p.ID, next: p.First}
-	r.deliver = func(m kafka.Message) error {
-		if m.Offset >= p.Last || !h(m) {
+	r.deliver = func(m message) error {
+		switch {
+		case m.Offset >= p.Last:
+			return errEnough
+		case m.cut != nil:
+			c.log.Warn("skipping what is too large to read", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "last", m.last(), "error", m.cut.cause)
+		case !h(m.Message):
 			return errEnough
 		}
 		return nil
@@ -251,10 +285,14 @@ var errEnough = errors.New("enough was read")
 
 // Replay writes the original record of d to the topic where it failed, with the same key, bytes and headers, and a header
 // fs_replayed that counts the replays. nil means durable. The dead letter itself stays until retention removes it. To
-// replay it twice does the work twice, with the same outcome (invariant 3).
+// replay it twice does the work twice, with the same outcome (invariant 3). A dead letter that is only a reference ([Cut])
+// cannot be replayed.
 func (c *Client) Replay(ctx context.Context, p *Publisher, d DeadLetter) error {
 	if d.Origin == "" {
 		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s does not say which topic it comes from", d.ID))
+	}
+	if d.Cut != nil {
+		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s is only a reference to the record at %s %s, which was too large or malformed", d.ID, d.Origin, d.OriginID))
 	}
 	headers := append(kafkaHeaders(d.Headers), kafka.Header{Key: headerReplayed, Value: []byte(strconv.Itoa(d.Replayed + 1))})
 	return p.write(ctx, d.Origin, []kafka.Message{{Topic: string(d.Origin), Key: d.Key, Value: d.Value, Headers: headers}})

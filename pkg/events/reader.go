@@ -43,7 +43,7 @@ type partitionReader struct {
 	next      int64 // the offset to read next, or FirstOffset or LastOffset
 
 	// deliver gets each record; its error ends run.
-	deliver func(kafka.Message) error
+	deliver func(message) error
 	// progress is told the next offset and the end of what can be read (-1: unknown) at the start, after each record and
 	// after each fetch; its error ends run.
 	progress func(next, end int64) error
@@ -69,11 +69,14 @@ func (r *partitionReader) run(ctx context.Context) error {
 				return err
 			}
 		}
-		messages, next, end, err := r.fetch(ctx)
+		answer, err := r.fetch(ctx)
 		if errors.Is(err, kafka.OffsetOutOfRange) {
 			var done bool
 			if done, err = r.reposition(ctx, log); done {
 				return err
+			}
+			if err == nil {
+				continue
 			}
 		}
 		if err != nil {
@@ -81,17 +84,28 @@ func (r *partitionReader) run(ctx context.Context) error {
 			r.pause(ctx, log, &progressed, failures, err)
 			continue
 		}
-		failures = 0
-		for _, m := range messages {
-			if err := r.deliver(m); err != nil {
-				return stop(ctx, err)
+		end := answer.readable()
+		var stopped error // why a callback ended the reading
+		err = answer.records(ctx, r.next, func(m *message, next int64) error {
+			if m != nil {
+				m.Topic, m.Partition = string(r.topic), r.partition
+				stopped = r.deliver(*m)
 			}
-			r.next = m.Offset + 1
-			if err := r.progress(r.next, end); err != nil {
-				return err
+			if stopped == nil {
+				r.next = next
+				stopped = r.progress(next, end)
 			}
+			return stopped
+		})
+		switch {
+		case stopped != nil:
+			return stop(ctx, stopped)
+		case err != nil:
+			failures++
+			r.pause(ctx, log, &progressed, failures, err)
+			continue
 		}
-		r.next = max(r.next, next)
+		failures = 0
 		if err := r.progress(r.next, end); err != nil {
 			return err
 		}
@@ -201,7 +215,8 @@ const (
 
 // ReadAll reads every partition of topic without a group and calls h for each record, until ctx ends (ReadAll then returns
 // nil) or h fails (ReadAll returns that error). Calls of h do not overlap, and the records of a partition come in order. A
-// record whose CloudEvents envelope cannot be read has its whole value as Event.Data and no type.
+// record whose CloudEvents envelope cannot be read has its whole value as Event.Data and no type. A record that takes more
+// than 9 MiB when decompressed is skipped with a warning.
 //
 // from says at which offset each partition begins, which may be [FirstOffset] or [LastOffset]. Partitions that it does not
 // name begin at their first record, and so do partitions that are added later. ReadAll waits for a topic that does not
@@ -302,9 +317,13 @@ func (f *follower) run(ctx context.Context, start, ends map[int]int64) error {
 	}
 }
 
-func (f *follower) deliver(ctx context.Context) func(kafka.Message) error {
-	return func(m kafka.Message) error {
-		r, err := record(m)
+func (f *follower) deliver(ctx context.Context) func(message) error {
+	return func(m message) error {
+		if m.cut != nil {
+			f.client.log.Warn("skipping what is too large to read", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "last", m.last(), "error", m.cut.cause)
+			return nil
+		}
+		r, err := record(m.Message)
 		if err != nil {
 			f.client.log.Debug("not a CloudEvent; read as a bare value",
 				"topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "error", err)

@@ -60,7 +60,7 @@ type laneID struct {
 }
 
 // lane is the queue of one key; a goroutine works it off while it lasts.
-type lane struct{ waiting []kafka.Message }
+type lane struct{ waiting []message }
 
 func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher, layout map[Topic]int) *session {
 	s := &session{
@@ -195,7 +195,7 @@ func (s *session) fetch(id partitionID, from int64) {
 	t := s.trackers[id]
 	delivered := false
 	r := &partitionReader{client: s.client, topic: id.topic, partition: id.partition, next: from}
-	r.deliver = func(m kafka.Message) error {
+	r.deliver = func(m message) error {
 		select {
 		case s.tokens <- struct{}{}: // back-pressure
 		case <-s.admit.Done():
@@ -228,7 +228,7 @@ func (s *session) fetch(id partitionID, from int64) {
 }
 
 // dispatch queues m behind its key.
-func (s *session) dispatch(id partitionID, m kafka.Message) {
+func (s *session) dispatch(id partitionID, m message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight++
@@ -252,12 +252,12 @@ func (s *session) dispatch(id partitionID, m kafka.Message) {
 }
 
 // following returns the next record of the lane, or ends it.
-func (s *session) following(key laneID, l *lane) (kafka.Message, bool) {
+func (s *session) following(key laneID, l *lane) (message, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(l.waiting) == 0 {
 		delete(s.lanes, key)
-		return kafka.Message{}, false
+		return message{}, false
 	}
 	m := l.waiting[0]
 	l.waiting = l.waiting[1:]
@@ -265,7 +265,7 @@ func (s *session) following(key laneID, l *lane) (kafka.Message, bool) {
 }
 
 // process brings one record to its end. A record that it abandons stays unfinished, so no commit passes it.
-func (s *session) process(id partitionID, m kafka.Message) {
+func (s *session) process(id partitionID, m message) {
 	began := time.Now()
 	outcome, attempts := s.settle(m)
 	if outcome != OutcomeAbandoned {
@@ -287,8 +287,11 @@ func (s *session) process(id partitionID, m kafka.Message) {
 }
 
 // settle tries the handler until the record's outcome is known.
-func (s *session) settle(m kafka.Message) (outcome Outcome, attempt int) {
-	r, err := record(m)
+func (s *session) settle(m message) (outcome Outcome, attempt int) {
+	if m.cut != nil {
+		return s.deadLetter(m, 0, m.cut.cause), 0
+	}
+	r, err := record(m.Message)
 	if err != nil {
 		return s.deadLetter(m, 0, schema.Permanent("events.decode", schema.ReasonUnparsable, err)), 0
 	}
@@ -358,12 +361,22 @@ func (s *session) call(r Record) (err error) {
 	return s.handle(s.work, r)
 }
 
-// deadLetter writes m to the dead letters; the record is finished when they are durable (invariant 2).
-func (s *session) deadLetter(m kafka.Message, attempts int, cause error) Outcome {
+// deadLetter writes m to the dead letters; the record is finished when they are durable (invariant 2). Where the topic
+// does not take the whole record, a reference to it is kept.
+func (s *session) deadLetter(m message, attempts int, cause error) Outcome {
 	class := schema.ClassOf(cause)
 	s.log.Warn("giving up; the record goes to the dead letters", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset,
 		"attempts", attempts, "class", class.String(), "reason", string(schema.ReasonOf(cause)), "error", cause)
-	err := s.publisher.write(s.work, DeadLetters, []kafka.Message{deadLetterMessage(m, s.cfg.Service, attempts, cause, time.Now())})
+	write := func() error {
+		return s.publisher.write(s.work, DeadLetters, []kafka.Message{deadLetterMessage(m, s.cfg.Service, attempts, cause, time.Now())})
+	}
+	err := write()
+	if schema.ClassOf(err) == schema.ClassPermanent && m.cut == nil {
+		s.log.Warn("the dead letters do not take the whole record; keeping a reference to it", "topic", m.Topic, "partition", m.Partition,
+			"offset", m.Offset, "error", err)
+		m = cutShort(m.Message, cause)
+		err = write()
+	}
 	if err == nil {
 		return OutcomeDeadLetter
 	}

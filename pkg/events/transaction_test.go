@@ -16,7 +16,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	fetchapi "github.com/segmentio/kafka-go/protocol/fetch"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -289,10 +288,12 @@ func TestOpenTransaction(t *testing.T) {
 func TestMarkOfAnEmptyTransaction(t *testing.T) {
 	const producer = 7
 	abort, commit := []byte{0, 0, 0, 0}, []byte{0, 0, 0, 1}
-	batch := func(offset int64) *protocol.RecordBatch {
-		return &protocol.RecordBatch{Attributes: protocol.Transactional, ProducerID: producer, BaseOffset: offset}
+	batch := func(offset int64) recordBatch {
+		return recordBatch{attributes: protocol.Transactional, producer: producer, base: offset}
 	}
-	a := newAbortedTransactions([]fetchapi.ResponseTransaction{{ProducerID: producer, FirstOffset: 30}, {ProducerID: producer, FirstOffset: 10}})
+	a := abortedTransactions{}
+	a.add(producer, 30)
+	a.add(producer, 10)
 	for _, step := range []struct {
 		mark   []byte // nil: a batch
 		offset int64
