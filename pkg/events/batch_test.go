@@ -97,6 +97,41 @@ func TestInvariant8DecompressedSize(t *testing.T) {
 	}
 }
 
+// Records in flight take a bounded memory together, however many may be in flight.
+func TestInvariant8InFlight(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	const n = 12
+	for range n {
+		writeBatch(t, ctx, c, topic, kafka.Gzip, kafka.Message{Value: bytes.Repeat([]byte(" "), 7*mib), Headers: kafkaHeaders(headers("ce_specversion", "1.0", "ce_id", "1", "ce_type", TypeJob, "ce_source", "test"))})
+	}
+	release, full := make(chan struct{}), make(chan struct{})
+	var running, most, lag atomic.Int64
+	group := uuid.NewString()
+	consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}, Concurrency: n, Hooks: Hooks{
+		InFlight: func(records int) { most.Store(max(most.Load(), int64(records))) },
+		Lag: func(_ Topic, _ int, behind int64) {
+			lag.Store(behind)
+		},
+	}}, func(context.Context, Record) error {
+		if running.Add(1) == maxInFlightBytes/(7*mib) {
+			close(full)
+		}
+		<-release
+		return nil
+	})
+	select {
+	case <-full:
+	case <-ctx.Done():
+		t.Fatal("the records do not come")
+	}
+	work(100 * time.Millisecond) // in which more would come
+	if most.Load() != maxInFlightBytes/(7*mib) || lag.Load() == 0 {
+		t.Errorf("%d records of 7 MiB were in flight, and %d were left", most.Load(), lag.Load())
+	}
+	close(release)
+	wantCommitted(t, ctx, c, group, topic, n)
+}
+
 // A record that can be read and not be kept whole among the dead letters is kept by reference.
 func TestDeadLetterTooLarge(t *testing.T) {
 	ctx, c, topic := setup(t, newBroker(t), 1)

@@ -27,8 +27,8 @@ type ConsumerConfig struct {
 
 	// Concurrency is how many handlers run at once. Default 8.
 	Concurrency int
-	// MaxInFlight bounds the records that are fetched and not finished, and so the memory. When it is reached, no record is
-	// taken in until another one is finished. Default 8 × Concurrency.
+	// MaxInFlight bounds the records that are fetched and not finished. When it is reached, or when these records take
+	// 64 MiB, no record is taken in until another one is finished. Default 8 × Concurrency.
 	MaxInFlight int
 
 	// MaxAttempts bounds the tries of a record whose handler fails with a transient error while Ready returns nil. Default
@@ -91,6 +91,8 @@ const (
 	commitSpacing     = 50 * time.Millisecond // between commits of an idle consumer
 	readyTimeout      = 5 * time.Second
 	readyInterval     = 500 * time.Millisecond
+
+	maxInFlightBytes = 64 * mib // more than any single record takes
 )
 
 func (c ConsumerConfig) withDefaults() ConsumerConfig {

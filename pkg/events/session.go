@@ -15,6 +15,7 @@ import (
 	"facestream/pkg/schema"
 
 	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/semaphore"
 )
 
 // session is one generation of group membership: the partitions are ours from its start to its end, and everything that
@@ -37,6 +38,7 @@ type session struct {
 	kill  context.CancelFunc
 
 	tokens   chan struct{}            // one per record in flight
+	memory   *semaphore.Weighted      // the bytes of the records in flight
 	slots    chan struct{}            // one per running handler
 	idle     chan struct{}            // signalled when nothing is in flight
 	trackers map[partitionID]*tracker // complete before the first fetch, then only read
@@ -68,6 +70,7 @@ func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher,
 		log:      c.log.With("generation", generation.ID),
 		finished: make(chan struct{}),
 		tokens:   make(chan struct{}, c.cfg.MaxInFlight),
+		memory:   semaphore.NewWeighted(maxInFlightBytes),
 		slots:    make(chan struct{}, c.cfg.Concurrency),
 		idle:     make(chan struct{}, 1),
 		trackers: map[partitionID]*tracker{},
@@ -201,6 +204,9 @@ func (s *session) fetch(id partitionID, from int64) {
 		case <-s.admit.Done():
 			return s.admit.Err()
 		}
+		if err := s.memory.Acquire(s.admit, int64(messageSize(m.Message))); err != nil {
+			return err
+		}
 		delivered = true
 		t.deliver(m.Offset)
 		s.dispatch(id, m)
@@ -277,6 +283,7 @@ func (s *session) process(id partitionID, m message) {
 	n := s.inFlight
 	s.cfg.Hooks.InFlight(n)
 	s.mu.Unlock()
+	s.memory.Release(int64(messageSize(m.Message)))
 	<-s.tokens
 	if n == 0 {
 		select {
