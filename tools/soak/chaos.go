@@ -40,8 +40,8 @@ type chaos struct {
 func (c *chaos) faults(o options) []fault {
 	if o.duration == 0 { // the crash test
 		return []fault{
-			{name: "SIGKILL of a service", after: 9, most: o.requests / 10, do: c.kill},
-			{name: "SIGKILL of the servers", after: 90, most: o.requests / 100, do: c.killServers},
+			{name: "SIGKILL of a service", after: 9, most: max(o.requests/10, 1), do: c.kill},
+			{name: "SIGKILL of the servers", after: 90, most: max(o.requests/100, 1), do: c.killServers},
 		}
 	}
 	all := []fault{
