@@ -2,6 +2,7 @@ package allinone
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -16,6 +17,12 @@ import (
 // Demo shows the flow on what [Up] runs, and writes what came of it to out; started is when the program began. Then it stops
 // everything, or, where stay is not nil, calls it and stays up until ctx ends. An outcome that was not expected is an error.
 func Demo(ctx context.Context, cfg config.Config, log zerolog.Logger, out io.Writer, started time.Time, stay func(Addresses)) error {
+	route := config.Route{Prefix: demo.Prefix}
+	if err := json.Unmarshal([]byte(demo.Config), &route.Config); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	cfg.Resolve() // so that the other routes stay
+	cfg.Ingest.Routes = append([]config.Route{route}, cfg.Ingest.Routes...)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	return Up(ctx, cfg, log, func(ctx context.Context, a Addresses) error {

@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 
 	byEvent := s.send(t, schema.Request{Operation: schema.OpEnroll, Collection: c, ExternalID: composed, Images: []schema.ObjectRef{ref}})
 	byKey := s.outcome(t, schema.ObjectRequestID(s.put(t, "enroll/"+string(c)+"/"+string(decomposed)+"/a.jpg", portrait(t, 0, 1), nil)))
-	byMetadata := s.outcome(t, schema.ObjectRequestID(s.put(t, "enroll/"+string(c)+"/x/a.jpg", portrait(t, 0, 2), map[string]string{"facestream-external-id": string(composed)})))
+	byMetadata := s.outcome(t, schema.ObjectRequestID(s.put(t, namedByMetadata+"enroll/"+string(c)+"/a.jpg", portrait(t, 0, 2), map[string]string{"facestream-external-id": string(composed)})))
 	for door, r := range map[string]schema.Result{"event": byEvent, "key": byKey, "metadata": byMetadata} {
 		if r.Enroll == nil || r.Enroll.Response.PUID != byEvent.Enroll.Response.PUID {
 			t.Errorf("the name in the %s makes another person: %+v", door, r.CallStatus)

@@ -127,7 +127,7 @@ func TestCompare(t *testing.T) {
 func TestUploadWithMetadataWritesResultObject(t *testing.T) {
 	s := useStream(t)
 	collection := unique("upload")
-	key := fmt.Sprintf("enroll/%s/carol/portrait ü+%%20.jpg", collection)
+	key := fmt.Sprintf("%senroll/%s/portrait ü+%%20.jpg", namedByMetadata, collection)
 	ref := s.put(t, key, portrait(t, 4, 0), map[string]string{"facestream-result-object": "true", "facestream-external-id": "dave", "facestream-operation-tag": "tagged"})
 	r := s.outcome(t, schema.ObjectRequestID(ref))
 	if r.Enroll == nil || !r.Enroll.EnrollPerformed || r.ExternalID != "dave" || r.CallStatus.OperationTag != "tagged" {

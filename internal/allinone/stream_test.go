@@ -66,6 +66,12 @@ type stream struct {
 	dead    []events.Record
 }
 
+// namedByMetadata begins the keys of uploads whose metadata says who is meant.
+const namedByMetadata = "named/"
+
+// guarded is the collection on which the operator has set a floor.
+const guarded = "bank"
+
 type published struct {
 	event  events.Event
 	result schema.Result
@@ -132,7 +138,11 @@ func startStream() (stop func() error, err error) {
 	if err := json.Unmarshal([]byte(drawn.Config), &unrefused); err != nil {
 		return nil, err
 	}
-	s.cfg.Ingest.Routes = []config.Route{{Config: unrefused}}
+	s.cfg.Ingest.Routes = []config.Route{
+		{Prefix: namedByMetadata, Pattern: "<operation>/<collection>/<file>", Config: unrefused, Metadata: []string{"external-id", "operation-tag", "result-object"}},
+		{Config: unrefused, Metadata: []string{"operation-tag", "consent", "deadline", "result-object", "config"}},
+	}
+	s.cfg.Ingest.Floors = []config.Floor{{Collections: []string{guarded}, Config: map[string]any{"face_thresholds_min": 0.2}}}
 	s.cfg.Ingest.ReconcileInterval = 5 * time.Second
 	s.cfg.Ingest.ReconcileAge = 2 * time.Second
 	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same tests on another gallery

@@ -98,6 +98,11 @@ func startFlow(t *testing.T) *flow {
 	dir := t.TempDir()
 	cfg.DataDir, cfg.Indexer.Gallery.Dir, cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), packs.Starter
 	cfg.Telemetry.Listen, cfg.Kafka.SessionTimeout = "127.0.0.1:0", 2*time.Second
+	route := config.Route{} // its uploads show drawn people
+	if err := json.Unmarshal([]byte(drawn.Config), &route.Config); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Ingest.Routes = []config.Route{route}
 	servers, err := embedded.Open(t.Context(), embedded.Options{
 		Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", Bucket: cfg.S3.Bucket, AccessKey: string(cfg.S3.AccessKey), SecretKey: cfg.S3.SecretKey,
 		ObjectsTopic: string(events.Objects), ObjectsPartitions: cfg.Kafka.Partitions.Objects, Log: zerolog.Nop(),

@@ -158,7 +158,7 @@ func TestSubmit(t *testing.T) {
 		"enroll/staff/Zoë/a.portrait.png":  "enrolled as ",
 		"validate/staff/bob/a.result.json": "1 face",
 	} {
-		stdout, said, code := f.facestream("upload", stranger, "--key", key, "--wait", "--operation-config", drawn.Config, "--consent", "Formular für Zoë", "--tag", "a tag")
+		stdout, said, code := f.facestream("upload", stranger, "--key", key, "--wait", "--consent", "Formular für Zoë", "--tag", "a tag")
 		if code != 0 || !strings.HasPrefix(stdout, want) || !strings.Contains(stdout, "tag        a tag\n") {
 			t.Errorf("%s: exit code %d, printed\n%s%s", key, code, stdout, said)
 		}

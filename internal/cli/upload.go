@@ -20,7 +20,7 @@ func uploadCommand() *cobra.Command {
 		Long: "upload puts a file, or standard input (-), into the object store, as any S3 client can. The key names the request, in\n" +
 			"the forms of the setting ingest.routes: by default <operation>/<collection>/<external id>/<file>. A key that no route\n" +
 			"takes is refused here, because nothing would ever answer it. The other flags become metadata of the object\n" +
-			"(x-amz-meta-facestream-…).\n\n" +
+			"(x-amz-meta-facestream-…), and are refused here if the route of the key does not take them.\n\n" +
 			"Without --wait upload prints the id of the request; `facestream submit --wait --id ID` waits for its result.\n\n" + exitCodesHelp,
 		Example: `  facestream upload alice.jpg --key enroll/staff/alice/alice.jpg --consent form-17 --wait
   facestream upload door.jpg --key predict/staff/door-1/20260131.jpg`,
@@ -96,9 +96,21 @@ func (u *upload) check(cfg config.Config) (map[string]string, error) {
 		return nil, &exitError{exitUsage, fmt.Errorf("--key: %w", err)}
 	}
 	if len(problems) > 0 {
-		return nil, flagProblems(problems, map[string]string{"operation": "--key", "collection": "--key", "external_id": "--key", "images[0]": "--key"})
+		flags := map[string]string{"operation": "--key", "collection": "--key", "external_id": "--key", "images[0]": "--key"}
+		for name, flag := range metadataFlags {
+			if _, given := u.metadata[name]; !given {
+				flags["x-amz-meta-"+name] = flag
+			}
+		}
+		return nil, flagProblems(problems, flags)
 	}
 	return metadata, nil
+}
+
+// metadataFlags names the flag that each field of the metadata comes from.
+var metadataFlags = map[string]string{
+	"facestream-config": "--operation-config", "facestream-operation-tag": "--tag", "facestream-consent": "--consent",
+	"facestream-result-object": "--result-object", "facestream-deadline": "--deadline",
 }
 
 // objectMetadata says in the metadata of an object what apply says in a request.

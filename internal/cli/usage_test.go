@@ -63,6 +63,10 @@ func TestWrongUsage(t *testing.T) {
 	if err := os.WriteFile(image, []byte("an image"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	lenient := filepath.Join(t.TempDir(), "lenient.yaml")
+	if err := os.WriteFile(lenient, []byte("ingest: {routes: [{metadata: [config]}]}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	addr := closedPort(t)
 	for _, tt := range []struct {
 		name string
@@ -88,7 +92,10 @@ func TestWrongUsage(t *testing.T) {
 		{"a key with a misspelt operation", []string{"upload", image, "--key", "enrol/staff/alice/a.jpg"}, exitUsage, []string{"--key", `"enrol"`, "did you mean enroll?"}},
 		{"a key that asks for a deletion", []string{"upload", image, "--key", "user_delete/staff/alice/a.jpg"}, exitUsage, []string{"--key", "user_delete"}},
 		{"a key that names two people", []string{"upload", image, "--key", "enroll/staff/alice/../bob/a.jpg"}, exitUsage, []string{"--key", `".."`}},
-		{"an upload with a misspelt configuration", []string{"upload", image, "--key", "enroll/staff/alice/a.jpg", "--operation-config", `{"neighbours":3}`}, exitUsage, []string{"--operation-config: neighbours", "did you mean neighbors?"}},
+		{"an upload with a misspelt configuration", []string{"upload", image, "--key", "enroll/staff/alice/a.jpg", "--config", lenient, "--operation-config", `{"neighbours":3}`}, exitUsage, []string{"--operation-config: neighbours", "did you mean neighbors?"}},
+		{"a configuration that the route does not take", []string{"upload", image, "--key", "enroll/staff/alice/a.jpg", "--operation-config", "{}"}, exitUsage, []string{"--operation-config: is not taken by the route of this key, which takes operation-tag, consent, deadline, result-object"}},
+		{"a tag that the route does not take", []string{"upload", image, "--key", "enroll/staff/alice/a.jpg", "--config", lenient, "--tag", "x"}, exitUsage, []string{"--tag: is not taken", "ingest.routes[].metadata"}},
+		{"metadata that names another person", []string{"upload", image, "--key", "enroll/playground/mallory/a.jpg", "--metadata", "facestream-external-id=alice"}, exitUsage, []string{"x-amz-meta-facestream-external-id: contradicts the key"}},
 		{"misspelt metadata", []string{"upload", image, "--key", "enroll/staff/alice/a.jpg", "--metadata", "facestream-tag=x"}, exitUsage, []string{"x-amz-meta-facestream-tag", "operation-tag"}},
 		{"metadata twice", []string{"upload", image, "--key", "enroll/staff/alice/a.jpg", "--tag", "a", "--metadata", "facestream-operation-tag=b"}, exitUsage, []string{"--metadata", "facestream-operation-tag"}},
 		{"no servers to upload to", []string{"upload", image, "--key", "enroll/staff/alice/a.portrait.png", "--kafka-brokers", addr}, program.ExitFailed, []string{"no Kafka broker listens at " + addr}},

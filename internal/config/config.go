@@ -108,6 +108,7 @@ type Ingest struct {
 	Concurrency       int           `yaml:"concurrency" default:"16" min:"1" max:"1024" doc:"Number of records that are processed at once. They wait for the object store rather than for the processor."`
 	Routes            []Route       `yaml:"routes" doc:"Which uploads become which requests, without a separate request. The first route that matches applies. Empty means one route for every served bucket with the default pattern."`
 	Consent           Consent       `yaml:"consent"`
+	Floors            []Floor       `yaml:"floors" doc:"Limits on the configuration of requests, per collection. A request that is laxer is refused (below_floor), whichever way it came."`
 	ReconcileInterval time.Duration `yaml:"reconcile_interval" default:"60s" min:"1s" max:"1d" doc:"How often the watched prefixes are listed to find uploads whose notification was lost."`
 	ReconcileAge      time.Duration `yaml:"reconcile_age" default:"10s" min:"0s" max:"1d" doc:"Listing ignores uploads that are younger than this and leaves them to their notification."`
 	LedgerRetention   time.Duration `yaml:"ledger_retention" default:"8d" min:"1h" doc:"How long ingest remembers the requests that it has accepted. It must exceed the retention of requests and objects, because ingest would take a redelivered record for a new one."`
@@ -118,6 +119,30 @@ type Consent struct {
 	Required []string `yaml:"required" check:"collections" doc:"Collections in which an enrolment needs a declaration of consent in the request; * means every collection. A request that says that consent was not given is refused in every collection."`
 }
 
+// Floor limits the configuration of the requests about some collections.
+type Floor struct {
+	Collections []string       `yaml:"collections" check:"collections" doc:"Collections that the floor protects; empty means every request, also one about no collection."`
+	Config      map[string]any `yaml:"config" doc:"Keys of the operation configuration with the laxest value that a request may set (docs/operation-config.md#floors). A request that does not set a key takes at least this value."`
+}
+
+// Floors returns the limits of f.
+func (f Floor) Floors() (schema.Floors, error) { return parseFloors(f.Config) }
+
+func parseFloors(keys map[string]any) (schema.Floors, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	raw, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
+	floors, problems := schema.ParseFloors(raw)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return floors, nil
+}
+
 // Route turns uploads into requests. Fields that the pattern does not name come from the route.
 type Route struct {
 	Bucket       string            `yaml:"bucket" check:"bucket" doc:"Bucket of the uploads; empty means every served bucket."`
@@ -126,7 +151,9 @@ type Route struct {
 	Operation    schema.Operation  `yaml:"operation" doc:"Operation of the requests, if the pattern has no <operation>."`
 	Collection   schema.Collection `yaml:"collection" doc:"Collection of the requests, if the pattern has no <collection>."`
 	ResultObject bool              `yaml:"result_object" default:"false" doc:"Also write each result as JSON beside its image."`
-	Config       map[string]any    `yaml:"config" doc:"Operation configuration of the requests."`
+	Config       map[string]any    `yaml:"config" doc:"Operation configuration of the requests. The metadata of an upload cannot change its keys."`
+	Metadata     []string          `yaml:"metadata" default:"operation-tag,consent,deadline,result-object" doc:"Fields that the metadata of an upload may set (x-amz-meta-facestream-*): collection, external-id, operation-tag, consent, config, deadline, result-object. An upload with any other field is refused. List collection or external-id only if neither the pattern nor the route says them, and config only if the uploader may decide how strictly a face is judged, within ingest.floors. An empty list takes none."`
+	Floors       map[string]any    `yaml:"floors" doc:"Limits on the configuration of uploads by this route, beside those of ingest.floors; written like the config of a floor."`
 }
 
 // Table returns the routing table of uploads.
@@ -135,7 +162,7 @@ func (i Ingest) Table() (routes.Table, error) {
 	for n, r := range i.Routes {
 		rule, err := r.rule()
 		if err != nil {
-			return nil, fmt.Errorf("ingest.routes[%d].config: %w", n, err)
+			return nil, fmt.Errorf("ingest.routes[%d]: %w", n, err)
 		}
 		out = append(out, rule)
 	}
@@ -143,13 +170,18 @@ func (i Ingest) Table() (routes.Table, error) {
 }
 
 func (r Route) rule() (routes.Route, error) {
-	out := routes.Route{Bucket: r.Bucket, Prefix: r.Prefix, Pattern: r.Pattern,
+	out := routes.Route{Bucket: r.Bucket, Prefix: r.Prefix, Pattern: r.Pattern, Metadata: r.Metadata,
 		Fixed: schema.Request{Operation: r.Operation, Collection: r.Collection, ResultObject: r.ResultObject}}
 	var err error
 	if len(r.Config) > 0 {
-		out.Fixed.Config, err = json.Marshal(r.Config)
+		if out.Fixed.Config, err = json.Marshal(r.Config); err != nil {
+			return out, fmt.Errorf("config: %w", err)
+		}
 	}
-	return out, err
+	if out.Floors, err = parseFloors(r.Floors); err != nil {
+		return out, fmt.Errorf("floors: %w", err)
+	}
+	return out, nil
 }
 
 // Worker is the service that runs the networks.

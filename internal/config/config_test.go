@@ -171,7 +171,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`kafka.brokres (f.yaml:3): is not a setting (did you mean brokers?); here are brokers, client_id, tls, sasl, session_timeout, replication_factor, partitions, retention`,
 		`kafka.session_timeout (f.yaml:4): "6" is not a duration; write it like 500ms, 10s, 6h or 7d`,
 		`kafka.session_timeout (f.yaml:5): is given twice`,
-		`ingest.routes[1].colour (f.yaml:17): is not a setting; here are bucket, prefix, pattern, operation, collection, result_object, config`,
+		`ingest.routes[1].colour (f.yaml:17): is not a setting; here are bucket, prefix, pattern, operation, collection, result_object, config, metadata, floors`,
 		`ingest.routes[2] (f.yaml:18): is one value; it must be a section with keys, such as bucket`,
 		`worker (f.yaml:21): is a list; it must be a section with keys, such as concurrency`,
 		`FACESTREAM_CONSUMER_MAX_ATTEMPTS: "many" is not a whole number`,

@@ -93,6 +93,21 @@ const introduction = "# Configuration\n\n" +
 	"    operation: predict\n" +
 	"    result_object: true\n" +
 	"  - pattern: <operation>/<collection>/<external_id>/<file>\n" +
+	"```\n\n" +
+	"Floors bind every request about a collection, whichever way it came. Here nobody is enrolled in the bank's collection, or verified against it,\n" +
+	"with a laxer threshold or without liveness; the door's uploads may choose further keys themselves:\n\n" +
+	"```yaml\n" +
+	"ingest:\n" +
+	"  floors:\n" +
+	"  - collections: [bank]\n" +
+	"    config: {face_thresholds_med: 0.4, anti_spoofing_mode: 1, liveness_calibration: REGULAR}\n" +
+	"  routes:\n" +
+	"  - prefix: door/\n" +
+	"    pattern: <collection>/<file>\n" +
+	"    operation: predict\n" +
+	"    metadata: [operation-tag, deadline, config]\n" +
+	"    floors: {blur_threshold_enroll_pred: 10}\n" +
+	"  - pattern: <operation>/<collection>/<external_id>/<file>\n" +
 	"```\n"
 
 // documentation renders docs/configuration.md.
@@ -118,9 +133,14 @@ func documentation() string {
 		}
 		row(&b, strings.Join(names, "<br>"), s.field.Tag, s.typeName())
 	}
-	b.WriteString("\n## One route\n\nThe keys of an entry of `ingest.routes`.\n\n" + strings.Replace(header, "key, variable, flag", "key", 1))
-	for f := range fieldsOf(reflect.TypeFor[Route]()) {
-		row(&b, "`"+f.Tag.Get("yaml")+"`", f.Tag, setting{field: f}.typeName())
+	for _, entry := range []struct {
+		title, list string
+		keys        reflect.Type
+	}{{"One route", "ingest.routes", reflect.TypeFor[Route]()}, {"One floor", "ingest.floors", reflect.TypeFor[Floor]()}} {
+		fmt.Fprintf(&b, "\n## %s\n\nThe keys of an entry of `%s`.\n\n%s", entry.title, entry.list, strings.Replace(header, "key, variable, flag", "key", 1))
+		for f := range fieldsOf(entry.keys) {
+			row(&b, "`"+f.Tag.Get("yaml")+"`", f.Tag, setting{field: f}.typeName())
+		}
 	}
 	return b.String()
 }

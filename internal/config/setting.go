@@ -28,7 +28,12 @@ func (s setting) value(c *Config) reflect.Value {
 	return reflect.ValueOf(c).Elem().FieldByIndex(s.index)
 }
 
-// settings lists the leaves in the order of the struct. Routes have neither variable nor flag, because a list of
+// listsStructs reports whether t is a list of entries with keys of their own, which only the file can set.
+func listsStructs(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
+}
+
+// settings lists the leaves in the order of the struct. Routes and floors have neither variable nor flag, because a list of
 // structs has no short text; secrets have no flag, because every user of a machine can read the arguments of a process.
 func settings() []setting {
 	var out []setting
@@ -41,7 +46,7 @@ func settings() []setting {
 				walk(f.Type, s.key+".", s.index)
 				continue
 			}
-			if f.Type != reflect.TypeFor[[]Route]() {
+			if !listsStructs(f.Type) {
 				if short := f.Tag.Get("env"); short != "" {
 					s.envs = append(s.envs, envPrefix+short)
 				}
@@ -102,6 +107,8 @@ func (s setting) typeName() string {
 		return "list"
 	case reflect.TypeFor[[]Route]():
 		return "routes"
+	case reflect.TypeFor[[]Floor]():
+		return "floors"
 	}
 	return s.field.Type.Kind().String()
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"reflect"
@@ -30,6 +31,15 @@ func (c *Config) validate(name func(key string) string) Problems {
 	c.validateListeners(add)
 	for i := range c.Ingest.Routes {
 		c.validateRoute(i, add)
+	}
+	for i, f := range c.Ingest.Floors {
+		key := fmt.Sprintf("ingest.floors[%d].", i)
+		validateFields(reflect.ValueOf(f), key, add)
+		if len(f.Config) == 0 {
+			add(key+"config", "is missing, so the floor limits nothing")
+		} else if _, err := f.Floors(); err != nil {
+			add(key+"config", "%v", err)
+		}
 	}
 	for _, topic := range []struct {
 		key  string
@@ -115,22 +125,42 @@ var (
 func (c *Config) validateRoute(i int, add func(key, format string, args ...any)) {
 	r := c.Ingest.Routes[i]
 	key := func(field string) string { return fmt.Sprintf("ingest.routes[%d].%s", i, field) }
-	v := reflect.ValueOf(r)
-	for f := range fieldsOf(v.Type()) {
-		for _, m := range checkTags(v.FieldByIndex(f.Index), f.Tag) {
-			add(key(f.Tag.Get("yaml")), "%s", m)
-		}
-	}
+	validateFields(reflect.ValueOf(r), key(""), add)
 	if r.Bucket != "" && len(c.S3.Buckets) > 0 && !slices.Contains(c.S3.Buckets, r.Bucket) {
 		add(key("bucket"), "is not a served bucket; add it to s3.buckets")
 	}
 	rule, err := r.rule()
 	if err != nil {
-		add(key("config"), "%v", err)
+		field, problem, _ := strings.Cut(err.Error(), ": ")
+		add(key(field), "%s", problem)
 		return
 	}
-	for _, p := range rule.Problems() {
+	problems := rule.Problems()
+	for _, p := range problems {
 		add(key(p.Field), "%s", p.Message)
+	}
+	if len(problems) > 0 {
+		return
+	}
+	// The floors that hold for every upload by the route. Those of a collection are applied when its uploads arrive.
+	floors := rule.Floors
+	for _, f := range c.Ingest.Floors {
+		if limits, err := f.Floors(); err == nil && (len(f.Collections) == 0 || slices.Contains(f.Collections, string(r.Collection))) {
+			floors = slices.Concat(floors, limits)
+		}
+	}
+	job := schema.Job{Request: schema.Request{Operation: cmp.Or(r.Operation, schema.OpValidate), Config: rule.Fixed.Config}}
+	for _, p := range job.Hold(floors) {
+		add(key("config"), "%s", strings.TrimPrefix(p.Field+" "+p.Message, "config."))
+	}
+}
+
+// validateFields reports the problems of the fields of v, an entry of a list, under their tags. key begins their names.
+func validateFields(v reflect.Value, key string, add func(key, format string, args ...any)) {
+	for f := range fieldsOf(v.Type()) {
+		for _, m := range checkTags(v.FieldByIndex(f.Index), f.Tag) {
+			add(key+f.Tag.Get("yaml"), "%s", m)
+		}
 	}
 }
 

@@ -169,6 +169,13 @@ func (r *run) report() error {
 	return nil
 }
 
+// Prefix begins the keys of the demo's uploads. Drawn people are not alive, so these uploads need a route of their own, whose
+// configuration is Config: an uploader cannot choose a laxer one.
+const (
+	Prefix = "drawn/"
+	Config = drawn.Config
+)
+
 // enroll enrols one half of the people by upload and the other half by request.
 func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
 	if p.index%2 == 1 {
@@ -178,8 +185,7 @@ func (r *run) enroll(ctx context.Context, p person) (schema.Result, error) {
 	if err != nil {
 		return schema.Result{}, err
 	}
-	ref, err := r.Objects.Put(ctx, schema.ObjectRef{Bucket: r.Bucket, Key: fmt.Sprintf("enroll/%s/%s/portrait.jpg", r.collection, string(p.name))}, data, "image/jpeg",
-		map[string]string{"facestream-config": drawn.Config})
+	ref, err := r.Objects.Put(ctx, schema.ObjectRef{Bucket: r.Bucket, Key: fmt.Sprintf("%senroll/%s/%s/portrait.jpg", Prefix, r.collection, string(p.name))}, data, "image/jpeg", nil)
 	if err != nil {
 		return schema.Result{}, err
 	}

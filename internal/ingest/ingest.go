@@ -49,6 +49,7 @@ type Service struct {
 	Routes    routes.Table
 	Buckets   []string // the buckets that images may lie in
 	Consent   Consent
+	Floors    Floors
 	Ignored   func(why string)
 	Log       zerolog.Logger
 
@@ -74,7 +75,7 @@ func (s *Service) handleRequest(ctx context.Context, r events.Record) error {
 		}
 		return schema.Permanent("ingest.request", schema.ReasonUnparsable, problems) // nobody to answer: a dead letter
 	}
-	return s.accept(ctx, req, problems, false, r.Event.TraceParent)
+	return s.accept(ctx, req, problems, nil, false, r.Event.TraceParent)
 }
 
 func (s *Service) handleNotification(ctx context.Context, r events.Record) error {
@@ -141,7 +142,7 @@ func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from o
 		return false, err
 	}
 	if gone && !own {
-		return true, s.accept(ctx, named, problems, false, trace)
+		return true, s.accept(ctx, named, problems, match.Floors(), false, trace)
 	}
 	req := named
 	if !gone {
@@ -151,8 +152,8 @@ func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from o
 		s.ignored("own_output")
 		return false, s.remember(ctx, "", req.ID, named.ID)
 	}
-	problems = append(problems, routes.ApplyMetadata(&req, info.Metadata)...)
-	if err := s.accept(ctx, req, problems, true, trace); err != nil || req.ID == named.ID {
+	problems = append(problems, match.Apply(&req, info.Metadata)...)
+	if err := s.accept(ctx, req, problems, match.Floors(), true, trace); err != nil || req.ID == named.ID {
 		return true, err
 	}
 	// The event comes again after the object is gone: its own name for the upload must be known as well.
@@ -202,9 +203,9 @@ func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.
 // maxResultObject is more than any result has.
 const maxResultObject = 16 << 20
 
-// accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error. resolved says that the images of req
-// name versions that were seen to exist.
-func (s *Service) accept(ctx context.Context, req schema.Request, problems schema.Problems, resolved bool, trace string) error {
+// accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error. route holds the floors of the route that
+// the request came by. resolved says that the images of req name versions that were seen to exist.
+func (s *Service) accept(ctx context.Context, req schema.Request, problems schema.Problems, route schema.Floors, resolved bool, trace string) error {
 	lock := &s.deciding[fnv32(string(req.ID))%uint32(len(s.deciding))]
 	lock.Lock()
 	defer lock.Unlock()
@@ -213,7 +214,10 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 		return err
 	}
 	job := schema.Job{Request: req, Digest: digest, AcceptedAt: time.Now().UTC()}
-	problems = append(problems, job.Resolve()...)
+	unresolved := job.Resolve()
+	if problems = append(problems, unresolved...); len(unresolved) == 0 { // the collection is known
+		problems = append(problems, job.Hold(slices.Concat(s.Floors.of(job.Collection), route))...)
+	}
 	problems = append(problems, s.Consent.problems(&job.Request)...)
 	for i, o := range job.Images {
 		if !slices.Contains(s.Buckets, o.Bucket) {

@@ -221,7 +221,7 @@ func TestUploadsThatNobodyCanName(t *testing.T) {
 	}{
 		{"enroll/c/alice/../bob/x.png", nil, "images[0].key"},
 		{"enroll/c/alice/x.png", map[string]string{"facestream-external-id": "Zo\xeb"}, "x-amz-meta-facestream-external-id: is not UTF-8"},
-		{"enroll/c/alice/x.png", map[string]string{"facestream-external-id": "Zo\ufffd"}, "external_id: contains U+FFFD"},
+		{"enroll/c/alice/x.png", map[string]string{"facestream-external-id": "Zo\ufffd"}, "x-amz-meta-facestream-external-id: contradicts the key"},
 		{"enroll/c/alice/x.png", map[string]string{"facestream-consent": "false"}, "consent.given"},
 	} {
 		h, s := newHouse(map[string]stored{c.key: {metadata: c.metadata}})

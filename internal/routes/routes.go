@@ -4,9 +4,12 @@
 package routes
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -36,6 +39,35 @@ type Route struct {
 	Pattern string // parts between slashes, each fixed text or a placeholder; "" means DefaultPattern
 	// Fixed has the fields that the key does not set: operation, collection, result_object and config.
 	Fixed schema.Request
+	// Metadata lists the fields that the user metadata of an object may set; nil means DefaultMetadata.
+	Metadata []string
+	// Floors are the operator's limits on the configuration of uploads by this route.
+	Floors schema.Floors
+}
+
+// The fields that user metadata can set, as x-amz-meta-facestream-<field>.
+const (
+	metaCollection   = "collection"
+	metaExternalID   = "external-id"
+	metaTag          = "operation-tag"
+	metaConsent      = "consent"  // a reference, true or false
+	metaConfig       = "config"   // JSON
+	metaDeadline     = "deadline" // RFC 3339
+	metaResultObject = "result-object"
+)
+
+var metadataFields = []string{metaCollection, metaExternalID, metaTag, metaConsent, metaConfig, metaDeadline, metaResultObject}
+
+// DefaultMetadata lists the fields that a route takes if it lists none. They change neither who is meant nor how strictly a
+// face is judged: whoever may write under a key must not become somebody else by a header.
+var DefaultMetadata = []string{metaTag, metaConsent, metaDeadline, metaResultObject}
+
+// takes lists the fields of metadata that the route takes.
+func (r Route) takes() []string {
+	if r.Metadata == nil {
+		return DefaultMetadata
+	}
+	return r.Metadata
 }
 
 func (r Route) pattern() string {
@@ -51,7 +83,8 @@ func (r Route) Listed() string {
 	return before
 }
 
-// Problems lists everything that is wrong with the route. Field is prefix, pattern, operation, collection or config.
+// Problems lists everything that is wrong with the route. Field is prefix, pattern, metadata, operation, collection or
+// config.
 func (r Route) Problems() schema.Problems {
 	var ps schema.Problems
 	add := func(field, format string, args ...any) {
@@ -71,6 +104,15 @@ func (r Route) Problems() schema.Problems {
 	}
 	if parts[len(parts)-1] != file {
 		add("pattern", "must end with %s", file)
+	}
+	for _, field := range r.takes() {
+		switch {
+		case !slices.Contains(metadataFields, field):
+			add("metadata", "%.40q is not one of %s%s", field, strings.Join(metadataFields, ", "), schema.Suggest(field, metadataFields))
+		case field == metaCollection && (r.Fixed.Collection != "" || slices.Contains(parts, collection)),
+			field == metaExternalID && slices.Contains(parts, externalID):
+			add("metadata", "lists %s, but the route or its key says that already, and metadata never contradicts them", field)
+		}
 	}
 	if c := r.Fixed.Collection; c != "" {
 		if err := c.Validate(); err != nil {
@@ -143,6 +185,9 @@ func match(pattern, key string) (map[string]string, bool) {
 	return fields, true
 }
 
+// Floors returns the limits of the route.
+func (m Match) Floors() schema.Floors { return m.route.Floors }
+
 // Request returns the request that the object ref stands for, and the problems of its key.
 func (m Match) Request(ref schema.ObjectRef) (schema.Request, schema.Problems) {
 	req := m.route.Fixed
@@ -207,7 +252,7 @@ func (t Table) Ask(served []string, bucket, key string, metadata map[string]stri
 		return schema.Request{}, nil, fmt.Errorf("no route takes this key; use the form %s, or add a route to ingest.routes", strings.Join(forms, " or "))
 	}
 	req, problems := m.Request(schema.ObjectRef{Bucket: bucket, Key: key})
-	problems = append(problems, ApplyMetadata(&req, metadata)...)
+	problems = append(problems, m.Apply(&req, metadata)...)
 	checked := req
 	return req, append(problems, checked.Normalize()...), nil
 }
@@ -235,63 +280,127 @@ const metadataPrefix = "facestream-"
 // OutputMark is the user metadata that facestream gives the objects that it writes itself. It sets no field.
 const OutputMark = metadataPrefix + "output"
 
-// ApplyMetadata lets the user metadata of an object set fields of its request: collection, external-id, operation-tag,
-// deadline (RFC 3339), result-object (true|false), consent (a reference, or true|false), config (JSON). An unknown
-// field is a problem. The problems are sorted by field.
-func ApplyMetadata(req *schema.Request, metadata map[string]string) schema.Problems {
+// Apply lets the user metadata of the object set fields of its request. A field that is unknown or that the route does not
+// take is a problem, and so is a value that contradicts the key or the route. The problems are sorted by field.
+func (m Match) Apply(req *schema.Request, metadata map[string]string) schema.Problems {
 	var ps schema.Problems
 	for name, value := range metadata {
 		field, ours := strings.CutPrefix(name, metadataPrefix)
 		if !ours || name == OutputMark {
 			continue
 		}
-		problem := func(message string) {
+		message := m.refuses(field, value)
+		if message == "" {
+			message = m.set(req, field, value)
+		}
+		if message != "" {
 			ps = append(ps, schema.Problem{Field: "x-amz-meta-" + name, Message: message, Reason: schema.ReasonInvalidRequest})
-		}
-		if !utf8.ValidString(value) {
-			problem("is not UTF-8; send it as UTF-8, or encoded after RFC 2047")
-			continue
-		}
-		switch field {
-		case "collection":
-			req.Collection = schema.Collection(value)
-		case "external-id":
-			req.ExternalID = schema.ExternalID(value)
-		case "operation-tag":
-			req.Tag = value
-		case "consent":
-			switch value {
-			case "true", "false":
-				req.Consent = &schema.Consent{Given: value == "true"}
-			case "":
-				problem("is empty; write true, false, or where the declaration can be found, which means true")
-			default:
-				req.Consent = &schema.Consent{Given: true, Reference: value}
-			}
-		case "config":
-			if !json.Valid([]byte(value)) {
-				problem("is not JSON")
-				continue
-			}
-			req.Config = json.RawMessage(value)
-		case "deadline":
-			t, err := time.Parse(time.RFC3339, value)
-			if err != nil {
-				problem("is not an RFC 3339 time such as 2026-01-31T12:00:00Z")
-				continue
-			}
-			req.Deadline = &t
-		case "result-object":
-			switch value {
-			case "true", "false":
-				req.ResultObject = value == "true"
-			default:
-				problem("must be true or false")
-			}
-		default:
-			problem("is not one of collection, external-id, operation-tag, consent, config, deadline, result-object")
 		}
 	}
 	slices.SortFunc(ps, func(a, b schema.Problem) int { return strings.Compare(a.Field, b.Field) })
 	return ps
+}
+
+// refuses says why the route does not take this value of a field of the metadata, or returns "".
+func (m Match) refuses(field, value string) string {
+	takes := m.route.takes()
+	said := cmp.Or(m.fields[collection], string(m.route.Fixed.Collection))
+	switch {
+	case !slices.Contains(metadataFields, field):
+		return "is not a field; the route takes " + listed(takes)
+	case !utf8.ValidString(value):
+		return "is not UTF-8; send it as UTF-8, or encoded after RFC 2047"
+	case field == metaCollection && said != "":
+		if value != said {
+			return "contradicts the key or its route, which name another collection; upload the object under a key of that collection"
+		}
+	case field == metaExternalID && m.fields[externalID] != "":
+		if schema.ExternalID(value).Normal() != schema.ExternalID(m.fields[externalID]).Normal() {
+			return "contradicts the key, which names another person; upload the object under a key of that person"
+		}
+	case !slices.Contains(takes, field):
+		return fmt.Sprintf("is not taken by the route of this key, which takes %s; the operator can list it in ingest.routes[].metadata", listed(takes))
+	}
+	return ""
+}
+
+func listed(fields []string) string {
+	if len(fields) == 0 {
+		return "none"
+	}
+	return strings.Join(fields, ", ")
+}
+
+// set sets one field of the request, or says what is wrong with its value.
+func (m Match) set(req *schema.Request, field, value string) (problem string) {
+	switch field {
+	case metaCollection:
+		req.Collection = schema.Collection(value)
+	case metaExternalID:
+		req.ExternalID = schema.ExternalID(value)
+	case metaTag:
+		req.Tag = value
+	case metaConsent:
+		switch value {
+		case "true", "false":
+			req.Consent = &schema.Consent{Given: value == "true"}
+		case "":
+			return "is empty; write true, false, or where the declaration can be found, which means true"
+		default:
+			req.Consent = &schema.Consent{Given: true, Reference: value}
+		}
+	case metaConfig:
+		return m.configure(req, value)
+	case metaDeadline:
+		t, err := time.Parse(time.RFC3339, value)
+		if err != nil {
+			return "is not an RFC 3339 time such as 2026-01-31T12:00:00Z"
+		}
+		req.Deadline = &t
+	case metaResultObject:
+		switch {
+		case value != "true" && value != "false":
+			return "must be true or false"
+		case value == "false" && m.route.Fixed.ResultObject:
+			return "contradicts the route, which asks for the result object"
+		}
+		req.ResultObject = value == "true"
+	}
+	return ""
+}
+
+// configure adds the keys of value, a JSON object, to the configuration of the route. A key that the route sets is the
+// operator's and stays as it is.
+func (m Match) configure(req *schema.Request, value string) (problem string) {
+	var asked, fixed map[string]json.RawMessage
+	if !json.Valid([]byte(value)) {
+		return "is not JSON"
+	}
+	if err := json.Unmarshal([]byte(value), &asked); err != nil || asked == nil {
+		return "is not a JSON object"
+	}
+	if _, names := asked["collection_name"]; names && req.Collection == "" && !slices.Contains(m.route.takes(), metaCollection) {
+		return "sets collection_name, but the route of this key takes no collection from metadata"
+	}
+	if len(m.route.Fixed.Config) > 0 {
+		if err := json.Unmarshal(m.route.Fixed.Config, &fixed); err != nil {
+			return "cannot be added to the configuration of the route, which is not JSON"
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(asked)) {
+		if _, ours := fixed[key]; ours {
+			return fmt.Sprintf("sets %s, which the route of this key sets; leave it out", key)
+		}
+	}
+	if len(fixed) == 0 {
+		req.Config = json.RawMessage(value)
+		return ""
+	}
+	if len(asked) == 0 {
+		return ""
+	}
+	// The texts are joined, because a map would hide a key that is given twice.
+	before := bytes.TrimSuffix(bytes.TrimSpace(m.route.Fixed.Config), []byte("}"))
+	req.Config = slices.Concat(before, []byte(","), bytes.TrimPrefix(bytes.TrimSpace([]byte(value)), []byte("{")))
+	return ""
 }

@@ -63,6 +63,10 @@ func TestRouteProblems(t *testing.T) {
 		{"an unknown operation", Route{Fixed: schema.Request{Operation: "enrol"}}, []string{"operation"}},
 		{"an operation on two images", Route{Fixed: schema.Request{Operation: schema.OpCompare}}, []string{"operation"}},
 		{"a collection that is none", Route{Fixed: schema.Request{Collection: "a/b"}}, []string{"collection"}},
+		{"metadata that is none", Route{Metadata: []string{"tag"}}, []string{"metadata"}},
+		{"metadata that the key says", Route{Metadata: []string{metaCollection, metaExternalID}}, []string{"metadata", "metadata"}},
+		{"metadata that the route says", Route{Pattern: "<file>", Fixed: schema.Request{Operation: schema.OpPredict, Collection: "staff"}, Metadata: []string{metaCollection, metaExternalID}}, []string{"metadata"}},
+		{"metadata that nothing else says", Route{Pattern: "<file>", Fixed: schema.Request{Operation: schema.OpPredict}, Metadata: metadataFields}, nil},
 		{"a configuration that is none", Route{Fixed: schema.Request{Operation: schema.OpPredict, Config: []byte(`{"neighbours":3}`)}}, []string{"config"}},
 	} {
 		var got []string
@@ -128,39 +132,83 @@ func TestAsk(t *testing.T) {
 
 func TestApplyMetadata(t *testing.T) {
 	deadline := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	open := Route{Pattern: "<file>", Fixed: schema.Request{Operation: schema.OpEnroll}, Metadata: metadataFields} // its keys say nothing
+	configured := Route{Fixed: schema.Request{Config: []byte(`{"neighbors":2}`), ResultObject: true}, Metadata: []string{metaConfig, metaResultObject}}
 	for _, c := range []struct {
 		name     string
+		route    Route
 		metadata map[string]string
-		want     schema.Request
-		problems []string
+		want     schema.Request // what differs from the request without metadata
+		problems []string       // parts, one per problem
 	}{
-		{"somebody else's", map[string]string{"owner": "x"}, schema.Request{}, nil},
-		{"every field", map[string]string{
+		{"somebody else's", Route{}, map[string]string{"owner": "x"}, schema.Request{}, nil},
+		{"every field", open, map[string]string{
 			"facestream-collection": "staff", "facestream-external-id": "bob", "facestream-operation-tag": "t", "facestream-consent": "form-7",
 			"facestream-config": `{"neighbors":2}`, "facestream-deadline": "2030-01-02T03:04:05Z", "facestream-result-object": "true",
 		}, schema.Request{Collection: "staff", ExternalID: "bob", Tag: "t", Consent: &schema.Consent{Given: true, Reference: "form-7"},
 			Config: []byte(`{"neighbors":2}`), Deadline: &deadline, ResultObject: true}, nil},
-		{"consent", map[string]string{"facestream-consent": "true"}, schema.Request{Consent: &schema.Consent{Given: true}}, nil},
-		{"no consent", map[string]string{"facestream-consent": "false"}, schema.Request{Consent: &schema.Consent{}}, nil},
-		{"neither", map[string]string{"facestream-consent": ""}, schema.Request{}, []string{"x-amz-meta-facestream-consent"}},
-		{"Latin-1", map[string]string{"facestream-external-id": "Zo\xeb", "facestream-collection": "\xff"}, schema.Request{},
-			[]string{"x-amz-meta-facestream-collection", "x-amz-meta-facestream-external-id"}},
-		{"our own mark", map[string]string{OutputMark: "x"}, schema.Request{}, nil},
-		{"unknown", map[string]string{"facestream-operations": "x"}, schema.Request{}, []string{"x-amz-meta-facestream-operations"}},
-		{"no time", map[string]string{"facestream-deadline": "soon"}, schema.Request{}, []string{"x-amz-meta-facestream-deadline"}},
-		{"no JSON", map[string]string{"facestream-config": "{"}, schema.Request{}, []string{"x-amz-meta-facestream-config"}},
-		{"no boolean", map[string]string{"facestream-result-object": "yes"}, schema.Request{}, []string{"x-amz-meta-facestream-result-object"}},
+		{"what a route takes by default", Route{}, map[string]string{
+			"facestream-operation-tag": "t", "facestream-consent": "form-7", "facestream-deadline": "2030-01-02T03:04:05Z", "facestream-result-object": "true",
+		}, schema.Request{Tag: "t", Consent: &schema.Consent{Given: true, Reference: "form-7"}, Deadline: &deadline, ResultObject: true}, nil},
+		{"consent", Route{}, map[string]string{"facestream-consent": "true"}, schema.Request{Consent: &schema.Consent{Given: true}}, nil},
+		{"no consent", Route{}, map[string]string{"facestream-consent": "false"}, schema.Request{Consent: &schema.Consent{}}, nil},
+		{"neither", Route{}, map[string]string{"facestream-consent": ""}, schema.Request{}, []string{"x-amz-meta-facestream-consent: is empty"}},
+		{"Latin-1", open, map[string]string{"facestream-external-id": "Zo\xeb", "facestream-collection": "\xff"}, schema.Request{},
+			[]string{"x-amz-meta-facestream-collection: is not UTF-8", "x-amz-meta-facestream-external-id: is not UTF-8"}},
+		{"our own mark", Route{}, map[string]string{OutputMark: "x"}, schema.Request{}, nil},
+		{"unknown", Route{}, map[string]string{"facestream-operations": "x"}, schema.Request{}, []string{"x-amz-meta-facestream-operations: is not a field; the route takes operation-tag"}},
+		{"no time", Route{}, map[string]string{"facestream-deadline": "soon"}, schema.Request{}, []string{"x-amz-meta-facestream-deadline: is not an RFC 3339 time"}},
+		{"no JSON", open, map[string]string{"facestream-config": "{"}, schema.Request{}, []string{"x-amz-meta-facestream-config: is not JSON"}},
+		{"no object", open, map[string]string{"facestream-config": "[1]"}, schema.Request{}, []string{"x-amz-meta-facestream-config: is not a JSON object"}},
+		{"no boolean", Route{}, map[string]string{"facestream-result-object": "yes"}, schema.Request{}, []string{"x-amz-meta-facestream-result-object: must be"}},
+
+		{"another person than the key's", Route{}, map[string]string{"facestream-external-id": "bob"}, schema.Request{}, []string{"external-id: contradicts the key"}},
+		{"another collection than the key's", Route{}, map[string]string{"facestream-collection": "bank"}, schema.Request{}, []string{"collection: contradicts the key"}},
+		{"another collection than the route's", Route{Pattern: "<operation>/staff/<external_id>/<file>", Fixed: schema.Request{Collection: "staff"}},
+			map[string]string{"facestream-collection": "bank"}, schema.Request{}, []string{"collection: contradicts the key or its route"}},
+		{"what the key says, in another spelling", Route{}, map[string]string{"facestream-collection": "staff", "facestream-external-id": "Zoe\u0308"}, schema.Request{}, nil},
+		{"a field that the route does not take", Route{}, map[string]string{"facestream-config": "{}"}, schema.Request{}, []string{"config: is not taken by the route of this key, which takes operation-tag"}},
+		{"a person that no key names", Route{Pattern: "<operation>/<collection>/<file>"}, map[string]string{"facestream-external-id": "bob"}, schema.Request{}, []string{"external-id: is not taken"}},
+		{"a route that takes nothing", Route{Metadata: []string{}}, map[string]string{"facestream-operation-tag": "t"}, schema.Request{}, []string{"which takes none"}},
+		{"keys beside the route's", configured, map[string]string{"facestream-config": ` {"fudge_factor":2} `}, schema.Request{Config: []byte(`{"neighbors":2,"fudge_factor":2}`)}, nil},
+		{"no keys beside the route's", configured, map[string]string{"facestream-config": `{}`}, schema.Request{}, nil},
+		{"a key that the route sets", configured, map[string]string{"facestream-config": `{"neighbors":3}`}, schema.Request{}, []string{"config: sets neighbors, which the route of this key sets"}},
+		{"without the result object of the route", configured, map[string]string{"facestream-result-object": "false"}, schema.Request{}, []string{"result-object: contradicts the route"}},
+		{"a collection by the back door", Route{Pattern: "<operation>/<file>", Metadata: []string{metaConfig}}, map[string]string{"facestream-config": `{"collection_name":"bank"}`}, schema.Request{},
+			[]string{"config: sets collection_name"}},
 	} {
-		var got schema.Request
-		var fields []string
-		for _, p := range ApplyMetadata(&got, c.metadata) {
-			fields = append(fields, p.Field)
+		m, ok := Table{c.route}.Match("images", "enroll/staff/Zo\u00eb/a.jpg")
+		if !ok {
+			t.Fatalf("%s: no route", c.name)
 		}
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%s: %s", c.name, diff)
+		want, _ := m.Request(schema.ObjectRef{})
+		got := want
+		var problems []string
+		for _, p := range m.Apply(&got, c.metadata) {
+			problems = append(problems, p.Field+": "+p.Message)
 		}
-		if diff := cmp.Diff(c.problems, fields); diff != "" {
-			t.Errorf("%s: %s", c.name, diff)
+		if len(problems) != len(c.problems) {
+			t.Errorf("%s: %q, want %q", c.name, problems, c.problems)
+			continue
+		}
+		for i, part := range c.problems {
+			if !strings.Contains(problems[i], part) {
+				t.Errorf("%s: %q, want %q", c.name, problems[i], part)
+			}
+		}
+		if c.want.Collection != "" {
+			want.Collection = c.want.Collection
+		}
+		if c.want.ExternalID != "" {
+			want.ExternalID = c.want.ExternalID
+		}
+		if c.want.Config != nil {
+			want.Config = c.want.Config
+		}
+		want.Tag, want.Consent, want.Deadline = c.want.Tag, c.want.Consent, c.want.Deadline
+		want.ResultObject = want.ResultObject || c.want.ResultObject
+		if got.ExternalID = got.ExternalID.Normal(); !cmp.Equal(want, got) {
+			t.Errorf("%s: %s", c.name, cmp.Diff(want, got))
 		}
 	}
 }

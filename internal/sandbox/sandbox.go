@@ -24,8 +24,8 @@ type Sandbox struct {
 	Results *events.Caller // sees every result from the start
 }
 
-// Run starts all services and servers, calls f, stops them, and removes their files. It replaces the folder and the
-// addresses of cfg. Warnings go to standard error.
+// Run starts all services and servers, calls f, stops them, and removes their files. It replaces the folder, the addresses
+// and the routes of cfg. Warnings go to standard error.
 func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbox) error) error {
 	dir, err := os.MkdirTemp("", "facestream-sandbox-")
 	if err != nil {
@@ -33,6 +33,11 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 	}
 	defer os.RemoveAll(dir)
 	cfg.DataDir, cfg.Indexer.Gallery.Dir = dir, ""
+	route := config.Route{}
+	if err := json.Unmarshal([]byte(tolerant), &route.Config); err != nil {
+		return err
+	}
+	cfg.Ingest.Routes = []config.Route{route}
 	cfg.Embedded.KafkaAddr, cfg.Embedded.S3Addr, cfg.Telemetry.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -58,7 +63,7 @@ const tolerant = `{"anti_spoofing_mode":0,"face_validations_off":true}`
 
 // Put uploads an image and returns its reference for a request. Neither traits nor liveness refuse its face.
 func (s *Sandbox) Put(ctx context.Context, key string, image []byte) (schema.ObjectRef, error) {
-	return s.Objects.Put(ctx, schema.ObjectRef{Bucket: s.Bucket, Key: key}, image, "image/jpeg", map[string]string{"facestream-config": tolerant})
+	return s.Objects.Put(ctx, schema.ObjectRef{Bucket: s.Bucket, Key: key}, image, "image/jpeg", nil)
 }
 
 // Call sends a request and returns its result. A request without a configuration uses that of Put.

@@ -26,7 +26,7 @@ func New(job *schema.Job, pack Pack) (*Case, error) {
 		return nil, schema.Permanent("verdict.config", problems.Reason(), problems)
 	}
 	c := &Case{job: job, config: config, pack: pack}
-	if c.thresholds, problems = thresholds(config.Matching, pack.Matching); c.embeds() && len(problems) > 0 {
+	if c.thresholds, problems = thresholds(config.Matching, pack.Matching, job.Floors); c.embeds() && len(problems) > 0 {
 		return nil, schema.Permanent("verdict.thresholds", problems.Reason(), problems)
 	}
 	return c, pack.performs(job.Operation)

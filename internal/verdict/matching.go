@@ -6,9 +6,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// thresholds returns the request's thresholds where it sets them, else the pack's, multiplied by fudge_factor.
-// Thresholds that contradict each other are a problem, because no score can be judged by them.
-func thresholds(config schema.MatchingConfig, pack schema.Thresholds) (schema.Thresholds, schema.Problems) {
+// thresholds returns the request's thresholds where it sets them, else the pack's, multiplied by fudge_factor, and never
+// below the operator's floors. Thresholds that contradict each other are a problem, because no score can be judged by them,
+// and so are those that the request lowers below a floor. The pack's own thresholds are raised to the floors.
+func thresholds(config schema.MatchingConfig, pack schema.Thresholds, floors *schema.Thresholds) (schema.Thresholds, schema.Problems) {
 	type threshold struct {
 		key   string
 		value float32
@@ -42,11 +43,29 @@ func thresholds(config schema.MatchingConfig, pack schema.Thresholds) (schema.Th
 		problems = append(problems, schema.Problem{Field: "config." + named.key, Reason: schema.ReasonInvalidConfiguration,
 			Message: fmt.Sprintf("is %v and %s %s, which is %v, %s", named.value, word, other.key, other.value, whose)})
 	}
-	return schema.Thresholds{
+	out := schema.Thresholds{
 		Min: inForce[0].value * config.FudgeFactor,
 		Med: inForce[1].value * config.FudgeFactor,
 		Max: inForce[2].value * config.FudgeFactor,
-	}, problems
+	}
+	if floors == nil {
+		return out, problems
+	}
+	problems = append(problems, config.Below(*floors)...)
+	laxer := false
+	for i, t := range []struct {
+		value *float32
+		floor float32
+	}{{&out.Min, floors.Min}, {&out.Med, floors.Med}, {&out.Max, floors.Max}} {
+		if *t.value < t.floor && !inForce[i].asked {
+			laxer = laxer || config.FudgeFactor < 1
+			*t.value = t.floor
+		}
+	}
+	if laxer {
+		problems = append(problems, schema.BelowFloor("config.fudge_factor", fmt.Sprintf("one that leaves the model pack's thresholds at %v, %v and %v or above", floors.Min, floors.Med, floors.Max)))
+	}
+	return out, problems
 }
 
 // compare returns the similarities of all pairs of faces of different images, or nil without a pair.

@@ -14,19 +14,20 @@ import (
 
 // ConfigKey describes one key of [OperationConfig].
 type ConfigKey struct {
-	Name      string
-	Type      string  // as in JSON Schema: "string", "integer", "number" or "boolean"
-	Default   any     // string, int64, float64 or bool; nil where the key has none
-	Range     *Range  // the values that a number may have; nil where Enum lists them
-	Enum      []Value // the values allowed; nil where they are not listed
-	Pattern   string  // a regular expression that a string must match; "" for none
-	MaxLength int     // most bytes of a string; 0 for no limit
-	Unit      string
-	Group     string
-	Added     bool // not a key of the CryptoNets SDK
-	Doc       string
-	Effect    string // what the key does in this version; "" where Idle says why it does nothing
-	Idle      string
+	Name       string
+	Type       string  // as in JSON Schema: "string", "integer", "number" or "boolean"
+	Default    any     // string, int64, float64 or bool; nil where the key has none
+	Range      *Range  // the values that a number may have; nil where Enum lists them
+	Enum       []Value // the values allowed; nil where they are not listed
+	Pattern    string  // a regular expression that a string must match; "" for none
+	MaxLength  int     // most bytes of a string; 0 for no limit
+	Unit       string
+	Group      string
+	Added      bool       // not a key of the CryptoNets SDK
+	Strictness Strictness // which values are stricter; "" where the operator can set no floor
+	Doc        string
+	Effect     string // what the key does in this version; "" where Idle says why it does nothing
+	Idle       string
 
 	field   func(*OperationConfig) any // points to the field that holds the key; nil where Idle says why nothing reads it
 	pattern *regexp.Regexp

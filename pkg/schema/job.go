@@ -15,6 +15,9 @@ type Job struct {
 	// ResolvedConfig is the request's config with every default filled in by ingest. All services use it, so defaults
 	// cannot differ between them during a roll-out. An older ingest leaves this field out.
 	ResolvedConfig json.RawMessage `json:"resolved_config,omitempty"`
+	// Floors are the lowest matching thresholds that the operator allows, which the worker compares with those of its
+	// model pack; nil where there are none.
+	Floors *Thresholds `json:"floors,omitempty"`
 }
 
 // Resolve completes j from its request: it normalises the request ([Request.Normalize]) and resolves its configuration.

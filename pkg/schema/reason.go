@@ -9,6 +9,7 @@ const (
 	ReasonInvalidRequest       Reason = "invalid_request"
 	ReasonUnknownOperation     Reason = "unknown_operation"
 	ReasonInvalidConfiguration Reason = "invalid_configuration"
+	ReasonBelowFloor           Reason = "below_floor"
 	ReasonOperationUnavailable Reason = "operation_unavailable"
 	ReasonRoleAbsent           Reason = "role_absent"
 	ReasonRequestIDReused      Reason = "request_id_reused"
@@ -48,6 +49,7 @@ func Reasons() []ReasonInfo {
 		{ReasonInvalidRequest, CodeInvalidArgument, "The request is missing a field or holds one that is not allowed.", "The message names every problem; correct them and send a new request."},
 		{ReasonUnknownOperation, CodeInvalidArgument, "The operation is not one that facestream knows.", "Use one of the operations in docs/operations-reference.md."},
 		{ReasonInvalidConfiguration, CodeInvalidConfiguration, "A configuration key is unknown, has the wrong type, is out of range, or contradicts another key or the model pack's threshold.", "The message names each key, and the values that it allows or the key or threshold that it contradicts."},
+		{ReasonBelowFloor, CodeInvalidConfiguration, "The configuration of the request is laxer than the operator allows for its collection or route (`ingest.floors`, or `floors` of a route).", "The message names each key and what is allowed; leave the key out to take the operator's value."},
 		{ReasonOperationUnavailable, CodeInvalidConfiguration, "The operation is known, but this version does not perform it.", "Use another operation or a newer version."},
 		{ReasonRoleAbsent, CodeInvalidConfiguration, "The operation needs a network that the loaded model pack does not have; the message names its role.", "Load a pack that has the role (`facestream models list`)."},
 		{ReasonRequestIDReused, CodeInvalidArgument, "Another request, with different content, already used this request id. It goes to the dead letters; the first request keeps its outcome.", "Give each request its own id."},

@@ -32,11 +32,23 @@ func Run(ctx context.Context, a *host.App) error {
 	for _, c := range a.Config.Ingest.Consent.Required {
 		consent = append(consent, schema.Collection(c))
 	}
+	var floors ingest.Floors
+	for _, f := range a.Config.Ingest.Floors {
+		limits, err := f.Floors()
+		if err != nil {
+			return err
+		}
+		floor := ingest.Floor{Config: limits}
+		for _, c := range f.Collections {
+			floor.Collections = append(floor.Collections, schema.Collection(c))
+		}
+		floors = append(floors, floor)
+	}
 	publisher := a.Publisher("ingest")
 	defer publisher.Close()
 	service := &ingest.Service{
 		Publisher: publisher, Objects: a.Objects, Ledger: book, Results: a.Sink("ingest", publisher), Routes: table,
-		Buckets: a.Config.S3.Buckets, Consent: consent, Ignored: a.Metrics.Ignored, Log: a.Log,
+		Buckets: a.Config.S3.Buckets, Consent: consent, Floors: floors, Ignored: a.Metrics.Ignored, Log: a.Log,
 	}
 
 	g, ctx := errgroup.WithContext(ctx)

@@ -80,6 +80,16 @@ Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is n
 		}
 		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", 1<<i, name, strings.Join(fails, ", "), document)
 	}
+	b.WriteString("\n## Floors\n\nThe operator can limit these keys (`ingest.floors`, and `floors` of a route). A request that sets one to a laxer value is refused\n" +
+		"(`below_floor`). A floor on a liveness key also limits the keys that could switch it off, at their defaults, and so does a floor on a key of quality\n" +
+		"or pose ([ADR 15](adr/0015-the-operator-decides.md)).\n\n| key | a request may set |\n|---|---|\n")
+	allowed := map[schema.Strictness]string{schema.Higher: "the floor or higher (of listed names: or a later one)", schema.Lower: "the floor or lower",
+		schema.Exactly: "the floor's value only", schema.Subset: "no bits beyond the floor's"}
+	for _, k := range schema.ConfigKeys() {
+		if k.Strictness != "" {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", k.Name, allowed[k.Strictness])
+		}
+	}
 	b.WriteString("\n## Scores\n\nThe measurements of a face (`faces[].scores`), in this order.\n\n| score | meaning |\n|---|---|\n")
 	for _, m := range schema.Metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Name, cell(m.Meaning))
@@ -289,7 +299,8 @@ A name is returned exactly as it was given. Names that look the same are the sam
 - **Collections**: 1-64 letters, digits, ` + "`_`, `.` or `-`" + `, and begin with a letter or digit.
 - **Object keys** are taken byte by byte and must be UTF-8. An upload whose key has ` + "`.` or `..`" + ` between slashes names nobody and is refused.
 - **ETags** are taken with and without quotes.
-- **Metadata** (` + "`x-amz-meta-facestream-*`" + `) is UTF-8, or encoded after RFC 2047 as AWS S3 returns it. Other bytes (Latin-1) are refused.
+- **Metadata** (` + "`x-amz-meta-facestream-*`" + `) is UTF-8, or encoded after RFC 2047 as AWS S3 returns it. Other bytes (Latin-1) are refused,
+  and so are a field that the route does not take ([configuration.md](configuration.md#one-route)) and a value that contradicts the object's key.
 - **JSON** must be UTF-8. A string with half of a character (` + "`\\ud800`" + ` alone) is refused, because most readers turn every half into the same character.
 
 ## Operations
