@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"facestream/internal/eval"
 	"facestream/packs"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
 )
 
 func evalCommand() *cobra.Command {
@@ -28,6 +30,7 @@ func evalCommand() *cobra.Command {
 	c.AddCommand(evalLFWCommand(),
 		evalPlainCommand("pairs", "Verification of labelled pairs of photographs, from the file to the decision", eval.Pairs),
 		evalPlainCommand("identify", "Open-set search: people enrolled with one image each, and strangers", eval.Identify),
+		evalDefaultsCommand(),
 		evalDrawnCommand(),
 		evalAgainstCommand("detect", "Recall, false faces and point error of a detector, against a reference pack",
 			"model pack whose faces count as the truth", eval.Detect),
@@ -141,6 +144,32 @@ func evalPlainCommand(use, short string, evaluate func(context.Context, eval.Opt
 		},
 	}
 	e.flags(c)
+	return c
+}
+
+func evalDefaultsCommand() *cobra.Command {
+	var e evaluator
+	var config string
+	c := &cobra.Command{
+		Use:   "defaults DIR",
+		Short: "How many ordinary photographs can be enrolled and searched for, and what refuses the others",
+		Long: "Every image in DIR and its sub-folders is judged as a request to enroll and a request to predict would be, up to the gallery.\n" +
+			"The report names each refused photograph with the reason and the traits.",
+		Example: "  facestream eval defaults ~/Pictures/portraits\n  facestream eval defaults scans --operation-config '{\"anti_spoofing_mode\": 0}'",
+		RunE: func(c *cobra.Command, args []string) error {
+			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) {
+				return eval.Defaults(ctx, o, args[0], json.RawMessage(config))
+			})
+			var problems schema.Problems
+			if errors.As(err, &problems) {
+				return flagProblems(problems, nil)
+			}
+			return err
+		},
+	}
+	e.flags(c)
+	c.Args = cobra.ExactArgs(1)
+	c.Flags().StringVar(&config, "operation-config", "", "settings of the requests as JSON (docs/operation-config.md)")
 	return c
 }
 

@@ -426,6 +426,33 @@ func TestEvalDrawn(t *testing.T) {
 		map[string]int{"rank-1 rate, no threshold": 6, "failure to acquire, images": 12})
 }
 
+// What is refused is named with its reason, at both operations, and the configuration of the requests counts.
+func TestEvalDefaults(t *testing.T) {
+	folder := filepath.Join(drawnData(t, 3), "faces", "pairs")
+	r, _, err := runEval(t, "defaults", folder, "--operation-config", `{"anti_spoofing_mode": 0, "allowed_face_traits_flags": 4194303}`, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"enroll: proceeds": {0.75, 0.75}, "predict: proceeds": {0.75, 0.75}, "enroll: no_face": {0.25, 0.25},
+		"enroll: face_rejected": {0, 0}, "one face: FT_FACE_TOO_FAR": {0, 1}}, map[string]int{"enroll: proceeds": 4, "one face: FT_IMAGE_BLURR": 3})
+	if len(r.Failures) != 1 || r.Failures[0].Item != "grey.png" || !strings.Contains(r.Failures[0].Why, "no_face") {
+		t.Errorf("failures: %+v; want grey.png, which has no face", r.Failures)
+	}
+	r, _, err = runEval(t, "defaults", folder, "--operation-config", `{"anti_spoofing_mode": 0, "threshold_user_right": 0.9}`, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"enroll: proceeds": {0, 0}, "predict: face_rejected": {0.75, 0.75}, "one face: FT_FACE_RIGHT": {1, 1}}, nil)
+	if len(r.Failures) != 4 || !strings.Contains(r.Failures[0].Why, "FT_FACE_RIGHT") {
+		t.Errorf("failures: %+v; want all, three for FT_FACE_RIGHT", r.Failures)
+	}
+	_, _, err = runEval(t, "defaults", folder, "--operation-config", `{"anti_spoofing_mod": 0}`)
+	wantCode(t, err, exitUsage)
+	if _, _, err := runEval(t, "defaults", filepath.Join(folder, "absent")); err == nil {
+		t.Error("a folder that does not exist was measured")
+	}
+}
+
 // labelledData is a folder with labels of its own for a few photographs of the open pack's roles, which is the pack that runs
 // where that of the services lacks them.
 func labelledData(t *testing.T) string {

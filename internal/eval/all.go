@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"facestream/pkg/engine/models"
@@ -30,6 +31,9 @@ func Everything(reference *Subject) []Named {
 		}
 	}
 	return []Named{{"lfw", LFW}, {"pairs", Pairs}, {"identify", Identify}, {"thresholds", Thresholds},
+		{"defaults", func(ctx context.Context, o Options) (*Report, error) {
+			return Defaults(ctx, o, filepath.Join(o.Data, "faces", "pairs"), nil)
+		}},
 		{"detect", against(Detect)}, {"landmarks", against(Landmarks)}, {"segmentation", against(Segmentation)},
 		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness}, {"documents", Documents}, {"age", Age}, {"rotate", Rotate}, {"quality", Quality}}
 }

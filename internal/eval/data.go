@@ -213,28 +213,35 @@ func pairsSet(images []string) models.DataSet {
 	return models.NewDataSet("faces/pairs", files)
 }
 
-// readImages returns the images of root/faces and its sub-folders, sorted, as paths relative to root/faces.
+// readImages returns the images of root/faces and its sub-folders, sorted, as paths relative to root/faces with slashes.
 func readImages(root string) (folder string, files []string, err error) {
+	folder = filepath.Join(root, "faces")
+	files, err = imagesBelow(folder)
+	return folder, files, err
+}
+
+// imagesBelow returns the images of a folder and its sub-folders, sorted, as paths relative to it with slashes.
+func imagesBelow(folder string) (files []string, err error) {
 	// WalkDir does not follow a folder that is a symbolic link.
-	if folder, err = filepath.EvalSymlinks(filepath.Join(root, "faces")); err != nil {
-		return "", nil, dataError(err)
+	if folder, err = filepath.EvalSymlinks(folder); err != nil {
+		return nil, dataError(err)
 	}
 	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !isImage(path) {
 			return err
 		}
 		name, err := filepath.Rel(folder, path)
-		files = append(files, name)
+		files = append(files, filepath.ToSlash(name))
 		return err
 	})
 	if err != nil {
-		return "", nil, dataError(err)
+		return nil, dataError(err)
 	}
 	if len(files) == 0 {
-		return "", nil, dataError(fmt.Errorf("%s has no image", folder))
+		return nil, dataError(fmt.Errorf("%s has no image", folder))
 	}
 	slices.Sort(files)
-	return folder, files, nil
+	return files, nil
 }
 
 // readFolder returns the images in a folder, sorted by name.

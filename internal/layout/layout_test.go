@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"internal/gallery/reindex":  {"pkg/schema", "pkg/retry", "pkg/engine", "pkg/engine/face", "internal/gallery"},
 	"internal/gallery/transfer": {"pkg/schema", "pkg/retry", "internal/gallery"},
 
-	"internal/eval": {"internal/drawn", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
+	"internal/eval": {"internal/drawn", "internal/verdict", "pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
 	"internal/demo": {"pkg/schema", "pkg/events", "internal/objects", "internal/drawn"},
 
 	"internal/gallery/drivers":  {"pkg/schema", "internal/config", "internal/gallery", "internal/gallery/local", "internal/gallery/milvus", "internal/gallery/transfer"},

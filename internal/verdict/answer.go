@@ -84,7 +84,7 @@ func (c *Case) refusal(f schema.FaceResult) (schema.Reason, string) {
 	if f.SpoofStatus == schema.SpoofDetected {
 		return schema.ReasonSpoofDetected, "the face is a presentation attack, not that of a person who is present"
 	}
-	if rejecting := c.rejecting(f.Traits); rejecting != 0 {
+	if rejecting := c.Rejecting(f.Traits); rejecting != 0 {
 		reason := schema.ReasonFaceRejected
 		switch { // bad light comes first, because it impairs the judgement of the other traits
 		case rejecting&schema.FTFaceTooDark != 0:
@@ -150,7 +150,7 @@ func (c *Case) Feedback(f Found, reason schema.Reason) string {
 	case schema.ReasonSpoofDetected:
 		return "Show your face itself to the camera, not a picture of it."
 	case schema.ReasonFaceRejected, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed:
-		return advice(c.rejecting(all))
+		return advice(c.Rejecting(all))
 	case schema.ReasonLivenessUnknown:
 		return cmp.Or(advice(all), "Come close to the camera, with your whole head in the picture.")
 	}

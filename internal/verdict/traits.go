@@ -104,6 +104,14 @@ func (c *Case) traits(o *face.Observation, scores []schema.FaceMetric) schema.Fa
 	return traits
 }
 
+// Judged returns the traits that a face can get.
+func Judged() (all schema.FaceTraits) {
+	for _, d := range decisions {
+		all |= d.trait
+	}
+	return all
+}
+
 // Rejecting returns the traits that fail op: those that the CryptoNets SDK lists for enroll and predict. Other
 // operations report traits, but do not fail.
 func Rejecting(op schema.Operation) schema.FaceTraits {
@@ -119,8 +127,8 @@ func Rejecting(op schema.Operation) schema.FaceTraits {
 	return 0
 }
 
-// rejecting returns those of traits that fail the operation under the configuration.
-func (c *Case) rejecting(traits schema.FaceTraits) schema.FaceTraits {
+// Rejecting returns those of traits that fail the operation under the configuration.
+func (c *Case) Rejecting(traits schema.FaceTraits) schema.FaceTraits {
 	fails := Rejecting(c.job.Operation)
 	if c.job.Operation == schema.OpEnroll && c.config.Quality.RefuseBadExposure {
 		fails |= schema.FTFaceTooDark | schema.FTFaceTooBright

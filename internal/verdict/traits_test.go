@@ -270,7 +270,7 @@ func TestRejecting(t *testing.T) {
 		{schema.OpEnroll, `{"allowed_face_traits_flags":4194303}`, 0},
 		{schema.OpValidate, `{}`, 0},
 	} {
-		if got := newCase(t, tt.op, tt.raw).rejecting(all); got != tt.want {
+		if got := newCase(t, tt.op, tt.raw).Rejecting(all); got != tt.want {
 			t.Errorf("%s %s: %v", tt.op, tt.raw, schema.TraitNames(got))
 		}
 	}
