@@ -54,8 +54,8 @@ func evalCommand() *cobra.Command {
 
 // evaluator runs an evaluation with the flags that all of them have.
 type evaluator struct {
-	data, models   string
-	json, markdown bool
+	data, models, html string
+	json, markdown     bool
 }
 
 func (e *evaluator) flags(c *cobra.Command) {
@@ -65,6 +65,7 @@ func (e *evaluator) flags(c *cobra.Command) {
 	f.StringVar(&e.models, "models", "", "model pack, or a folder with its pack.yaml (default: the services', FACESTREAM_MODELS)")
 	f.BoolVar(&e.json, "json", false, "as one JSON document")
 	f.BoolVar(&e.markdown, "markdown", false, "print a section of docs/accuracy.md")
+	f.StringVar(&e.html, "html", "", "also write a page with the pictures of the failures into this folder: a new one, an empty one, or that of an older page")
 	c.MarkFlagsMutuallyExclusive("json", "markdown")
 }
 
@@ -72,8 +73,10 @@ func (e *evaluator) flags(c *cobra.Command) {
 func (e *evaluator) run(c *cobra.Command, evaluate func(context.Context, eval.Options) (*eval.Report, error)) (*eval.Report, error) {
 	var report *eval.Report
 	err := e.with(c, func(o eval.Options) (err error) {
-		report, err = evaluate(c.Context(), o)
-		return err
+		if report, err = evaluate(c.Context(), o); err != nil {
+			return err
+		}
+		return e.page(c, o, []eval.Outcome{{Evaluation: report.Evaluation, Report: report}})
 	})
 	switch {
 	case err != nil:
@@ -86,8 +89,21 @@ func (e *evaluator) run(c *cobra.Command, evaluate func(context.Context, eval.Op
 	return report, report.WriteTable(c.OutOrStdout())
 }
 
+// page writes the page that --html asks for.
+func (e *evaluator) page(c *cobra.Command, o eval.Options, outcomes []eval.Outcome) error {
+	if e.html == "" {
+		return nil
+	}
+	return eval.WritePage(c.Context(), o, e.html, outcomes)
+}
+
 // with calls f with the pack open and a progress bar for each step.
 func (e *evaluator) with(c *cobra.Command, f func(eval.Options) error) error {
+	if e.html != "" {
+		if err := eval.CheckPageFolder(e.html); err != nil {
+			return &exitError{exitUsage, fmt.Errorf("--html: %w", err)}
+		}
+	}
 	subject, err := e.open(c, e.models)
 	if err != nil {
 		return err
@@ -274,8 +290,10 @@ func evalAllCommand() *cobra.Command {
 			}
 			var outcomes []eval.Outcome
 			err = e.with(c, func(o eval.Options) (err error) {
-				outcomes, err = eval.RunAll(c.Context(), o, eval.Everything(against))
-				return err
+				if outcomes, err = eval.RunAll(c.Context(), o, eval.Everything(against)); err != nil {
+					return err
+				}
+				return e.page(c, o, outcomes)
 			})
 			if err != nil {
 				return err

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	_ "image/jpeg"
 	"image/png"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -450,6 +452,81 @@ func TestEvalDefaults(t *testing.T) {
 	wantCode(t, err, exitUsage)
 	if _, _, err := runEval(t, "defaults", filepath.Join(folder, "absent")); err == nil {
 		t.Error("a folder that does not exist was measured")
+	}
+}
+
+// The page has the figures and the pictures of the failures. It goes into a folder of its own and replaces only its own.
+func TestEvalPage(t *testing.T) {
+	photographs := filepath.Join(drawnData(t, 2), "faces", "pairs")
+	parent := t.TempDir()
+	folder := filepath.Join(parent, "report")
+	refusing := []string{"defaults", photographs, "--operation-config", `{"anti_spoofing_mode": 0, "threshold_user_right": 0.9}`, "--html", folder}
+	if _, _, err := runEval(t, refusing...); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"<td>enroll: proceeds</td>", "<b>0.jpg</b>", "FT_FACE_RIGHT", "\ndetector ", `<img src="pictures/1-3.jpg"`} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("the page has no %q:\n%s", part, text)
+		}
+	}
+	list := func() (files []string) {
+		if err := filepath.WalkDir(parent, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				name, _ := filepath.Rel(parent, path)
+				files = append(files, filepath.ToSlash(name))
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	if want := []string{"report/index.html", "report/pictures/1-1.jpg", "report/pictures/1-2.jpg", "report/pictures/1-3.jpg"}; !slices.Equal(list(), want) {
+		t.Errorf("the folder has %q, want %q", list(), want)
+	}
+	small, err := os.Open(filepath.Join(folder, "pictures", "1-1.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer small.Close()
+	if c, _, err := image.DecodeConfig(small); err != nil || max(c.Width, c.Height) != 240 {
+		t.Errorf("a picture of the page: %+v, %v; want a long side of 240", c, err)
+	}
+
+	// Again with fewer failures, and then into a folder that holds something else, or is none.
+	if _, _, err := runEval(t, "defaults", photographs, "--operation-config", `{"anti_spoofing_mode": 0, "allowed_face_traits_flags": 4194303}`, "--html", folder); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"report/index.html", "report/pictures/1-1.jpg"}; !slices.Equal(list(), want) {
+		t.Errorf("the folder has %q, want %q", list(), want)
+	}
+	for _, name := range []string{photographs, filepath.Join(folder, "index.html")} {
+		refusing[len(refusing)-1] = name
+		_, _, err = runEval(t, refusing...)
+		wantCode(t, err, exitUsage)
+	}
+
+	// A link in the folder leads nothing outside it.
+	outside := t.TempDir()
+	if err := os.Remove(filepath.Join(folder, "pictures", "1-1.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(folder, "pictures")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(folder, "pictures")); err != nil {
+		t.Fatal(err)
+	}
+	refusing[len(refusing)-1] = folder
+	if _, _, err := runEval(t, refusing...); err != nil {
+		t.Error(err)
+	}
+	if written, err := os.ReadDir(outside); err != nil || len(written) > 0 {
+		t.Errorf("outside the folder: %v, %v", written, err)
 	}
 }
 

@@ -22,32 +22,38 @@ func Documents(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder := filepath.Join(o.Data, "documents")
-	documents, err := readFolder(folder)
+	documents, err := readFolder(filepath.Join(o.Data, "documents"))
 	if err != nil {
 		return nil, err
 	}
-	people, photographs, err := readImages(o.Data)
+	_, photographs, err := readImages(o.Data)
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{
 		Evaluation: "documents", What: "faces on photographed identity documents, and faces of people who are present",
 		Pack: o.Subject.describe(models.RoleDetector, models.RoleDocument),
-		Data: Data{Folder: folder + ", " + people, Images: len(documents) + len(photographs)},
+		Data: Data{Folder: o.Data, Images: len(documents) + len(photographs)},
 	}
-	read := func(folder string) func(string) ([]byte, error) {
-		return func(file string) ([]byte, error) { return os.ReadFile(filepath.Join(folder, file)) }
+	below := func(folder string, files []string) (all []string) {
+		for _, file := range files {
+			all = append(all, folder+"/"+file)
+		}
+		return all
 	}
+	documents, photographs = below("documents", documents), below("faces", photographs)
+	read := func(file string) ([]byte, error) { return os.ReadFile(filepath.Join(o.Data, filepath.FromSlash(file))) }
 	for _, set := range []struct {
 		name  string
 		files []string
 		read  func(string) ([]byte, error)
 		shown bool
 	}{
-		{"hits, documents as photographed", documents, read(folder), true},
-		{"hits, the same at half the width of a table", documents, func(file string) ([]byte, error) { return o.onTable(ctx, filepath.Join(folder, file)) }, true},
-		{"false alarms, people", photographs, read(people), false},
+		{"hits, documents as photographed", documents, read, true},
+		{"hits, the same at half the width of a table", documents, func(file string) ([]byte, error) {
+			return o.onTable(ctx, filepath.Join(o.Data, filepath.FromSlash(file)))
+		}, true},
+		{"false alarms, people", photographs, read, false},
 	} {
 		params := engine.Params{Strategy: engine.BestConfidence, MinConfidence: o.Subject.minConfidence(), Documents: true}
 		faceless := 0

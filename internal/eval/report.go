@@ -95,6 +95,7 @@ type Figure struct {
 
 // Failure is an image, or another named item, on which the pack failed.
 type Failure struct {
+	// Item is the path of the image below the folder of the report's data, with slashes, or the name of something else.
 	Item string `json:"item"`
 	Why  string `json:"why"`
 }
@@ -178,7 +179,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(b, "\nThe pack `%s`, version %s:\n\n", p.Name, p.Version)
 		for _, m := range p.Models {
 			fmt.Fprintf(b, "- %s `%s`", m.Role, m.ID)
-			if t := m.thresholds(); t != "" {
+			if t := m.List(); t != "" {
 				fmt.Fprintf(b, ": %s", t)
 			}
 			fmt.Fprintln(b)
@@ -227,12 +228,12 @@ func (f Figure) cells() []string {
 func (p Pack) write(w io.Writer, as string) {
 	fmt.Fprintf(w, "%s\t%s, version %s\n", as, p.Name, p.Version)
 	for _, m := range p.Models {
-		fmt.Fprintf(w, "  %s\t%s  %s\n", m.Role, m.ID, m.thresholds())
+		fmt.Fprintf(w, "  %s\t%s  %s\n", m.Role, m.ID, m.List())
 	}
 }
 
-// thresholds lists the thresholds in ascending order.
-func (m Model) thresholds() string {
+// List names the thresholds in ascending order.
+func (m Model) List() string {
 	names := slices.SortedFunc(maps.Keys(m.Thresholds), func(a, b string) int {
 		return cmp.Or(cmp.Compare(m.Thresholds[a], m.Thresholds[b]), cmp.Compare(a, b))
 	})
