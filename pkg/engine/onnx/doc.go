@@ -1,7 +1,7 @@
 // Package onnx runs ONNX networks with ONNX Runtime: rows of float32 in, one answer for each row out.
 //
 // [FindLibrary] finds the shared library of ONNX Runtime on this machine; this package does not install it. [Open] loads
-// the library, [Runtime.Load] loads a network from a file, and [Session.Run] answers rows. [Network] is the interface that
+// the library, [Runtime.Load] and [Runtime.LoadFile] load a network, and [Session.Run] answers rows. [Network] is the interface that
 // the rest of the engine uses.
 //
 // On a processor the throughput comes from many calls at the same time, not from many threads per call. A Session uses one

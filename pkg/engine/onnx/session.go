@@ -40,6 +40,28 @@ var errClosed = errors.New("the network is closed")
 // float32 tensors whose first dimension is the batch for its input and outputs; anything else is a Fatal error. The caller
 // may let go of file afterwards.
 func (r *Runtime) Load(name string, file []byte, options SessionOptions) (*Session, error) {
+	// ONNX Runtime makes a session to find inputs and outputs, which takes four times as long as the real one unless
+	// optimisation is off, and the Go binding can switch that off only for a file on disk.
+	temporary, err := copied(file)
+	if err != nil {
+		return nil, schema.Fatal("onnx.load", err)
+	}
+	defer os.Remove(temporary)
+	return r.load(name, temporary, options, func(inputs, outputs []string, settings *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSessionWithONNXData(file, inputs, outputs, settings)
+	})
+}
+
+// LoadFile is Load for the file at path. Its initialisers may lie in other files of its folder (external_data); no file
+// outside the folder is read.
+func (r *Runtime) LoadFile(path string, options SessionOptions) (*Session, error) {
+	return r.load(path, path, options, func(inputs, outputs []string, settings *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSession(path, inputs, outputs, settings)
+	})
+}
+
+// load makes the session that create creates of the ONNX file at path.
+func (r *Runtime) load(name, path string, options SessionOptions, create func(inputs, outputs []string, settings *ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
 	const op = "onnx.load"
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,7 +73,7 @@ func (r *Runtime) Load(name string, file []byte, options SessionOptions) (*Sessi
 		return nil, schema.Fatal(op, err)
 	}
 	defer settings.Destroy()
-	inputs, outputs, err := ends(file)
+	inputs, outputs, err := ends(path)
 	if err != nil {
 		return nil, schema.Fatal(op, fmt.Errorf("%s: %w", name, err))
 	}
@@ -72,26 +94,28 @@ func (r *Runtime) Load(name string, file []byte, options SessionOptions) (*Sessi
 			return nil, schema.Fatal(op, err)
 		}
 	}
-	s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(file, []string{inputs[0].Name}, s.outputs, settings)
-	if err != nil {
+	if s.session, err = create([]string{inputs[0].Name}, s.outputs, settings); err != nil {
 		return nil, schema.Fatal(op, fmt.Errorf("%s: %w", name, err))
 	}
 	r.sessions[s] = struct{}{}
 	return s, nil
 }
 
-// ends returns the inputs and outputs of a network. ONNX Runtime makes a session to find them, which takes four times as
-// long as the real one unless optimisation is off, and the Go binding can switch that off only for a file on disk.
-func ends(file []byte) (inputs, outputs []ort.InputOutputInfo, err error) {
+// copied writes file to a temporary file and returns its path.
+func copied(file []byte) (path string, err error) {
 	temporary, err := os.CreateTemp("", "facestream-*.onnx")
 	if err != nil {
-		return nil, nil, err
+		return "", err
 	}
-	defer os.Remove(temporary.Name())
 	_, err = temporary.Write(file)
 	if err := errors.Join(err, temporary.Close()); err != nil {
-		return nil, nil, err
+		return "", errors.Join(err, os.Remove(temporary.Name()))
 	}
+	return temporary.Name(), nil
+}
+
+// ends returns the inputs and outputs of the network in the file at path.
+func ends(path string) (inputs, outputs []ort.InputOutputInfo, err error) {
 	o, err := settings()
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +124,7 @@ func ends(file []byte) (inputs, outputs []ort.InputOutputInfo, err error) {
 	if err := o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 		return nil, nil, err
 	}
-	return ort.GetInputOutputInfoWithOptions(temporary.Name(), o)
+	return ort.GetInputOutputInfoWithOptions(path, o)
 }
 
 // settings are those of every session: one thread a call that sleeps when it has nothing to do. The memory arena stays
