@@ -102,7 +102,7 @@ func TestTraitsOfAPicture(t *testing.T) {
 		advice  string
 	}{
 		{"far away", wall(1600, 1600, scaled(portrait, 400), 600, 600), schema.FTFaceTooFar, "Come closer"},
-		{"filling the picture", portrait.SubImage(image.Rect(76, 101, 302, 327)), schema.FTFaceTooClose, "Move away"},
+		{"filling the picture", portrait.SubImage(image.Rect(104, 101, 274, 327)), schema.FTFaceTooClose, "Move away"},
 		{"cut off at the picture's left", portrait.SubImage(image.Rect(135, 0, 400, 400)), schema.FTFaceRight, "to your left"},
 		{"cut off at the picture's right", portrait.SubImage(image.Rect(0, 0, 240, 400)), schema.FTFaceLeft, "to your right"},
 		{"leaning to the picture's right", drawnPerson(0, 0, func(s *drawn.Shot) { s.Roll = 30 * math.Pi / 180 }), schema.FTFaceRotatedLeft, "Tilt your head to your right"},

@@ -38,7 +38,7 @@ func TestEachKey(t *testing.T) {
 		return func(c *Case, _ *face.Observation) string { return fmt.Sprint(of(c.Params().Portraits[0])) }
 	}
 	sideways := look(func(o *face.Observation) { o.Pose.Yaw = 50 })
-	up := look(func(o *face.Observation) { o.Pose.Pitch = 20 })
+	up := look(func(o *face.Observation) { o.Pose.Pitch = 30 })
 	down := look(func(o *face.Observation) { o.Pose.Pitch = -30 })
 	const rejected = "face_rejected"
 	tested := map[string]bool{}
@@ -82,8 +82,8 @@ func TestEachKey(t *testing.T) {
 
 		"threshold_profile_enroll":        {op: schema.OpEnroll, see: sideways, value: `0.6`, show: refusal, before: rejected},
 		"threshold_profile_predict":       {op: schema.OpPredict, see: sideways, value: `0.6`, show: refusal, before: rejected},
-		"threshold_high_vertical_enroll":  {op: schema.OpEnroll, see: up, value: `-0.2`, show: refusal, before: rejected},
-		"threshold_high_vertical_predict": {op: schema.OpPredict, see: up, value: `-0.2`, show: refusal, before: rejected},
+		"threshold_high_vertical_enroll":  {op: schema.OpEnroll, see: up, value: `-0.3`, show: refusal, before: rejected},
+		"threshold_high_vertical_predict": {op: schema.OpPredict, see: up, value: `-0.3`, show: refusal, before: rejected},
 		"threshold_down_vertical_enroll":  {op: schema.OpEnroll, see: down, value: `0.3`, show: refusal, before: rejected},
 		"threshold_down_vertical_predict": {op: schema.OpPredict, see: down, value: `0.3`, show: refusal, before: rejected},
 		"angle_rotation_left_threshold": {op: schema.OpValidate, see: look(func(o *face.Observation) { o.Pose.Roll = 10 }), value: `5`, show: traits,
@@ -95,7 +95,7 @@ func TestEachKey(t *testing.T) {
 		"threshold_user_up":        {op: schema.OpValidate, value: `0.4`, show: traits, after: "FT_FACE_UP"},
 		"threshold_user_down":      {op: schema.OpValidate, value: `0.6`, show: traits, after: "FT_FACE_DOWN"},
 		"threshold_user_too_far":   {op: schema.OpValidate, value: `0.5`, show: traits, after: "FT_FACE_TOO_FAR"},
-		"threshold_user_too_close": {op: schema.OpValidate, value: `0.4`, show: traits, after: "FT_FACE_TOO_CLOSE"},
+		"threshold_user_too_close": {op: schema.OpValidate, value: `0.1`, show: traits, after: "FT_FACE_TOO_CLOSE"},
 		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(o *face.Observation) { move(o, 0, -140) }), value: `true`, show: traits,
 			after: "FT_FACE_NOT_IN_OVAL"},
 

@@ -65,19 +65,17 @@ func (c *Case) scores(o *face.Observation) []schema.FaceMetric {
 func frontality(p face.Pose) float32 { return float32(math.Cos(radians(p.Yaw))) }
 
 // verticalGaze returns how far the tip of the nose has moved from its place in a frontal face, as a share of the
-// distance between the line of the eyes and that of the mouth. It is negative if the person looks up. A limit of -0.1
-// allows a person to look 14 degrees up, and one of 0.15 allows 20 degrees down.
+// distance between the line of the eyes and that of the mouth. It is negative if the person looks up. A limit of 0.15
+// allows a person to look 20 degrees down, and one of -0.15 the same up.
 func verticalGaze(p face.Pose) float32 {
 	return float32(-noseDepth * math.Tan(max(min(radians(p.Pitch), 1.5), -1.5)))
 }
 
 func radians(degrees float32) float64 { return float64(degrees) * math.Pi / 180 }
 
-// size returns the square root of the box's area as a share of the picture's shorter side. The CryptoNets SDK documents
-// its keys as shares of the area. A limit on the area would mean different distances in upright and wide pictures. With
-// boxes that end at forehead and chin, the SDK's default of 0.2 would also refuse two of three portraits.
+// size returns the area of the box as a share of the picture's, as the CryptoNets SDK documents its keys.
 func size(o *face.Observation) float32 {
-	return float32(math.Sqrt(float64(o.Area()))) / float32(max(min(o.Width, o.Height), 1))
+	return float32(float64(o.Area()) / float64(max(o.Width*o.Height, 1)))
 }
 
 // beyond is the least distance by which a face extends beyond the outermost of its five points on every side, as a

@@ -71,8 +71,8 @@ func TestEachTrait(t *testing.T) {
 		change func(*face.Observation)
 		off    string // a configuration under which the trait is gone; "" where no key drives it
 	}{
-		{schema.FTFaceTooClose, func(s *face.Observation) { s.Width, s.Height = 190, 200; move(s, -105, -150) }, `{"threshold_user_too_close":0.9}`},
-		{schema.FTFaceTooFar, func(s *face.Observation) { s.Width, s.Height = 1000, 2000 }, `{"threshold_user_too_far":0.1}`},
+		{schema.FTFaceTooClose, func(s *face.Observation) { s.Width, s.Height = 170, 190; move(s, -115, -155) }, `{"threshold_user_too_close":0.9}`},
+		{schema.FTFaceTooFar, func(s *face.Observation) { s.Width, s.Height = 1000, 2000 }, `{"threshold_user_too_far":0.01}`},
 		{schema.FTFaceRight, func(s *face.Observation) { move(s, -122, 0) }, `{"threshold_user_right":0}`},
 		{schema.FTFaceLeft, func(s *face.Observation) { move(s, 122, 0) }, `{"threshold_user_left":1}`},
 		{schema.FTFaceUp, func(s *face.Observation) { move(s, 0, -157) }, `{"threshold_user_up":0}`},
@@ -82,7 +82,7 @@ func TestEachTrait(t *testing.T) {
 		{schema.FTFaceWithMask, func(s *face.Observation) { s.Mask = p(0.6) }, ``},
 		{schema.FTLookingLeft, func(s *face.Observation) { s.Pose.Yaw = 47 }, `{"threshold_profile_enroll":0.6}`},
 		{schema.FTLookingRight, func(s *face.Observation) { s.Pose.Yaw = -47 }, `{"threshold_profile_enroll":0.6}`},
-		{schema.FTLookingHigh, func(s *face.Observation) { s.Pose.Pitch = 15 }, `{"threshold_high_vertical_enroll":-0.15}`},
+		{schema.FTLookingHigh, func(s *face.Observation) { s.Pose.Pitch = 22 }, `{"threshold_high_vertical_enroll":-0.2}`},
 		{schema.FTLookingDown, func(s *face.Observation) { s.Pose.Pitch = -22 }, `{"threshold_down_vertical_enroll":0.2}`},
 		{schema.FTFaceTooDark, func(s *face.Observation) { s.Light.Mean = 0.2 }, `{"face_too_dark":0.1}`},
 		{schema.FTFaceTooBright, func(s *face.Observation) { s.Light.Mean = 0.9 }, `{"face_too_bright":0.95}`},
@@ -122,8 +122,8 @@ func TestEachTrait(t *testing.T) {
 // TestContext: enroll and predict have limits of their own, and context_string chooses between them for the rest.
 func TestContext(t *testing.T) {
 	s := frontal()
-	s.Pose = &face.Pose{Yaw: 40, Pitch: -16} // too much for a prediction, not for an enrolment
-	both := schema.FTLookingLeft | schema.FTLookingDown
+	s.Pose = &face.Pose{Yaw: 40} // too much for a prediction, not for an enrolment
+	left := schema.FTLookingLeft
 	for _, tt := range []struct {
 		op   schema.Operation
 		raw  string
@@ -131,20 +131,27 @@ func TestContext(t *testing.T) {
 	}{
 		{schema.OpEnroll, `{}`, 0},
 		{schema.OpEnroll, `{"context_string":"predict"}`, 0},
-		{schema.OpPredict, `{}`, both},
-		{schema.OpPredict, `{"context_string":"enroll"}`, both},
+		{schema.OpPredict, `{}`, left},
+		{schema.OpPredict, `{"context_string":"enroll"}`, left},
 		{schema.OpValidate, `{}`, 0},
-		{schema.OpValidate, `{"context_string":"predict"}`, both},
+		{schema.OpValidate, `{"context_string":"predict"}`, left},
 		{schema.OpValidate, `{"context_string":"predict","face_validations_off":true}`, 0},
-		{schema.OpPredict, `{"threshold_profile_predict":0.7,"threshold_down_vertical_predict":0.2}`, 0},
+		{schema.OpPredict, `{"threshold_profile_predict":0.7}`, 0},
 	} {
 		if got := traitsOf(t, s, tt.op, tt.raw); got != tt.want {
 			t.Errorf("%s %s: %v, want %v", tt.op, tt.raw, schema.TraitNames(got), schema.TraitNames(tt.want))
 		}
 	}
-	s.Pose = &face.Pose{Pitch: 15}
-	if got := traitsOf(t, s, schema.OpPredict, `{"threshold_high_vertical_predict":-0.2}`); got != 0 {
-		t.Errorf("looking up within threshold_high_vertical_predict: %v", schema.TraitNames(got))
+	for pitch, config := range map[float32]string{
+		22: `{"threshold_high_vertical_predict":-0.2}`, -22: `{"threshold_down_vertical_predict":0.2}`,
+	} {
+		s.Pose = &face.Pose{Pitch: pitch}
+		if got := traitsOf(t, s, schema.OpPredict, config); got != 0 {
+			t.Errorf("a pitch of %v within %s: %v", pitch, config, schema.TraitNames(got))
+		}
+		if got := traitsOf(t, s, schema.OpPredict, ``); got == 0 {
+			t.Errorf("a pitch of %v is no trait", pitch)
+		}
 	}
 }
 
@@ -225,7 +232,7 @@ func TestScores(t *testing.T) {
 		order = append(order, m.Name)
 	}
 	want := map[string]float32{
-		schema.MetricFaceSize: float32(math.Sqrt(150*180)) / 400, schema.MetricRotation: 5, schema.MetricFrontality: 0.5, schema.MetricVerticalGaze: 0.1479,
+		schema.MetricFaceSize: 150. * 180 / 400 / 500, schema.MetricRotation: 5, schema.MetricFrontality: 0.5, schema.MetricVerticalGaze: 0.1479,
 		schema.MetricLandmarkConfidence: 0.9, schema.MetricSharpness: 100, schema.MetricBrightness: 0.5, schema.MetricBrightnessLow: 0.2, schema.MetricBrightnessHigh: 0.8,
 		schema.MetricEyeLeftOpen: 0.95, schema.MetricEyeRightOpen: 0.9, schema.MetricEyesClosed: 0.12, schema.MetricMouthOpen: 0.32, schema.MetricSmile: 0.25,
 		schema.MetricGlasses: 0.05, schema.MetricMask: 0.05, schema.MetricOcclusionMouth: 0.1,

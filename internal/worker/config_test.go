@@ -42,7 +42,7 @@ func TestEveryConfigKey(t *testing.T) {
 		return func(d *desk, _ schema.Result) string { return fmt.Sprint(of(d.asked[len(d.asked)-1].Portraits[0])) }
 	}
 	yaw := look(func(f *face.Observation) { f.Pose.Yaw = 50 })
-	up := look(func(f *face.Observation) { f.Pose.Pitch = 20 })
+	up := look(func(f *face.Observation) { f.Pose.Pitch = 30 })
 	down := look(func(f *face.Observation) { f.Pose.Pitch = -30 })
 	unsure := look(func(f *face.Observation) { f.Confidence = 0.3 })
 	// Every image shows the face in see. The gallery holds anna at 0 degrees, bert at 40, and carl at 80.
@@ -84,8 +84,8 @@ func TestEveryConfigKey(t *testing.T) {
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].Age.Estimated) }, before: "34", after: "31.5"},
 		"threshold_profile_enroll":        {op: schema.OpEnroll, see: yaw, value: `0.6`, show: reason, before: "face_rejected", after: ""},
 		"threshold_profile_predict":       {op: schema.OpPredict, see: yaw, value: `0.6`, show: reason, before: "face_rejected", after: ""},
-		"threshold_high_vertical_enroll":  {op: schema.OpEnroll, see: up, value: `-0.2`, show: reason, before: "face_rejected", after: ""},
-		"threshold_high_vertical_predict": {op: schema.OpPredict, see: up, value: `-0.2`, show: reason, before: "face_rejected", after: ""},
+		"threshold_high_vertical_enroll":  {op: schema.OpEnroll, see: up, value: `-0.3`, show: reason, before: "face_rejected", after: ""},
+		"threshold_high_vertical_predict": {op: schema.OpPredict, see: up, value: `-0.3`, show: reason, before: "face_rejected", after: ""},
 		"threshold_down_vertical_enroll":  {op: schema.OpEnroll, see: down, value: `0.3`, show: reason, before: "face_rejected", after: ""},
 		"threshold_down_vertical_predict": {op: schema.OpPredict, see: down, value: `0.3`, show: reason, before: "face_rejected", after: ""},
 		"angle_rotation_left_threshold": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Pose.Roll = 10 }), value: `5`, show: traits,
@@ -97,7 +97,7 @@ func TestEveryConfigKey(t *testing.T) {
 		"threshold_user_up":           {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_UP"},
 		"threshold_user_down":         {op: schema.OpValidate, see: someone(0), value: `0.6`, show: traits, before: "", after: "FT_FACE_DOWN"},
 		"threshold_user_too_far":      {op: schema.OpValidate, see: someone(0), value: `0.5`, show: traits, before: "", after: "FT_FACE_TOO_FAR"},
-		"threshold_user_too_close":    {op: schema.OpValidate, see: someone(0), value: `0.4`, show: traits, before: "", after: "FT_FACE_TOO_CLOSE"},
+		"threshold_user_too_close":    {op: schema.OpValidate, see: someone(0), value: `0.1`, show: traits, before: "", after: "FT_FACE_TOO_CLOSE"},
 		"validate_face_position_oval": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Box.TopLeft.Y -= 150; f.Box.BottomRight.Y -= 150 }), value: `true`, show: traits, before: "", after: "FT_FACE_NOT_IN_OVAL"},
 		"anti_spoofing_mode":          {op: schema.OpValidate, see: someone(0), value: `0`, show: spoof, before: "0", after: "2"},
 		"anti_spoofing_threshold":     {op: schema.OpValidate, see: someone(0), value: `0.99`, show: spoof, before: "0", after: "4"},

@@ -98,7 +98,7 @@ type PoseConfig struct {
 	RotationLeft, RotationRight         float32 // largest roll in degrees
 	Right, Left                         float32 // limits of the face as shares of the image's width
 	Up, Down                            float32 // the same of its height
-	TooFar, TooClose                    float32 // limits of the face's size as shares of the image's shorter side
+	TooFar, TooClose                    float32 // limits of the face's area as shares of the image's
 	InOval                              bool    // whether a face must lie inside the oval in the middle
 }
 
@@ -189,11 +189,11 @@ type Override struct {
 	Default   any // as in ConfigKey
 }
 
-// Overrides lists the defaults that differ per operation. They are those of the CryptoNets SDK.
+// Overrides lists the defaults that differ per operation. Those that are not lengths, areas or angles are the CryptoNets SDK's.
 func Overrides() []Override {
 	return []Override{
-		{OpEnroll, "threshold_user_too_far", 0.2},
-		{OpPredict, "threshold_user_too_far", 0.1},
+		{OpEnroll, "threshold_user_too_far", 0.02},
+		{OpPredict, "threshold_user_too_far", 0.005},
 		{OpPredict, "threshold_user_right", 0.01},
 		{OpPredict, "threshold_user_left", 0.99},
 		{OpDocScanFace, "context_string", "predict"},

@@ -95,7 +95,7 @@ func TestResolveConfigDefaults(t *testing.T) {
 	}{
 		{OpValidate, func(*OperationConfig) {}},
 		{OpEnroll, func(c *OperationConfig) {}},
-		{OpPredict, func(c *OperationConfig) { c.Pose.TooFar = 0.1 }},
+		{OpPredict, func(c *OperationConfig) { c.Pose.TooFar = 0.005 }},
 		{OpDocScanFace, func(c *OperationConfig) {
 			c.General.Context, c.Quality.Sharpness, c.Pose.TooFar = ContextPredict, 50, 0.01
 		}},

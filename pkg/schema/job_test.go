@@ -39,8 +39,8 @@ func TestConfigurationTravels(t *testing.T) {
 		problems               string
 	}{
 		{"other defaults in ingest", `{}`, `{"neighbors":7,"threshold_user_too_far":0.3}`, 7, 0.3, ""},
-		{"an ingest without the field", `{"neighbors":2}`, ``, 2, 0.1, ""},
-		{"an ingest that does not know a key", `{"neighbors":2}`, `{"neighbors":2}`, 2, 0.1, ""},
+		{"an ingest without the field", `{"neighbors":2}`, ``, 2, 0.005, ""},
+		{"an ingest that does not know a key", `{"neighbors":2}`, `{"neighbors":2}`, 2, 0.005, ""},
 		{"an ingest that knows more keys", `{}`, `{"neighbors":7,"shoe_size":41,"threshold_user_too_far":0.3}`, 7, 0.3, ""},
 		{"the request sets a key that only ingest knows", `{"shoe_size":41}`, `{"shoe_size":41}`, 0, 0, "config.shoe_size: is not a configuration key"},
 		{"ingest resolved to a value that is not taken here", `{}`, `{"neighbors":101}`, 0, 0, "resolved_config.neighbors: is out of range; it must be an integer, 1..100"},
@@ -66,7 +66,7 @@ func TestJobsBeforeResolvedConfig(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, ps := j.Configuration()
-		if j.ResolvedConfig != nil || ps != nil || c.Matching.Neighbors != 3 || c.Pose.TooFar != 0.1 {
+		if j.ResolvedConfig != nil || ps != nil || c.Matching.Neighbors != 3 || c.Pose.TooFar != 0.005 {
 			t.Errorf("%s: %+v, %v", file, c, ps)
 		}
 	}

@@ -39,10 +39,10 @@ type MetricInfo struct {
 // Metrics lists every score, in the order of a face's scores. A face has only those that were measured.
 func Metrics() []MetricInfo {
 	return []MetricInfo{
-		{MetricFaceSize, "the square root of the box's area, as a share of the picture's shorter side"},
+		{MetricFaceSize, "the area of the box, as a share of the picture's"},
 		{MetricRotation, "degrees by which the head leans to the image's right (the person's left), -180..180: the pose's roll, else the angle of the line through the eyes"},
 		{MetricFrontality, "the cosine of the pose's yaw: 1 frontal, 0 a full profile"},
-		{MetricVerticalGaze, "-0.406 times the tangent of the pose's pitch: how far the tip of the nose has moved towards the line of the eyes (negative: the person looks up) or that of the mouth, as a share of the distance between the two lines; ±0.1 is about 14 degrees, ±0.15 about 20"},
+		{MetricVerticalGaze, "-0.406 times the tangent of the pose's pitch: how far the tip of the nose has moved towards the line of the eyes (negative: the person looks up) or that of the mouth, as a share of the distance between the two lines; ±0.15 is about 20 degrees"},
 		{MetricLandmarkConfidence, "how certain the landmarks are, 0..1; only if the model pack's landmark network reports it"},
 		{MetricSharpness, "the variance of the Laplacian of the face's grey values 0..255 at a width of 112 pixels, scaled so that 10 is the model pack's limit of a blurred face"},
 		{MetricBrightness, "the mean luma of the face, 0 black .. 1 white"},
