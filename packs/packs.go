@@ -1,5 +1,6 @@
-// Package packs holds the manifests of the model packs that this project knows, and the networks of the starter pack. Those
-// of the others are not part of the project: `facestream models pull` gets them.
+// Package packs holds the manifests of the model packs that this project knows, the networks of the starter pack, and the
+// skeletons of the other packs: networks without weights. What else those packs need is not part of the project:
+// `facestream models pull` gets it.
 package packs
 
 import (
@@ -13,7 +14,7 @@ import (
 // Starter is the pack whose networks were trained by this project and are part of it.
 const Starter = "starter"
 
-//go:embed */pack.yaml starter/*.onnx
+//go:embed */pack.yaml */*.onnx
 var content embed.FS
 
 // Names are the known packs, sorted.
@@ -37,6 +38,15 @@ func Manifest(name string) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("no pack is named %q; the known ones: %s", name, strings.Join(Names(), ", "))
+}
+
+// Skeleton is the content of a skeleton of the pack of that name, or an error if the program has none of that name.
+func Skeleton(pack, file string) ([]byte, error) {
+	content, err := content.ReadFile(path.Join(pack, file))
+	if err != nil {
+		return nil, fmt.Errorf("this program has no %s for the pack %s", file, pack)
+	}
+	return content, nil
 }
 
 // Files are the networks of the pack of that name where they are part of the program, else nil.

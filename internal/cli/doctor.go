@@ -173,10 +173,10 @@ func lookAtPack(ctx context.Context, name string) (string, error) {
 	}
 	for _, f := range files {
 		if f.State != models.StateOK {
-			return "", fmt.Errorf("%s is %s", f.Model.File, f.State)
+			return "", fmt.Errorf("%s is %s", f.File.Name, f.State)
 		}
 	}
-	return fmt.Sprintf("%s: %d networks verified in %s", name, len(files), pack.Where()), nil
+	return fmt.Sprintf("%s: %d networks verified in %s", name, len(pack.All()), pack.Where()), nil
 }
 
 // lookAtFolder writes into the data folder, as the services do.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -71,7 +72,7 @@ func modelsPullCommand() *cobra.Command {
 					}
 					return confirm(c.InOrStdin(), out)
 				},
-				Progress: func(m models.Model, bytes int64) { bar.show(m.File, min(bytes, m.Bytes), m.Bytes) },
+				Progress: func(f models.File, bytes int64) { bar.show(f.Name, min(bytes, f.Bytes), f.Bytes) },
 			})
 			bar.finish()
 			if err != nil {
@@ -95,7 +96,9 @@ func printLicences(w io.Writer, all []models.Model) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FILE\tSIZE\tLICENCE\tFROM")
 	for _, m := range all {
-		fmt.Fprintf(t, "%s\t%.1f MB\t%s\t%s\n", m.File, float64(m.Bytes)/1e6, licence(m), m.Source)
+		for _, f := range m.Files() {
+			fmt.Fprintf(t, "%s\t%.1f MB\t%s\t%s\n", f.Name, float64(f.Bytes)/1e6, licence(m), cmp.Or(string(f.Source), "this program"))
+		}
 	}
 	t.Flush()
 }
@@ -137,8 +140,15 @@ type modelView struct {
 	File       string                   `json:"file"`
 	State      models.State             `json:"state"`
 	Licence    string                   `json:"licence"`
-	Source     string                   `json:"source"`
+	Source     models.Source            `json:"source"`
+	Weights    []fileView               `json:"weights,omitempty"`
 	Thresholds map[string]thresholdView `json:"thresholds,omitempty"`
+}
+
+type fileView struct {
+	File   string        `json:"file"`
+	State  models.State  `json:"state"`
+	Source models.Source `json:"source"`
 }
 
 type thresholdView struct {
@@ -223,13 +233,18 @@ func view(pack *models.Pack, files []models.FileStatus) packView {
 	v := packView{Name: pack.Name, Version: pack.Version, Description: pack.Description, Where: pack.Where(), Present: true,
 		Models: []modelView{}, Absent: pack.Absent}
 	for _, f := range files {
+		v.Present = v.Present && f.State == models.StateOK
+		if f.File.Name != f.Model.File { // the weights of the network before
+			m := &v.Models[len(v.Models)-1]
+			m.Weights = append(m.Weights, fileView{f.File.Name, f.State, f.File.Source})
+			continue
+		}
 		m := modelView{Role: f.Model.Role, ID: string(f.Model.ID()), File: f.Model.File, State: f.State,
 			Licence: licence(f.Model), Source: f.Model.Source, Thresholds: map[string]thresholdView{}}
 		for name, t := range f.Model.Thresholds {
 			m.Thresholds[name] = thresholdView(t)
 		}
 		v.Models = append(v.Models, m)
-		v.Present = v.Present && f.State == models.StateOK
 	}
 	return v
 }
@@ -240,6 +255,9 @@ func (v packView) print(w io.Writer) {
 	fmt.Fprintln(t, "\nROLE\tMODEL\tLICENCE\tFILE\tSTATE")
 	for _, m := range v.Models {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Role, m.ID, m.Licence, m.File, m.State)
+		for _, f := range m.Weights {
+			fmt.Fprintf(t, "\t\t\t%s\t%s\n", f.File, f.State)
+		}
 	}
 	for _, role := range models.Roles() {
 		if reason, ok := v.Absent[role]; ok {
@@ -283,7 +301,7 @@ func modelsVerifyCommand() *cobra.Command {
 				err = printJSON(c.OutOrStdout(), view(pack, files))
 			} else {
 				for _, f := range files {
-					fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", f.Model.File, f.State)
+					fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", f.File.Name, f.State)
 				}
 			}
 			if bad > 0 {

@@ -269,6 +269,23 @@ func TestKnownPacks(t *testing.T) {
 		if pack.Name != name {
 			t.Errorf("packs/%s names itself %q", name, pack.Name)
 		}
+		// The program has every skeleton, as the manifest describes it.
+		for _, m := range pack.All() {
+			if m.Weights == nil {
+				continue
+			}
+			skeleton, err := packs.Skeleton(name, m.File)
+			if err != nil {
+				t.Error(err)
+			} else if sum(skeleton) != m.SHA256 || int64(len(skeleton)) != m.Bytes {
+				t.Errorf("%s: %s is %d bytes with sha256 %s", name, m.File, len(skeleton), sum(skeleton))
+			}
+			for _, w := range m.Weights {
+				if !bytes.Contains(skeleton, []byte(w.SHA256)) {
+					t.Errorf("%s: %s does not contain the sha256 of %s", name, m.File, w.Name)
+				}
+			}
+		}
 		m, _ := pack.Model(models.RoleEmbedding)
 		thresholds := m.Thresholds
 		low, middle, high := thresholds["min"], thresholds["med"], thresholds["max"]
@@ -451,7 +468,7 @@ func TestPullCutOff(t *testing.T) {
 	defer cancel()
 	_, err := models.Pull(ctx, manifest(r.URL), dir, models.PullOptions{Client: r.Client(),
 		Accept: func([]models.Model) error { return nil },
-		Progress: func(_ models.Model, bytes int64) {
+		Progress: func(_ models.File, bytes int64) {
 			if bytes > 0 {
 				cancel()
 			}

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -70,7 +70,8 @@ type (
 		File         string                   `yaml:"file"`
 		SHA256       string                   `yaml:"sha256"`
 		Bytes        int64                    `yaml:"bytes"`
-		Source       string                   `yaml:"source"`
+		Source       Source                   `yaml:"source"`
+		Weights      []fileYAML               `yaml:"weights"`
 		Licence      string                   `yaml:"licence"`
 		LicenceNote  string                   `yaml:"licence_note"`
 		Architecture string                   `yaml:"architecture"`
@@ -78,6 +79,12 @@ type (
 		Modes        []int                    `yaml:"modes"`
 		Input        inputYAML                `yaml:"input"`
 		Thresholds   map[string]thresholdYAML `yaml:"thresholds"`
+	}
+	fileYAML struct {
+		File   string `yaml:"file"`
+		SHA256 string `yaml:"sha256"`
+		Bytes  int64  `yaml:"bytes"`
+		Source Source `yaml:"source"`
 	}
 	inputYAML struct {
 		Width    int       `yaml:"width"`
@@ -201,13 +208,15 @@ func (p *problems) addFiles(pack *Pack) {
 	shipped := packs.Files(pack.Name) != nil
 	hashes := map[string]string{}
 	for _, m := range pack.All() {
-		if m.Source == "" && !shipped {
-			p.add("models.%s.source: missing: the https address of the file", m.Role)
+		if m.Source == "" && m.Weights == nil && !shipped {
+			p.add("models.%s.source: missing: where the file comes from", m.Role)
 		}
-		if h, ok := hashes[m.File]; ok && h != m.SHA256 {
-			p.add("models.%s.file: %q has another sha256 under another role", m.Role, m.File)
+		for _, f := range m.Files() {
+			if h, ok := hashes[f.Name]; ok && h != f.SHA256 {
+				p.add("models.%s.file: %q has another sha256 elsewhere in the manifest", m.Role, f.Name)
+			}
+			hashes[f.Name] = f.SHA256
 		}
-		hashes[m.File] = m.SHA256
 	}
 }
 
@@ -246,17 +255,24 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	if !modelName.MatchString(w.Name) {
 		at("name", "%q is not %s", w.Name, modelName)
 	}
-	if !filepath.IsLocal(filepath.FromSlash(w.File)) || strings.Contains(w.File, `\`) {
-		at("file", "%q is not a path with slashes inside the pack's folder", w.File)
+	file := fileYAML{w.File, w.SHA256, w.Bytes, w.Source}.file(at)
+	var weights []File
+	for i, v := range w.Weights {
+		within := fmt.Sprintf("weights[%d].", i)
+		f := v.file(func(field, format string, args ...any) { at(within+field, format, args...) })
+		if f.Source == "" {
+			at(within+"source", "missing: where the file comes from")
+		}
+		if folder := path.Dir(w.File); folder != "." && !strings.HasPrefix(f.Name, folder+"/") {
+			at(within+"file", "%q is not in the folder of %s, from where the skeleton names it", f.Name, w.File)
+		}
+		weights = append(weights, f)
 	}
-	if !isSHA256(w.SHA256) {
-		at("sha256", "%q is not 64 lower-case hex digits", w.SHA256)
-	}
-	if w.Bytes <= 0 {
-		at("bytes", "%d; it must be the size of the file", w.Bytes)
-	}
-	if u, err := url.Parse(w.Source); w.Source != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
-		at("source", "%q is not an https address", w.Source)
+	switch {
+	case w.Weights != nil && weights == nil:
+		at("weights", "the list is empty")
+	case weights != nil && w.Source != "":
+		at("source", "a network with weights is a skeleton, which is part of the program")
 	}
 	if w.Licence == "" {
 		at("licence", "missing")
@@ -274,7 +290,7 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	case len(w.Modes) == 0 || slices.Min(w.Modes) < 1 || slices.Max(w.Modes) > 3 || len(slices.Compact(slices.Sorted(slices.Values(w.Modes)))) < len(w.Modes):
 		at("modes", "%v; it must list some of 1, 2 and 3, each once", w.Modes)
 	}
-	m := Model{Role: role, Name: w.Name, File: w.File, SHA256: w.SHA256, Bytes: w.Bytes, Source: w.Source,
+	m := Model{Role: role, Name: w.Name, File: file.Name, SHA256: file.SHA256, Bytes: file.Bytes, Source: file.Source, Weights: weights,
 		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, Modes: w.Modes,
 		Input: w.Input.input(at), Thresholds: map[string]Threshold{}}
 	for _, name := range slices.Sorted(maps.Keys(w.Thresholds)) {
@@ -302,6 +318,24 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 		m.Thresholds[name] = threshold
 	}
 	return m
+}
+
+func (w fileYAML) file(at func(field, format string, args ...any)) File {
+	if !filepath.IsLocal(filepath.FromSlash(w.File)) || strings.Contains(w.File, `\`) {
+		at("file", "%q is not a path with slashes inside the pack's folder", w.File)
+	}
+	if !isSHA256(w.SHA256) {
+		at("sha256", "%q is not 64 lower-case hex digits", w.SHA256)
+	}
+	if w.Bytes <= 0 {
+		at("bytes", "%d; it must be the size of the file", w.Bytes)
+	}
+	if w.Source != "" {
+		if err := w.Source.check(); err != nil {
+			at("source", "%v", err)
+		}
+	}
+	return File{Name: w.File, SHA256: w.SHA256, Bytes: w.Bytes, Source: w.Source}
 }
 
 func isSHA256(text string) bool {

@@ -9,6 +9,7 @@
 package models
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -81,7 +82,8 @@ type Model struct {
 	File         string // relative to the pack's folder, with slashes
 	SHA256       string // of the file, hex
 	Bytes        int64
-	Source       string // public URL; "" where the networks are part of the program
+	Source       Source // where File comes from; the zero Source where it is part of the program
+	Weights      []File // unchanged files of others that hold the weights of File, a skeleton; nil: File has its own
 	Licence      string // SPDX identifier
 	LicenceNote  string
 	Architecture string // names what feeds the network and decodes its outputs: "yunet", "arcface", …
@@ -91,7 +93,21 @@ type Model struct {
 	Thresholds   map[string]Threshold
 }
 
-// ID returns the model's name in results and collections: Name @ the first 8 hex digits of SHA256.
+// File is one file of a pack.
+type File struct {
+	Name   string // path with slashes, relative to the pack's folder
+	SHA256 string // hex
+	Bytes  int64
+	Source Source // the zero Source where the file is part of the program
+}
+
+// Files returns the files that m consists of: first that of the network, then its weights.
+func (m Model) Files() []File {
+	return append([]File{{Name: m.File, SHA256: m.SHA256, Bytes: m.Bytes, Source: m.Source}}, m.Weights...)
+}
+
+// ID returns the model's name in results and collections: Name @ the first 8 hex digits of SHA256. A skeleton contains the
+// sha256 of its weights, so the id stands for them as well.
 func (m Model) ID() schema.ModelID { return schema.ModelID(m.Name + "@" + m.SHA256[:8]) }
 
 // Threshold returns the threshold of that name from the first network of the role that has it.
@@ -112,20 +128,36 @@ func (p *Pack) Where() string {
 	return p.Dir
 }
 
-// Read returns the content of m's file. If its sha256 is not that of the manifest, the error is Fatal.
+// Read returns the content of m's file. If its sha256 is not that of the manifest, or if it is a skeleton that does not
+// name the sha256 of its weights, the error is Fatal.
 func (p *Pack) Read(m Model) ([]byte, error) {
 	const op = "models.read"
-	file, err := fs.ReadFile(p.files(), m.File)
+	network, err := p.ReadFile(m.Files()[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range m.Weights {
+		if !bytes.Contains(network, []byte(w.SHA256)) {
+			return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: the skeleton %s does not contain the sha256 of %s", p.Where(), m.File, w.Name))
+		}
+	}
+	return network, nil
+}
+
+// ReadFile returns the content of one file of the pack. If its sha256 is not that of the manifest, the error is Fatal.
+func (p *Pack) ReadFile(f File) ([]byte, error) {
+	const op = "models.read"
+	content, err := fs.ReadFile(p.files(), f.Name)
 	if err != nil {
 		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: %w", p.Where(), err))
 	}
-	if sum := sha256.Sum256(file); hex.EncodeToString(sum[:]) != m.SHA256 {
-		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: the sha256 of %s is not that of the manifest", p.Where(), m.File))
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != f.SHA256 {
+		return nil, schema.Fatal(op, fmt.Errorf("model pack in %s: the sha256 of %s is not that of the manifest", p.Where(), f.Name))
 	}
-	return file, nil
+	return content, nil
 }
 
-// files are what Model.File names.
+// files are what File.Name names.
 func (p *Pack) files() fs.FS {
 	if p.Dir == "" {
 		return packs.Files(p.Name)

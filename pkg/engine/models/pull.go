@@ -11,19 +11,20 @@ import (
 	"path/filepath"
 	"time"
 
+	"facestream/packs"
 	"facestream/pkg/schema"
 )
 
 // PullOptions are the options of Pull.
 type PullOptions struct {
-	// Mirror is a folder with the files under the names of Model.File; "" for none. Files that it lacks come from
-	// Model.Source.
+	// Mirror is a folder with the files under the names of File.Name; "" for none. Files that it lacks come from
+	// File.Source.
 	Mirror string
-	// Accept is called before any file is fetched, with the models whose files are missing, to show their licences. If
-	// it returns an error, the pull ends.
+	// Accept is called before any file is fetched, with the models that lack files, to show their licences. If it
+	// returns an error, the pull ends.
 	Accept func(missing []Model) error
-	// Progress is called with the number of the model's bytes that have arrived. It may be nil.
-	Progress func(m Model, bytes int64)
+	// Progress is called with the number of the file's bytes that have arrived. It may be nil.
+	Progress func(f File, bytes int64)
 	// Client fetches public addresses; nil: a client that gives up on a silent host within seconds.
 	Client *http.Client
 }
@@ -43,19 +44,24 @@ func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pac
 	if err != nil {
 		return nil, err
 	}
-	var missing []Model
+	var missing []File
+	var lacking []Model
 	for _, f := range files {
-		if f.State != StateOK {
-			missing = append(missing, f.Model)
+		if f.State == StateOK {
+			continue
+		}
+		missing = append(missing, f.File)
+		if last := len(lacking) - 1; last < 0 || lacking[last].File != f.Model.File {
+			lacking = append(lacking, f.Model)
 		}
 	}
-	if len(missing) > 0 {
-		if err := o.Accept(missing); err != nil {
+	if len(lacking) > 0 {
+		if err := o.Accept(lacking); err != nil {
 			return nil, err
 		}
 	}
 	if o.Progress == nil {
-		o.Progress = func(Model, int64) {}
+		o.Progress = func(File, int64) {}
 	}
 	if o.Client == nil {
 		o.Client = &http.Client{Transport: &http.Transport{
@@ -66,8 +72,8 @@ func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pac
 		}}
 		defer o.Client.CloseIdleConnections()
 	}
-	for _, m := range missing {
-		if err := o.pullFile(ctx, filepath.Join(dir, filepath.FromSlash(m.File)), m); err != nil {
+	for _, f := range missing {
+		if err := o.pullFile(ctx, pack, f); err != nil {
 			return nil, err
 		}
 	}
@@ -85,49 +91,64 @@ func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pac
 	return pack, nil
 }
 
-// pullFile brings m's file to path, from the mirror or else from its public address.
-func (o PullOptions) pullFile(ctx context.Context, path string, m Model) error {
+// pullFile brings a file of the pack to its place: from the program where it is part of it, else from the mirror, else from
+// its source.
+func (o PullOptions) pullFile(ctx context.Context, pack *Pack, f File) error {
 	const op = "models.pull"
+	path := filepath.Join(pack.Dir, filepath.FromSlash(f.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return schema.Fatal(op, err)
 	}
 	part := path + ".part"
+	if f.Source == "" {
+		skeleton, err := packs.Skeleton(pack.Name, f.Name)
+		if err == nil {
+			err = os.WriteFile(part, skeleton, 0o644)
+		}
+		if err == nil {
+			err = place(part, path, f)
+		}
+		if err != nil {
+			return schema.Fatal(op, err)
+		}
+		return nil
+	}
 	var mirrored error
 	if o.Mirror != "" {
-		if mirrored = o.copyFile(ctx, part, m); mirrored == nil {
-			mirrored = place(part, path, m)
+		if mirrored = o.copyFile(ctx, part, f); mirrored == nil {
+			mirrored = place(part, path, f)
 		}
 		if mirrored == nil {
 			return nil
 		}
 		mirrored = fmt.Errorf("mirror: %w", mirrored)
 	}
-	if err := o.download(ctx, part, m); err != nil {
-		return schema.Transient(op, fmt.Errorf("%s: %w", m.File, errors.Join(mirrored, err)))
+	if err := o.download(ctx, part, f); err != nil {
+		return schema.Transient(op, fmt.Errorf("%s: %w", f.Name, errors.Join(mirrored, err)))
 	}
-	if err := place(part, path, m); err != nil {
-		return schema.Fatal(op, fmt.Errorf("%s: %w", m.Source, errors.Join(err, mirrored)))
+	if err := place(part, path, f); err != nil {
+		return schema.Fatal(op, fmt.Errorf("%s: %w", f.Source, errors.Join(err, mirrored)))
 	}
 	return nil
 }
 
-// place moves the finished file part to path if it is m's. Otherwise it removes part, so that no later pull continues
+// place moves the finished file part to path if it is f. Otherwise it removes part, so that no later pull continues
 // with wrong bytes.
-func place(part, path string, m Model) error {
-	state, err := check(os.DirFS(filepath.Dir(part)), filepath.Base(part), m)
+func place(part, path string, f File) error {
+	state, err := check(os.DirFS(filepath.Dir(part)), filepath.Base(part), f)
 	if err != nil {
 		return err
 	}
 	if state != StateOK {
-		return errors.Join(fmt.Errorf("refused: the sha256 or size of the file for %s is not that of the manifest", m.File),
+		return errors.Join(fmt.Errorf("refused: the sha256 or size of the file for %s is not that of the manifest", f.Name),
 			os.Remove(part))
 	}
 	return os.Rename(part, path)
 }
 
-// copyFile copies m's file from the mirror to part.
-func (o PullOptions) copyFile(ctx context.Context, part string, m Model) error {
-	from, err := os.Open(filepath.Join(o.Mirror, filepath.FromSlash(m.File)))
+// copyFile copies f from the mirror to part.
+func (o PullOptions) copyFile(ctx context.Context, part string, f File) error {
+	from, err := os.Open(filepath.Join(o.Mirror, filepath.FromSlash(f.Name)))
 	if err != nil {
 		return err
 	}
@@ -136,11 +157,14 @@ func (o PullOptions) copyFile(ctx context.Context, part string, m Model) error {
 	if err != nil {
 		return err
 	}
-	return o.write(ctx, to, from, m, 0)
+	return o.write(ctx, to, from, f, 0)
 }
 
-// download completes part from m's public address. It continues after the bytes that part already has.
-func (o PullOptions) download(ctx context.Context, part string, m Model) error {
+// download completes part from f's public address. It continues after the bytes that part already has.
+func (o PullOptions) download(ctx context.Context, part string, f File) error {
+	if _, ok := f.Source.member(); ok {
+		return fmt.Errorf("%s is not in the mirror folder", f.Source)
+	}
 	to, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -149,10 +173,10 @@ func (o PullOptions) download(ctx context.Context, part string, m Model) error {
 	if err != nil {
 		return errors.Join(err, to.Close())
 	}
-	if have >= m.Bytes {
+	if have >= f.Bytes {
 		have = 0 // complete and still here means wrong, or another file's rest
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.Source, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(f.Source), nil)
 	if err != nil {
 		return errors.Join(err, to.Close())
 	}
@@ -169,7 +193,7 @@ func (o PullOptions) download(ctx context.Context, part string, m Model) error {
 		have = 0
 	case http.StatusPartialContent:
 	default:
-		return errors.Join(fmt.Errorf("%s answers %s", m.Source, response.Status), to.Close())
+		return errors.Join(fmt.Errorf("%s answers %s", f.Source, response.Status), to.Close())
 	}
 	if err := to.Truncate(have); err != nil {
 		return errors.Join(err, to.Close())
@@ -177,14 +201,14 @@ func (o PullOptions) download(ctx context.Context, part string, m Model) error {
 	if _, err := to.Seek(have, io.SeekStart); err != nil {
 		return errors.Join(err, to.Close())
 	}
-	return o.write(ctx, to, response.Body, m, have)
+	return o.write(ctx, to, response.Body, f, have)
 }
 
 // write appends from to the file to, which has have bytes, tells Progress, and closes to. It takes at most one byte more
-// than m has, which is enough for place to see that the source gives something else.
-func (o PullOptions) write(ctx context.Context, to *os.File, from io.Reader, m Model, have int64) error {
-	o.Progress(m, have)
-	from = io.LimitReader(from, m.Bytes-have+1)
+// than f has, which is enough for place to see that the source gives something else.
+func (o PullOptions) write(ctx context.Context, to *os.File, from io.Reader, f File, have int64) error {
+	o.Progress(f, have)
+	from = io.LimitReader(from, f.Bytes-have+1)
 	buffer := make([]byte, 256<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -193,7 +217,7 @@ func (o PullOptions) write(ctx context.Context, to *os.File, from io.Reader, m M
 				return errors.Join(err, to.Close())
 			}
 			have += int64(n)
-			o.Progress(m, have)
+			o.Progress(f, have)
 		}
 		if errors.Is(err, io.EOF) {
 			return errors.Join(to.Sync(), to.Close())

@@ -26,31 +26,34 @@ const (
 	StateWrong   State = "wrong hash"
 )
 
-// FileStatus is one network's file as Verify found it.
+// FileStatus is one file of a network as Verify found it.
 type FileStatus struct {
 	Model Model
+	File  File // one of Model.Files
 	State State
 }
 
-// Verify compares every file of the pack with its sha256, in the order of Roles. It returns an error only if an
-// existing file cannot be read. A missing or wrong file is a status.
+// Verify compares every file of the pack with its sha256: the networks in the order of Roles, each followed by its weights.
+// It returns an error only if an existing file cannot be read. A missing or wrong file is a status.
 func Verify(ctx context.Context, pack *Pack) ([]FileStatus, error) {
 	var all []FileStatus
 	for _, m := range pack.All() {
 		if err := ctx.Err(); err != nil {
 			return nil, schema.Transient("models.verify", err)
 		}
-		state, err := check(pack.files(), m.File, m)
-		if err != nil {
-			return nil, schema.Fatal("models.verify", err)
+		for _, f := range m.Files() {
+			state, err := check(pack.files(), f.Name, f)
+			if err != nil {
+				return nil, schema.Fatal("models.verify", err)
+			}
+			all = append(all, FileStatus{Model: m, File: f, State: state})
 		}
-		all = append(all, FileStatus{Model: m, State: state})
 	}
 	return all, nil
 }
 
-// check compares the file of that name with m.
-func check(files fs.FS, name string, m Model) (State, error) {
+// check compares the file of that name with f.
+func check(files fs.FS, name string, f File) (State, error) {
 	info, err := fs.Stat(files, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return StateMissing, nil
@@ -58,7 +61,7 @@ func check(files fs.FS, name string, m Model) (State, error) {
 	if err != nil {
 		return "", err
 	}
-	if info.Size() != m.Bytes {
+	if info.Size() != f.Bytes {
 		return StateWrong, nil
 	}
 	file, err := files.Open(name)
@@ -70,7 +73,7 @@ func check(files fs.FS, name string, m Model) (State, error) {
 	if _, err := io.Copy(sum, file); err != nil {
 		return "", err
 	}
-	if hex.EncodeToString(sum.Sum(nil)) != m.SHA256 {
+	if hex.EncodeToString(sum.Sum(nil)) != f.SHA256 {
 		return StateWrong, nil
 	}
 	return StateOK, nil
@@ -126,7 +129,7 @@ func Locate(name string) (*Pack, error) {
 	var bad []string
 	for _, f := range files {
 		if f.State != StateOK {
-			bad = append(bad, fmt.Sprintf("%s (%s)", f.Model.File, f.State))
+			bad = append(bad, fmt.Sprintf("%s (%s)", f.File.Name, f.State))
 		}
 	}
 	if bad != nil {
