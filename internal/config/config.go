@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -108,6 +109,7 @@ type Ingest struct {
 	Concurrency       int           `yaml:"concurrency" default:"16" min:"1" max:"1024" doc:"Number of records that are processed at once. They wait for the object store rather than for the processor."`
 	Routes            []Route       `yaml:"routes" doc:"Which uploads become which requests, without a separate request. The first route that matches applies. Empty means one route for every served bucket with the default pattern."`
 	Consent           Consent       `yaml:"consent"`
+	Defaults          []Defaults    `yaml:"defaults" doc:"Defaults of the configuration of requests, per collection. A request that sets a key keeps its own value."`
 	Floors            []Floor       `yaml:"floors" doc:"Limits on the configuration of requests, per collection. A request that is laxer is refused (below_floor), whichever way it came."`
 	ReconcileInterval time.Duration `yaml:"reconcile_interval" default:"60s" min:"1s" max:"1d" doc:"How often the watched prefixes are listed to find uploads whose notification was lost."`
 	ReconcileAge      time.Duration `yaml:"reconcile_age" default:"10s" min:"0s" max:"1d" doc:"Listing ignores uploads that are younger than this and leaves them to their notification."`
@@ -117,6 +119,27 @@ type Ingest struct {
 // Consent says in which collections people must have agreed to be enrolled.
 type Consent struct {
 	Required []string `yaml:"required" check:"collections" doc:"Collections in which an enrolment needs a declaration of consent in the request; * means every collection. A request that says that consent was not given is refused in every collection."`
+}
+
+// Defaults are the keys that requests about some collections have where they set none.
+type Defaults struct {
+	Collections []string       `yaml:"collections" check:"collections" doc:"Collections whose requests have these defaults; empty means every request, also one about no collection. Of two entries about a collection, the later one wins."`
+	Config      map[string]any `yaml:"config" doc:"Keys of the operation configuration, for instance capture, which names a preset (docs/operation-config.md#presets). Keys that are listed here stand above those of a preset."`
+}
+
+// JSON returns the keys as a configuration, and an error if they are not one.
+func (d Defaults) JSON() (json.RawMessage, error) {
+	raw, err := json.Marshal(d.Config)
+	if err != nil {
+		return nil, err
+	}
+	if _, named := d.Config["collection_name"]; named {
+		return nil, errors.New("collection_name is chosen by the request alone")
+	}
+	if _, problems := schema.ResolveConfig(schema.OpValidate, raw); len(problems) > 0 {
+		return nil, problems
+	}
+	return raw, nil
 }
 
 // Floor limits the configuration of the requests about some collections.

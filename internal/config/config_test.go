@@ -448,3 +448,21 @@ func TestDeploymentSettings(t *testing.T) {
 		})
 	}
 }
+
+// TestDefaultsOfCollections: what no request could have is refused when the settings are read.
+func TestDefaultsOfCollections(t *testing.T) {
+	for entry, want := range map[string]string{
+		`config: {capture: surveillance}`:                        "",
+		`config: {neighbours: 2}`:                                "ingest.defaults[0].config: neighbours: is not a configuration key",
+		`config: {collection_name: yard}`:                        "ingest.defaults[0].config: collection_name is chosen by the request alone",
+		`collections: [yard]`:                                    "ingest.defaults[0].config: is missing",
+		`{collections: [a/b], config: {neighbors: 2}}`:           "ingest.defaults[0].collections",
+		`{collections: [bank], config: {anti_spoofing_mode: 0}}`: "ingest.defaults[0].config: anti_spoofing_mode is laxer",
+		`{collections: [yard], config: {anti_spoofing_mode: 0}}`: "",
+	} {
+		_, err := load(t, "ingest:\n  floors:\n  - {collections: [bank], config: {anti_spoofing_mode: 1}}\n  defaults:\n  - "+entry+"\n", nil)
+		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(strings.ReplaceAll(got, " (f.yaml:5)", ""), want) {
+			t.Errorf("%s: %v, want %q", entry, err, want)
+		}
+	}
+}

@@ -94,6 +94,13 @@ const introduction = "# Configuration\n\n" +
 	"    result_object: true\n" +
 	"  - pattern: <operation>/<collection>/<external_id>/<file>\n" +
 	"```\n\n" +
+	"Defaults suit the configuration to what a collection is for. Here the pictures of the yard come from a camera on a wall:\n\n" +
+	"```yaml\n" +
+	"ingest:\n" +
+	"  defaults:\n" +
+	"  - collections: [yard]\n" +
+	"    config: {capture: surveillance, neighbors: 5}\n" +
+	"```\n\n" +
 	"Floors bind every request about a collection, whichever way it came. Here nobody is enrolled in the bank's collection, or verified against it,\n" +
 	"with a laxer threshold or without liveness; the door's uploads may choose further keys themselves:\n\n" +
 	"```yaml\n" +
@@ -136,7 +143,7 @@ func documentation() string {
 	for _, entry := range []struct {
 		title, list string
 		keys        reflect.Type
-	}{{"One route", "ingest.routes", reflect.TypeFor[Route]()}, {"One floor", "ingest.floors", reflect.TypeFor[Floor]()}} {
+	}{{"One route", "ingest.routes", reflect.TypeFor[Route]()}, {"One entry of defaults", "ingest.defaults", reflect.TypeFor[Defaults]()}, {"One floor", "ingest.floors", reflect.TypeFor[Floor]()}} {
 		fmt.Fprintf(&b, "\n## %s\n\nThe keys of an entry of `%s`.\n\n%s", entry.title, entry.list, strings.Replace(header, "key, variable, flag", "key", 1))
 		for f := range fieldsOf(entry.keys) {
 			row(&b, "`"+f.Tag.Get("yaml")+"`", f.Tag, setting{field: f}.typeName())

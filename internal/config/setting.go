@@ -33,7 +33,7 @@ func listsStructs(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
 }
 
-// settings lists the leaves in the order of the struct. Routes and floors have neither variable nor flag, because a list of
+// settings lists the leaves in the order of the struct. Routes, defaults and floors have neither variable nor flag, because a list of
 // structs has no short text; secrets have no flag, because every user of a machine can read the arguments of a process.
 func settings() []setting {
 	var out []setting
@@ -107,6 +107,8 @@ func (s setting) typeName() string {
 		return "list"
 	case reflect.TypeFor[[]Route]():
 		return "routes"
+	case reflect.TypeFor[[]Defaults]():
+		return "defaults"
 	case reflect.TypeFor[[]Floor]():
 		return "floors"
 	}

@@ -32,6 +32,9 @@ func (c *Config) validate(name func(key string) string) Problems {
 	for i := range c.Ingest.Routes {
 		c.validateRoute(i, add)
 	}
+	for i := range c.Ingest.Defaults {
+		c.validateDefaults(i, add)
+	}
 	for i, f := range c.Ingest.Floors {
 		key := fmt.Sprintf("ingest.floors[%d].", i)
 		validateFields(reflect.ValueOf(f), key, add)
@@ -143,15 +146,43 @@ func (c *Config) validateRoute(i int, add func(key, format string, args ...any))
 		return
 	}
 	// The floors that hold for every upload by the route. Those of a collection are applied when its uploads arrive.
-	floors := rule.Floors
-	for _, f := range c.Ingest.Floors {
-		if limits, err := f.Floors(); err == nil && (len(f.Collections) == 0 || slices.Contains(f.Collections, string(r.Collection))) {
-			floors = slices.Concat(floors, limits)
-		}
-	}
+	floors := slices.Concat(rule.Floors, c.floors(string(r.Collection)))
 	job := schema.Job{Request: schema.Request{Operation: cmp.Or(r.Operation, schema.OpValidate), Config: rule.Fixed.Config}}
 	for _, p := range job.Hold(floors) {
 		add(key("config"), "%s", strings.TrimPrefix(p.Field+" "+p.Message, "config."))
+	}
+}
+
+// floors returns the good ones of ingest.floors that hold for every request about one of collections.
+func (c *Config) floors(collections ...string) (out schema.Floors) {
+	for _, f := range c.Ingest.Floors {
+		limits, err := f.Floors()
+		if err != nil {
+			continue
+		}
+		if len(f.Collections) == 0 || slices.ContainsFunc(collections, func(name string) bool { return slices.Contains(f.Collections, name) }) {
+			out = append(out, limits...)
+		}
+	}
+	return out
+}
+
+func (c *Config) validateDefaults(i int, add func(key, format string, args ...any)) {
+	d := c.Ingest.Defaults[i]
+	key := fmt.Sprintf("ingest.defaults[%d].", i)
+	validateFields(reflect.ValueOf(d), key, add)
+	if len(d.Config) == 0 {
+		add(key+"config", "is missing, so the entry sets no default")
+		return
+	}
+	raw, err := d.JSON()
+	if err != nil {
+		add(key+"config", "%s", strings.TrimPrefix(err.Error(), "config."))
+		return
+	}
+	job := schema.Job{Request: schema.Request{Operation: schema.OpValidate, Config: raw}}
+	for _, p := range job.Hold(c.floors(d.Collections...)) {
+		add(key+"config", "%s", strings.TrimPrefix(p.Field+" "+p.Message, "config."))
 	}
 }
 

@@ -49,6 +49,7 @@ type Service struct {
 	Routes    routes.Table
 	Buckets   []string // the buckets that images may lie in
 	Consent   Consent
+	Defaults  Defaults
 	Floors    Floors
 	Ignored   func(why string)
 	Log       zerolog.Logger
@@ -216,6 +217,7 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 	job := schema.Job{Request: req, Digest: digest, AcceptedAt: time.Now().UTC()}
 	unresolved := job.Resolve()
 	if problems = append(problems, unresolved...); len(unresolved) == 0 { // the collection is known
+		problems = append(problems, job.Default(s.Defaults.of(job.Collection)...)...)
 		problems = append(problems, job.Hold(slices.Concat(s.Floors.of(job.Collection), route))...)
 	}
 	problems = append(problems, s.Consent.problems(&job.Request)...)

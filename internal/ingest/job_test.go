@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"testing"
 	"time"
@@ -64,5 +65,26 @@ func TestJobCarriesItsConfiguration(t *testing.T) {
 	want.Matching.Neighbors = 3
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestDefaultsOfACollection: the operator's defaults reach the jobs about their collection and no others.
+func TestDefaultsOfACollection(t *testing.T) {
+	around := &surroundings{}
+	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"},
+		Defaults: ingest.Defaults{{Config: json.RawMessage(`{"neighbors":2}`)}, {Collections: []schema.Collection{"yard"}, Config: json.RawMessage(`{"capture":"surveillance"}`)}}}
+	for collection, want := range map[string]schema.Capture{"yard": schema.CaptureSurveillance, "staff": schema.CaptureSelfie} {
+		around.jobs = nil
+		request := fmt.Appendf(nil, `{"id":%q,"operation":"predict","collection":%q,"images":[{"bucket":"b","key":"k"}]}`, collection, collection)
+		if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Event: events.Event{Data: request}}); err != nil || len(around.jobs) != 1 {
+			t.Fatalf("%d jobs, %v", len(around.jobs), err)
+		}
+		var job schema.Job
+		if err := json.Unmarshal(around.jobs[0], &job); err != nil {
+			t.Fatal(err)
+		}
+		if got, problems := job.Configuration(); problems != nil || got.General.Capture != want || got.Matching.Neighbors != 2 {
+			t.Errorf("%s: %s, %d neighbours, %v", collection, got.General.Capture, got.Matching.Neighbors, problems)
+		}
 	}
 }

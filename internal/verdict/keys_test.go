@@ -50,6 +50,7 @@ func TestEachKey(t *testing.T) {
 		show          func(*Case, *face.Observation) string
 		before, after string
 	}{
+		"capture":                             {op: schema.OpEnroll, see: sideways, value: `"surveillance"`, show: refusal, before: rejected},
 		"context_string":                      {op: schema.OpValidate, value: `"predict"`, show: least, before: "0.5", after: "0.12"},
 		"conf_score_thr_enroll":               {op: schema.OpEnroll, value: `0.75`, show: least, before: "0.5", after: "0.75"},
 		"conf_score_thr_predict":              {op: schema.OpPredict, value: `0.05`, show: least, before: "0.12", after: "0.1"}, // the pack's

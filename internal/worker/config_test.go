@@ -47,6 +47,7 @@ func TestEveryConfigKey(t *testing.T) {
 	unsure := look(func(f *face.Observation) { f.Confidence = 0.3 })
 	// Every image shows the face in see. The gallery holds anna at 0 degrees, bert at 40, and carl at 80.
 	effects := map[string]effect{
+		"capture":                             {op: schema.OpEnroll, see: yaw, value: `"surveillance"`, show: reason, before: "face_rejected", after: ""},
 		"context_string":                      {op: schema.OpValidate, see: unsure, value: `"predict"`, show: faces, before: "0", after: "1"},
 		"collection_name":                     {op: schema.OpPredict, see: someone(0), value: `"elsewhere"`, show: reason, before: "", after: "unknown_collection"},
 		"face_detection_strategy":             {op: schema.OpValidate, see: someone(0), value: `0`, show: faces, before: "1", after: "2"},

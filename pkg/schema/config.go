@@ -28,6 +28,7 @@ type OperationConfig struct {
 type GeneralConfig struct {
 	Context        ConfigContext
 	CollectionName Collection
+	Capture        Capture
 }
 
 // ConfigContext selects the keys (*_enroll or *_predict) that apply in an operation that is neither enroll nor predict.
@@ -209,7 +210,10 @@ func Overrides() []Override {
 }
 
 // DefaultConfig returns the configuration of op when a request sets no key.
-func DefaultConfig(op Operation) OperationConfig {
+func DefaultConfig(op Operation) OperationConfig { return defaultConfig(op, CaptureSelfie) }
+
+// defaultConfig returns the configuration of op when a request sets no key but capture.
+func defaultConfig(op Operation, capture Capture) OperationConfig {
 	var c OperationConfig
 	for _, k := range configKeys() {
 		if k.Default != nil {
@@ -221,28 +225,46 @@ func DefaultConfig(op Operation) OperationConfig {
 			keyNamed(o.Key).set(&c, o.Default)
 		}
 	}
+	for _, o := range capture.defaults(op) {
+		keyNamed(o.Key).set(&c, o.Default)
+	}
+	c.General.Capture = capture
 	return c
 }
 
-// ResolveConfig returns the configuration of one request: the general defaults, replaced by the defaults of op,
-// replaced by the keys of raw. raw is a JSON object; nil or empty sets no key. Every key that is unknown, repeated,
-// null, of the wrong type or out of range is a problem. The problems are sorted by key. The configuration is usable
-// only without problems.
+// ResolveConfig returns the configuration of one request: the general defaults, replaced by the defaults of op, replaced by
+// those of the preset that capture names, replaced by the keys of raw. raw is a JSON object; nil or empty sets no key. Every
+// key that is unknown, repeated, null, of the wrong type or out of range is a problem. The problems are sorted by key. The
+// configuration is usable only without problems.
 func ResolveConfig(op Operation, raw json.RawMessage) (OperationConfig, Problems) {
-	c := DefaultConfig(op)
-	if len(bytes.TrimSpace(raw)) == 0 {
-		return c, nil
+	return resolveConfig(op, raw)
+}
+
+// resolveConfig is ResolveConfig with several objects, of which a later one replaces the keys of an earlier one.
+func resolveConfig(op Operation, raws ...json.RawMessage) (OperationConfig, Problems) {
+	resolve := func(c OperationConfig) (OperationConfig, Problems) {
+		var ps Problems
+		for _, raw := range raws {
+			ps = append(ps, c.apply("config", raw, true)...)
+		}
+		if len(ps) == 0 {
+			ps = c.Matching.ordered()
+		}
+		slices.SortStableFunc(ps, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
+		return c, ps
 	}
-	ps := c.apply("config", raw, true)
-	if len(ps) == 0 {
-		ps = c.Matching.ordered()
+	c, ps := resolve(DefaultConfig(op))
+	if capture := c.General.Capture; capture != CaptureSelfie {
+		return resolve(defaultConfig(op, capture))
 	}
-	slices.SortStableFunc(ps, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
 	return c, ps
 }
 
-// apply sets the keys of raw, a JSON object. An unknown key is a problem if strict, and ignored otherwise.
+// apply sets the keys of raw, a JSON object; nothing sets none. An unknown key is a problem if strict, and ignored otherwise.
 func (c *OperationConfig) apply(field string, raw json.RawMessage, strict bool) (ps Problems) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil
+	}
 	add := func(key, format string, args ...any) {
 		name := field
 		if key != "" {

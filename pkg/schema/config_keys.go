@@ -57,6 +57,15 @@ var generalKeys = []ConfigKey{
 		Idle: "the request's external_id and operation_tag are kept and come back",
 	},
 	{
+		Name:    "capture",
+		Default: string(CaptureSelfie),
+		Enum:    captureValues(),
+		Added:   true,
+		Doc:     "How the pictures are taken.",
+		Effect:  "Other keys have the defaults of [the preset](#presets). A key that the request sets keeps its value, and floors bind both.",
+		field:   func(c *OperationConfig) any { return &c.General.Capture },
+	},
+	{
 		Name:    "fetch_timeout_ms",
 		Default: 5000,
 		Range:   &Range{Min: 0, Max: 2147483647},

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,23 @@ func (j *Job) Resolve() Problems {
 		return Problems{{"config", err.Error(), ReasonInvalidConfiguration}}
 	}
 	j.ResolvedConfig = resolved
+	return nil
+}
+
+// Default resolves the configuration of j, which is resolved ([Job.Resolve]), anew with the operator's defaults: JSON objects
+// like a configuration, of which a later one replaces the keys of an earlier one. The keys of the request replace all of them.
+func (j *Job) Default(defaults ...json.RawMessage) Problems {
+	if len(defaults) == 0 {
+		return nil
+	}
+	config, ps := resolveConfig(j.Operation, append(slices.Clone(defaults), j.Config)...)
+	if len(ps) > 0 {
+		return ps
+	}
+	var err error
+	if j.ResolvedConfig, err = json.Marshal(config); err != nil {
+		return Problems{{"config", err.Error(), ReasonInvalidConfiguration}}
+	}
 	return nil
 }
 

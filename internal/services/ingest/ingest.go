@@ -32,6 +32,18 @@ func Run(ctx context.Context, a *host.App) error {
 	for _, c := range a.Config.Ingest.Consent.Required {
 		consent = append(consent, schema.Collection(c))
 	}
+	var defaults ingest.Defaults
+	for _, d := range a.Config.Ingest.Defaults {
+		config, err := d.JSON()
+		if err != nil {
+			return err
+		}
+		entry := ingest.Default{Config: config}
+		for _, c := range d.Collections {
+			entry.Collections = append(entry.Collections, schema.Collection(c))
+		}
+		defaults = append(defaults, entry)
+	}
 	var floors ingest.Floors
 	for _, f := range a.Config.Ingest.Floors {
 		limits, err := f.Floors()
@@ -48,7 +60,7 @@ func Run(ctx context.Context, a *host.App) error {
 	defer publisher.Close()
 	service := &ingest.Service{
 		Publisher: publisher, Objects: a.Objects, Ledger: book, Results: a.Sink("ingest", publisher), Routes: table,
-		Buckets: a.Config.S3.Buckets, Consent: consent, Floors: floors, Ignored: a.Metrics.Ignored, Log: a.Log,
+		Buckets: a.Config.S3.Buckets, Consent: consent, Defaults: defaults, Floors: floors, Ignored: a.Metrics.Ignored, Log: a.Log,
 	}
 
 	g, ctx := errgroup.WithContext(ctx)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -55,6 +56,18 @@ carries the threshold that was used (` + "`faces[].liveness.threshold`" + `).
 	b.WriteString("\n## Defaults per operation\n\n| operation | key | default |\n|---|---|---|\n")
 	for _, o := range schema.Overrides() {
 		fmt.Fprintf(&b, "| `%s` | `%s` | `%v` |\n", o.Operation, o.Key, o.Default)
+	}
+	b.WriteString("\n## Presets\n\nThe defaults that `capture` changes. `selfie` has those above. A preset is chosen by a request or an upload (`capture`), by a route\n" +
+		"(`config` of the route), or for a collection (`ingest.defaults`). [operating-points.md](operating-points.md) says what each refuses, and how often.\n")
+	for _, p := range schema.Presets() {
+		fmt.Fprintf(&b, "\n`%s`: %s.\n", p.Capture, p.Meaning)
+		if p.Defaults == nil {
+			continue
+		}
+		b.WriteString("\n| key | operation | default |\n|---|---|---|\n")
+		for _, o := range p.Defaults {
+			fmt.Fprintf(&b, "| `%s` | %s | `%v` |\n", o.Key, cmp.Or(string(o.Operation), "every"), o.Default)
+		}
 	}
 	b.WriteString(`
 ## Traits
