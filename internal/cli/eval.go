@@ -45,6 +45,8 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("liveness", "APCER, BPCER and EER of the liveness check, on living faces and pictures of faces", eval.Liveness),
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
+		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
+		evalPlainCommand("closeups", "Faces in photographs that are cut so closely that the face fills the frame", eval.Closeups),
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
 		evalPlainCommand("quality", "Whether the measured quality falls with each step of blur, darkness, brightness, compression, noise and rotation", eval.Quality),
 		evalThresholdsCommand(),

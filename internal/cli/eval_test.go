@@ -543,7 +543,7 @@ func labelledData(t *testing.T) string {
 	for name, from := range map[string]string{
 		"attributes/mask.png": "attributes/bulk/mask.png", "attributes/left.jpeg": "attributes/pose/left_face.jpeg",
 		"attributes/rotate/side.jpg": "attributes/rotate/rot_90.jpg", "attributes/shut.jpeg": "attributes/reaction/close_eyes.jpeg",
-		"spoof/print.jpg": "spoof/spoof_1.jpg", "age/30/a.jpg": "pairs/img20.jpg",
+		"spoof/print.jpg": "spoof/spoof_1.jpg", "../labelled/ages/a.jpg": "pairs/img20.jpg",
 	} {
 		to := filepath.Join(dir, "faces", filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
@@ -555,8 +555,21 @@ func labelledData(t *testing.T) string {
 	}
 	labels := "file,left_eye,right_eye,mask,yaw,presentation\nattributes/mask.png,open,open,yes,,\nattributes/left.jpeg,,open,no,left,\n" +
 		"attributes/shut.jpeg,closed,closed,no,front,\nspoof/print.jpg,,,,,print\n"
-	if err := os.WriteFile(filepath.Join(dir, "faces", eval.LabelsFile), []byte(labels), 0o644); err != nil {
+	boxes := filepath.Join(dir, "labelled", "masks")
+	if err := os.MkdirAll(boxes, 0o755); err != nil {
 		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(filepath.Dir(data), "attributes", "bulk", "mask.png"), filepath.Join(boxes, "mask.png")); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		filepath.Join(dir, "faces", eval.LabelsFile):            labels,
+		filepath.Join(dir, filepath.FromSlash(eval.PeopleFile)): "file,age,sex\na.jpg,30,female\n",
+		filepath.Join(boxes, "boxes.csv"):                       "file,xmin,ymin,xmax,ymax,label\nmask.png,70,150,440,740,with_mask\nmask.png,0,0,25,25,without_mask\nmask.png,0,0,19,40,without_mask\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -608,8 +621,10 @@ func TestEvalFaces(t *testing.T) {
 		{"liveness", map[string][2]float64{"mode 1: regular: APCER, print": {0, 0}, "mode 3: regular: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
 			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
 		{"documents", map[string][2]float64{"hits, documents as photographed": {1, 1}, "hits, the same at half the width of a table": {1, 1}, "false alarms, people": {0, 0}},
-			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 11}},
-		{"age", map[string][2]float64{"mean absolute error": {0, 60}}, nil},
+			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 10}},
+		{"age", map[string][2]float64{"mean absolute error": {0, 60}, "mean absolute error of a constant answer": {0, 0}}, map[string]int{"off by more than 15 years": 1}},
+		{"masks", map[string][2]float64{"found, masked": {1, 1}, "found, bare": {0, 0}, "mask seen, masked": {1, 1}}, map[string]int{"found, masked": 1, "found, bare": 1, "mask seen, masked": 1}},
+		{"closeups", map[string][2]float64{"found": {0.8, 0.8}}, map[string]int{"found": 10, "found, the face fills the frame": 5}},
 		{"rotate", map[string][2]float64{"the same face found": {1, 1}, "embedding alike": {1, 1}, "upright ones left as they are": {1, 1}},
 			map[string]int{"the same face found": 16, "upright ones left as they are": 3}},
 		{"quality", map[string][2]float64{"blur: sharpness": {0.95, 1}, "darkening: image_under_exposure_prevention": {0.8, 1}, "JPEG: compression_artefacts": {0.8, 1},
@@ -627,7 +642,7 @@ func TestEvalFaces(t *testing.T) {
 // All of them in one go: what the data lack is skipped and named.
 func TestEvalAll(t *testing.T) {
 	data := labelledData(t)
-	if err := os.RemoveAll(filepath.Join(data, "faces", "age")); err != nil {
+	if err := os.RemoveAll(filepath.Join(data, "labelled", "ages")); err != nil {
 		t.Fatal(err)
 	}
 	_, page, err := runEval(t, "all", "--data", data, "--markdown", "--min", "traits/mask: hits=1", "--max", "liveness/mode 2: regular: APCER, print=0",

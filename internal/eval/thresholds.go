@@ -94,19 +94,35 @@ func (r *Report) Write(dir string) error {
 	return models.WriteThresholds(dir, models.RoleEmbedding, all)
 }
 
-// atThreshold calls add with the cosine of that name in the pack's manifest. If the threshold was tuned on data, it
-// must not be tested on them: then atThreshold reports figures as left out.
+// atThreshold calls add with the cosine of that name in the pack's manifest, if figures are a fair test of it on data.
 func (r *Report) atThreshold(s *Subject, name string, data models.DataSet, figures []string, add func(threshold float32)) {
 	t := s.engine.Thresholds()[name]
+	if r.fairAt(name, t, data, figures) {
+		add(t.Value)
+	}
+}
+
+// fair reports whether figures, measured on data, are a fair test of the thresholds of those names ([face.Thresholds]). A
+// threshold must not be tested on the data that it was tuned on: then fair reports figures as left out.
+func (r *Report) fair(s *Subject, data models.DataSet, figures []string, names ...string) bool {
+	for _, name := range names {
+		if t, ok := s.engine.Threshold(name); ok && !r.fairAt(name, t, data, figures) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Report) fairAt(name string, t models.Threshold, data models.DataSet, figures []string) bool {
 	switch tuned := t.TunedOn; {
 	case tuned.FilesSHA256 == data.FilesSHA256:
 		r.LeftOut = append(r.LeftOut, LeftOut{figures, fmt.Sprintf("the threshold %s was tuned on these images, %s, and is tested on others", name, data.Name)})
-		return
+		return false
 	case tuned.Name == data.Name:
 		r.Notes = append(r.Notes, fmt.Sprintf("the threshold %s was tuned on images of the same name, %s, in another list of files: "+
 			"if some images are in both, its figures are not a valid test", name, data.Name))
 	}
-	add(t.Value)
+	return true
 }
 
 // roundUp rounds up to three decimals, so the error rate is not exceeded.
