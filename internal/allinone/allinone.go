@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,8 +102,22 @@ func absolute(cfg *config.Config) error {
 			return err
 		}
 	}
-	if strings.ContainsRune(cfg.Worker.Models, filepath.Separator) { // a folder, not the name of a pack
-		return makeAbsolute(&cfg.Worker.Models)
+	cfg.Worker.Models = slices.Clone(cfg.Worker.Models)
+	packs := []*[]string{&cfg.Worker.Models}
+	cfg.Worker.Collections = slices.Clone(cfg.Worker.Collections)
+	for i := range cfg.Worker.Collections {
+		cfg.Worker.Collections[i].Models = slices.Clone(cfg.Worker.Collections[i].Models)
+		packs = append(packs, &cfg.Worker.Collections[i].Models)
+	}
+	for _, list := range packs {
+		for i, pack := range *list {
+			if !strings.ContainsRune(pack, filepath.Separator) { // the name of a pack, not a folder
+				continue
+			}
+			if err := makeAbsolute(&(*list)[i]); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ import (
 // has reports whether the model pack under test has a network for role.
 func (s *stream) has(t *testing.T, role models.Role) bool {
 	t.Helper()
-	pack, err := models.Locate(s.cfg.Worker.Models)
+	pack, err := models.Locate(s.cfg.Worker.Models[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func TestMain(m *testing.M) {
 func startStream() (stop func() error, err error) {
 	pack := os.Getenv("FACESTREAM_MODELS")
 	if pack == "" {
-		pack = config.Default().Worker.Models
+		pack = config.Default().Worker.Models[0]
 	}
 	if _, err := models.Locate(pack); err != nil {
 		skipReason = fmt.Sprintf("no model pack, so nothing was sent through the stream: %v", err)
@@ -131,7 +131,7 @@ func startStream() (stop func() error, err error) {
 	if s.realStore != nil && !s.realBroker {
 		return nil, errors.New("FACESTREAM_S3_ENDPOINT is set, but not FACESTREAM_KAFKA: the store notifies a broker that runs before the tests do")
 	}
-	s.cfg.DataDir, s.cfg.Indexer.Gallery.Dir, s.cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), pack
+	s.cfg.DataDir, s.cfg.Indexer.Gallery.Dir, s.cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), []string{pack}
 	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
 	var unrefused map[string]any // the uploads of these tests show drawn people

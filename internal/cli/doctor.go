@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,6 @@ type examination struct {
 func examinations(cfg config.Config, client *events.Client, store *objects.Store) []examination {
 	all := []examination{
 		{"onnx runtime", "", "facestream models runtime", func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
-		{"model pack", "", "facestream models pull " + cfg.Worker.Models, func(ctx context.Context) (string, error) { return lookAtPack(ctx, cfg.Worker.Models) }},
 		{"data folder", "", "give this user the right to write there, or name another folder with --data-dir", func(context.Context) (string, error) { return lookAtFolder(cfg.DataDir) }},
 		{"broker", "", "start `facestream up`, or name a broker with --kafka-brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {
 			return strings.Join(cfg.Kafka.Brokers, ", "), client.Ping(ctx)
@@ -93,6 +93,11 @@ func examinations(cfg config.Config, client *events.Client, store *objects.Store
 			return cfg.S3.Endpoint + " (bucket " + cfg.S3.Bucket + ")", store.Ping(ctx, cfg.S3.Bucket)
 		}},
 	}
+	packs := make([]examination, len(cfg.Worker.Models))
+	for i, name := range cfg.Worker.Models {
+		packs[i] = examination{"model pack", "", "facestream models pull " + name, func(ctx context.Context) (string, error) { return lookAtPack(ctx, name) }}
+	}
+	all = slices.Insert(all, 1, packs...)
 	if cfg.Indexer.Gallery.Driver != config.DriverLocal { // the local one is a file of the indexer
 		all = append(all, examination{"gallery", "", "start the server, or correct the settings indexer.gallery.*", func(ctx context.Context) (string, error) {
 			g, err := drivers.OpenReader(ctx, cfg.Indexer.Gallery)

@@ -123,7 +123,7 @@ func (e *evaluator) open(c *cobra.Command, name string) (*eval.Subject, error) {
 		return nil, err
 	}
 	if name == "" {
-		name = cfg.Worker.Models
+		name = cfg.Worker.Models[0]
 	}
 	return eval.Open(c.Context(), name, cfg.Worker.ORTLib)
 }

@@ -31,7 +31,7 @@ import (
 // runEval runs `facestream eval` with args on the services' pack, and reads what it printed as JSON where args ask for it.
 func runEval(t *testing.T, args ...string) (report eval.Report, stdout string, err error) {
 	t.Helper()
-	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models[0])
 	if _, err := models.Locate(pack); err != nil {
 		t.Skipf("SKIPPED, nothing was evaluated: no model pack: %v", err)
 	}
@@ -313,7 +313,7 @@ func TestEvalWriteThresholdsNeedsAFolder(t *testing.T) {
 
 // Against itself a detector misses nothing.
 func TestEvalDetect(t *testing.T) {
-	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models[0])
 	r, _, err := runEval(t, "detect", "--reference", pack, "--data", fewData(t), "--json")
 	if err != nil {
 		t.Fatal(err)
@@ -410,7 +410,7 @@ func TestEvalStarterBesideOpen(t *testing.T) {
 
 // Against itself a pack is as fast.
 func TestEvalSpeed(t *testing.T) {
-	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models[0])
 	r, _, err := runEval(t, "speed", "--reference", pack, "--json")
 	if err != nil {
 		t.Fatal(err)
@@ -577,7 +577,7 @@ func labelledData(t *testing.T) string {
 // packWith is the name of the services' pack where it has the roles, and else of the open pack of the mirror, which then runs.
 func packWith(t *testing.T, roles ...models.Role) string {
 	t.Helper()
-	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models)
+	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models[0])
 	located, err := models.Locate(pack)
 	if err != nil {
 		t.Skipf("SKIPPED, nothing was evaluated: no model pack: %v", err)

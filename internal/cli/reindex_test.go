@@ -96,7 +96,7 @@ func startFlow(t *testing.T) *flow {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	cfg.DataDir, cfg.Indexer.Gallery.Dir, cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), packs.Starter
+	cfg.DataDir, cfg.Indexer.Gallery.Dir, cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), []string{packs.Starter}
 	cfg.Telemetry.Listen, cfg.Kafka.SessionTimeout = "127.0.0.1:0", 2*time.Second
 	route := config.Route{} // its uploads show drawn people
 	if err := json.Unmarshal([]byte(drawn.Config), &route.Config); err != nil {
@@ -132,7 +132,7 @@ func startFlow(t *testing.T) *flow {
 func (f *flow) start(name, pack string) {
 	f.t.Helper()
 	cfg := f.cfg
-	cfg.Worker.Models = pack
+	cfg.Worker.Models = []string{pack}
 	run := map[string]host.Service{"ingest": ingest.Run, "worker": worker.Run}[name]
 	if name == "indexer" {
 		g, err := drivers.Open(f.t.Context(), cfg.Indexer.Gallery)

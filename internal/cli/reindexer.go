@@ -31,7 +31,7 @@ func withReindexer(ctx context.Context, cfg config.Config, pack string, progress
 	if err != nil {
 		return err
 	}
-	e, err := worker.OpenEngine(ctx, cfg.Worker, located)
+	e, err := worker.OpenEngine(ctx, cfg.Worker, located, nil)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -209,14 +210,32 @@ func (r Route) rule() (routes.Route, error) {
 
 // Worker is the service that runs the networks.
 type Worker struct {
-	Concurrency int    `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Number of images that the networks process at once, with one thread each; 0 means one per processor that the process may use. Three times as many jobs are in progress, so that fetching and publishing overlap with the networks."`
-	Calls       int    `yaml:"calls" default:"0" min:"0" max:"64" doc:"Largest number of concurrent calls of a network. Further images wait and share the next call, up to 64 of them. 0 means that each image makes its own calls, which is fastest on a processor. For a device that is faster with many images per call, set for example 2, and raise concurrency."`
-	Models      string `yaml:"models" env:"MODELS" default:"starter" check:"nonempty" doc:"Model pack: starter (part of the program), open (more accurate; facestream models pull open), or the folder of a pack.yaml."`
-	ORTLib      string `yaml:"ort_lib" env:"ORT_LIB" doc:"Path of the ONNX Runtime library; empty searches the usual places of the system, then the cache folder."`
-	MaxBytes    Bytes  `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Size of the largest image file that is accepted."`
-	MaxPixels   int    `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Largest number of pixels (width × height) of an image."`
-	MaxSide     int    `yaml:"max_side" default:"16384" min:"1" max:"65535" doc:"Longest side of an image, in pixels."`
-	LongSide    int    `yaml:"long_side" default:"0" min:"0" max:"8192" doc:"Longer side, in pixels, to which images are scaled for the detector; 0 means the value of the pack. A larger value finds smaller faces and costs more time."`
+	Concurrency int                `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Number of images that the networks process at once, with one thread each; 0 means one per processor that the process may use. Three times as many jobs are in progress, so that fetching and publishing overlap with the networks."`
+	Calls       int                `yaml:"calls" default:"0" min:"0" max:"64" doc:"Largest number of concurrent calls of a network. Further images wait and share the next call, up to 64 of them. 0 means that each image makes its own calls, which is fastest on a processor. For a device that is faster with many images per call, set for example 2, and raise concurrency."`
+	Models      []string           `yaml:"models" env:"MODELS" default:"starter" check:"nonempty" doc:"Model packs, of which the first serves every collection that worker.collections does not assign, and requests without a collection. Each is starter (part of the program), open (more accurate; facestream models pull open), or the folder of a pack.yaml. Networks that packs share are loaded once."`
+	Collections []CollectionModels `yaml:"collections" doc:"Which collections are served by which of the packs of worker.models. The first entry that matches a collection applies."`
+	ORTLib      string             `yaml:"ort_lib" env:"ORT_LIB" doc:"Path of the ONNX Runtime library; empty searches the usual places of the system, then the cache folder."`
+	MaxBytes    Bytes              `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Size of the largest image file that is accepted."`
+	MaxPixels   int                `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Largest number of pixels (width × height) of an image."`
+	MaxSide     int                `yaml:"max_side" default:"16384" min:"1" max:"65535" doc:"Longest side of an image, in pixels."`
+	LongSide    int                `yaml:"long_side" default:"0" min:"0" max:"8192" doc:"Longer side, in pixels, to which images are scaled for the detector; 0 means the value of the pack. A larger value finds smaller faces and costs more time."`
+}
+
+// CollectionModels assigns model packs to collections.
+type CollectionModels struct {
+	Pattern string   `yaml:"pattern" check:"nonempty,pattern" doc:"Name of a collection, in which * stands for any characters."`
+	Models  []string `yaml:"models" check:"nonempty" doc:"Packs of worker.models; the first analyses the images of requests about the collection."`
+}
+
+// ModelsOf returns the packs of w that serve collection c, "" for none: at least one, and the first counts where the
+// collection does not decide.
+func (w Worker) ModelsOf(c schema.Collection) []string {
+	for _, entry := range w.Collections {
+		if ok, _ := path.Match(entry.Pattern, string(c)); ok && c != "" { // check:"pattern" leaves no bad pattern
+			return entry.Models
+		}
+	}
+	return w.Models[:1]
 }
 
 // Indexer is the service that owns the gallery.

@@ -86,7 +86,12 @@ func TestTheLaterSourceWins(t *testing.T) {
 		{"list in one line", "kafka: {brokers: 'a:1,b:2'}", nil, nil, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1", "b:2"}},
 		{"list in several lines", "kafka:\n  brokers:\n  - a:1\n  - b:2\n", nil, nil, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1", "b:2"}},
 		{"flag for a list", "", nil, []string{"--kafka-brokers", "a:1,b:2"}, func(c Config) any { return c.Kafka.Brokers }, []string{"a:1", "b:2"}},
-		{"models", "", []string{"FACESTREAM_MODELS=/m"}, nil, func(c Config) any { return c.Worker.Models }, "/m"},
+		{"models", "", []string{"FACESTREAM_MODELS=/m"}, nil, func(c Config) any { return c.Worker.Models }, []string{"/m"}},
+		{"several models", "worker: {collections: [{pattern: a, models: b}]}", []string{"FACESTREAM_MODELS=a,b"}, nil, func(c Config) any { return c.Worker.Models }, []string{"a", "b"}},
+		{"models of a collection", "worker: {models: [a, b], collections: [{pattern: 'x-*', models: b}, {pattern: x-1, models: 'b, a'}, {pattern: y, models: [b, a]}]}", nil, nil,
+			func(c Config) any {
+				return [][]string{c.Worker.ModelsOf("x-1"), c.Worker.ModelsOf("y"), c.Worker.ModelsOf("yy"), c.Worker.ModelsOf("")}
+			}, [][]string{{"b"}, {"b", "a"}, {"a"}, {"a"}}},
 		{"runtime library", "", []string{"FACESTREAM_ORT_LIB=/l.so"}, nil, func(c Config) any { return c.Worker.ORTLib }, "/l.so"},
 		{"access key", "", []string{"FACESTREAM_S3_ACCESS_KEY=ak"}, nil, func(c Config) any { return string(c.S3.AccessKey) }, "ak"},
 		{"secret key", "", []string{"FACESTREAM_S3_SECRET_KEY= s k "}, nil, func(c Config) any { return string(c.S3.SecretKey) }, " s k "},
@@ -101,7 +106,7 @@ func TestTheLaterSourceWins(t *testing.T) {
 		{"switch off", "telemetry: {pprof: true}", nil, []string{"--telemetry-pprof=false"}, func(c Config) any { return c.Telemetry.Pprof }, false},
 		{"an empty variable empties", "", []string{"FACESTREAM_TELEMETRY_LISTEN="}, nil, func(c Config) any { return c.Telemetry.Listen }, ""},
 		{"an empty variable is absent elsewhere", "", []string{"FACESTREAM_KAFKA=", "FACESTREAM_CONSUMER_MAX_ATTEMPTS="}, nil, func(c Config) any { return c.Consumer.MaxAttempts }, 8},
-		{"a key without value keeps the default", "worker:\n  models:\nkafka:\n", nil, nil, func(c Config) any { return c.Worker.Models }, "starter"},
+		{"a key without value keeps the default", "worker:\n  models:\nkafka:\n", nil, nil, func(c Config) any { return c.Worker.Models }, []string{"starter"}},
 		{"names of Kubernetes are no settings", "", []string{"FACESTREAM_WORKER_PORT=tcp://10.0.0.1:80", "FACESTREAM_KAFKA_PORT_9092_TCP_ADDR=10.0.0.1", "FACESTREAM_S3_SERVICE_HOST=10.0.0.1"}, nil, func(c Config) any { return c.DataDir }, "data"},
 		{"routes", "ingest:\n  routes:\n  - prefix: door/\n    pattern: <collection>/<file>\n    operation: predict\n    config: {neighbors: 3}\n", nil, nil, func(c Config) any { return c.Ingest.Routes },
 			[]Route{{Prefix: "door/", Pattern: "<collection>/<file>", Operation: "predict", Config: map[string]any{"neighbors": 3}}}},
@@ -129,6 +134,24 @@ func TestFileFromTheEnvironment(t *testing.T) {
 	c, err := Load("", []string{"FACESTREAM_CONFIG=" + file}, nil)
 	if err != nil || c.DataDir != "/here" {
 		t.Errorf("data_dir %q, error %v", c.DataDir, err)
+	}
+}
+
+// A pack that would serve nothing, or that is not loaded, is a mistake of the operator.
+func TestModels(t *testing.T) {
+	for settings, want := range map[string]string{
+		"models: [a, b, a], collections: [{pattern: x, models: b}]": `worker.models (f.yaml:1): names "a" twice`,
+		"models: [a, b]":                                          `worker.models (f.yaml:1): "b" serves no collection; assign some to it in worker.collections`,
+		"collections: [{pattern: x, models: b}]":                  `worker.collections[0].models (f.yaml:1): "b" is not one of worker.models, starter`,
+		"collections: [{pattern: x}]":                             `worker.collections[0].models: must not be empty`,
+		"collections: [{models: starter}]":                        `worker.collections[0].pattern: must not be empty`,
+		"collections: [{pattern: '[', models: starter}]":          `worker.collections[0].pattern (f.yaml:1): "[" cannot match a collection: 1-64 letters, digits, '_', '.', '-' or *`,
+		"collections: [{pattern: x, models: [starter, starter]}]": `worker.collections[0].models (f.yaml:1): names "starter" twice`,
+	} {
+		_, err := load(t, "worker: {"+settings+"}", nil)
+		if err == nil || strings.Count(err.Error(), "\n") != 1 || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", settings, err, want)
+		}
 	}
 }
 

@@ -115,6 +115,14 @@ const introduction = "# Configuration\n\n" +
 	"    metadata: [operation-tag, deadline, config]\n" +
 	"    floors: {blur_threshold_enroll_pred: 10}\n" +
 	"  - pattern: <operation>/<collection>/<external_id>/<file>\n" +
+	"```\n\n" +
+	"A worker can serve several model packs. Here visitors are recognised by the fast pack, and everybody else by the accurate one:\n\n" +
+	"```yaml\n" +
+	"worker:\n" +
+	"  models: [open, fast]\n" +
+	"  collections:\n" +
+	"  - pattern: visitors-*\n" +
+	"    models: fast\n" +
 	"```\n"
 
 // documentation renders docs/configuration.md.
@@ -143,7 +151,8 @@ func documentation() string {
 	for _, entry := range []struct {
 		title, list string
 		keys        reflect.Type
-	}{{"One route", "ingest.routes", reflect.TypeFor[Route]()}, {"One entry of defaults", "ingest.defaults", reflect.TypeFor[Defaults]()}, {"One floor", "ingest.floors", reflect.TypeFor[Floor]()}} {
+	}{{"One route", "ingest.routes", reflect.TypeFor[Route]()}, {"One entry of defaults", "ingest.defaults", reflect.TypeFor[Defaults]()}, {"One floor", "ingest.floors", reflect.TypeFor[Floor]()},
+		{"One assignment", "worker.collections", reflect.TypeFor[CollectionModels]()}} {
 		fmt.Fprintf(&b, "\n## %s\n\nThe keys of an entry of `%s`.\n\n%s", entry.title, entry.list, strings.Replace(header, "key, variable, flag", "key", 1))
 		for f := range fieldsOf(entry.keys) {
 			row(&b, "`"+f.Tag.Get("yaml")+"`", f.Tag, setting{field: f}.typeName())

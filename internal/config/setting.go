@@ -33,8 +33,8 @@ func listsStructs(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
 }
 
-// settings lists the leaves in the order of the struct. Routes, defaults and floors have neither variable nor flag, because a list of
-// structs has no short text; secrets have no flag, because every user of a machine can read the arguments of a process.
+// settings lists the leaves in the order of the struct. Lists of structs have neither variable nor flag, because such a list
+// has no short text; secrets have no flag, because every user of a machine can read the arguments of a process.
 func settings() []setting {
 	var out []setting
 	var walk func(t reflect.Type, prefix string, index []int)
@@ -111,6 +111,8 @@ func (s setting) typeName() string {
 		return "defaults"
 	case reflect.TypeFor[[]Floor]():
 		return "floors"
+	case reflect.TypeFor[[]CollectionModels]():
+		return "assignments"
 	}
 	return s.field.Type.Kind().String()
 }

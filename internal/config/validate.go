@@ -44,6 +44,7 @@ func (c *Config) validate(name func(key string) string) Problems {
 			add(key+"config", "%v", err)
 		}
 	}
+	c.validateModels(add)
 	for _, topic := range []struct {
 		key  string
 		kept time.Duration
@@ -66,6 +67,31 @@ func (c *Config) validateKafka(add func(key, format string, args ...any)) {
 		add("kafka.sasl.username", "is missing; %s needs one", sasl.Mechanism)
 	case sasl.Mechanism != SASLNone && sasl.Password == "":
 		add("kafka.sasl.password", "is missing; %s needs one", sasl.Mechanism)
+	}
+}
+
+// validateModels finds packs that are named twice, are not loaded, or would serve nothing.
+func (c *Config) validateModels(add func(key, format string, args ...any)) {
+	used := slices.Clone(c.Worker.Models[:min(1, len(c.Worker.Models))])
+	for i, entry := range c.Worker.Collections {
+		key := fmt.Sprintf("worker.collections[%d].", i)
+		validateFields(reflect.ValueOf(entry), key, add)
+		for n, pack := range entry.Models {
+			switch {
+			case slices.Contains(entry.Models[:n], pack):
+				add(key+"models", "names %q twice", pack)
+			case !slices.Contains(c.Worker.Models, pack):
+				add(key+"models", "%q is not one of worker.models, %s", pack, strings.Join(c.Worker.Models, ", "))
+			}
+		}
+		used = append(used, entry.Models...)
+	}
+	for n, pack := range c.Worker.Models {
+		if slices.Contains(c.Worker.Models[:n], pack) {
+			add("worker.models", "names %q twice", pack)
+		} else if !slices.Contains(used, pack) {
+			add("worker.models", "%q serves no collection; assign some to it in worker.collections", pack)
+		}
 	}
 }
 
@@ -121,6 +147,7 @@ func (c *Config) validateListeners(add func(key, format string, args ...any)) {
 }
 
 var (
+	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9_.*-]{0,63}$`)
 	prefixPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,31}$`)
 	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 )
@@ -258,6 +285,10 @@ func checkText(check, text string) string {
 	case "collections":
 		if err := schema.Collection(text).Validate(); err != nil && text != "*" {
 			return fmt.Sprintf("%.80q %v; * stands for every collection", text, err)
+		}
+	case "pattern":
+		if !globPattern.MatchString(text) {
+			return fmt.Sprintf("%.80q cannot match a collection: 1-64 letters, digits, '_', '.', '-' or *", text)
 		}
 	case "bucket":
 		if !bucketPattern.MatchString(text) {

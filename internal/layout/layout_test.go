@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"internal/host":             {"pkg/events", "pkg/retry", "internal/config", "internal/objects", "internal/outcome", "internal/telemetry"},
 	"internal/program":          {"internal/config", "internal/host", "internal/telemetry"},
 	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/host", "internal/ingest", "internal/ledger"},
-	"internal/services/worker":  {"pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/config", "internal/host", "internal/verdict", "internal/worker"},
+	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/config", "internal/host", "internal/verdict", "internal/worker"},
 	"internal/services/indexer": {"pkg/events", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer"},
 	"internal/allinone":         {"pkg/events", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
 	"internal/sandbox":          {"pkg/schema", "pkg/events", "internal/allinone", "internal/config", "internal/host", "internal/objects"},

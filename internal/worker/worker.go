@@ -31,14 +31,20 @@ type Engine interface {
 	Analyze(ctx context.Context, image []byte, p engine.Params) (*engine.Analysis, error)
 }
 
+// Pack is a model pack that is loaded.
+type Pack struct {
+	Engine  Engine
+	Verdict verdict.Pack // of the same pack
+}
+
 // Service handles the records of facestream.jobs. Set its fields before the first use.
 type Service struct {
-	Objects   Objects
-	Engine    Engine
+	Objects Objects
+	// Packs returns the packs that serve a collection, "" for none: at least one.
+	Packs     func(schema.Collection) []Pack
 	Publisher outcome.Publisher
 	Results   *outcome.Sink
 	MaxBytes  int64
-	Pack      verdict.Pack                           // the engine's
 	Stage     func(stage string, took time.Duration) // records the time of a stage; may be nil
 	Log       zerolog.Logger
 }
@@ -83,7 +89,8 @@ type analysis struct {
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
-	judged, err := verdict.New(job, s.Pack)
+	pack := s.Packs(job.Collection)[0]
+	judged, err := verdict.New(job, pack.Verdict)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +109,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, erro
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}
-		seen, err := s.Engine.Analyze(ctx, image, params)
+		seen, err := pack.Engine.Analyze(ctx, image, params)
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}

@@ -43,6 +43,7 @@ type desk struct {
 	t        *testing.T
 	pictures map[string]picture
 	worker   *worker.Service
+	pack     verdict.Pack // of the fake engine
 	indexer  *indexer.Service
 	gallery  gallery.Gallery
 	asked    []engine.Params   // of the engine, in order
@@ -62,12 +63,13 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(func() { g.Close() })
 	d := &desk{t: t, pictures: map[string]picture{}, written: map[string]string{}, gallery: g}
 	sink := &outcome.Sink{Service: "test", Publisher: d}
+	d.pack = verdict.Pack{
+		Name: "fake", Models: everyRole, Matching: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, MinConfidence: 0.1,
+		Liveness: verdict.LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: verdict.UnmeasuredTraits,
+	}
 	d.worker = &worker.Service{
-		Objects: d, Engine: d, Publisher: d, Results: sink,
-		Pack: verdict.Pack{
-			Name: "fake", Models: everyRole, Matching: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, MinConfidence: 0.1,
-			Liveness: verdict.LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: verdict.UnmeasuredTraits,
-		},
+		Objects: d, Packs: func(schema.Collection) []worker.Pack { return []worker.Pack{{Engine: d, Verdict: d.pack}} },
+		Publisher: d, Results: sink,
 	}
 	d.indexer = &indexer.Service{Gallery: g, Results: sink}
 	return d
@@ -613,7 +615,7 @@ func TestLivenessThreshold(t *testing.T) {
 
 func TestRoleAbsent(t *testing.T) {
 	d := newDesk(t)
-	d.worker.Pack.Models = everyRole[:2]
+	d.pack.Models = everyRole[:2]
 	d.pictures["a"] = picture{faces: []face.Observation{someone(0)}}
 	for op, role := range map[schema.Operation]models.Role{schema.OpAntiSpoofing: models.RoleLiveness, schema.OpEstimateAge: models.RoleAge} {
 		r := d.ask(schema.Request{Operation: op, Images: images("a")})

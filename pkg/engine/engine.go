@@ -11,7 +11,6 @@ import (
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
-	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -32,16 +31,17 @@ type Options struct {
 	// Calls is the largest number of concurrent calls of one network. Further images share the next call
 	// ([onnx.Share]). 0: each image makes its own calls.
 	Calls int
+	// Beside is an Engine that is open, or nil. The new one shares with it the networks that both packs have, and its
+	// Library, Concurrency and Calls; the options of these names are ignored. Each is closed by itself, in any order.
+	Beside *Engine
 }
-
-// sharedRows are the most rows that images share a call with.
-const sharedRows = 64
 
 // Engine analyses images. It is safe for concurrent use.
 type Engine struct {
 	pack       *models.Pack
 	limits     imaging.Limits
-	runtime    *onnx.Runtime
+	pool       *pool
+	loan       *loan                       // of the networks
 	thresholds map[string]models.Threshold // face.Thresholds of pack
 	steps      []loaded                    // in the order in which they run
 	// The networks that more than one step, or the methods of Engine, ask; nil where the pack has none for the role.
@@ -49,7 +49,6 @@ type Engine struct {
 	landmarker *face.Landmarker
 	segmenter  *face.Segmenter
 	embedder   *face.Embedder
-	slots      chan struct{} // one for each image in work; nil: any number
 }
 
 // Open loads the networks of the roles that an Engine uses. A role that the pack lacks is not an error here: calls that
@@ -58,23 +57,13 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Pack == nil {
 		return nil, schema.Fatal("engine.open", errors.New("no model pack was given"))
 	}
-	library := o.Library
-	if library == "" {
-		var err error
-		if library, _, err = onnx.FindLibrary(ctx); err != nil {
-			return nil, err
-		}
-	}
-	runtime, err := onnx.Open(ctx, library)
+	p, err := joinPool(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{pack: o.Pack, limits: o.Limits, runtime: runtime, thresholds: face.Thresholds(o.Pack)}
-	if o.Concurrency > 0 {
-		e.slots = make(chan struct{}, o.Concurrency)
-	}
+	e := &Engine{pack: o.Pack, limits: o.Limits, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
 	if err := e.load(o); err != nil {
-		return nil, errors.Join(err, runtime.Close())
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
@@ -92,12 +81,9 @@ func (e *Engine) load(o Options) error {
 				continue
 			}
 			taken[modelKey{m.Role, m.Name}] = true
-			net, err := e.network(m)
+			net, err := e.loan.network(e.pack, m)
 			if err != nil {
 				return err
-			}
-			if o.Calls > 0 && m.Batch != 1 {
-				net = onnx.Share(net, sharedRows, o.Calls)
 			}
 			stages = append(stages, face.Stage{Net: recorded{net, m}, Model: m})
 		}
@@ -118,16 +104,8 @@ func (e *Engine) load(o Options) error {
 	return errors.Join(problems...)
 }
 
-func (e *Engine) network(m models.Model) (onnx.Network, error) {
-	file, err := e.pack.Read(m)
-	if err != nil {
-		return nil, err
-	}
-	return e.runtime.Load(m.File, file, onnx.SessionOptions{Batch: m.Batch})
-}
-
-// Close waits for running calls and unloads the networks. Later calls fail.
-func (e *Engine) Close() error { return e.runtime.Close() }
+// Close waits for running calls and unloads the networks that no other Engine shares. Later calls fail.
+func (e *Engine) Close() error { return e.loan.close() }
 
 // Models names the networks that e has loaded, in the order of models.Roles.
 func (e *Engine) Models() []schema.ModelRun {
@@ -216,10 +194,10 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 	if err := e.able(op, p); err != nil {
 		return nil, err
 	}
-	if e.slots != nil {
+	if slots := e.pool.slots; slots != nil {
 		select {
-		case e.slots <- struct{}{}:
-			defer func() { <-e.slots }()
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
 		case <-ctx.Done():
 			return nil, schema.Transient(op, ctx.Err())
 		}

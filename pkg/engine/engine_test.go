@@ -256,7 +256,7 @@ func TestEveryNetworkTakesBatches(t *testing.T) {
 		if m.Input.Layout == models.NHWC {
 			shape = []int64{int64(height), int64(width), 3}
 		}
-		net, err := e.network(m)
+		net, err := e.loan.network(e.pack, m)
 		if err != nil {
 			t.Errorf("%s: %v", m.Name, err)
 			continue
@@ -713,13 +713,13 @@ func TestConcurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.slots <- struct{}{}
+	e.pool.slots <- struct{}{}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := e.Analyze(ctx, picture, Params{}); schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with every slot taken: %v", err)
 	}
-	<-e.slots
+	<-e.pool.slots
 	for range 2 {
 		if _, err := e.Analyze(t.Context(), picture, Params{}); err != nil {
 			t.Error(err)

@@ -31,14 +31,14 @@ const collection = "bench"
 
 func run(ctx context.Context, o options) error {
 	cfg := config.Default()
-	cfg.Worker.Models = cmp.Or(o.models, os.Getenv("FACESTREAM_MODELS"), cfg.Worker.Models)
+	cfg.Worker.Models = []string{cmp.Or(o.models, os.Getenv("FACESTREAM_MODELS"), cfg.Worker.Models[0])}
 	cfg.Worker.Concurrency = o.threads
 	fmt.Printf("drawing %d pictures of %d px\n", o.images, o.side)
 	pictures, err := draw(ctx, o)
 	if err != nil {
 		return err
 	}
-	pack, err := models.Locate(cfg.Worker.Models)
+	pack, err := models.Locate(cfg.Worker.Models[0])
 	if err != nil {
 		return err
 	}

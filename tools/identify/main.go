@@ -47,7 +47,7 @@ func run(ctx context.Context, data string, people int) error {
 		return err
 	}
 	cfg := config.Default()
-	cfg.Worker.Models = cmp.Or(os.Getenv("FACESTREAM_MODELS"), cfg.Worker.Models)
+	cfg.Worker.Models = []string{cmp.Or(os.Getenv("FACESTREAM_MODELS"), cfg.Worker.Models[0])}
 	return sandbox.Run(ctx, cfg, func(ctx context.Context, s *sandbox.Sandbox) error {
 		start := time.Now()
 		enrolled, err := enroll(ctx, s, mates)

@@ -18,8 +18,9 @@ import (
 	"facestream/internal/host"
 	service "facestream/internal/services/worker"
 	"facestream/internal/telemetry"
-	"facestream/internal/verdict"
+	"facestream/internal/worker"
 	"facestream/pkg/engine"
+	"facestream/pkg/schema"
 )
 
 // process is a program that writes to a log.
@@ -142,7 +143,8 @@ func runSleeper(ctx context.Context) error {
 		return err
 	}
 	e := sleeper{pause: pause, slots: make(chan struct{}, cfg.Worker.Concurrency)}
-	return host.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), service.With(e, verdict.Pack{}))
+	packs := func(schema.Collection) []worker.Pack { return []worker.Pack{{Engine: e}} }
+	return host.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), service.With(packs))
 }
 
 // addSleeper starts a worker with a simulated network for one image at a time.
