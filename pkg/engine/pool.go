@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 
 	"facestream/pkg/engine/models"
@@ -77,11 +78,7 @@ func (p *pool) take(pack *models.Pack, m models.Model) (networkKey, onnx.Network
 	defer p.mu.Unlock()
 	shared := p.networks[key]
 	if shared == nil {
-		file, err := pack.Read(m)
-		if err != nil {
-			return key, nil, err
-		}
-		session, err := p.runtime.Load(m.File, file, onnx.SessionOptions{Batch: m.Batch})
+		session, err := load(p.runtime, pack, m)
 		if err != nil {
 			return key, nil, err
 		}
@@ -93,6 +90,24 @@ func (p *pool) take(pack *models.Pack, m models.Model) (networkKey, onnx.Network
 	}
 	shared.users++
 	return key, shared.net, nil
+}
+
+// load loads the network of m. A file of it whose sha256 is not that of the manifest is a Fatal error.
+func load(runtime *onnx.Runtime, pack *models.Pack, m models.Model) (*onnx.Session, error) {
+	file, err := pack.Read(m)
+	if err != nil {
+		return nil, err
+	}
+	options := onnx.SessionOptions{Batch: m.Batch}
+	if m.Weights == nil {
+		return runtime.Load(m.File, file, options)
+	}
+	for _, w := range m.Weights {
+		if _, err := pack.ReadFile(w); err != nil {
+			return nil, err
+		}
+	}
+	return runtime.LoadFile(filepath.Join(pack.Dir, filepath.FromSlash(m.File)), options)
 }
 
 // leave gives back what an Engine took. The last Engine closes the runtime.

@@ -2,8 +2,13 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,5 +77,24 @@ func TestBeside(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), Options{Pack: pack, Beside: first}); err == nil {
 		t.Error("an engine opens beside a closed one")
+	}
+}
+
+// A skeleton is not loaded over weights that are not those of the manifest.
+func TestWeightsAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	hash := func(content []byte) string { sum := sha256.Sum256(content); return hex.EncodeToString(sum[:]) }
+	skeleton := []byte("sha256:weights.bin " + hash([]byte("true")))
+	for name, content := range map[string][]byte{"skeleton.onnx": skeleton, "weights.bin": []byte("false")} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := models.Model{Role: models.RoleAge, Name: "age", Architecture: "years", File: "skeleton.onnx", SHA256: hash(skeleton),
+		Weights: []models.File{{Name: "weights.bin", SHA256: hash([]byte("true"))}}}
+	pack := &models.Pack{Name: "skeletal", Dir: dir, Models: map[models.Role][]models.Model{models.RoleAge: {m}}}
+	_, err := Open(t.Context(), Options{Pack: pack, Library: library(t)})
+	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "sha256 of weights.bin") {
+		t.Errorf("%v; want a fatal error that names the weights", err)
 	}
 }
