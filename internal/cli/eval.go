@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/eval"
+	"facestream/internal/gallery/drivers"
 	"facestream/packs"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
@@ -31,6 +33,8 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("pairs", "Verification of labelled pairs of photographs, from the file to the decision", eval.Pairs),
 		evalPlainCommand("identify", "Open-set search: people enrolled with one image each, and strangers", eval.Identify),
 		evalDefaultsCommand(),
+		evalGalleryCommand(),
+		evalGroupsCommand(),
 		evalDrawnCommand(),
 		evalAgainstCommand("detect", "Recall, false faces and point error of a detector, against a reference pack",
 			"model pack whose faces count as the truth", eval.Detect),
@@ -189,6 +193,107 @@ func evalDefaultsCommand() *cobra.Command {
 	c.Args = cobra.ExactArgs(1)
 	c.Flags().StringVar(&config, "operation-config", "", "settings of the requests as JSON (docs/operation-config.md)")
 	return c
+}
+
+func evalGroupsCommand() *cobra.Command {
+	var e evaluator
+	var list string
+	c := &cobra.Command{
+		Use:   "groups",
+		Short: "Errors for groups of people, by sex, age or any other label, and the ratio of the worst group to the best",
+		Long: "The list is a CSV file. Its first line has titles: \"file\", the path of a photograph of one person beside the list; \"age\" in years,\n" +
+			"from which bands are made; and any other columns, each of which puts people into groups: sex, skin tone, glasses, camera, …",
+		Example: "  facestream eval groups --list visitors/groups.csv",
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) {
+				return eval.Groups(ctx, o, cmp.Or(list, filepath.Join(o.Data, filepath.FromSlash(eval.PeopleFile))))
+			})
+			return err
+		},
+	}
+	e.flags(c)
+	c.Flags().StringVar(&list, "list", "", "the list of photographs (default: "+eval.PeopleFile+" in the folder of evaluation data)")
+	return c
+}
+
+func evalGalleryCommand() *cobra.Command {
+	var e evaluator
+	var collection string
+	c := &cobra.Command{
+		Use:   "gallery [DIR]",
+		Short: "Your own enrolled people: who would be mistaken for whom, and who looks like somebody else",
+		Long: "Each enrolled image is searched for among all others: with those of its person, who should be found, and without them, when\n" +
+			"nobody should be. DIR has a sub-folder of images for each person. Without DIR, the images are those of the collection in the\n" +
+			"gallery and the store of the settings, and the services may run. They are embedded anew, so that a pack can be judged before\n" +
+			"the gallery is reindexed to it. The report names people. It is personal data.",
+		Example: "  facestream eval gallery -c staff\n  facestream eval gallery people --models open --html report",
+		RunE: func(c *cobra.Command, args []string) error {
+			var enrolled []eval.Enrolment
+			folder := "the collection " + collection
+			var err error
+			if len(args) > 0 {
+				folder = args[0]
+				enrolled, err = eval.Exported(folder)
+			} else {
+				enrolled, err = inGallery(c, schema.Collection(collection))
+			}
+			if err != nil {
+				return err
+			}
+			_, err = e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) {
+				return eval.Gallery(ctx, o, folder, enrolled)
+			})
+			return err
+		},
+	}
+	e.flags(c)
+	c.Args = cobra.MaximumNArgs(1)
+	c.Flags().StringVarP(&collection, "collection", "c", string(schema.DefaultCollection), "the collection, where no folder is named")
+	return c
+}
+
+// inGallery returns the enrolments of a collection in the gallery that the settings name. Their images are read from the
+// store. Enrolments of earlier versions, which do not say where their image is, are left out.
+func inGallery(c *cobra.Command, collection schema.Collection) ([]eval.Enrolment, error) {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Resolve()
+	client, store, err := clients(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client.Close() // only the store is needed
+	g, err := drivers.OpenReader(c.Context(), cfg.Indexer.Gallery)
+	if err != nil {
+		return nil, err
+	}
+	defer g.Close()
+	var all []eval.Enrolment
+	for after := ""; ; {
+		page, err := g.List(c.Context(), collection, after, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range page.Rows {
+			source := row.Source
+			if source == nil {
+				continue
+			}
+			person := string(row.PUID)
+			if row.ExternalID != "" {
+				person = string(row.ExternalID)
+			}
+			all = append(all, eval.Enrolment{Person: person, Image: person + ", " + row.ID, Box: &source.Box, Read: func(ctx context.Context) ([]byte, error) {
+				image, _, err := store.Get(ctx, source.Image, int64(cfg.Worker.MaxBytes))
+				return image, err
+			}})
+		}
+		if after = page.Next; after == "" {
+			return all, nil
+		}
+	}
 }
 
 func evalDrawnCommand() *cobra.Command {

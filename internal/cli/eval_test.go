@@ -455,6 +455,69 @@ func TestEvalDefaults(t *testing.T) {
 	}
 }
 
+// One person enrolled under two names is found, and so is an image that belongs to somebody else.
+func TestEvalGallery(t *testing.T) {
+	data := fewData(t)
+	people := t.TempDir()
+	put := func(image, person, name string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(people, person), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.ReadFile(image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(people, person, name), file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := func(name string) string { return filepath.Join(data, "lfw", "data", name, name+"_0001.jpg") }
+	mates, strangers := fewPeople(t, filepath.Join(data, "lfw", "data"))
+	for _, p := range mates {
+		for _, n := range p.numbers[:2] {
+			put(filepath.Join(data, "lfw", "data", p.name, fmt.Sprintf("%s_%04d.jpg", p.name, n)), p.name, fmt.Sprintf("%d.jpg", n))
+		}
+	}
+	put(filepath.Join(data, "faces", "pairs", "grey.png"), mates[0].name, "grey.png")
+	put(first(strangers[0].name), "one", "a.jpg")
+	put(first(strangers[0].name), "same", "b.jpg")
+	r, _, err := runEval(t, "gallery", people, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"no face found": {1. / 19, 1. / 19}, "identified": {0.5, 1}, "a stranger is taken for somebody": {2. / 18, 0.3},
+		"similarity of a stranger to the most similar person, highest": {0.999, 1.001}, "pairs of people who are too alike": {1. / 45, 0.2}},
+		map[string]int{"identified": 16, "a stranger is taken for somebody": 18, "pairs of people who are too alike": 45})
+	said := fmt.Sprint(r.Failures)
+	for _, part := range []string{"grey.png no face was found", "one/a.jpg looks like same/b.jpg, 1.000: one and same may be one person"} {
+		if !strings.Contains(said, part) {
+			t.Errorf("the failures do not say %q: %s", part, said)
+		}
+	}
+	if r.Data.People != 10 {
+		t.Errorf("data: %+v", r.Data)
+	}
+	if _, _, err := runEval(t, "gallery", filepath.Join(people, "one")); err == nil {
+		t.Error("a folder without people was measured")
+	}
+}
+
+// A list of one's own puts people into groups.
+func TestEvalGroups(t *testing.T) {
+	folder := filepath.Join(drawnData(t, 3), "faces", "pairs")
+	list := filepath.Join(folder, "groups.csv")
+	if err := os.WriteFile(list, []byte("file,hat\n0.jpg,yes\n1.jpg,yes\n2.jpg,no\ngrey.png,no\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := runEval(t, "groups", "--list", list, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"no face found, hat yes": {0, 0}, "no face found, hat no": {0.5, 0.5}, "refused at predict, hat no": {0.5, 1}},
+		map[string]int{"no face found, hat yes": 2, "refused at predict, hat no": 2})
+}
+
 // The page has the figures and the pictures of the failures. It goes into a folder of its own and replaces only its own.
 func TestEvalPage(t *testing.T) {
 	photographs := filepath.Join(drawnData(t, 2), "faces", "pairs")

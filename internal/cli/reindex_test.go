@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/drawn"
 	"facestream/internal/embedded"
+	"facestream/internal/eval"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/drivers"
 	"facestream/internal/gallery/reindex"
@@ -310,6 +312,17 @@ func TestReindex(t *testing.T) {
 	probe.Vector[0] = 1
 	if err := f.gallery.Upsert(t.Context(), "staff", []gallery.Row{{ID: "by an earlier version", PUID: "planted-puid", ExternalID: "planted-name", Embedding: probe, Created: time.Now()}})[0]; err != nil {
 		t.Fatal(err)
+	}
+
+	// The same gallery and store, as an evaluation reads them beside the services.
+	out, err := f.run(t.Context(), "eval", "gallery", "-c", "staff", "--models", packs.Starter, "--json")
+	var judged eval.Report
+	if err = errors.Join(err, json.Unmarshal([]byte(out), &judged)); err != nil {
+		t.Fatal(err)
+	}
+	if lost := judged.Figure("no face found"); judged.Data.People != 2 || lost.Count != 1 || lost.Of != 3 || judged.Figure("a stranger is taken for somebody").Of != 2 ||
+		!strings.Contains(fmt.Sprint(judged.Failures), guids["cid"]) {
+		t.Errorf("eval gallery: %+v", judged)
 	}
 
 	planned, err := f.reindex(other, "--dry-run")

@@ -35,7 +35,10 @@ func Everything(reference *Subject) []Named {
 			return Defaults(ctx, o, filepath.Join(o.Data, "faces", "pairs"), nil)
 		}},
 		{"detect", against(Detect)}, {"landmarks", against(Landmarks)}, {"segmentation", against(Segmentation)},
-		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness}, {"documents", Documents}, {"age", Age}, {"masks", Masks}, {"closeups", Closeups}, {"rotate", Rotate}, {"quality", Quality}}
+		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness}, {"documents", Documents}, {"age", Age}, {"masks", Masks}, {"closeups", Closeups},
+		{"groups", func(ctx context.Context, o Options) (*Report, error) {
+			return Groups(ctx, o, filepath.Join(o.Data, filepath.FromSlash(PeopleFile)))
+		}}, {"rotate", Rotate}, {"quality", Quality}}
 }
 
 // errNoReference is the error of an evaluation that needs a reference pack and has none.

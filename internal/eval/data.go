@@ -166,9 +166,11 @@ type person struct {
 	images []string // paths
 }
 
-// readPeople returns the people of root/lfw/data, one per sub-folder, sorted by name.
-func readPeople(root string) ([]person, error) {
-	dir := lfwImages(root)
+// readPeople returns the people of root/lfw/data.
+func readPeople(root string) ([]person, error) { return readPeopleOf(lfwImages(root)) }
+
+// readPeopleOf returns the people of a folder, one per sub-folder with images, sorted by name.
+func readPeopleOf(dir string) ([]person, error) {
 	folders, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, dataError(err)
@@ -268,4 +270,12 @@ func isImage(name string) bool {
 		return true
 	}
 	return false
+}
+
+// dataName is the name of the data in folder for a manifest: its path below o.Data, or else its own name.
+func (o Options) dataName(folder string) string {
+	if name, err := filepath.Rel(o.Data, folder); err == nil && filepath.IsLocal(name) {
+		return filepath.ToSlash(name)
+	}
+	return filepath.Base(folder)
 }

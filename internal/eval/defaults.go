@@ -59,7 +59,9 @@ func Defaults(ctx context.Context, o Options, folder string, config json.RawMess
 	if err != nil {
 		return nil, err
 	}
-	r.addJudgements(files, all)
+	if r.fair(o.Subject, models.NewDataSet(o.dataName(folder), files), []string{"all"}, o.Subject.traitThresholds()...) {
+		r.addJudgements(files, all)
+	}
 	return r, nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
@@ -64,6 +66,11 @@ func (s *Subject) threshold(name string) (float32, error) {
 		return 0, fmt.Errorf("the manifest of the pack %q has no threshold %q", s.pack.Name, name)
 	}
 	return t.Value, nil
+}
+
+// traitThresholds returns the names of the thresholds by which the pack's findings become traits and liveness.
+func (s *Subject) traitThresholds() []string {
+	return slices.Sorted(maps.Keys(face.Thresholds(s.pack)))
 }
 
 // has returns an error that says which of the roles the pack lacks and why, or nil.

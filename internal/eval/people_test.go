@@ -92,3 +92,61 @@ func TestFair(t *testing.T) {
 		}
 	}
 }
+
+// The ratio is that of the means, and chance alone does not make an interval that leaves out 1.
+func TestWorstToBest(t *testing.T) {
+	of := func(errors, n int) (values []float64) {
+		for i := range n {
+			values = append(values, share(i < errors))
+		}
+		return values
+	}
+	for _, test := range []struct {
+		groups [][]float64
+		shares bool
+		want   float64
+		beyond float64 // the interval begins above it
+		below  float64
+	}{
+		{[][]float64{{1, 1, 1, 1}, {2, 2, 2, 2}, {3, 3, 3, 3}}, false, 3, 2.9, 3.1},
+		{[][]float64{of(10, 100), of(10, 100)}, true, 1, 0.99, 1.1},
+		{[][]float64{of(0, 99), of(50, 99)}, true, (50 + 50/198.) / (50 / 198.), 100, 1000},
+		{[][]float64{of(20, 20), of(20, 20)}, true, 1, 0.99, 1.1},
+	} {
+		ratio, interval := worstToBest(test.groups, test.shares)
+		if !cmp.Equal(test.want, ratio, close4) || interval.Low < test.beyond || interval.Low > test.below || interval.High < ratio {
+			t.Errorf("%v: %v, %+v; want %v with an interval that begins at %v to %v", test.groups, ratio, interval, test.want, test.beyond, test.below)
+		}
+	}
+	r := &Report{}
+	m := nan("missed", Share, make([]someone, 40))
+	groups := map[string][]int{}
+	for i := range m.values {
+		m.values[i] = 0
+		groups[[]string{"a", "b"}[i%2]] = append(groups[[]string{"a", "b"}[i%2]], i)
+	}
+	groups["few"] = []int{0}
+	r.addGroups(m, "sex", groups)
+	if len(r.Figures) != 3 || r.Figure("missed, sex a").Of != 20 || r.Figure("missed, sex few").Of != 1 {
+		t.Errorf("without an error: %+v; want three groups and no ratio", r.Figures)
+	}
+	m.values[0] = 1
+	r = &Report{}
+	r.addGroups(m, "sex", groups)
+	if f := r.Figure("missed, sex: worst to best"); !cmp.Equal((1+1/40.)/(1/40.), f.Value, close4) {
+		t.Errorf("one error: %+v", f)
+	}
+}
+
+// Everybody is searched for with and without the images of their person.
+func TestLeaveOneOut(t *testing.T) {
+	row := func(person string, x, y float32) enrolled { return enrolled{person, person, []float32{x, y}} }
+	s := leaveOneOut([]enrolled{row("a", 1, 0), row("b", 0, 1), row("a", 0.8, 0.6), row("c", 0.6, 0.8)})
+	want := []loneSearch{{0.8, 0.6, 3}, {nobody, 0.8, 3}, {0.8, 0.96, 3}, {nobody, 0.96, 2}}
+	if s.people != 3 || !cmp.Equal(want, s.searches, cmp.AllowUnexported(loneSearch{}), close4) {
+		t.Errorf("%d people, searches %+v; want %+v", s.people, s.searches, want)
+	}
+	if pairs := []alike{{2, 3, 0.96}, {1, 3, 0.8}, {1, 2, 0.6}}; !cmp.Equal(pairs, s.pairs, cmp.AllowUnexported(alike{}), close4) {
+		t.Errorf("pairs %+v; want %+v", s.pairs, pairs)
+	}
+}
