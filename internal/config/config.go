@@ -224,7 +224,7 @@ type Worker struct {
 // CollectionModels assigns model packs to collections.
 type CollectionModels struct {
 	Pattern string   `yaml:"pattern" check:"nonempty,pattern" doc:"Name of a collection, in which * stands for any characters."`
-	Models  []string `yaml:"models" check:"nonempty" doc:"Packs of worker.models; the first analyses the images of requests about the collection."`
+	Models  []string `yaml:"models" check:"nonempty" doc:"Packs of worker.models. The first enrols into a new collection. Where there are more, each analyses every image, and the analysis counts whose model is the collection's: so the collection is served before and after facestream reindex takes it to another model."`
 }
 
 // ModelsOf returns the packs of w that serve collection c, "" for none: at least one, and the first counts where the

@@ -116,13 +116,16 @@ const introduction = "# Configuration\n\n" +
 	"    floors: {blur_threshold_enroll_pred: 10}\n" +
 	"  - pattern: <operation>/<collection>/<external_id>/<file>\n" +
 	"```\n\n" +
-	"A worker can serve several model packs. Here visitors are recognised by the fast pack, and everybody else by the accurate one:\n\n" +
+	"A worker can serve several model packs. Here visitors are recognised by the fast pack, the staff's collection is about to move from the fast\n" +
+	"pack to the accurate one (`facestream reindex`), and everybody else is recognised by the accurate one:\n\n" +
 	"```yaml\n" +
 	"worker:\n" +
 	"  models: [open, fast]\n" +
 	"  collections:\n" +
 	"  - pattern: visitors-*\n" +
 	"    models: fast\n" +
+	"  - pattern: staff\n" +
+	"    models: [open, fast]\n" +
 	"```\n"
 
 // documentation renders docs/configuration.md.

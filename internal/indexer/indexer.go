@@ -32,7 +32,7 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 		return schema.Permanent("indexer.analysis", schema.ReasonUnparsable, fmt.Errorf("the record is not an analysis: %w", err))
 	}
 	start := time.Now()
-	result, err := s.answer(ctx, &a)
+	result, err := s.decide(ctx, &a)
 	if reason := schema.ReasonOf(err); reason != "" {
 		result, err = newResult(&a, reason, schema.MessageOf(err)), nil
 	}
@@ -50,6 +50,43 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	return s.Results.Publish(ctx, &a.Job, result, r.Event.TraceParent)
 }
 
+// decide answers by what the pack found whose model is the collection's. A collection that is new takes the model of the
+// first pack, so nobody is enrolled there whom that pack refuses.
+func (s *Service) decide(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
+	const op = "indexer.analysis"
+	var refused *schema.Result
+	var mismatch error
+	for _, a := range a.ByPack() {
+		if a.Answer != nil {
+			if refused == nil {
+				refused = a.Answer
+			}
+			continue
+		}
+		if refused != nil && len(a.Probes) > 0 {
+			err := s.Gallery.Search(ctx, a.Collection, a.Probes[:1], 1)[0].Err
+			switch reason := schema.ReasonOf(err); {
+			case reason == schema.ReasonModelMismatch || reason == schema.ReasonUnknownCollection:
+				continue
+			case err != nil:
+				return nil, err
+			}
+		}
+		result, err := s.answer(ctx, a)
+		if schema.ReasonOf(err) != schema.ReasonModelMismatch {
+			return result, err
+		}
+		if mismatch == nil {
+			mismatch = err
+		}
+	}
+	if refused != nil {
+		return refused, nil
+	}
+	return nil, schema.Permanent(op, schema.ReasonModelMismatch, fmt.Errorf("%s; let the workers serve the collection with a pack of its model as well (worker.models, worker.collections), or take it to the other model with facestream reindex", schema.MessageOf(mismatch)))
+}
+
+// answer answers by what one pack found.
 func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
 	if a.Operation.Images() > 0 && (len(a.Faces) != 1 || len(a.Probes) != 1 || a.Thresholds == nil) {
 		return nil, schema.Permanent("indexer.analysis", schema.ReasonInternal, fmt.Errorf("an analysis for %s must carry one face, its embedding and thresholds", a.Operation))

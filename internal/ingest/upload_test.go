@@ -164,7 +164,7 @@ func TestUploadsAndOwnOutputs(t *testing.T) {
 // TestListedOutputs: a listing feeds no output of an earlier version, even where its image was erased, and counts none.
 func TestListedOutputs(t *testing.T) {
 	const image = "enroll/c/alice/a.jpg"
-	portrait := outcome.CropKey(&schema.Job{Request: schema.Request{ID: "r", Images: []schema.ObjectRef{{Key: image}}}}, 0, 0, "png")
+	portrait := outcome.CropKey(&schema.Job{Request: schema.Request{ID: "r", Images: []schema.ObjectRef{{Key: image}}}}, 0, 0, "", "png")
 	h, s := newHouse(map[string]stored{
 		portrait:               {},
 		image + outcome.Suffix: {data: `{"images":[{"bucket":"images","key":"` + image + `"}]}`},

@@ -30,9 +30,13 @@ func PortraitKey(job *schema.Job, ending string) string {
 }
 
 // CropKey returns the key of the portrait of one face. image and face are the indices of the image and of the face in
-// the result.
-func CropKey(job *schema.Job, image, face int, ending string) string {
-	return portraitKey(job, image, fmt.Sprintf("portrait of face %d", face), ending)
+// the result, which is by the model pack of that name; "" is the first of the collection.
+func CropKey(job *schema.Job, image, face int, by, ending string) string {
+	what := fmt.Sprintf("portrait of face %d", face)
+	if by != "" {
+		what += " by " + by
+	}
+	return portraitKey(job, image, what, ending)
 }
 
 func portraitKey(job *schema.Job, image int, what, ending string) string {

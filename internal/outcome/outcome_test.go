@@ -149,14 +149,14 @@ func TestEventsAreDeterministic(t *testing.T) {
 func TestOutputKeys(t *testing.T) {
 	keys := func(r schema.RequestID) []string {
 		j := newJob(func(q *schema.Request) { q.ID = r })
-		return []string{PortraitKey(j, "png"), PortraitKey(j, "jpeg"), CropKey(j, 0, 0, "png"), CropKey(j, 0, 1, "png"), CropKey(j, 1, 1, "png"), CropKey(j, 1, 2, "png")}
+		return []string{PortraitKey(j, "png"), PortraitKey(j, "jpeg"), CropKey(j, 0, 0, "", "png"), CropKey(j, 0, 0, "fast", "png"), CropKey(j, 0, 1, "", "png"), CropKey(j, 1, 1, "", "png"), CropKey(j, 1, 2, "", "png")}
 	}
 	if !slices.Equal(keys("r1"), keys("r1")) {
 		t.Error("a repeat writes under other keys")
 	}
 	all := append(keys("r1"), keys("r2")...)
 	slices.Sort(all)
-	if n := len(slices.Compact(all)); n != 12 {
-		t.Errorf("12 outputs have %d keys", n)
+	if n := len(slices.Compact(all)); n != 14 {
+		t.Errorf("14 outputs have %d keys", n)
 	}
 }

@@ -21,7 +21,7 @@ func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
 			continue
 		}
 		image := a.found.Faces[i].Image
-		object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: outcome.CropKey(&a.Job, image, i, string(p.Format))}
+		object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: outcome.CropKey(&a.Job, image, i, a.by, string(p.Format))}
 		if a.Operation == schema.OpFaceISO {
 			object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
 		}

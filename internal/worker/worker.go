@@ -59,53 +59,99 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	if job.Expired(time.Now()) {
 		return s.Results.Publish(ctx, &job, schema.NewResult(&job, schema.ReasonExpired, "the deadline passed before the work began"), trace)
 	}
-	a, err := s.analyze(ctx, &job)
-	if err == nil {
-		err = s.keepPortraits(ctx, a)
+	packs := s.Packs(job.Collection)
+	if !job.Operation.NeedsGallery() || job.Operation.Images() == 0 { // no embedding is compared with those of the collection
+		packs = packs[:1]
 	}
-	if reason := schema.ReasonOf(err); reason != "" {
-		return s.Results.Publish(ctx, &job, schema.NewResult(&job, reason, schema.MessageOf(err)), trace)
-	} else if err != nil {
-		return err
+	get := s.fetcher(&job)
+	var found []schema.Finding
+	for i, pack := range packs {
+		by := ""
+		if i > 0 {
+			by = pack.Verdict.Name
+		}
+		f, err := s.find(ctx, &job, pack, by, get)
+		if err != nil {
+			return err
+		}
+		found = append(found, f)
 	}
-	if result := a.verdict.Answer(a.found); result != nil {
-		result.Work = a.Work
-		return s.Results.Publish(ctx, &job, result, trace)
+	if !slices.ContainsFunc(found, func(f schema.Finding) bool { return f.Answer == nil }) {
+		return s.Results.Publish(ctx, &job, found[0].Answer, trace)
 	}
-	a.Faces, a.Probes, a.Feedback = a.found.Faces, a.found.Probes, a.verdict.Feedback(a.found, "")
-	data, err := json.Marshal(&a.Analysis)
+	data, err := json.Marshal(schema.NewAnalysis(job, found))
 	if err != nil {
 		return schema.Fatal("worker.analysis", err)
 	}
 	return s.Publisher.Publish(ctx, events.Analyses, s.Results.Event(events.TypeAnalysis, &job, data, trace))
 }
 
-// analysis is the state of a job in the worker: its wire form, its case, and what was found in its images.
-type analysis struct {
-	schema.Analysis
-	verdict   *verdict.Case
-	found     verdict.Found
-	portraits map[int]*face.Portrait // by the index of the face in found
+// find returns what pack finds in the images of job. A permanent error is an answer.
+func (s *Service) find(ctx context.Context, job *schema.Job, pack Pack, by string, get fetch) (schema.Finding, error) {
+	a, err := s.analyze(ctx, job, pack, get)
+	if err == nil {
+		a.by = by
+		err = s.keepPortraits(ctx, a)
+	}
+	if reason := schema.ReasonOf(err); reason != "" {
+		return schema.Finding{Answer: schema.NewResult(job, reason, schema.MessageOf(err))}, nil
+	} else if err != nil {
+		return schema.Finding{}, err
+	}
+	if result := a.verdict.Answer(a.found); result != nil {
+		result.Work = a.Work
+		return schema.Finding{Answer: result}, nil
+	}
+	return schema.Finding{Faces: a.found.Faces, Probes: a.found.Probes, Thresholds: a.thresholds, Work: a.Work, Feedback: a.verdict.Feedback(a.found, "")}, nil
 }
 
-func (s *Service) analyze(ctx context.Context, job *schema.Job) (*analysis, error) {
-	pack := s.Packs(job.Collection)[0]
+// fetch returns the image of that index of a job, and how long that took.
+type fetch func(ctx context.Context, image int) ([]byte, time.Duration, error)
+
+// fetcher fetches the images of job. It keeps the last one for the next pack: the operations that several packs answer take
+// one image.
+func (s *Service) fetcher(job *schema.Job) fetch {
+	kept, at := []byte(nil), -1
+	return func(ctx context.Context, image int) ([]byte, time.Duration, error) {
+		if image == at {
+			return kept, 0, nil
+		}
+		start := time.Now()
+		data, _, err := s.Objects.Get(ctx, job.Images[image], s.MaxBytes)
+		if err == nil {
+			kept, at = data, image
+		}
+		return data, time.Since(start), err
+	}
+}
+
+// analysis is the state of a job under one pack: its case, and what was found in its images.
+type analysis struct {
+	schema.Job
+	schema.Work
+	thresholds *schema.Thresholds
+	by         string // the name of the pack, unless it is the first of the collection
+	verdict    *verdict.Case
+	found      verdict.Found
+	portraits  map[int]*face.Portrait // by the index of the face in found
+}
+
+func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, get fetch) (*analysis, error) {
 	judged, err := verdict.New(job, pack.Verdict)
 	if err != nil {
 		return nil, err
 	}
-	a := &analysis{Analysis: schema.Analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}}}, verdict: judged, portraits: map[int]*face.Portrait{}}
+	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}}, verdict: judged, portraits: map[int]*face.Portrait{}}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
 	a.found.Faces = []schema.FaceResult{} // none found yet
 	thresholds := judged.Thresholds()
-	a.Thresholds = &thresholds
+	a.thresholds = &thresholds
 	params := judged.Params()
-	for i, ref := range job.Images {
-		start := time.Now()
-		image, _, err := s.Objects.Get(ctx, ref, s.MaxBytes)
-		s.measure(a, "fetch", time.Since(start))
+	for i := range job.Images {
+		image, took, err := get(ctx, i)
+		s.measure(a, "fetch", took)
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}

@@ -43,7 +43,8 @@ type desk struct {
 	t        *testing.T
 	pictures map[string]picture
 	worker   *worker.Service
-	pack     verdict.Pack // of the fake engine
+	pack     verdict.Pack  // of the fake engine
+	others   []worker.Pack // that come before it
 	indexer  *indexer.Service
 	gallery  gallery.Gallery
 	asked    []engine.Params   // of the engine, in order
@@ -68,7 +69,9 @@ func newDesk(t *testing.T) *desk {
 		Liveness: verdict.LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: verdict.UnmeasuredTraits,
 	}
 	d.worker = &worker.Service{
-		Objects: d, Packs: func(schema.Collection) []worker.Pack { return []worker.Pack{{Engine: d, Verdict: d.pack}} },
+		Objects: d, Packs: func(schema.Collection) []worker.Pack {
+			return append(slices.Clone(d.others), worker.Pack{Engine: d, Verdict: d.pack})
+		},
 		Publisher: d, Results: sink,
 	}
 	d.indexer = &indexer.Service{Gallery: g, Results: sink}

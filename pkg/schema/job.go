@@ -72,6 +72,44 @@ type Analysis struct {
 	Thresholds *Thresholds  `json:"thresholds,omitempty"`
 	Work
 	Feedback string `json:"user_feedback_message,omitempty"` // what the person should do about traits that the operation allows
+	// Answer is the result under the first model pack of the collection, if that needs no gallery; then the fields above
+	// are empty, and Others has at least one entry without an Answer.
+	Answer *Result `json:"answer,omitempty"`
+	// Others are what the further packs of the collection found. The indexer takes the first finding whose model is the
+	// collection's.
+	Others []Finding `json:"others,omitempty"`
+}
+
+// Finding is what one model pack found in the images of a job.
+type Finding struct {
+	Faces      []FaceResult `json:"faces,omitempty"`
+	Probes     []Embedding  `json:"probes,omitempty"` // one per entry of Faces
+	Thresholds *Thresholds  `json:"thresholds,omitempty"`
+	Work
+	Feedback string  `json:"user_feedback_message,omitempty"`
+	Answer   *Result `json:"answer,omitempty"` // the result, if it needs no gallery; then the other fields are empty
+}
+
+// NewAnalysis returns the analysis of job by its packs, of which the first comes first.
+func NewAnalysis(job Job, found []Finding) *Analysis {
+	a := Analysis{Job: job, Others: found[1:]}
+	return a.with(found[0])
+}
+
+// ByPack returns a as each pack alone would have made it, in order.
+func (a *Analysis) ByPack() []*Analysis {
+	first := *a
+	first.Others = nil
+	each := []*Analysis{&first}
+	for _, f := range a.Others {
+		each = append(each, (&Analysis{Job: a.Job}).with(f))
+	}
+	return each
+}
+
+func (a *Analysis) with(f Finding) *Analysis {
+	a.Faces, a.Probes, a.Thresholds, a.Work, a.Feedback, a.Answer = f.Faces, f.Probes, f.Thresholds, f.Work, f.Feedback, f.Answer
+	return a
 }
 
 // ModelRun names a network that ran for a result.

@@ -67,6 +67,9 @@ func (FaceID) Format(f fmt.State, _ rune) { hide(f) }
 func (FaceResult) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
+func (Finding) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
 func (EnrollData) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.

@@ -34,9 +34,11 @@ func Private() map[string]any {
 	result.Faces, result.Enroll, result.Predict = []schema.FaceResult{face}, &schema.EnrollData{Response: &enroll}, &schema.PredictData{Response: &predict}
 	result.ISOImage = &schema.ISOImageResult{Success: true, Image: &schema.OutputImage{Object: ref}}
 	result.Verify = &schema.VerifyResult{PUID: puid, GUID: "row"}
+	finding := schema.Finding{Faces: []schema.FaceResult{face}, Probes: []schema.Embedding{embedding}, Answer: result}
 	return map[string]any{
-		"PUID": puid, "ExternalID": external, "ObjectRef": ref, "Embedding": embedding,
-		"Request": request, "Job": job, "Analysis": schema.Analysis{Job: job, Faces: []schema.FaceResult{face}, Probes: []schema.Embedding{embedding}}, "Result": *result,
+		"Finding": finding,
+		"PUID":    puid, "ExternalID": external, "ObjectRef": ref, "Embedding": embedding,
+		"Request": request, "Job": job, "Analysis": schema.Analysis{Job: job, Faces: []schema.FaceResult{face}, Probes: []schema.Embedding{embedding}, Answer: result, Others: []schema.Finding{finding}}, "Result": *result,
 		"FaceID": *face.IDs, "FaceResult": face, "EnrollResponse": enroll, "EnrollData": *result.Enroll,
 		"ISOImageResult": *result.ISOImage, "OutputImage": *result.ISOImage.Image,
 		"VerifyResult": *result.Verify, "Candidate": candidate, "PredictResponse": predict, "PredictData": *result.Predict,
