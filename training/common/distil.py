@@ -13,13 +13,12 @@ import onnx
 import torch
 from torch import nn
 
-from . import images, network, options, people, run
+from . import images, network, options, people, run, warm
 from .augment import Trouble
 from .pool import Pool, shard_of
 
 BATCH = 128
 SHARD = 1024
-RATE = 2e-3            # of AdamW, constant until the last part of the steps
 WARM_UP = 100          # steps
 AVERAGE = 0.995        # the validated and exported weights are the running average with this decay
 SAVE_SECONDS = 120
@@ -122,6 +121,8 @@ def _options(task: Task) -> argparse.Namespace:
     parser.add_argument("--reuse", type=int, default=6, help="how often an example of the pool is used")
     parser.add_argument("--window", type=int, default=48, help="shards kept for that")
     parser.add_argument("--makers", type=int, default=1, help="processes that make examples")
+    parser.add_argument("--rate", type=float, default=2e-3, help="of AdamW, constant until the last --decay steps")
+    parser.add_argument("--from", type=Path, dest="warm", help="ROLE.onnx of an earlier run, to start from")
     parser.add_argument("--people", type=Path, help="file of the pictures with what the teachers say, shared between trainings "
                         "(default: people.npy beside --out)")
     o = parser.parse_args()
@@ -143,9 +144,10 @@ def train(task: Task) -> None:
     chosen, held = people.split(known)
     material = Material(o.models, known, chosen, backgrounds)
     log.start(o.seed, {"generated_faces": run.sha256(o.data / "generated_faces"), "backgrounds": run.sha256(o.data / "backgrounds"),
-                       "drawn": run.sha256(folder / "drawn"), **{t: run.sha256(o.models / t) for t in task.teachers}},
+                       "drawn": run.sha256(folder / "drawn"), **{t: run.sha256(o.models / t) for t in task.teachers},
+                       **({"from": run.sha256(o.warm)} if o.warm else {})},
               people=len(known), backgrounds=len(backgrounds),
-              **{k: v for k, v in vars(o).items() if k in ("steps", "decay", "reuse", "window", "makers", "threads", "smoke")})
+              **{k: v for k, v in vars(o).items() if k in ("steps", "decay", "reuse", "window", "makers", "rate", "threads", "smoke")})
 
     def prepare() -> Callable[[int], np.ndarray]:
         make = task.make(material)
@@ -161,10 +163,13 @@ def train(task: Task) -> None:
     validation = task.make(material)(np.random.default_rng([o.seed, 5]), held)
 
     student, mean = task.student(), task.student()
+    if o.warm and not (o.out / "checkpoint.pt").exists():
+        warm.start(student, o.warm, pictures(validation, task.mean, task.std))
+        log.write(event="validation", step=0, **task.measure(answers(student, validation, task), validation))
     mean.load_state_dict(student.state_dict())
     mean.requires_grad_(False)
     student.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=RATE, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=o.rate, weight_decay=1e-4)
     parts = {"student": student, "mean": mean, "optimizer": optimizer}
     checkpoint = o.out / "checkpoint.pt"
     step = 0
@@ -191,7 +196,7 @@ def train(task: Task) -> None:
         for at in range(0, len(order), BATCH):
             part = shard[order[at:at + BATCH]]
             for group in optimizer.param_groups:
-                group["lr"] = RATE * schedule(step, o.steps, o.decay)
+                group["lr"] = o.rate * schedule(step, o.steps, o.decay)
             x = pictures(part, task.mean, task.std).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16):
                 answer = student(x)

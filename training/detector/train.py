@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..common import network, options, run
+from ..common import network, options, run, warm
 from .data import TEACHER, Painters, Pool, draw, split
 from .export import export
 from .faces import Network
@@ -21,10 +21,8 @@ from .model import Detector
 from .scenes import CLOSE
 from .validation import SURE, Validation
 
-RATE = 2.5e-3        # of AdamW, constant until the last --decay steps
 WARMUP = 200         # steps in which the rate rises
 AVERAGE = 0.998      # how much of the averaged weights a step keeps
-FILL = 4000          # steps in which the pools grow to their full size
 CONFIDENCES = (0.4, 0.45, 0.5, 0.55, 0.6)  # of which the manifest takes one
 
 
@@ -33,7 +31,8 @@ def settings(o: argparse.Namespace) -> dict:
     if o.smoke:
         return {"every": 40, "drawn": 4, "pool": {256: 256, CLOSE: 160, 512: 64}, "steps": 30, "decay": 10, "save": 10,
                 "report": 15, "validation": {256: 16, CLOSE: 4, 512: 4}}
-    return {"every": 1, "drawn": 400, "pool": {256: 24576, CLOSE: 4160, 512: 3072}, "steps": o.steps, "decay": o.decay,
+    pool = {256: 24576, CLOSE: 4160, 512: 3072}
+    return {"every": 1, "drawn": 400, "pool": {side: int(count * o.scenes) for side, count in pool.items()}, "steps": o.steps, "decay": o.decay,
             "save": 250, "report": 1000, "validation": {256: 400, CLOSE: 100, 512: 100}}
 
 
@@ -54,16 +53,21 @@ def loss(found: torch.Tensor, taught: torch.Tensor) -> tuple[torch.Tensor, dict[
     return score + 2 * box + 20 * points, {"score": score.item(), "box": box.item(), "points": points.item()}
 
 
+def fill(steps: int) -> float:
+    """Steps in which the pools grow to their full size."""
+    return steps / 3
+
+
 def rate(step: int, steps: int, decay: int) -> float:
-    """Warm-up, constant, then linearly to zero. A step of the constant part does not depend on steps, so a run can be ended
+    """Factor of --rate: warm-up, constant, then linearly to zero. A step of the constant part does not depend on steps, so a run can be ended
     early or made longer without losing what it has."""
-    return RATE * min(1, (step + 1) / WARMUP, (steps - step) / decay)
+    return min(1, (step + 1) / WARMUP, (steps - step) / decay)
 
 
-def side_of(step: int) -> int:
+def side_of(step: int, close: bool) -> int:
     """Of the scenes of a step. Faces that fill the picture are few in the small and large scenes; close-ups add them once
     the common sizes are learned."""
-    return (256, CLOSE if step >= FILL else 256, 256, 512)[step % 4]
+    return (256, CLOSE if close else 256, 256, 512)[step % 4]
 
 
 def average(kept: Detector, trained: Detector, step: int) -> None:
@@ -77,9 +81,13 @@ def average(kept: Detector, trained: Detector, step: int) -> None:
 def train(o: argparse.Namespace, size: dict, pools: dict[int, Pool], painters: Painters, log: run.Log, report) -> Detector:
     """Runs the steps that are left and returns the averaged network."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = Detector().to(device, memory_format=torch.channels_last)
+    net = Detector()
+    if o.warm and not (o.out / "checkpoint.pt").exists():
+        pixels, _ = pools[256].batch(np.random.default_rng(o.seed), 0.04, painters)
+        warm.start(net, o.warm, torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
+    net.to(device, memory_format=torch.channels_last)
     kept = copy.deepcopy(net)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=o.rate, weight_decay=1e-2)
     checkpoint, first = o.out / "checkpoint.pt", 0
     if state := run.load(checkpoint):
         net.load_state_dict(state["net"])
@@ -89,15 +97,15 @@ def train(o: argparse.Namespace, size: dict, pools: dict[int, Pool], painters: P
     for step in range(first, size["steps"]):
         # A batch depends only on the seed and the step, so an interrupted run resumes with the same batches.
         rng = np.random.default_rng([o.seed, step])
-        side = side_of(step)
-        pixels, taught = pools[side].batch(rng, 0.04 + step / FILL, painters)
+        side = side_of(step, bool(o.warm) or step >= fill(o.steps))
+        pixels, taught = pools[side].batch(rng, 0.04 + step / fill(o.steps), painters)
         planes = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device).float()  # a view of [N, H, W, 3]: channels last
         with torch.autocast(device, torch.bfloat16):
             features = net.features(planes)
         found = torch.cat([m.flatten(2) for m in net.read([f.float() for f in features])], dim=2)
         total, parts = loss(found, torch.from_numpy(taught).to(device))
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, size["steps"], size["decay"])
+            group["lr"] = o.rate * rate(step, size["steps"], size["decay"])
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 20)
@@ -117,6 +125,9 @@ def main() -> None:
     p = options.parser("Distils the starter pack's face detector.")
     p.add_argument("--steps", type=int, default=12000, help="batches in all, each of about two million pixels")
     p.add_argument("--decay", type=int, default=3000, help="of them, the last ones with falling learning rate")
+    p.add_argument("--rate", type=float, default=2.5e-3, help="of AdamW, constant until the last --decay steps")
+    p.add_argument("--scenes", type=float, default=1, help="size of the pools of scenes, relative to that of a training from scratch")
+    p.add_argument("--from", type=Path, dest="warm", help="detector.onnx of an earlier run, to start from")
     p.add_argument("--painters", type=int, default=1, help="processes that paint scenes")
     o = p.parse_args()
     options.prepare(o)
@@ -124,8 +135,8 @@ def main() -> None:
     drawn = draw(o.out / "drawn", size["drawn"])
     log = run.Log(o.out / "log.jsonl")
     inputs = {"generated_faces": o.data / "generated_faces", "backgrounds": o.data / "backgrounds", "drawn": drawn,
-              "teacher": o.models / TEACHER}
-    log.start(o.seed, {name: run.sha256(path) for name, path in inputs.items()}, **size)
+              "teacher": o.models / TEACHER, **({"from": o.warm} if o.warm else {})}
+    log.start(o.seed, {name: run.sha256(path) for name, path in inputs.items()}, rate=o.rate, **size)
 
     training, held_out = split(o.data, o.models, drawn, o.out / "portraits.npy", size["every"])
     pools = {side: Pool(o.out / "pool", side, count) for side, count in size["pool"].items()}
