@@ -225,3 +225,44 @@ def close_eye(image: np.ndarray, eye: np.ndarray, amount: float) -> np.ndarray:
         lash = np.exp(-((t - edge) / .035) ** 2) * (arch > .15)
         out = _over(out, np.full(3, 30.), (.55 * lash)[..., None].astype(np.float32))
     return out
+
+
+def open_mouth(rng, image: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Pulls lower lip and chin down and shows a mouth's inside between the lips: the picture, its landmarks, and the gap between the
+    inner lips over the mouth's width."""
+    left, right = p[48], p[54]
+    width = float(np.linalg.norm(right - left)) + 1e-6
+    a = (right - left) / width
+    d = np.array([-a[1], a[0]])
+    across = lambda q: (q - (left + right) / 2) @ a / width
+    below = lambda q: (q - (left + right) / 2) @ d / width
+    upper, lower = float(below(p[61:64]).mean()), float(below(p[65:68]).mean())
+    pull = rng.uniform(.1, .75)  # mouth widths at the middle
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    at = np.stack([x + .5, y + .5], -1)
+    s, t = across(at), below(at)
+    arch = np.sqrt(np.clip(1 - (s / .5) ** 2, 0, None))
+    top, bottom = upper * arch, max(lower, upper + .01) * arch
+    # The skin moves with the jaw as far as two mouth widths to the sides, and less and less below the chin.
+    side = np.clip(1.25 - np.abs(s) / 1.2, 0, 1) ** 2
+    chin, end = float(below(p[8])), float(below(p[8])) + 1.2
+    move = pull * np.where(np.abs(s) < .5, arch * .75 + .25 * side, .25 * side)
+    stretched = bottom + move
+    source = np.where(t < stretched, np.minimum(t, bottom), np.where(t < chin + move, t - move, chin + (t - chin - move) * (end - chin) / (end - chin - move)))
+    source = np.where((t > end) | (t < bottom), t, source)
+    shift = (source - t).astype(np.float32) * width
+    out = cv2.remap(image, x + shift * d[0], y + shift * d[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    gap = ((t > top) & (t < stretched) & (np.abs(s) < .47)).astype(np.float32)
+    gap = cv2.GaussianBlur(gap, (0, 0), .8)[..., None]
+    depth = np.clip((t - top) / (stretched - top + 1e-3), 0, 1)[..., None]
+    light = float(image.mean()) / 128
+    inside = (np.array([25, 20, 45.]) * (1 - depth) + np.array([70, 65, 130.]) * depth * rng.uniform(.2, 1.1)) * light
+    if rng.random() < .6:  # upper teeth
+        teeth = ((t - top) < rng.uniform(.05, .16))[..., None] & (gap > .5)
+        inside = np.where(teeth, np.array([205, 215, 220.]) * light * rng.uniform(.6, 1), inside)
+    p = p.copy()
+    p[65:68] += d * pull * width
+    p[55:60] += d * pull * width * .8
+    p[6:11] += d * pull * width * .7
+    opening = np.linalg.norm(p[61:64] - p[[67, 66, 65]], axis=1).mean() / width
+    return _over(out, inside, gap), p, float(opening)
