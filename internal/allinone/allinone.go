@@ -4,7 +4,10 @@ package allinone
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +23,7 @@ import (
 	"facestream/internal/services/ingest"
 	"facestream/internal/services/worker"
 	"facestream/pkg/events"
+	"facestream/pkg/schema"
 )
 
 // sessionTimeout is the shortest that is sensible on one machine: the gap after a crash until a service takes over.
@@ -45,11 +49,29 @@ func Servers(ctx context.Context, cfg config.Config, log zerolog.Logger, ready f
 // moment when the servers answer; when it fails, everything stops.
 func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(context.Context, Addresses) error) error {
 	return withServers(ctx, cfg, log, func(ctx context.Context, cfg config.Config) error {
+		if err := ownKey(&cfg); err != nil {
+			return err
+		}
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return host.Serve(ctx, cfg, log, ingest.Run, worker.Run, indexer.Run) })
 		g.Go(func() error { return ready(ctx, addresses(cfg)) })
 		return g.Wait()
 	})
+}
+
+// ownKey makes sure that there is a key that signs challenges: without one in the settings, the data folder keeps one.
+func ownKey(cfg *config.Config) error {
+	if cfg.Worker.Challenge.Keys != "" {
+		return nil
+	}
+	path := filepath.Join(cfg.DataDir, "challenge.key")
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = []byte(rand.Text() + rand.Text()) // more than 256 random bits
+		err = os.WriteFile(path, key, 0o600)
+	}
+	cfg.Worker.Challenge.Keys = schema.Secret(key)
+	return err
 }
 
 // withServers runs f while the embedded servers are up, with cfg pointing at them. They stop after f, so that services

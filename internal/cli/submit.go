@@ -23,6 +23,7 @@ import (
 type submission struct {
 	operation, collection, id string
 	externalID, puid          string
+	challenge                 string // the token of the challenge that the images answer
 	images                    []string
 	requestFlags
 	answerFlags
@@ -41,7 +42,8 @@ func submitCommand() *cobra.Command {
   facestream submit -o enroll --collection staff --external-id alice --consent form-17 alice.jpg --wait
   facestream submit -o predict --collection staff somebody.jpg --wait --json
   facestream submit -o compare a.jpg s3://images/b.jpg --wait
-  facestream submit -o user_delete --collection staff --external-id alice --wait`,
+  facestream submit -o user_delete --collection staff --external-id alice --wait
+  facestream submit -o challenge --wait`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s.images = append(s.images, args...)
 			return s.run(c)
@@ -52,6 +54,7 @@ func submitCommand() *cobra.Command {
 	f.StringVarP(&s.collection, "collection", "c", "", "gallery (default \"default\")")
 	f.StringVar(&s.externalID, "external-id", "", "your own name for the person")
 	f.StringVar(&s.puid, "puid", "", "the person's puid, as a result names it")
+	f.StringVar(&s.challenge, "challenge", "", "token of the challenge that the images answer, in the order in which they were taken; with --id, which the challenge names")
 	f.StringArrayVarP(&s.images, "image", "i", nil, "a file, - for standard input, or s3://bucket/key; the same as an argument")
 	f.StringVar(&s.id, "id", "", "request id (default: a new UUID); a repeated id is the same request")
 	s.requestFlags.bind(f)
@@ -138,7 +141,7 @@ func (s *submission) request(cfg config.Config, stdin io.Reader) (schema.Request
 	}
 	req := schema.Request{
 		ID: schema.RequestID(id), Operation: schema.Operation(s.operation), Collection: schema.Collection(s.collection),
-		ExternalID: schema.ExternalID(s.externalID), PUID: schema.PUID(s.puid),
+		ExternalID: schema.ExternalID(s.externalID), PUID: schema.PUID(s.puid), Challenge: s.challenge,
 	}
 	s.requestFlags.apply(&req)
 	var files [][]byte
@@ -158,7 +161,7 @@ func (s *submission) request(cfg config.Config, stdin io.Reader) (schema.Request
 	checked := req // Normalize fills in what ingest fills in
 	if problems := checked.Normalize(); len(problems) > 0 {
 		return req, nil, flagProblems(problems, map[string]string{
-			"operation": "--operation", "collection": "--collection", "external_id": "--external-id", "puid": "--puid", "id": "--id",
+			"operation": "--operation", "collection": "--collection", "external_id": "--external-id", "puid": "--puid", "id": "--id", "challenge": "--challenge",
 		})
 	}
 	return req, files, errors.Join(unread...)

@@ -51,7 +51,7 @@ const mostListed = 8
 var notDoneAs = map[schema.Operation]string{
 	schema.OpValidate: "not validated", schema.OpEnroll: "not enrolled", schema.OpPredict: "not searched", schema.OpCompare: "not compared",
 	schema.OpVerify: "not verified", schema.OpEstimateAge: "no age estimated", schema.OpFaceISO: "no portrait made",
-	schema.OpAntiSpoofing: "liveness not checked", schema.OpUserDelete: "nobody deleted",
+	schema.OpAntiSpoofing: "liveness not checked", schema.OpChallenge: "no challenge issued", schema.OpUserDelete: "nobody deleted",
 }
 
 // summarize reads r for a person.
@@ -145,6 +145,10 @@ func (s *summary) decide(r *schema.Result) {
 		s.add("puid", "%s", string(v.PUID))
 	case r.Operation == schema.OpCompare && r.Compare != nil:
 		s.compare(r)
+	case r.Operation == schema.OpChallenge && r.Challenge != nil:
+		s.challenge(r.Challenge)
+	case r.Answer != nil && r.Answer.Met:
+		s.line = "live: the challenge was met"
 	case r.Operation == schema.OpAntiSpoofing:
 		s.liveness(r.Faces)
 	case r.Operation == schema.OpEstimateAge:
@@ -178,6 +182,16 @@ func (s *summary) decide(r *schema.Result) {
 	default: // a result that says neither what was done nor why it was not
 		s.line, s.verdict = notDoneLine(r.Operation), notDone
 	}
+}
+
+func (s *summary) challenge(c *schema.Challenge) {
+	var actions []string
+	for _, a := range c.Actions {
+		actions = append(actions, strings.ReplaceAll(string(a), "_", " "))
+	}
+	s.line = "look straight into the camera, then " + strings.Join(actions, ", then ")
+	s.add("until", "%s", c.ExpiresAt.Local().Format(time.TimeOnly))
+	s.add("answer", "facestream submit -o anti_spoofing --id %s --challenge %s FRAME... --wait", c.RequestID, c.Token)
 }
 
 func notDoneLine(op schema.Operation) string { return cmp.Or(notDoneAs[op], "not done") }

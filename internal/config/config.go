@@ -219,6 +219,7 @@ type Worker struct {
 	MaxPixels   int                `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Largest number of pixels (width × height) of an image."`
 	MaxSide     int                `yaml:"max_side" default:"16384" min:"1" max:"65535" doc:"Longest side of an image, in pixels."`
 	LongSide    int                `yaml:"long_side" default:"0" min:"0" max:"8192" doc:"Longer side, in pixels, to which images are scaled for the detector; 0 means the value of the pack. A larger value finds smaller faces and costs more time."`
+	Challenge   Challenge          `yaml:"challenge"`
 }
 
 // CollectionModels assigns model packs to collections.
@@ -236,6 +237,12 @@ func (w Worker) ModelsOf(c schema.Collection) []string {
 		}
 	}
 	return w.Models[:1]
+}
+
+// Challenge says how challenges of active liveness are signed.
+type Challenge struct {
+	Keys     schema.Secret `yaml:"keys" doc:"Keys that sign challenges: random texts of at least 32 characters, separated by commas. The first signs; put a new one in front and keep the old one until its challenges have expired. All workers need the same keys. Without any, challenge is answered operation_unavailable. facestream up makes a key of its own."`
+	ValidFor time.Duration `yaml:"valid_for" default:"2m" min:"5s" max:"1h" doc:"How long a challenge can be answered."`
 }
 
 // Indexer is the service that owns the gallery.

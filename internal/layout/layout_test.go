@@ -43,8 +43,9 @@ var mayImport = map[string][]string{
 	"internal/provision":      {"pkg/schema", "pkg/retry", "pkg/engine/onnx", "internal/dirlock"},
 
 	"internal/ingest":           {"pkg/schema", "pkg/events", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome", "internal/routes"},
+	"internal/challenge":        {"pkg/schema"},
 	"internal/verdict":          {"pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models"},
-	"internal/worker":           {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/face", "internal/outcome", "internal/verdict"},
+	"internal/worker":           {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/face", "internal/challenge", "internal/outcome", "internal/verdict"},
 	"internal/indexer":          {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 	"internal/gallery/verify":   {"pkg/schema", "pkg/events", "internal/gallery"},
 	"internal/gallery/reindex":  {"pkg/schema", "pkg/retry", "pkg/engine", "pkg/engine/face", "internal/gallery"},
@@ -57,9 +58,9 @@ var mayImport = map[string][]string{
 	"internal/host":             {"pkg/events", "pkg/retry", "internal/config", "internal/objects", "internal/outcome", "internal/telemetry"},
 	"internal/program":          {"internal/config", "internal/host", "internal/telemetry"},
 	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/host", "internal/ingest", "internal/ledger"},
-	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/config", "internal/host", "internal/verdict", "internal/worker"},
+	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/challenge", "internal/config", "internal/host", "internal/verdict", "internal/worker"},
 	"internal/services/indexer": {"pkg/events", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer"},
-	"internal/allinone":         {"pkg/events", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
+	"internal/allinone":         {"pkg/schema", "pkg/events", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
 	"internal/sandbox":          {"pkg/schema", "pkg/events", "internal/allinone", "internal/config", "internal/host", "internal/objects"},
 	"internal/cli":              {"*"},
 }

@@ -41,6 +41,9 @@ func (c *Case) TooMany(f Found) bool {
 func (c *Case) Answer(f Found) *schema.Result {
 	switch c.job.Operation {
 	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
+		if c.actions != nil {
+			return c.answered(f)
+		}
 		if len(f.Faces) == 0 {
 			return c.result(f, schema.ReasonNoFace, "no face was found")
 		}
@@ -147,6 +150,8 @@ func (c *Case) Feedback(f Found, reason schema.Reason) string {
 	switch reason {
 	case schema.ReasonNoFace:
 		return "Look into the camera so that your whole face is visible."
+	case schema.ReasonChallengeFailed:
+		return "Look straight into the camera, then do what is asked, one action after the other."
 	case schema.ReasonSpoofDetected:
 		return "Show your face itself to the camera, not a picture of it."
 	case schema.ReasonFaceRejected, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed:

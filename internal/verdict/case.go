@@ -16,6 +16,7 @@ type Case struct {
 	config     schema.OperationConfig
 	pack       Pack
 	thresholds schema.Thresholds
+	actions    []schema.ChallengeAction // that the images must show; nil without a challenge
 }
 
 // New returns the case of job under pack. It returns a permanent error with a reason if the configuration contradicts
@@ -41,7 +42,7 @@ func (c *Case) embeds() bool {
 	case schema.OpEnroll, schema.OpPredict, schema.OpCompare, schema.OpVerify:
 		return true
 	}
-	return false
+	return c.job.Challenge != ""
 }
 
 // Params returns what to ask of the engine about each image.
@@ -56,6 +57,7 @@ func (c *Case) Params() engine.Params {
 		Quality:       config.Quality.GroupNames(),
 		Embed:         c.embeds(),
 	}
+	p.Attributes = p.Attributes || c.actions != nil
 	switch o := portrait(config.Portrait); {
 	case op == schema.OpFaceISO:
 		p.Portraits = []face.PortraitOptions{o}

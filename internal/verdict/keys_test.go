@@ -13,6 +13,9 @@ import (
 var elsewhere = map[string]string{
 	"collection_name": "schema.Request.Normalize",
 	"neighbors":       "the indexer",
+
+	"challenge_actions": "challenge.Issuer",
+	"challenge_count":   "challenge.Issuer",
 }
 
 // TestEachKey: each key of the operation configuration changes what its row of docs/operation-config.md says, in the one

@@ -128,6 +128,10 @@ func TestEveryConfigKey(t *testing.T) {
 				}
 				return fmt.Sprint(n, " crops")
 			}},
+		"challenge_actions": {op: schema.OpChallenge, value: `"blink"`, before: "2", after: "1",
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Challenge.Actions)) }},
+		"challenge_count": {op: schema.OpChallenge, value: `4`, before: "2", after: "4",
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Challenge.Actions)) }},
 		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
 			before: "4", after: "0"},
 	}
@@ -147,8 +151,11 @@ func TestEveryConfigKey(t *testing.T) {
 		d.pictures["seen"] = picture{faces: []face.Observation{e.see, second}, turned: e.turned}
 		d.pictures["other"] = picture{faces: []face.Observation{someone(40)}}
 		r := schema.Request{Operation: e.op, Images: images("seen")}
-		if e.op == schema.OpCompare {
+		switch e.op {
+		case schema.OpCompare:
 			r.Images = images("seen", "other")
+		case schema.OpChallenge:
+			r.Images = nil
 		}
 		var settings []string
 		for _, s := range []string{e.config, setting} {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"facestream/internal/challenge"
 	"facestream/internal/outcome"
 	"facestream/internal/verdict"
 	"facestream/pkg/engine"
@@ -45,6 +46,7 @@ type Service struct {
 	Publisher outcome.Publisher
 	Results   *outcome.Sink
 	MaxBytes  int64
+	Challenge challenge.Issuer
 	Stage     func(stage string, took time.Duration) // records the time of a stage; may be nil
 	Log       zerolog.Logger
 }
@@ -58,6 +60,9 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	trace := r.Event.TraceParent
 	if job.Expired(time.Now()) {
 		return s.Results.Publish(ctx, &job, schema.NewResult(&job, schema.ReasonExpired, "the deadline passed before the work began"), trace)
+	}
+	if job.Operation == schema.OpChallenge {
+		return s.challenge(ctx, &job, trace)
 	}
 	packs := s.Packs(job.Collection)
 	if !job.Operation.NeedsGallery() || job.Operation.Images() == 0 { // no embedding is compared with those of the collection
@@ -84,6 +89,23 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 		return schema.Fatal("worker.analysis", err)
 	}
 	return s.Publisher.Publish(ctx, events.Analyses, s.Results.Event(events.TypeAnalysis, &job, data, trace))
+}
+
+// challenge issues the challenge that a job asks for.
+func (s *Service) challenge(ctx context.Context, job *schema.Job, trace string) error {
+	config, problems := job.Configuration()
+	if len(problems) > 0 {
+		return s.Results.Publish(ctx, job, schema.NewResult(job, problems.Reason(), problems.Error()), trace)
+	}
+	issued, err := s.Challenge.Issue(job, config.Challenge)
+	if reason := schema.ReasonOf(err); reason != "" {
+		return s.Results.Publish(ctx, job, schema.NewResult(job, reason, schema.MessageOf(err)), trace)
+	} else if err != nil {
+		return err
+	}
+	r := schema.NewResult(job, "", "")
+	r.Challenge = issued
+	return s.Results.Publish(ctx, job, r, trace)
 }
 
 // find returns what pack finds in the images of job. A permanent error is an answer.
@@ -140,6 +162,15 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, get f
 	judged, err := verdict.New(job, pack.Verdict)
 	if err != nil {
 		return nil, err
+	}
+	if job.Challenge != "" {
+		actions, err := s.Challenge.Check(job)
+		if err != nil {
+			return nil, err
+		}
+		if err := judged.Challenge(actions); err != nil {
+			return nil, err
+		}
 	}
 	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}}, verdict: judged, portraits: map[int]*face.Portrait{}}
 	if job.Operation.Images() == 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"facestream/internal/challenge"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/local"
 	"facestream/internal/indexer"
@@ -74,6 +75,7 @@ func newDesk(t *testing.T) *desk {
 		},
 		Publisher: d, Results: sink,
 	}
+	d.worker.Challenge = challenge.Issuer{Keys: [][]byte{[]byte("a key that only tests know, of 40 bytes..")}, ValidFor: time.Minute}
 	d.indexer = &indexer.Service{Gallery: g, Results: sink}
 	return d
 }

@@ -21,6 +21,7 @@ type OperationConfig struct {
 	Quality   QualityConfig
 	Pose      PoseConfig
 	Liveness  LivenessConfig
+	Challenge ChallengeConfig
 	Portrait  PortraitConfig
 }
 
@@ -126,6 +127,21 @@ const (
 	LivenessRegular  LivenessCalibration = "REGULAR"
 	LivenessHardened LivenessCalibration = "HARDENED"
 )
+
+// ChallengeConfig says what a challenge may ask for.
+type ChallengeConfig struct {
+	Actions string // names, separated by commas
+	Count   int    // how many of them one challenge asks for
+}
+
+// ActionNames lists the actions that a challenge may ask for.
+func (c ChallengeConfig) ActionNames() []ChallengeAction {
+	var out []ChallengeAction
+	for name := range strings.SplitSeq(c.Actions, ",") {
+		out = append(out, ChallengeAction(name))
+	}
+	return out
+}
 
 // PortraitConfig says how portraits are made.
 type PortraitConfig struct {

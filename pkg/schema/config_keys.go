@@ -12,6 +12,7 @@ var configTable = []struct {
 	{groupQuality, qualityKeys},
 	{groupPose, poseKeys},
 	{groupLiveness, livenessKeys},
+	{"Challenges", challengeKeys},
 	{"Documents", documentKeys},
 	{"Output images", portraitKeys},
 }
@@ -571,6 +572,29 @@ var livenessKeys = []ConfigKey{
 		Doc:    "The balance of the two errors of liveness.",
 		Effect: "The model pack's operating point that the default of `anti_spoofing_threshold` stands for.",
 		field:  func(c *OperationConfig) any { return &c.Liveness.Calibration },
+	},
+}
+
+var challengeKeys = []ConfigKey{
+	{
+		Name:      "challenge_actions",
+		Default:   "turn_left,turn_right,look_up,blink,come_closer",
+		Pattern:   "^(turn_left|turn_right|look_up|blink|come_closer)(,(turn_left|turn_right|look_up|blink|come_closer)){0,4}$",
+		MaxLength: 64,
+		Added:     true,
+		Doc:       "The actions that a challenge may ask for, separated by commas.",
+		Effect:    "challenge draws from these actions. One that is named twice counts once.",
+		field:     func(c *OperationConfig) any { return &c.Challenge.Actions },
+	},
+	{
+		Name:    "challenge_count",
+		Default: 2,
+		Range:   &Range{Min: 1, Max: 4},
+		Unit:    "actions",
+		Added:   true,
+		Doc:     "How many actions one challenge asks for.",
+		Effect:  "challenge asks for so many different actions, or for all of `challenge_actions` if there are fewer.",
+		field:   func(c *OperationConfig) any { return &c.Challenge.Count },
 	},
 }
 

@@ -19,6 +19,7 @@ const (
 	OpUserDelete   Operation = "user_delete"
 	OpUserUpdate   Operation = "user_update"
 	OpUserList     Operation = "user_list"
+	OpChallenge    Operation = "challenge"
 )
 
 // Traits of an operation that routing and validation need.
@@ -42,11 +43,12 @@ var operations = []struct {
 	{OpVerify, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
 	{OpEstimateAge, operationTraits{images: 1, performed: true}},
 	{OpFaceISO, operationTraits{images: 1, performed: true}},
-	{OpAntiSpoofing, operationTraits{images: 1, performed: true}},
+	{OpAntiSpoofing, operationTraits{images: 1, maxImages: MaxChallengeFrames, performed: true}},
 	{OpDocScanFace, operationTraits{images: 1}},
 	{OpUserDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true}},
 	{OpUserUpdate, operationTraits{gallery: true, writes: true, collection: true}},
 	{OpUserList, operationTraits{gallery: true, collection: true}},
+	{OpChallenge, operationTraits{performed: true}},
 }
 
 // Operations lists every operation in wire order.

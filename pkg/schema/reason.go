@@ -31,6 +31,8 @@ const (
 	ReasonUnknownPUID          Reason = "unknown_puid"
 	ReasonModelMismatch        Reason = "model_mismatch"
 	ReasonNoMatch              Reason = "no_match"
+	ReasonChallengeInvalid     Reason = "challenge_invalid"
+	ReasonChallengeFailed      Reason = "challenge_failed"
 	ReasonUnparsable           Reason = "unparsable"
 	ReasonInternal             Reason = "internal_error"
 )
@@ -71,6 +73,8 @@ func Reasons() []ReasonInfo {
 		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has no person with this puid or external id.", "Nothing is stored for this person; after a delete nothing needs to be done. To enrol a new person, leave `puid` out: the result contains the new one."},
 		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Let the workers serve the collection with a pack that has its model (`worker.models`, `worker.collections`), take the collection to the other model with `facestream reindex`, or use another collection."},
 		{ReasonNoMatch, CodeNoError, "Predict found no person who is similar enough, or verify found that the person is not. This is a result, not a failure.", "None."},
+		{ReasonChallengeInvalid, CodeInvalidArgument, "The token of a challenge was not issued here, was changed, has expired, or belongs to another request id.", "Ask for a new challenge, and answer it once, in time, under the id that it names."},
+		{ReasonChallengeFailed, CodeNoError, "The frames do not show the actions of the challenge in order, or show several people or a flat picture. The message says which. This is a result, not a failure.", "Ask for a new challenge. Take the first frame looking straight into the camera, and one while each action is done."},
 		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known type. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema."},
 		{ReasonInternal, CodeGenericError, "Processing failed repeatedly for a cause outside the request. The record goes to the dead letters.", "`facestream dead-letters show` prints the cause. Replay the record after the fix."},
 	}

@@ -34,6 +34,7 @@ type Request struct {
 	Collection Collection      `json:"collection,omitempty" jsonschema:"maxLength=64,description=Default: config.collection_name\\, else \"default\""`
 	ExternalID ExternalID      `json:"external_id,omitempty" jsonschema:"maxLength=256,description=The author's own name for the person"`
 	PUID       PUID            `json:"puid,omitempty" jsonschema:"maxLength=64"`
+	Challenge  string          `json:"challenge,omitempty" jsonschema:"maxLength=1024,description=The token of the challenge that the images of anti_spoofing answer"`
 	Images     []ObjectRef     `json:"images,omitempty" jsonschema:"maxItems=16"`
 	Config     json.RawMessage `json:"config,omitempty"`
 	Consent    *Consent        `json:"consent,omitempty"`
@@ -127,11 +128,11 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 			add("collection", "%v", err)
 		}
 	}
-	switch least, most, n := r.Operation.Images(), r.Operation.MaxImages(), len(r.Images); {
+	switch least, most, n := r.leastImages(), r.mostImages(), len(r.Images); {
 	case least == most && n != least:
-		add("images", "%s takes %d, the request names %d", r.Operation, least, n)
+		add("images", "%s takes %d, the request names %d", r.asked(), least, n)
 	case n < least || n > most:
-		add("images", "%s takes %d to %d, the request names %d", r.Operation, least, most, n)
+		add("images", "%s takes %d to %d, the request names %d", r.asked(), least, most, n)
 	}
 	for i, o := range r.Images {
 		image := fmt.Sprintf("images[%d].", i)
@@ -157,6 +158,10 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	kept("external_id", string(external), 256)
 	atMost("puid", string(r.PUID), 64)
 	atMost("operation_tag", r.Tag, 256)
+	atMost("challenge", r.Challenge, 1024)
+	if r.Challenge != "" && r.Operation != OpAntiSpoofing {
+		add("challenge", "is answered by anti_spoofing; %s takes none", r.Operation)
+	}
 	if r.Operation == OpEnroll && r.Consent != nil && !r.Consent.Given {
 		ps = append(ps, Problem{"consent.given", "is false; nobody is enrolled without consent", ReasonConsentMissing})
 	}
@@ -167,6 +172,34 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 		add("puid", "is missing; %s needs puid or external_id", r.Operation)
 	}
 	return config, ps
+}
+
+// leastImages and mostImages bound the number of images. Only the answer to a challenge takes several frames of one face.
+func (r *Request) leastImages() int {
+	if r.answersChallenge() {
+		return MinChallengeFrames
+	}
+	return r.Operation.Images()
+}
+
+func (r *Request) mostImages() int {
+	if r.Operation == OpAntiSpoofing && !r.answersChallenge() {
+		return r.Operation.Images()
+	}
+	return r.Operation.MaxImages()
+}
+
+func (r *Request) answersChallenge() bool { return r.Operation == OpAntiSpoofing && r.Challenge != "" }
+
+// asked names the operation, and what decides how many images it takes.
+func (r *Request) asked() string {
+	switch {
+	case r.answersChallenge():
+		return "anti_spoofing with a challenge"
+	case r.Operation == OpAntiSpoofing:
+		return "anti_spoofing without a challenge"
+	}
+	return string(r.Operation)
 }
 
 // unknownOperation returns the problem of an unknown operation, with a suggestion where one is close.

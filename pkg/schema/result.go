@@ -5,8 +5,8 @@ import (
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
-// those of the CryptoNets SDK's CallResult; verify, request_id, operation, collection, documents, models, timings_ms, images and
-// damaged_images are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
+// those of the CryptoNets SDK's CallResult; verify, challenge, challenge_answer, request_id, operation, collection, documents,
+// models, timings_ms, images and damaged_images are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with the same CloudEvents id have the same content, except for timings_ms, which are measurements.
 type Result struct {
@@ -18,6 +18,8 @@ type Result struct {
 	Predict    *PredictData        `json:"predict,omitempty"`
 	ISOImage   *ISOImageResult     `json:"iso_image,omitempty"`
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
+	Challenge  *Challenge          `json:"challenge,omitempty"`
+	Answer     *ChallengeAnswer    `json:"challenge_answer,omitempty"`
 	Feedback   string              `json:"user_feedback_message,omitempty"`
 
 	RequestID  RequestID  `json:"request_id"`

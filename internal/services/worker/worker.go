@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"facestream/internal/challenge"
 	"facestream/internal/config"
 	"facestream/internal/host"
 	"facestream/internal/verdict"
@@ -66,12 +67,17 @@ func OpenEngine(ctx context.Context, cfg config.Worker, pack *models.Pack, besid
 // With is the service on model packs that are loaded: packs returns those that serve a collection, "" for none.
 func With(packs func(schema.Collection) []worker.Pack) host.Service {
 	return func(ctx context.Context, a *host.App) error {
+		keys, err := challenge.ParseKeys(a.Config.Worker.Challenge.Keys)
+		if err != nil {
+			return fmt.Errorf("worker.challenge.keys: %w", err)
+		}
 		publisher := a.Publisher("worker")
 		defer publisher.Close()
 		service := &worker.Service{
 			Objects: a.Objects, Packs: packs, Publisher: publisher, Results: a.Sink("worker", publisher),
-			MaxBytes: int64(a.Config.Worker.MaxBytes),
-			Stage:    a.Metrics.Stage("worker"), Log: a.Log,
+			MaxBytes:  int64(a.Config.Worker.MaxBytes),
+			Challenge: challenge.Issuer{Keys: keys, ValidFor: a.Config.Worker.Challenge.ValidFor},
+			Stage:     a.Metrics.Stage("worker"), Log: a.Log,
 		}
 		a.Log.Info().Msg("worker is ready")
 		return a.Consume(ctx, host.Work{

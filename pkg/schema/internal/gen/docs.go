@@ -239,11 +239,11 @@ var reference = map[schema.Operation]operation{
 	},
 	schema.OpAntiSpoofing: {
 		summary: "Says whether the face of an image is live, or a print, a screen or a mask. With `face_detection_strategy` 0 each face is judged on its own. It needs a model pack with the role `liveness`.",
-		fields:  "`images` (1)",
+		fields:  "`images` (1); or `challenge`, a token that [challenge](#challenge) issued, with 3 to 10 `images`: frames of one person in the order in which they were taken, the first looking straight into the camera with open eyes",
 		answer: "`faces[].spoof_status`: 0 live, 4 a spoof, 3 not assessable (too small, too near the border), 1 the networks gave no number, 2 with `anti_spoofing_mode` 0; " +
-			"`faces[].liveness`: the networks' `score` and the `threshold` that it must reach, or the `message` that says why there are none",
-		reasons: []schema.Reason{schema.ReasonNoFace},
-		request: "request_anti_spoofing", results: []string{"result_anti_spoofing"},
+			"`faces[].liveness`: the networks' `score` and the `threshold` that it must reach, or the `message` that says why there are none. With a challenge, `challenge_answer`: whether it was `met`, which frame shows each of the `actions`, how much the frames resemble each other, and how much the light flickers",
+		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonChallengeInvalid, schema.ReasonChallengeFailed, schema.ReasonSpoofDetected},
+		request: "request_anti_spoofing", results: []string{"result_anti_spoofing", "result_anti_spoofing_challenge"},
 	},
 	schema.OpFaceISO: {
 		summary: "Makes a portrait of the face of an image: eyes level, framed as the token frontal image of ISO/IEC 19794-5 or as `portrait_preset` says, in front of a plain background. Replacing the background needs a model pack with the role `segmentation`.",
@@ -252,6 +252,14 @@ var reference = map[schema.Operation]operation{
 			"The key is the image's key with an ending of the request's own: another request writes another portrait, and a repeat writes the same one.",
 		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected},
 		request: "request_face_iso", results: []string{"result_face_iso"},
+	},
+	schema.OpChallenge: {
+		summary: "Issues a challenge for active liveness: actions that nobody can foresee, drawn from `challenge_actions`, which a person does before the camera. The frames are sent with anti_spoofing, under the request id that the challenge names, before it expires. " +
+			"Because a request id is used once, a challenge is answered once. A still or printed photograph, frames in another order and frames of several people are refused. No error rate is claimed: nobody has measured one.",
+		fields:  "no images; `config.challenge_actions` and `config.challenge_count`, optional",
+		answer:  "`challenge`: the `token`, the `request_id` of the answer, the `actions` in their order, and `expires_at`",
+		reasons: []schema.Reason{schema.ReasonOperationUnavailable},
+		request: "request_challenge", results: []string{"result_challenge"},
 	},
 	schema.OpUserDelete: {
 		summary: "Deletes every image of a person from a collection. When the result is published, predict no longer finds the person.",
