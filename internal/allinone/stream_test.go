@@ -143,6 +143,7 @@ func startStream() (stop func() error, err error) {
 		{Config: unrefused, Metadata: []string{"operation-tag", "consent", "deadline", "result-object", "config"}},
 	}
 	s.cfg.Ingest.Floors = []config.Floor{{Collections: []string{guarded}, Config: map[string]any{"face_thresholds_min": 0.2}}}
+	s.cfg.Worker.Challenge.Keys = "a key that that only the tests of this package know"
 	s.cfg.Ingest.ReconcileInterval = 5 * time.Second
 	s.cfg.Ingest.ReconcileAge = 2 * time.Second
 	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same tests on another gallery

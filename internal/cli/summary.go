@@ -58,6 +58,8 @@ var notDoneAs = map[schema.Operation]string{
 func summarize(r *schema.Result) summary {
 	var s summary
 	switch reason := r.CallStatus.Reason; {
+	case reason == schema.ReasonChallengeFailed:
+		s.verdict, s.line = negative, "not shown to be live: "+inWords(r.CallStatus.ReturnMessage)
 	case reason != "" && reason != schema.ReasonNoMatch:
 		s.verdict = notDone
 		s.line = notDoneLine(r.Operation) + ": " + inWords(cmp.Or(r.CallStatus.ReturnMessage, string(reason)))
@@ -190,7 +192,7 @@ func (s *summary) challenge(c *schema.Challenge) {
 		actions = append(actions, strings.ReplaceAll(string(a), "_", " "))
 	}
 	s.line = "look straight into the camera, then " + strings.Join(actions, ", then ")
-	s.add("until", "%s", c.ExpiresAt.Local().Format(time.TimeOnly))
+	s.add("until", "%s", c.ExpiresAt.UTC().Format("15:04:05 UTC"))
 	s.add("answer", "facestream submit -o anti_spoofing --id %s --challenge %s FRAME... --wait", c.RequestID, c.Token)
 }
 

@@ -48,7 +48,7 @@ func outcomes(t *testing.T) []outcome {
 	t.Helper()
 	var out []outcome
 	for _, name := range []string{
-		"anti_spoofing", "compare", "compare_no_face", "compare_several", "enroll", "enroll_face_rejected", "enroll_no_face", "enroll_several_faces",
+		"anti_spoofing", "anti_spoofing_challenge", "anti_spoofing_challenge_failed", "challenge", "compare", "compare_no_face", "compare_several", "enroll", "enroll_face_rejected", "enroll_no_face", "enroll_several_faces",
 		"enroll_underexposed", "estimate_age", "expired", "face_iso", "predict_match", "predict_no_match", "predict_spoof",
 		"rejected_image_unreadable", "rejected_invalid_configuration", "rejected_unknown_operation", "user_delete",
 		"user_delete_unknown_puid", "validate", "validate_quality", "validate_traits", "verify", "verify_no_match",

@@ -39,10 +39,11 @@ func (c *Case) Challenge(actions []schema.ChallengeAction) error {
 
 // frame is what a challenge is judged by in one image.
 type frame struct {
-	yaw, pitch   float32 // degrees, positive to the person's left and up
-	size, closed float32 // scores face_size and eyes_closed
-	points       []schema.PointF
-	brightness   float64
+	yaw, pitch float32 // degrees, positive to the person's left and up
+	size       float32 // geometric mean of the sides of the box, in pixels
+	closed     float32 // score eyes_closed
+	points     []schema.PointF
+	brightness float64
 }
 
 // answered answers the request whose images are frames.
@@ -81,8 +82,10 @@ func framesOf(f Found, n int) ([]frame, error) {
 		if face.Pose == nil {
 			return nil, fmt.Errorf("images[%d]: the pose of the head could not be measured", face.Image)
 		}
-		frames[face.Image] = frame{face.Pose.Yaw, face.Pose.Pitch, scores[schema.MetricFaceSize], scores[schema.MetricEyesClosed],
-			face.Geometry.Landmarks, float64(scores[schema.MetricBrightness])}
+		box := face.Geometry.BoundingBox
+		side := math.Sqrt(math.Abs(float64((box.BottomRight.X - box.TopLeft.X) * (box.BottomRight.Y - box.TopLeft.Y))))
+		frames[face.Image] = frame{face.Pose.Yaw, face.Pose.Pitch, float32(side), scores[schema.MetricEyesClosed], face.Geometry.Landmarks,
+			float64(scores[schema.MetricBrightness])}
 	}
 	var problems []error
 	for i, count := range seen {
@@ -108,9 +111,10 @@ func (c *Case) judge(frames []frame, probes []schema.Embedding) (answer *schema.
 	}
 	base := frames[from]
 	for i := range frames {
-		similarity, least := schema.Cosine(probes[from].Vector, probes[i].Vector), c.thresholds.Min
-		if c.neutral(frames[i]) { // a turned head resembles itself less
-			least = c.thresholds.Med
+		// Frames of one minute before one camera resemble each other more than photographs do, and a turned head less.
+		similarity, least := schema.Cosine(probes[from].Vector, probes[i].Vector), c.thresholds.Med
+		if c.neutral(frames[i]) {
+			least = c.thresholds.Max
 		}
 		answer.LeastSimilarity = min(answer.LeastSimilarity, similarity)
 		if similarity < least {
