@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -78,39 +79,42 @@ func (e *evaluator) flags(c *cobra.Command) {
 // run opens the pack, evaluates and prints the report.
 func (e *evaluator) run(c *cobra.Command, evaluate func(context.Context, eval.Options) (*eval.Report, error)) (*eval.Report, error) {
 	var report *eval.Report
-	err := e.with(c, func(o eval.Options) (err error) {
-		if report, err = evaluate(c.Context(), o); err != nil {
-			return err
-		}
-		return e.page(c, o, []eval.Outcome{{Evaluation: report.Evaluation, Report: report}})
+	err := e.with(c, e.models, func(o eval.Options) (err error) {
+		report, err = evaluate(c.Context(), o)
+		return err
 	})
+	if err == nil {
+		err = e.page(c, []eval.Outcome{{Pack: report.Pack.Name, Evaluation: report.Evaluation, Report: report}})
+	}
 	switch {
 	case err != nil:
 		return nil, err
 	case e.json:
 		return report, report.WriteJSON(c.OutOrStdout())
 	case e.markdown:
-		return report, report.WriteMarkdown(c.OutOrStdout())
+		return report, report.WriteMarkdown(c.OutOrStdout(), "##")
 	}
 	return report, report.WriteTable(c.OutOrStdout())
 }
 
 // page writes the page that --html asks for.
-func (e *evaluator) page(c *cobra.Command, o eval.Options, outcomes []eval.Outcome) error {
+func (e *evaluator) page(c *cobra.Command, outcomes []eval.Outcome) error {
 	if e.html == "" {
 		return nil
 	}
-	return eval.WritePage(c.Context(), o, e.html, outcomes)
+	bar := newProgress(c.ErrOrStderr(), count)
+	defer bar.finish()
+	return eval.WritePage(c.Context(), e.html, outcomes, func(step string, done, total int) { bar.show(step, int64(done), int64(total)) })
 }
 
-// with calls f with the pack open and a progress bar for each step.
-func (e *evaluator) with(c *cobra.Command, f func(eval.Options) error) error {
+// with calls f with a pack open and a progress bar for each step.
+func (e *evaluator) with(c *cobra.Command, pack string, f func(eval.Options) error) error {
 	if e.html != "" {
 		if err := eval.CheckPageFolder(e.html); err != nil {
 			return &exitError{exitUsage, fmt.Errorf("--html: %w", err)}
 		}
 	}
-	subject, err := e.open(c, e.models)
+	subject, err := e.open(c, pack)
 	if err != nil {
 		return err
 	}
@@ -380,7 +384,8 @@ func evalAllCommand() *cobra.Command {
 		Use:   "all",
 		Short: "Every evaluation that the data and the pack allow",
 		Long: "all runs every evaluation of photographs and aligned faces. It skips and names those whose data or network is missing.\n" +
-			"The exit code is 1 when nothing could be measured. --markdown writes the whole page docs/accuracy.md.",
+			"--models takes several packs, with commas; bounds hold for each of them. The exit code is 1 when nothing could be\n" +
+			"measured. --markdown writes the whole page docs/accuracy.md.",
 		Example: "  facestream eval all --models open --min lfw/accuracy=0.99",
 		RunE: func(c *cobra.Command, _ []string) error {
 			bounds, err := parseBounds(least, most)
@@ -396,16 +401,20 @@ func evalAllCommand() *cobra.Command {
 				defer against.Close()
 			}
 			var outcomes []eval.Outcome
-			err = e.with(c, func(o eval.Options) (err error) {
-				if outcomes, err = eval.RunAll(c.Context(), o, eval.Everything(against)); err != nil {
+			for _, pack := range strings.Split(e.models, ",") {
+				err := e.with(c, pack, func(o eval.Options) error {
+					all, err := eval.RunAll(c.Context(), o, eval.Everything(against))
+					outcomes = append(outcomes, all...)
+					return err
+				})
+				if err != nil {
 					return err
 				}
-				return e.page(c, o, outcomes)
-			})
-			if err != nil {
+			}
+			if err := e.page(c, outcomes); err != nil {
 				return err
 			}
-			if err := e.printAll(c.OutOrStdout(), outcomes); err != nil {
+			if err := e.printAll(c.OutOrStdout(), reference, outcomes); err != nil {
 				return err
 			}
 			if err := bounds.check(outcomes); err != nil {
@@ -452,74 +461,70 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// check names every bound that does not hold.
+// check names every bound that does not hold for a pack.
 func (all bounds) check(outcomes []eval.Outcome) error {
+	packs := map[string][]eval.Outcome{}
+	for _, o := range outcomes {
+		packs[o.Pack] = append(packs[o.Pack], o)
+	}
 	var broken []error
-	for _, b := range all {
-		var figure eval.Figure
-		for _, o := range outcomes {
-			if o.Evaluation == b.evaluation && o.Report != nil {
-				figure = o.Report.Figure(b.figure)
+	for _, pack := range slices.Sorted(maps.Keys(packs)) {
+		for _, b := range all {
+			if err := b.check(packs[pack]); err != nil && len(packs) > 1 {
+				broken = append(broken, fmt.Errorf("%s: %w", pack, err))
+			} else if err != nil {
+				broken = append(broken, err)
 			}
-		}
-		switch {
-		case figure.Name == "":
-			broken = append(broken, fmt.Errorf("%s/%s was not measured", b.evaluation, b.figure))
-		case b.most && figure.Value > b.value:
-			broken = append(broken, fmt.Errorf("%s/%s is %.4f; --max allows %v", b.evaluation, b.figure, figure.Value, b.value))
-		case !b.most && figure.Value < b.value:
-			broken = append(broken, fmt.Errorf("%s/%s is %.4f; --min requires %v", b.evaluation, b.figure, figure.Value, b.value))
 		}
 	}
 	return errors.Join(broken...)
 }
 
-// printAll prints the reports, then what was skipped.
-func (e *evaluator) printAll(w io.Writer, outcomes []eval.Outcome) error {
-	measured := 0
+func (b bound) check(outcomes []eval.Outcome) error {
+	var figure eval.Figure
 	for _, o := range outcomes {
-		if o.Report != nil {
-			measured++
+		if o.Evaluation == b.evaluation && o.Report != nil {
+			figure = o.Report.Figure(b.figure)
 		}
 	}
-	if e.json {
-		if err := printJSON(w, outcomes); err != nil {
-			return err
-		}
-	}
-	if e.markdown {
-		fmt.Fprintf(w, "# Accuracy\n\nWritten by `facestream eval all --models %s --markdown`; [evaluation.md](evaluation.md) describes the protocols\nand the data.\n", e.models)
-	}
-	for _, o := range outcomes {
-		var err error
-		switch {
-		case o.Report == nil || e.json:
-			continue
-		case e.markdown:
-			fmt.Fprintln(w)
-			err = o.Report.WriteMarkdown(w)
-		default:
-			err = o.Report.WriteTable(w)
-			fmt.Fprintln(w)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if e.markdown && measured < len(outcomes) {
-		fmt.Fprint(w, "\n## Not measured\n\n")
-	}
-	for _, o := range outcomes {
-		switch {
-		case o.Report != nil || e.json:
-		case e.markdown:
-			fmt.Fprintf(w, "- %s: %s\n", o.Evaluation, o.Skipped)
-		default:
-			fmt.Fprintf(w, "skipped: %s: %s\n", o.Evaluation, o.Skipped)
-		}
-	}
-	if measured == 0 {
-		return errors.New("nothing could be measured")
+	switch {
+	case figure.Name == "":
+		return fmt.Errorf("%s/%s was not measured", b.evaluation, b.figure)
+	case b.most && figure.Value > b.value:
+		return fmt.Errorf("%s/%s is %.4f; --max allows %v", b.evaluation, b.figure, figure.Value, b.value)
+	case !b.most && figure.Value < b.value:
+		return fmt.Errorf("%s/%s is %.4f; --min requires %v", b.evaluation, b.figure, figure.Value, b.value)
 	}
 	return nil
+}
+
+// printAll prints the reports, then what was skipped.
+func (e *evaluator) printAll(w io.Writer, reference string, outcomes []eval.Outcome) error {
+	var err error
+	switch {
+	case e.json:
+		err = printJSON(w, outcomes)
+	case e.markdown:
+		command := "facestream eval all --models " + e.models
+		if reference != "" {
+			command += " --reference " + reference
+		}
+		err = eval.WriteAccuracy(w, command+" --markdown", outcomes)
+	default:
+		for _, o := range outcomes {
+			if o.Report != nil {
+				err = errors.Join(err, o.Report.WriteTable(w))
+				fmt.Fprintln(w)
+			}
+		}
+		for _, o := range outcomes {
+			if o.Report == nil {
+				fmt.Fprintf(w, "skipped: %s: %s: %s\n", o.Pack, o.Evaluation, o.Skipped)
+			}
+		}
+	}
+	if err == nil && !slices.ContainsFunc(outcomes, func(o eval.Outcome) bool { return o.Report != nil }) {
+		err = errors.New("nothing could be measured")
+	}
+	return err
 }

@@ -702,6 +702,22 @@ func TestEvalFaces(t *testing.T) {
 	}
 }
 
+// A bound holds for each of several packs.
+func TestBoundsOfPacks(t *testing.T) {
+	outcome := func(pack string, accuracy float64) eval.Outcome {
+		return eval.Outcome{Pack: pack, Evaluation: "lfw", Report: &eval.Report{Figures: []eval.Figure{{Name: "accuracy", Value: accuracy}}}}
+	}
+	all, err := parseBounds([]string{"lfw/accuracy=0.97"}, []string{"age/error=9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = all.check([]eval.Outcome{outcome("one", 0.98), outcome("two", 0.95)})
+	want := "one: age/error was not measured\ntwo: lfw/accuracy is 0.9500; --min requires 0.97\ntwo: age/error was not measured"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v; want %s", err, want)
+	}
+}
+
 // All of them in one go: what the data lack is skipped and named.
 func TestEvalAll(t *testing.T) {
 	data := labelledData(t)
@@ -733,7 +749,7 @@ func TestEvalAll(t *testing.T) {
 		t.Errorf("a pack without the role: %v\n%s", err, out)
 	}
 	_, out, err = runEval(t, "all", "--data", t.TempDir(), "--reference", packWith(t))
-	if err == nil || !strings.Contains(out, "skipped: detect: no other pack whose answers can serve as the truth: --reference names") {
+	if err == nil || !strings.Contains(out, ": detect: no other pack whose answers can serve as the truth: --reference names") {
 		t.Errorf("a pack beside itself: %v\n%s", err, out)
 	}
 }

@@ -44,8 +44,9 @@ func Everything(reference *Subject) []Named {
 // errNoReference is the error of an evaluation that needs a reference pack and has none.
 var errNoReference = errors.New("no other pack whose answers can serve as the truth")
 
-// Outcome is the outcome of one evaluation: its report, or why there is none.
+// Outcome is the outcome of one evaluation of a pack: its report, or why there is none.
 type Outcome struct {
+	Pack       string  `json:"pack"`
 	Evaluation string  `json:"evaluation"`
 	Report     *Report `json:"report,omitempty"`
 	Skipped    string  `json:"skipped,omitempty"`
@@ -57,7 +58,7 @@ func RunAll(ctx context.Context, o Options, all []Named) ([]Outcome, error) {
 	var outcomes []Outcome
 	for _, n := range all {
 		report, err := n.Evaluate(ctx, o)
-		out := Outcome{Evaluation: n.Name, Report: report}
+		out := Outcome{Pack: o.Subject.pack.Name, Evaluation: n.Name, Report: report}
 		if Lacking(err) {
 			out.Report, out.Skipped = nil, err.Error()
 		} else if err != nil {
@@ -66,4 +67,14 @@ func RunAll(ctx context.Context, o Options, all []Named) ([]Outcome, error) {
 		outcomes = append(outcomes, out)
 	}
 	return outcomes, nil
+}
+
+// packsOf returns the packs of outcomes, in their order.
+func packsOf(outcomes []Outcome) (packs []string) {
+	for _, o := range outcomes {
+		if !slices.Contains(packs, o.Pack) {
+			packs = append(packs, o.Pack)
+		}
+	}
+	return packs
 }

@@ -46,8 +46,8 @@ func CheckPageFolder(folder string) error {
 
 // WritePage writes the outcomes as a page index.html into folder, with the pictures of the failures beside it. It replaces
 // an older report and nothing else, and writes nothing outside folder. A failure has a picture if its item is the name of an
-// image below the folder of the report's data.
-func WritePage(ctx context.Context, o Options, folder string, outcomes []Outcome) error {
+// image below the folder of the report's data. progress is that of [Options].
+func WritePage(ctx context.Context, folder string, outcomes []Outcome, progress func(step string, done, total int)) error {
 	if err := CheckPageFolder(folder); err != nil {
 		return err
 	}
@@ -65,9 +65,13 @@ func WritePage(ctx context.Context, o Options, folder string, outcomes []Outcome
 	if err := root.Mkdir(picturesFolder, 0o755); err != nil {
 		return err
 	}
+	packs := packsOf(outcomes)
 	var sections []section
 	for i, out := range outcomes {
 		s := section{Name: out.Evaluation, Skipped: out.Skipped}
+		if len(packs) > 1 {
+			s.Name = out.Pack + ", " + out.Evaluation
+		}
 		if r := out.Report; r != nil {
 			s.Report, s.Counts = r, r.Data.counts()
 			for _, f := range r.Figures {
@@ -77,14 +81,14 @@ func WritePage(ctx context.Context, o Options, folder string, outcomes []Outcome
 			for k := range s.Failed {
 				f := &s.Failed[k]
 				file := path.Join(picturesFolder, fmt.Sprintf("%d-%d.jpg", i+1, k+1))
-				if thumbnail := o.thumbnail(ctx, r.Data.Folder, f.Item); thumbnail != nil {
-					if err := root.WriteFile(file, thumbnail, 0o644); err != nil {
+				if small := thumbnail(ctx, r.Data.Folder, f.Item); small != nil {
+					if err := root.WriteFile(file, small, 0o644); err != nil {
 						return err
 					}
 					f.Picture = file
 				}
-				if o.Progress != nil {
-					o.Progress("pictures of "+s.Name, k+1, len(s.Failed))
+				if progress != nil {
+					progress("pictures of "+s.Name, k+1, len(s.Failed))
 				}
 			}
 		}
@@ -96,9 +100,9 @@ func WritePage(ctx context.Context, o Options, folder string, outcomes []Outcome
 	}
 	return errors.Join(page.Execute(file, struct {
 		Mark     template.HTML
-		Pack     string
+		Packs    string
 		Sections []section
-	}{pageMark, o.Subject.pack.Name, sections}), file.Close())
+	}{pageMark, strings.Join(packs, ", "), sections}), file.Close())
 }
 
 // section is one evaluation on the page.
@@ -133,7 +137,7 @@ func gather(failures []Failure) (all []failed) {
 
 // thumbnail returns a small JPEG of the image item below folder. It returns nil if there is no such image, or if it cannot
 // be decoded, which is then the failure that the page is about.
-func (o Options) thumbnail(ctx context.Context, folder, item string) []byte {
+func thumbnail(ctx context.Context, folder, item string) []byte {
 	if !filepath.IsLocal(filepath.FromSlash(item)) || !isImage(item) {
 		return nil
 	}
@@ -141,7 +145,7 @@ func (o Options) thumbnail(ctx context.Context, folder, item string) []byte {
 	if err != nil {
 		return nil
 	}
-	img, err := o.Subject.engine.Decode(ctx, data)
+	img, _, err := imaging.Decode(ctx, data, imaging.DefaultLimits())
 	if err != nil {
 		return nil
 	}

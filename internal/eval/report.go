@@ -168,10 +168,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
-// WriteMarkdown writes the report as a section of a page.
-func (r *Report) WriteMarkdown(w io.Writer) error {
+// WriteMarkdown writes the report as a section of a page. heading is that of the section: "##".
+func (r *Report) WriteMarkdown(w io.Writer, heading string) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "## %s\n\n%s. %s.\n", r.Evaluation, r.What, r.Data.counts())
+	fmt.Fprintf(b, heading+" %s\n\n%s. %s.\n", r.Evaluation, r.What, r.Data.counts())
 	for _, p := range []*Pack{&r.Pack, r.Reference} {
 		if p == nil {
 			continue
