@@ -40,13 +40,18 @@ func Manifest(name string) ([]byte, error) {
 	return nil, fmt.Errorf("no pack is named %q; the known ones: %s", name, strings.Join(Names(), ", "))
 }
 
-// Skeleton is the content of a skeleton of the pack of that name, or an error if the program has none of that name.
-func Skeleton(pack, file string) ([]byte, error) {
-	content, err := content.ReadFile(path.Join(pack, file))
+// Own is the content of a file of the pack of that name that is part of the program: a skeleton, or, under the folder
+// Starter, a network of the starter pack that stands in for one of the pack. It is an error if there is no such file.
+func Own(pack, file string) ([]byte, error) {
+	name := path.Join(pack, file)
+	if strings.HasPrefix(file, Starter+"/") {
+		name = file
+	}
+	own, err := content.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("this program has no %s for the pack %s", file, pack)
 	}
-	return content, nil
+	return own, nil
 }
 
 // Files are the networks of the pack of that name where they are part of the program, else nil.

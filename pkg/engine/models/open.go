@@ -62,6 +62,7 @@ type (
 		Version     string              `yaml:"version"`
 		Description string              `yaml:"description"`
 		Models      map[Role]filledYAML `yaml:"models"`
+		Fallback    []Role              `yaml:"fallback"`
 		Absent      map[Role]string     `yaml:"absent"`
 	}
 	filledYAML []modelYAML
@@ -72,6 +73,7 @@ type (
 		Bytes        int64                    `yaml:"bytes"`
 		Source       Source                   `yaml:"source"`
 		Weights      []fileYAML               `yaml:"weights"`
+		InsteadOf    map[string]string        `yaml:"instead_of"`
 		Licence      string                   `yaml:"licence"`
 		LicenceNote  string                   `yaml:"licence_note"`
 		Architecture string                   `yaml:"architecture"`
@@ -161,7 +163,7 @@ func parse(text []byte) (*Pack, error) {
 	if written.Version == "" {
 		found.add("version: missing")
 	}
-	pack := &Pack{Name: written.Name, Version: written.Version, Description: written.Description,
+	pack := &Pack{Name: written.Name, Version: written.Version, Description: written.Description, Fallback: written.Fallback,
 		Models: map[Role][]Model{}, Absent: map[Role]string{}}
 	for _, role := range slices.Sorted(maps.Keys(written.Models)) {
 		pack.Models[role] = written.Models[role].models(role, &found)
@@ -191,6 +193,11 @@ func (p *problems) addRoles(pack *Pack) {
 			p.add("absent.%s: unknown role, not one of %v", role, known)
 		}
 	}
+	for _, role := range pack.Fallback {
+		if !slices.Contains(known, role) || role == RoleDetector || role == RoleEmbedding {
+			p.add("fallback: %q is not a role that may fall back to the starter pack", role)
+		}
+	}
 	for _, role := range known {
 		_, filled := pack.Models[role]
 		_, absent := pack.Absent[role]
@@ -208,7 +215,7 @@ func (p *problems) addFiles(pack *Pack) {
 	shipped := packs.Files(pack.Name) != nil
 	hashes := map[string]string{}
 	for _, m := range pack.All() {
-		if m.Source == "" && m.Weights == nil && !shipped {
+		if m.Source == "" && m.Weights == nil && m.InsteadOf == nil && !shipped {
 			p.add("models.%s.source: missing: where the file comes from", m.Role)
 		}
 		for _, f := range m.Files() {
@@ -290,7 +297,7 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	case len(w.Modes) == 0 || slices.Min(w.Modes) < 1 || slices.Max(w.Modes) > 3 || len(slices.Compact(slices.Sorted(slices.Values(w.Modes)))) < len(w.Modes):
 		at("modes", "%v; it must list some of 1, 2 and 3, each once", w.Modes)
 	}
-	m := Model{Role: role, Name: w.Name, File: file.Name, SHA256: file.SHA256, Bytes: file.Bytes, Source: file.Source, Weights: weights,
+	m := Model{Role: role, Name: w.Name, File: file.Name, SHA256: file.SHA256, Bytes: file.Bytes, Source: file.Source, Weights: weights, InsteadOf: w.InsteadOf,
 		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, Modes: w.Modes,
 		Input: w.Input.input(at), Thresholds: map[string]Threshold{}}
 	for _, name := range slices.Sorted(maps.Keys(w.Thresholds)) {

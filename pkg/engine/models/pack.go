@@ -53,6 +53,7 @@ type Pack struct {
 	Name        string
 	Version     string
 	Description string
+	Fallback    []Role // the roles that networks of the starter pack may fill where their own cannot be had
 	Dir         string // the folder that Model.File is relative to; "" where the networks are part of the program
 	Models      map[Role][]Model
 	Absent      map[Role]string
@@ -77,13 +78,16 @@ func (p *Pack) All() []Model {
 
 // Model is one network of a pack.
 type Model struct {
-	Role         Role
-	Name         string // "mobilefacenet"
-	File         string // relative to the pack's folder, with slashes
-	SHA256       string // of the file, hex
-	Bytes        int64
-	Source       Source // where File comes from; the zero Source where it is part of the program
-	Weights      []File // unchanged files of others that hold the weights of File, a skeleton; nil: File has its own
+	Role    Role
+	Name    string // "mobilefacenet"
+	File    string // relative to the pack's folder, with slashes
+	SHA256  string // of the file, hex
+	Bytes   int64
+	Source  Source // where File comes from; the zero Source where it is part of the program
+	Weights []File // unchanged files of others that hold the weights of File, a skeleton; nil: File has its own
+	// InsteadOf says for which networks of the pack this one, of the starter pack, stands in, and why: name -> reason. It is
+	// nil for a network of the pack itself.
+	InsteadOf    map[string]string
 	Licence      string // SPDX identifier
 	LicenceNote  string
 	Architecture string // names what feeds the network and decodes its outputs: "yunet", "arcface", …

