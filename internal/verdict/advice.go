@@ -31,6 +31,11 @@ var remedies = []struct {
 	{schema.FTFaceWithGlass, "Take off your glasses."},
 	{schema.FTMouthOpened, "Close your mouth."},
 	{schema.FTEyeBlink, "Open your eyes."},
+	{schema.FTEyeCovered, "Uncover your eyes."},
+	{schema.FTNoseCovered, "Uncover your nose."},
+	{schema.FTMouthCovered, "Uncover your mouth."},
+	{schema.FTFaceTooSmall, "Come closer to the camera, or take the picture in a higher resolution."},
+	{schema.FTFaceNoPadding, "Leave some room around your head."},
 	{schema.FTFaceLowValConf, "Show your whole face, with nothing in front of it."},
 	{schema.FTInvalidFaceBackground, "Stand in front of a plain wall."},
 }

@@ -23,6 +23,14 @@ func (f Found) shows(image int) bool {
 	return slices.ContainsFunc(f.Faces, func(r schema.FaceResult) bool { return r.Image == image })
 }
 
+// traits returns the traits of all faces together.
+func (f Found) traits() (all schema.FaceTraits) {
+	for _, face := range f.Faces {
+		all |= face.Traits
+	}
+	return all
+}
+
 // TooMany reports whether f has more faces than the operation can answer about. The remaining images and the portraits
 // are then irrelevant.
 func (c *Case) TooMany(f Found) bool {
@@ -94,6 +102,15 @@ func (c *Case) refusal(f schema.FaceResult) (schema.Reason, string) {
 			reason = schema.ReasonImageUnderexposed
 		case rejecting&schema.FTFaceTooBright != 0:
 			reason = schema.ReasonImageOverexposed
+		case rejecting&^(covered|schema.FTFaceTooSmall|schema.FTFaceNoPadding|schema.FTInvalidFaceBackground) != 0:
+		case rejecting&covered != 0:
+			reason = schema.ReasonFaceOccluded
+		case rejecting&schema.FTFaceTooSmall != 0:
+			reason = schema.ReasonFaceTooSmall
+		case rejecting&schema.FTFaceNoPadding != 0:
+			reason = schema.ReasonFaceNotPadded
+		default:
+			reason = schema.ReasonBackgroundNotPlain
 		}
 		return reason, fmt.Sprintf("the face has traits that %s does not allow: %s", c.job.Operation, strings.Join(schema.TraitNames(rejecting), ", "))
 	}
@@ -124,6 +141,9 @@ func (c *Case) compared(f Found) *schema.Result {
 
 // result returns a result of the job with what was found and with the block of its operation. A failure has neither.
 func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Result {
+	if c.config.General.Capture == schema.CaptureIDenFace {
+		message += idenface(reason, c.Rejecting(f.traits()))
+	}
 	r := schema.NewResult(c.job, reason, message)
 	if reason.Code() != schema.CodeNoError {
 		return r
@@ -143,10 +163,7 @@ func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Res
 
 // Feedback returns what the person should do after a result with this reason.
 func (c *Case) Feedback(f Found, reason schema.Reason) string {
-	var all schema.FaceTraits
-	for _, face := range f.Faces {
-		all |= face.Traits
-	}
+	all := f.traits()
 	switch reason {
 	case schema.ReasonNoFace:
 		return "Look into the camera so that your whole face is visible."
@@ -154,7 +171,8 @@ func (c *Case) Feedback(f Found, reason schema.Reason) string {
 		return "Look straight into the camera, then do what is asked, one action after the other."
 	case schema.ReasonSpoofDetected:
 		return "Show your face itself to the camera, not a picture of it."
-	case schema.ReasonFaceRejected, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed:
+	case schema.ReasonFaceRejected, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed, schema.ReasonFaceOccluded,
+		schema.ReasonFaceTooSmall, schema.ReasonFaceNotPadded, schema.ReasonBackgroundNotPlain:
 		return advice(c.Rejecting(all))
 	case schema.ReasonLivenessUnknown:
 		return cmp.Or(advice(all), "Come close to the camera, with your whole head in the picture.")

@@ -7,6 +7,7 @@ import (
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/quality"
 	"facestream/pkg/schema"
 )
 
@@ -30,7 +31,23 @@ func New(job *schema.Job, pack Pack) (*Case, error) {
 	if c.thresholds, problems = thresholds(config.Matching, pack.Matching, job.Floors); c.embeds() && len(problems) > 0 {
 		return nil, schema.Permanent("verdict.thresholds", problems.Reason(), problems)
 	}
+	if config.Quality.PlainBackground && !pack.has(models.RoleSegmentation) {
+		return nil, schema.Permanent("verdict.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which refuse_busy_background needs", pack.Name, models.RoleSegmentation))
+	}
 	return c, pack.performs(job.Operation)
+}
+
+// Notes says what is done differently from what the configuration asks, because the pack does not allow it.
+func (c *Case) Notes() (notes []string) {
+	asked := c.config.MinConfidence(c.job.Operation)
+	if asked < c.pack.MinConfidence && asked != schema.DefaultConfig(c.job.Operation).MinConfidence(c.job.Operation) {
+		key := "conf_score_thr_enroll"
+		if c.config.Predicts(c.job.Operation) {
+			key = "conf_score_thr_predict"
+		}
+		notes = append(notes, fmt.Sprintf("%s is %v; the model pack finds no faces below a confidence of %v, which applies instead", key, asked, c.pack.MinConfidence))
+	}
+	return notes
 }
 
 // Thresholds returns the thresholds by which matches are judged.
@@ -58,6 +75,9 @@ func (c *Case) Params() engine.Params {
 		Embed:         c.embeds(),
 	}
 	p.Attributes = p.Attributes || c.actions != nil
+	if config.Quality.PlainBackground && p.Quality == nil {
+		p.Quality = []string{quality.Default} // the background is measured with everything else
+	}
 	switch o := portrait(config.Portrait); {
 	case op == schema.OpFaceISO:
 		p.Portraits = []face.PortraitOptions{o}

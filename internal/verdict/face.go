@@ -25,7 +25,10 @@ func (c *Case) Face(o *face.Observation, image, several int) schema.FaceResult {
 	r.Traits = c.traits(o, scores)
 	r.TraitNames = schema.TraitNames(r.Traits)
 	if several <= schema.MaxDetailedFaces {
-		r.Quality, r.Scores = o.Quality, scores
+		r.Scores = scores
+		if c.config.Quality.GroupNames() != nil { // the background alone can have been asked for
+			r.Quality = o.Quality
+		}
 		if !slices.ContainsFunc(o.Landmarks, func(p schema.PointF) bool { return !finite(p.X, p.Y) }) {
 			r.Geometry.Outline = o.Landmarks
 		}

@@ -34,15 +34,16 @@ type TraitPoints struct {
 	Sharpness float32 // a face with a lower sharpness is blurred
 	EyeOpen   float32 // lowest probability of an open eye
 	MouthOpen float32 // lowest measure of an open mouth
-	Glasses   float32 // lowest measure of glasses; no configuration key sets this or the next one
+	Glasses   float32 // lowest measure of glasses; no configuration key sets this or the next two
 	Mask      float32
+	Occluded  float32 // lowest probability of a covered eye, nose or mouth
 }
 
 // The points of packs that measured none: a live face must be more probable than an attack, by less (Soft) or by more
 // (Hardened).
 var (
 	UnmeasuredLiveness = LivenessPoints{Soft: 0.3, Regular: 0.5, Hardened: 0.7}
-	UnmeasuredTraits   = TraitPoints{Sharpness: 20, EyeOpen: 0.5, MouthOpen: 0.125, Glasses: 0.5, Mask: 0.5}
+	UnmeasuredTraits   = TraitPoints{Sharpness: 20, EyeOpen: 0.5, MouthOpen: 0.125, Glasses: 0.5, Mask: 0.5, Occluded: 0.5}
 )
 
 // Of reads the operating points of pack. loaded are its networks that the engine has loaded. It returns an error if one
@@ -69,6 +70,7 @@ func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 			MouthOpen: value(face.ThresholdMouthOpen, UnmeasuredTraits.MouthOpen),
 			Glasses:   value(face.ThresholdGlasses, UnmeasuredTraits.Glasses),
 			Mask:      value(face.ThresholdMask, UnmeasuredTraits.Mask),
+			Occluded:  value(face.ThresholdOccluded, UnmeasuredTraits.Occluded),
 		},
 	}
 	if detector, ok := pack.Model(models.RoleDetector); ok {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/quality"
 	"facestream/pkg/schema"
 )
 
@@ -29,6 +30,9 @@ func (c *Case) scores(o *face.Observation) []schema.FaceMetric {
 	}
 	size, rotation := size(o), rotation(o)
 	add(schema.MetricFaceSize, &size)
+	eyes, padding := interEye(o), padding(o)
+	add(schema.MetricInterEyeDistance, &eyes)
+	add(schema.MetricPadding, &padding)
 	add(schema.MetricRotation, &rotation)
 	if o.Pose != nil {
 		frontality, gaze := frontality(*o.Pose), verticalGaze(*o.Pose)
@@ -42,6 +46,8 @@ func (c *Case) scores(o *face.Observation) []schema.FaceMetric {
 		add(schema.MetricBrightness, &o.Light.Mean)
 		add(schema.MetricBrightnessLow, &o.Light.Low)
 		add(schema.MetricBrightnessHigh, &o.Light.High)
+		add(schema.MetricUnderexposure, &o.Light.LostShadows)
+		add(schema.MetricOverexposure, &o.Light.LostHighlights)
 	}
 	add(schema.MetricEyeLeftOpen, o.LeftEyeOpen)
 	add(schema.MetricEyeRightOpen, o.RightEyeOpen)
@@ -57,7 +63,28 @@ func (c *Case) scores(o *face.Observation) []schema.FaceMetric {
 			add("occlusion_"+region, &p)
 		}
 	}
+	if c.config.Quality.PlainBackground && o.Quality != nil {
+		if busy, _, ok := quality.Measured(o.Quality, quality.BackgroundUniformity); ok {
+			add(schema.MetricBackground, &busy)
+		}
+	}
 	return out
+}
+
+// interEye returns the distance of the eyes in pixels that a frontal face would have.
+func interEye(o *face.Observation) float32 {
+	left, right := face.EyeCentres(o.Face, o.Landmarks)
+	d := math.Hypot(float64(right.X-left.X), float64(right.Y-left.Y))
+	if o.Pose != nil {
+		d /= max(math.Cos(radians(o.Pose.Yaw)), 0.1)
+	}
+	return float32(d)
+}
+
+// padding returns the distance in pixels between the extent of the face and the nearest border of the picture.
+func padding(o *face.Observation) float32 {
+	box := extent(o)
+	return min(box.TopLeft.X, box.TopLeft.Y, float32(o.Width)-box.BottomRight.X, float32(o.Height)-box.BottomRight.Y)
 }
 
 // frontality returns the cosine of the yaw: 1 for a frontal face, 0 for a full profile. A limit of 0.7 allows a yaw of

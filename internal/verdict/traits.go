@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/quality"
 	"facestream/pkg/schema"
 )
 
@@ -28,8 +29,8 @@ func (v *view) reaches(name string, limit float32) bool {
 	return ok && x >= limit
 }
 
-// decisions holds all traits except FT_INVALID_FACE_BACKGROUND, which no network can judge. Each trait is decided by
-// one score and the key that limits it. A trait whose score was not measured is not set.
+// decisions holds all traits. Each is decided by its scores and the keys or the pack's points that limit them. A trait whose
+// scores were not measured is not set.
 var decisions = []struct {
 	trait schema.FaceTraits
 	holds func(*view) bool
@@ -42,7 +43,7 @@ var decisions = []struct {
 	{schema.FTFaceDown, func(v *view) bool { return extent(v.Observation).BottomRight.Y > v.config.Pose.Down*float32(v.Height) }},
 	{schema.FTImageBlurr, func(v *view) bool { return v.below(schema.MetricSharpness, v.config.Quality.Sharpness) }},
 	{schema.FTFaceWithGlass, func(v *view) bool { return v.reaches(schema.MetricGlasses, v.pack.Traits.Glasses) }},
-	{schema.FTFaceWithMask, func(v *view) bool { return v.reaches(schema.MetricMask, v.pack.Traits.Mask) }},
+	{schema.FTFaceWithMask, func(v *view) bool { return v.masked() }},
 	{schema.FTLookingLeft, func(v *view) bool { return v.sideways() && v.Pose.Yaw > 0 }},
 	{schema.FTLookingRight, func(v *view) bool { return v.sideways() && v.Pose.Yaw < 0 }},
 	{schema.FTLookingHigh, func(v *view) bool {
@@ -53,8 +54,12 @@ var decisions = []struct {
 		_, down := v.config.VerticalGaze(v.job.Operation)
 		return v.above(schema.MetricVerticalGaze, down)
 	}},
-	{schema.FTFaceTooDark, func(v *view) bool { return v.below(schema.MetricBrightness, v.config.Quality.TooDark) }},
-	{schema.FTFaceTooBright, func(v *view) bool { return v.above(schema.MetricBrightness, v.config.Quality.TooBright) }},
+	{schema.FTFaceTooDark, func(v *view) bool {
+		return v.below(schema.MetricBrightness, v.config.Quality.TooDark) || v.above(schema.MetricUnderexposure, v.config.Quality.Underexposed)
+	}},
+	{schema.FTFaceTooBright, func(v *view) bool {
+		return v.above(schema.MetricBrightness, v.config.Quality.TooBright) || v.above(schema.MetricOverexposure, v.config.Quality.Overexposed)
+	}},
 	{schema.FTFaceLowValConf, func(v *view) bool {
 		return v.below(schema.MetricLandmarkConfidence, v.config.Detection.LandmarkConfidence)
 	}},
@@ -63,7 +68,21 @@ var decisions = []struct {
 	{schema.FTFaceRotatedRight, func(v *view) bool { return v.below(schema.MetricRotation, -v.config.Pose.RotationRight) }},
 	{schema.FTFaceRotatedLeft, func(v *view) bool { return v.above(schema.MetricRotation, v.config.Pose.RotationLeft) }},
 	{schema.FTFaceNotInOval, func(v *view) bool { return v.config.Pose.InOval && !v.inOval() }},
+	{schema.FTInvalidFaceBackground, func(v *view) bool { return v.above(schema.MetricBackground, quality.PlainBackground) }},
+	{schema.FTEyeCovered, func(v *view) bool {
+		return v.covered(schema.MetricOcclusionLeftEye) || v.covered(schema.MetricOcclusionRightEye)
+	}},
+	{schema.FTNoseCovered, func(v *view) bool { return v.covered(schema.MetricOcclusionNose) && !v.masked() }},
+	{schema.FTMouthCovered, func(v *view) bool { return v.covered(schema.MetricOcclusionMouth) && !v.masked() }},
+	{schema.FTFaceTooSmall, func(v *view) bool { return v.below(schema.MetricInterEyeDistance, v.config.Pose.InterEye) }},
+	{schema.FTFaceNoPadding, func(v *view) bool {
+		return v.config.Pose.Padding > 0 && v.below(schema.MetricPadding, v.config.Pose.Padding)
+	}},
 }
+
+func (v *view) covered(region string) bool { return v.reaches(region, v.pack.Traits.Occluded) }
+
+func (v *view) masked() bool { return v.reaches(schema.MetricMask, v.pack.Traits.Mask) }
 
 func (v *view) sideways() bool {
 	return v.below(schema.MetricFrontality, v.config.LeastFrontality(v.job.Operation))
@@ -127,11 +146,24 @@ func Rejecting(op schema.Operation) schema.FaceTraits {
 	return 0
 }
 
+// covered are the traits of a face of which something hides a part.
+const covered = schema.FTEyeCovered | schema.FTNoseCovered | schema.FTMouthCovered
+
 // Rejecting returns those of traits that fail the operation under the configuration.
 func (c *Case) Rejecting(traits schema.FaceTraits) schema.FaceTraits {
 	fails := Rejecting(c.job.Operation)
-	if c.job.Operation == schema.OpEnroll && c.config.Quality.RefuseBadExposure {
+	enrolls, searches := c.job.Operation == schema.OpEnroll, c.job.Operation == schema.OpPredict
+	if enrolls && c.config.Quality.RefuseBadExposure {
 		fails |= schema.FTFaceTooDark | schema.FTFaceTooBright
+	}
+	if enrolls && c.config.Quality.PlainBackground {
+		fails |= schema.FTInvalidFaceBackground
+	}
+	if occlusion := c.config.Quality.RefuseOcclusion; enrolls && occlusion != schema.OcclusionNever || searches && occlusion == schema.OcclusionAlways {
+		fails |= covered
+	}
+	if enrolls || searches { // traits that a face gets where a key asks for them
+		fails |= schema.FTFaceTooSmall | schema.FTFaceNoPadding
 	}
 	return traits & fails &^ c.config.Quality.AllowedTraits
 }

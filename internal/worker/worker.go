@@ -172,7 +172,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, get f
 			return nil, err
 		}
 	}
-	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}}, verdict: judged, portraits: map[int]*face.Portrait{}}
+	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}, Notes: judged.Notes()}, verdict: judged, portraits: map[int]*face.Portrait{}}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}

@@ -55,7 +55,7 @@ type desk struct {
 	analysis []byte
 }
 
-var everyRole = []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}}
+var everyRole = []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}, {Role: "segmentation", ID: "s@1"}}
 
 func newDesk(t *testing.T) *desk {
 	g, err := local.Open(t.Context(), t.TempDir())
@@ -188,6 +188,25 @@ func TestDamagedImages(t *testing.T) {
 	}
 }
 
+// TestNotes: a result says what was done differently from what its request asked, whoever answers.
+func TestNotes(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["a"] = picture{faces: []face.Observation{someone(0)}}
+	low := json.RawMessage(`{"conf_score_thr_enroll":0.05}`)
+	for _, c := range []struct {
+		request schema.Request
+		want    int
+	}{
+		{schema.Request{Operation: schema.OpValidate, Images: images("a")}, 0},
+		{schema.Request{Operation: schema.OpValidate, Images: images("a"), Config: low}, 1},
+		{schema.Request{Operation: schema.OpEnroll, Collection: "c", ExternalID: "a", Images: images("a"), Config: low}, 1},
+	} {
+		if r := d.ask(c.request); len(r.Notes) != c.want || r.CallStatus.Reason != "" {
+			t.Errorf("%s %s: %q, %+v", c.request.Operation, c.request.Config, r.Notes, r.CallStatus)
+		}
+	}
+}
+
 // TestFaceISO: the portrait lies in the store, under a name of the request's own, before the result names it.
 func TestFaceISO(t *testing.T) {
 	d := newDesk(t)
@@ -314,7 +333,7 @@ func TestFaceCarriesWhatWasFound(t *testing.T) {
 	d := newDesk(t)
 	d.pictures["a"] = with(func(f *face.Observation) {
 		f.Pose = &face.Pose{Yaw: 50, Pitch: 3, Roll: -4}
-		f.Occlusion = map[string]float32{"nose": 0.5}
+		f.Occlusion = map[string]float32{"nose": 0.25}
 	})
 	r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("a")})
 	if len(r.Faces) != 1 || r.CallStatus.Reason != "" {
@@ -337,7 +356,7 @@ func TestFaceCarriesWhatWasFound(t *testing.T) {
 	for _, m := range f.Scores {
 		scores[m.Name] = m.Value
 	}
-	if scores["occlusion_nose"] != 0.5 || scores["sharpness"] != 100 || scores["rotation"] != -4 {
+	if scores["occlusion_nose"] != 0.25 || scores["sharpness"] != 100 || scores["rotation"] != -4 {
 		t.Errorf("scores %v", scores)
 	}
 	if p := d.asked[0]; !p.Turn || !p.Attributes || p.Liveness != 1 || p.Embed || p.Age {

@@ -80,9 +80,23 @@ type QualityConfig struct {
 	Smile             bool       // report the strength of the smile
 	AllowedTraits     FaceTraits // traits that reject nothing
 	RefuseBadExposure bool
+	Underexposed      float32 // largest share of the face whose shadows are lost, 0..1
+	Overexposed       float32 // the same of highlights
+	RefuseOcclusion   Occlusion
+	PlainBackground   bool   // refuse a busy background at enrolment
 	LowerAge          bool   // lower the estimated age by its standard deviation
 	Groups            string // names of groups of requirements, separated by commas
 }
+
+// Occlusion says which operations refuse a face of which something covers a part.
+type Occlusion string
+
+// The operations that refuse covered faces.
+const (
+	OcclusionNever  Occlusion = "never"
+	OcclusionEnroll Occlusion = "enroll"
+	OcclusionAlways Occlusion = "always" // enroll and predict
+)
 
 // GroupNames lists the groups of requirements that a face is checked against; nil without any.
 func (c QualityConfig) GroupNames() []string {
@@ -102,6 +116,8 @@ type PoseConfig struct {
 	Up, Down                            float32 // the same of its height
 	TooFar, TooClose                    float32 // limits of the face's area as shares of the image's
 	InOval                              bool    // whether a face must lie inside the oval in the middle
+	InterEye                            float32 // least distance of the eyes in pixels
+	Padding                             float32 // least distance of the face from the border in pixels
 }
 
 // LivenessConfig says how liveness is assessed.

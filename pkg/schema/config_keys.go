@@ -130,7 +130,7 @@ var detectionKeys = []ConfigKey{
 		Range:      &Range{Min: 0, Max: 1},
 		Doc:        "Lowest confidence of a face that is enrolled.",
 		Effect: "In enroll, and in other operations if `context_string` is \"enroll\", a detection with a lower confidence does " +
-			"not count as a face. The model pack's own least confidence is the lower bound.",
+			"not count as a face. The model pack's own least confidence is the lower bound; the result's `notes` say so if a request asks for less.",
 		field: func(c *OperationConfig) any { return &c.Detection.ConfidenceEnroll },
 	},
 	{
@@ -140,7 +140,7 @@ var detectionKeys = []ConfigKey{
 		Range:      &Range{Min: 0, Max: 1},
 		Doc:        "Lowest confidence of a face that is searched for.",
 		Effect: "In predict, and in other operations if `context_string` is \"predict\", a detection with a lower confidence " +
-			"does not count as a face. The model pack's own least confidence is the lower bound.",
+			"does not count as a face. The model pack's own least confidence is the lower bound; the result's `notes` say so if a request asks for less.",
 		field: func(c *OperationConfig) any { return &c.Detection.ConfidencePredict },
 	},
 	{
@@ -301,7 +301,7 @@ var qualityKeys = []ConfigKey{
 		Name:       "allowed_face_traits_flags",
 		Strictness: Subset,
 		Default:    0,
-		Range:      &Range{Min: 0, Max: 4194303},
+		Range:      &Range{Min: 0, Max: float64(AllFaceTraits)},
 		Unit:       "bits FT_*",
 		Doc:        "Traits that are tolerated although they would reject an enrolment or a prediction.",
 		Effect:     "These traits do not reject an enrolment or a prediction. The face keeps them.",
@@ -323,6 +323,50 @@ var qualityKeys = []ConfigKey{
 			"with `image_overexposed`, unless `allowed_face_traits_flags` tolerates the trait. With false, neither trait " +
 			"rejects an enrolment, as in the CryptoNets SDK.",
 		field: func(c *OperationConfig) any { return &c.Quality.RefuseBadExposure },
+	},
+	{
+		Name:       "underexposure_threshold",
+		Strictness: Lower,
+		Default:    0.3,
+		Range:      &Range{Min: 0, Max: 1},
+		Unit:       "of the face",
+		Added:      true,
+		Doc:        "Share of a face whose shadows are lost above which it is too dark.",
+		Effect:     "A face whose score `underexposure` is higher gets FT_FACE_TOO_DARK, however bright the rest of it is.",
+		field:      func(c *OperationConfig) any { return &c.Quality.Underexposed },
+	},
+	{
+		Name:       "overexposure_threshold",
+		Strictness: Lower,
+		Default:    0.1,
+		Range:      &Range{Min: 0, Max: 1},
+		Unit:       "of the face",
+		Added:      true,
+		Doc:        "Share of a face whose highlights are lost above which it is too bright.",
+		Effect:     "A face whose score `overexposure` is higher gets FT_FACE_TOO_BRIGHT, however dark the rest of it is.",
+		field:      func(c *OperationConfig) any { return &c.Quality.Overexposed },
+	},
+	{
+		Name:       "refuse_occlusion",
+		Strictness: Higher,
+		Default:    string(OcclusionEnroll),
+		Enum:       []Value{{Value: string(OcclusionNever)}, {Value: string(OcclusionEnroll)}, {Value: string(OcclusionAlways), Meaning: "enroll and predict"}},
+		Added:      true,
+		Doc:        "Which operations need a face of which nothing is covered.",
+		Effect: "There, a face with FT_EYE_COVERED, FT_NOSE_COVERED or FT_MOUTH_COVERED is refused with the reason `face_occluded`, unless " +
+			"`allowed_face_traits_flags` tolerates the trait. A mask is FT_FACE_WITH_MASK and nothing else.",
+		field: func(c *OperationConfig) any { return &c.Quality.RefuseOcclusion },
+	},
+	{
+		Name:       "refuse_busy_background",
+		Strictness: Exactly,
+		Default:    false,
+		Added:      true,
+		Doc:        "Whether an enrolment needs a plain background.",
+		Effect: "A face in front of a background whose score `background_uniformity` exceeds 60 gets FT_INVALID_FACE_BACKGROUND, and an " +
+			"enrolment is refused with the reason `background_not_plain`. With false the background is not measured. It needs the role `segmentation` in the model " +
+			"pack, else the answer is `role_absent`.",
+		field: func(c *OperationConfig) any { return &c.Quality.PlainBackground },
 	},
 	{
 		Name:    "use_age_stddev",
@@ -519,6 +563,30 @@ var poseKeys = []ConfigKey{
 			"image. Its sides are 3:4, and it is 90 % of the image's height high or as wide as the image, whichever is " +
 			"smaller.",
 		field: func(c *OperationConfig) any { return &c.Pose.InOval },
+	},
+	{
+		Name:       "min_inter_eye_distance",
+		Strictness: Higher,
+		Default:    0.0,
+		Range:      &Range{Min: 0, Max: 10000},
+		Unit:       "pixels",
+		Added:      true,
+		Doc:        "Least distance between the eyes; 0 asks for none.",
+		Effect: "A face whose score `inter_eye_distance` is lower gets FT_FACE_TOO_SMALL, and enroll and predict refuse it with the reason " +
+			"`face_too_small`.",
+		field: func(c *OperationConfig) any { return &c.Pose.InterEye },
+	},
+	{
+		Name:       "min_face_padding",
+		Strictness: Higher,
+		Default:    0.0,
+		Range:      &Range{Min: 0, Max: 10000},
+		Unit:       "pixels",
+		Added:      true,
+		Doc:        "Least distance of a face from the border of the image; 0 asks for none.",
+		Effect: "A face whose score `padding` is lower gets FT_FACE_NO_PADDING, and enroll and predict refuse it with the reason " +
+			"`face_not_padded`.",
+		field: func(c *OperationConfig) any { return &c.Pose.Padding },
 	},
 }
 

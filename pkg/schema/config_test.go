@@ -302,7 +302,7 @@ func TestTraitNames(t *testing.T) {
 	if got := TraitNames(DTFingersDetected); !slices.Equal(got, []string{"DT_FINGERS_DETECTED"}) {
 		t.Error(got)
 	}
-	if got := len(TraitNames(AllFaceTraits)); got != 22 || TraitNames(FaceTraits(0)) != nil {
+	if got := len(TraitNames(AllFaceTraits)); got != 27 || TraitNames(FaceTraits(0)) != nil {
 		t.Errorf("%d face traits", got)
 	}
 }

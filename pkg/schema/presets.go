@@ -42,6 +42,7 @@ func Presets() []Preset {
 		{CaptureSurveillance, "a camera on a wall: small faces of people who do not look at it", []Override{
 			{"", "anti_spoofing_mode", int64(0)},
 			{"", "allowed_face_traits_flags", glasses | mouth},
+			{"", "refuse_occlusion", string(OcclusionNever)},
 			{"", "blur_threshold_enroll_pred", 5.0},
 			{"", "threshold_profile_enroll", 0.5},
 			{"", "threshold_profile_predict", 0.5},
@@ -59,9 +60,12 @@ func Presets() []Preset {
 			{"", "threshold_user_up", 0.0},
 			{"", "threshold_user_down", 1.0},
 		}},
-		{CaptureIDenFace, "the requirements of image acquisition of iDenFace: one face of at least 15 % of the picture, yaw and pitch within 30 degrees, " +
-			"roll within 45", []Override{
+		{CaptureIDenFace, "the requirements of image acquisition of iDenFace: one face of at least 15 % of the picture, with nothing over it, 60 pixels between the eyes, " +
+			"3 pixels of padding, yaw and pitch within 30 degrees, roll within 45. A refusal names iDenFace's code", []Override{
 			{"", "face_detection_strategy", int64(0)},
+			{"", "refuse_occlusion", string(OcclusionAlways)},
+			{"", "min_inter_eye_distance", 60.0},
+			{"", "min_face_padding", 3.0},
 			{"", "threshold_profile_enroll", 0.866},
 			{"", "threshold_profile_predict", 0.866},
 			{"", "threshold_high_vertical_enroll", -0.2345},

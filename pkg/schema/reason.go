@@ -25,6 +25,10 @@ const (
 	ReasonFaceRejected         Reason = "face_rejected"
 	ReasonImageUnderexposed    Reason = "image_underexposed"
 	ReasonImageOverexposed     Reason = "image_overexposed"
+	ReasonFaceOccluded         Reason = "face_occluded"
+	ReasonFaceTooSmall         Reason = "face_too_small"
+	ReasonFaceNotPadded        Reason = "face_not_padded"
+	ReasonBackgroundNotPlain   Reason = "background_not_plain"
 	ReasonSpoofDetected        Reason = "spoof_detected"
 	ReasonLivenessUnknown      Reason = "liveness_unknown"
 	ReasonUnknownCollection    Reason = "unknown_collection"
@@ -67,6 +71,10 @@ func Reasons() []ReasonInfo {
 		{ReasonFaceRejected, CodeNoError, "A face was found, but its traits are not allowed for this operation.", "Follow `user_feedback_message`."},
 		{ReasonImageUnderexposed, CodeNoError, "The face is too dark to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_dark` sets the limit."},
 		{ReasonImageOverexposed, CodeNoError, "The face is too bright to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_bright` sets the limit."},
+		{ReasonFaceOccluded, CodeNoError, "Something covers an eye, the nose or the mouth; `refuse_occlusion` asks for a face that nothing covers.", "Follow `user_feedback_message`."},
+		{ReasonFaceTooSmall, CodeNoError, "The eyes are closer to each other than `min_inter_eye_distance` asks for.", "Come closer, or send the picture in a higher resolution."},
+		{ReasonFaceNotPadded, CodeNoError, "The face is closer to the border of the picture than `min_face_padding` asks for.", "Leave room around the head, and send the picture uncropped."},
+		{ReasonBackgroundNotPlain, CodeNoError, "The background is not plain; `refuse_busy_background` asks for a plain one.", "Take the picture in front of a plain wall."},
 		{ReasonSpoofDetected, CodeNoError, "The liveness networks took the face for a presentation attack (print, screen, mask), or it is on an identity document.", "Take a new picture of the person; `anti_spoofing_threshold` and `liveness_calibration` balance the two kinds of error."},
 		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (too small, too near the border), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.message` says why. `anti_spoofing_mode` 0 switches the check off."},
 		{ReasonUnknownCollection, CodeInvalidArgument, "No one was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},

@@ -6,7 +6,7 @@ import (
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
 // those of the CryptoNets SDK's CallResult; verify, challenge, challenge_answer, request_id, operation, collection, documents,
-// models, timings_ms, images and damaged_images are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
+// models, timings_ms, images, damaged_images and notes are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with the same CloudEvents id have the same content, except for timings_ms, which are measurements.
 type Result struct {
@@ -37,6 +37,7 @@ type Work struct {
 	Timings       map[string]float64 `json:"timings_ms,omitempty"`
 	Documents     []DocumentOutline  `json:"documents,omitempty"`
 	DamagedImages []DamagedImage     `json:"damaged_images,omitempty"` // those that were read in spite of it
+	Notes         []string           `json:"notes,omitempty"`          // what was done differently from what the request asks, and why
 }
 
 // DamagedImage says what is wrong with the file of an image that was read in spite of it. Image is its index in images.

@@ -3,7 +3,7 @@ package schema
 // FaceTraits is a set of FT_* flags, as in face_traits_flags and allowed_face_traits_flags.
 type FaceTraits uint32
 
-// The face traits, with the CryptoNets SDK's names and bits. Left and right are the person's own unless the name says otherwise.
+// The face traits; those that the CryptoNets SDK has have its names and bits. Left and right are the person's own unless the name says otherwise.
 const (
 	FTFaceTooClose          FaceTraits = 1 << iota // FT_FACE_TOO_CLOSE
 	FTFaceTooFar                                   // FT_FACE_TOO_FAR
@@ -21,12 +21,18 @@ const (
 	FTFaceTooDark                                  // FT_FACE_TOO_DARK
 	FTFaceTooBright                                // FT_FACE_TOO_BRIGHT
 	FTFaceLowValConf                               // FT_FACE_LOW_VAL_CONF
-	FTInvalidFaceBackground                        // FT_INVALID_FACE_BACKGROUND; no network of this version judges backgrounds, so it is never set
+	FTInvalidFaceBackground                        // FT_INVALID_FACE_BACKGROUND, where refuse_busy_background asks for it
 	FTEyeBlink                                     // FT_EYE_BLINK
 	FTMouthOpened                                  // FT_MOUTH_OPENED
 	FTFaceRotatedRight                             // FT_FACE_ROTATED_RIGHT
 	FTFaceRotatedLeft                              // FT_FACE_ROTATED_LEFT
 	FTFaceNotInOval                                // FT_FACE_NOT_IN_OVAL
+	// The traits that the CryptoNets SDK does not have.
+	FTEyeCovered    // FT_EYE_COVERED, one or both
+	FTNoseCovered   // FT_NOSE_COVERED, by something other than a mask
+	FTMouthCovered  // FT_MOUTH_COVERED, by something other than a mask
+	FTFaceTooSmall  // FT_FACE_TOO_SMALL: the eyes are closer to each other than min_inter_eye_distance
+	FTFaceNoPadding // FT_FACE_NO_PADDING: the face is closer to the border than min_face_padding
 )
 
 var faceTraitNames = [...]string{
@@ -34,11 +40,11 @@ var faceTraitNames = [...]string{
 	"FT_IMAGE_BLURR", "FT_FACE_WITH_GLASS", "FT_FACE_WITH_MASK", "FT_LOOKING_LEFT", "FT_LOOKING_RIGHT",
 	"FT_LOOKING_HIGH", "FT_LOOKING_DOWN", "FT_FACE_TOO_DARK", "FT_FACE_TOO_BRIGHT", "FT_FACE_LOW_VAL_CONF",
 	"FT_INVALID_FACE_BACKGROUND", "FT_EYE_BLINK", "FT_MOUTH_OPENED", "FT_FACE_ROTATED_RIGHT", "FT_FACE_ROTATED_LEFT",
-	"FT_FACE_NOT_IN_OVAL",
+	"FT_FACE_NOT_IN_OVAL", "FT_EYE_COVERED", "FT_NOSE_COVERED", "FT_MOUTH_COVERED", "FT_FACE_TOO_SMALL", "FT_FACE_NO_PADDING",
 }
 
 // AllFaceTraits is the set of every face trait.
-const AllFaceTraits = FTFaceNotInOval<<1 - 1
+const AllFaceTraits = FTFaceNoPadding<<1 - 1
 
 // DocumentTraits is a set of DT_* flags, as in document_traits.
 type DocumentTraits uint32

@@ -479,11 +479,11 @@ func TestLightAndSharpness(t *testing.T) {
 		}
 	}
 	f := boxed(0, 0, 112, 112)
-	if l, s := measureLight(board, f); math.Abs(float64(l.Mean)-0.5) > 0.01 || l.Low != 0 || l.High != 1 || s < 900000 {
+	if l, s := measureLight(board, f); math.Abs(float64(l.Mean)-0.5) > 0.01 || l.Low != 0 || l.High != 1 || math.Abs(float64(l.LostShadows)-0.5) > 0.01 || math.Abs(float64(l.LostHighlights)-0.5) > 0.01 || s < 900000 {
 		t.Errorf("board: %+v, sharpness %v", l, s)
 	}
 	l, _ := measureLight(half, f)
-	if diff := cmp.Diff(Light{Mean: 100. / 255, Low: 0, High: 200. / 255}, l, cmpopts.EquateApprox(0, 0.01)); diff != "" {
+	if diff := cmp.Diff(Light{Mean: 100. / 255, Low: 0, High: 200. / 255, LostShadows: 0.5}, l, cmpopts.EquateApprox(0, 0.01)); diff != "" {
 		t.Errorf("half: %s", diff)
 	}
 	if _, s := measureLight(imaging.New(50, 50), boxed(0, 0, 50, 50)); s != 0 {

@@ -67,6 +67,9 @@ type Light struct {
 	Mean float32 // 0 black .. 1 white
 	Low  float32 // the 5th percentile, 0..1
 	High float32 // the 95th percentile, 0..1
+	// LostShadows and LostHighlights are the shares, 0..1, of the pixels with a luma of 0..25 and of 247..255 of 255, in the
+	// ellipse in the box (OFIQ, UnderExposurePrevention and OverExposurePrevention).
+	LostShadows, LostHighlights float32
 }
 
 // measureLight takes the luma of the face's box: its brightness, and its sharpness as [Observation] describes it.
@@ -83,6 +86,23 @@ func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	slices.Sort(sorted)
 	n := len(luma)
 	light := Light{Mean: float32(sum / float64(n) / 255), Low: sorted[n*5/100] / 255, High: sorted[n*95/100] / 255}
+	var shadows, highlights, inside int
+	for y := range height {
+		for x := range width {
+			u, v := (float64(x)+0.5)/width*2-1, (float64(y)+0.5)/float64(height)*2-1
+			if u*u+v*v > 1 {
+				continue
+			}
+			inside++
+			switch l := luma[y*width+x]; {
+			case l < 25.5:
+				shadows++
+			case l >= 246.5:
+				highlights++
+			}
+		}
+	}
+	light.LostShadows, light.LostHighlights = float32(shadows)/float32(max(inside, 1)), float32(highlights)/float32(max(inside, 1))
 	return light, LaplacianVariance(luma, width, height)
 }
 

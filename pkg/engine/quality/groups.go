@@ -68,6 +68,10 @@ var defaults = []rule{
 // because the network cannot tell less.
 const poseErrorYaw, poseErrorPitch = 4.64, 6.10
 
+// PlainBackground is the greatest BackgroundUniformity of a plain background, a bound of this project: a plain wall with its
+// noise has 5 to 30.
+const PlainBackground = 60
+
 // portrait is what ISO/IEC 39794-5:2019, annex D.1, and ICAO's technical report "Portrait Quality" (2018) ask of every portrait
 // for a travel document. They forbid blur, loss of detail, uneven light, unnatural colours, artefacts of compression, an open
 // mouth, a smile and covered eyes without giving numbers that could be measured here; where none is named below, the bound is
@@ -77,10 +81,10 @@ var portrait = []rule{
 	atMost(UnderExposure, 0.1), // own
 	atMost(OverExposure, 0.01), // OFIQ's scalar 50
 	between(LuminanceMean, 0.25, 0.8),
-	atLeast(DynamicRange, 6),                      // own: ISO/IEC 19794-5:2005, 7.4.2, asks for 128 levels on the face, whose entropy is 7 bits only where all are as frequent
-	atMost(NaturalColour, 11),                     // OFIQ's scalar 50
-	atLeast(IlluminationUniformity, 0.1),          // OFIQ's scalar 50
-	atMost(BackgroundUniformity, 60),              // own: a plain wall with its noise has 5 to 30
+	atLeast(DynamicRange, 6),             // own: ISO/IEC 19794-5:2005, 7.4.2, asks for 128 levels on the face, whose entropy is 7 bits only where all are as frequent
+	atMost(NaturalColour, 11),            // OFIQ's scalar 50
+	atLeast(IlluminationUniformity, 0.1), // OFIQ's scalar 50
+	atMost(BackgroundUniformity, PlainBackground),
 	atMost(Compression, 2),                        // own: scalar 51
 	atMost(Noise, 7),                              // own: scalar 50
 	atLeast(InterEyeDistance, 90),                 // ISO/IEC 39794-5:2019, annex D.1

@@ -74,7 +74,8 @@ carries the threshold that was used (` + "`faces[].liveness.threshold`" + `).
 
 ` + "`face_traits_flags`, `allowed_face_traits_flags` and `document_traits`" + ` are unions of these bits; ` + "`face_traits`" + ` names them. If
 a face has a trait that fails the operation, the answer is ` + "`face_rejected`" + `, unless ` + "`allowed_face_traits_flags`" + ` has its bit.
-Left and right are the person's own. ` + "`FT_INVALID_FACE_BACKGROUND`" + ` is never set, because no network of this version judges backgrounds.
+Left and right are the person's own. ` + "`FT_EYE_COVERED`" + ` and the bits after it are additions. Which operations fail by traits whose row
+names none is a matter of the keys that name them.
 
 | bit | face trait | fails | document trait |
 |---|---|---|---|
