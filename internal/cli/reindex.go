@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -16,14 +18,16 @@ func reindexCommand() *cobra.Command {
 	var pack string
 	var switches, dryRun, discard, asJSON bool
 	var dropLost int
+	var only []string
 	c := &cobra.Command{
 		Use:   "reindex --model PACK",
 		Short: "Rebuild the gallery for another embedding model from the enrolled images, and switch to it",
 		Long: "reindex embeds every enrolled image with the networks of PACK and keeps the result beside the gallery, which continues to\n" +
 			"serve. You can stop it and run it again: it continues with what is missing. Rows that cannot be rebuilt are named by their\n" +
-			"guid; these people must enrol again. When it is done, stop workers and indexers, run it with --switch, and start them with\n" +
-			"the new pack (docs/operations.md, Another embedding model). Exit code 3 says that rows could not be rebuilt.",
-		Example: "  facestream reindex --model open\n  facestream reindex --model open --switch --drop-lost 2",
+			"guid; these people must enrol again. When it is done, stop the indexers, run it with --switch, and start them. The workers run on\n" +
+			"if the settings let them serve the collections by both packs (worker.collections); else they stop before the indexers, and\n" +
+			"start with the new pack (docs/operations.md, Another embedding model). Exit code 3 says that rows could not be rebuilt.",
+		Example: "  facestream reindex --model open\n  facestream reindex --model open --collections 'staff,visitors-*'\n  facestream reindex --model open --switch --drop-lost 2",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
@@ -33,6 +37,10 @@ func reindexCommand() *cobra.Command {
 			switch {
 			case dropLost != 0 && !switches:
 				return &exitError{exitUsage, errors.New("--drop-lost needs --switch")}
+			case slices.ContainsFunc(only, func(pattern string) bool { _, err := path.Match(pattern, ""); return err != nil }):
+				return &exitError{exitUsage, fmt.Errorf("--collections is %q; each must be the name of a collection, in which * stands for any characters", only)}
+			case discard && only != nil:
+				return &exitError{exitUsage, errors.New("--discard erases everything that was rebuilt; it takes no --collections")}
 			case dropLost < 0:
 				return &exitError{exitUsage, fmt.Errorf("--drop-lost is %d; it must be 0 or more", dropLost)}
 			case discard:
@@ -41,7 +49,7 @@ func reindexCommand() *cobra.Command {
 			bar := newProgress(c.ErrOrStderr(), count)
 			show := func(name schema.Collection, done, total int) { bar.show(string(name), int64(done), int64(total)) }
 			var report reindex.Report
-			err = withReindexer(c.Context(), cfg, pack, show, func(r *reindex.Reindexer) error {
+			err = withReindexer(c.Context(), cfg, pack, only, show, func(r *reindex.Reindexer) error {
 				var err error
 				switch {
 				case dryRun:
@@ -68,7 +76,8 @@ func reindexCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&pack, "model", "", "model pack with the new embedding network: its name, or a folder with its pack.yaml")
-	f.BoolVar(&switches, "switch", false, "rebuild what is missing, then switch; workers and indexers must be stopped")
+	f.StringSliceVar(&only, "collections", nil, "only these collections: names, in which * stands for any characters (default all but those that worker.collections assigns to other packs)")
+	f.BoolVar(&switches, "switch", false, "rebuild what is missing, then switch; the indexers must be stopped")
 	f.IntVar(&dropLost, "drop-lost", 0, "with --switch: drop rows that cannot be rebuilt, at most this many")
 	f.BoolVar(&dryRun, "dry-run", false, "count what is missing, and change nothing")
 	f.BoolVar(&discard, "discard", false, "erase what was rebuilt and is not in use yet")
@@ -76,6 +85,14 @@ func reindexCommand() *cobra.Command {
 	c.MarkFlagRequired("model")
 	c.MarkFlagsMutuallyExclusive("switch", "dry-run", "discard")
 	return c
+}
+
+// named reports whether one of the patterns names c.
+func named(patterns []string, c schema.Collection) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, _ := path.Match(pattern, string(c))
+		return ok
+	})
 }
 
 // reindexOutcome says what could not be done.
@@ -101,9 +118,9 @@ func printReindex(c *cobra.Command, r reindex.Report, asJSON bool) error {
 	out := c.OutOrStdout()
 	switch {
 	case r.Switched:
-		fmt.Fprintf(out, "The gallery now uses %s.\n", r.Model)
+		fmt.Fprintf(out, "Switched to %s.\n", r.Model)
 	case len(r.Collections) == 0:
-		fmt.Fprintf(out, "Every collection uses %s already.\n", r.Model)
+		fmt.Fprintf(out, "No collection is left to move to %s.\n", r.Model)
 	}
 	if len(r.Collections) == 0 {
 		return nil

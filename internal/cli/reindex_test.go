@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ import (
 	"facestream/internal/services/ingest"
 	"facestream/internal/services/worker"
 	"facestream/packs"
+	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
@@ -131,10 +133,11 @@ func startFlow(t *testing.T) *flow {
 	return f
 }
 
-func (f *flow) start(name, pack string) {
+// start starts a service. Each collection is served by all of the packs.
+func (f *flow) start(name string, packs ...string) {
 	f.t.Helper()
 	cfg := f.cfg
-	cfg.Worker.Models = []string{pack}
+	cfg.Worker.Models, cfg.Worker.Collections = packs, []config.CollectionModels{{Pattern: "*", Models: packs}}
 	run := map[string]host.Service{"ingest": ingest.Run, "worker": worker.Run}[name]
 	if name == "indexer" {
 		g, err := drivers.Open(f.t.Context(), cfg.Indexer.Gallery)
@@ -285,9 +288,9 @@ func wantError(t *testing.T, err error, texts ...string) {
 func TestReindex(t *testing.T) {
 	other := otherPack(t)
 	f := startFlow(t)
-	f.start("ingest", "")
+	f.start("ingest")
 	f.start("worker", packs.Starter)
-	f.start("indexer", packs.Starter)
+	f.start("indexer")
 
 	guids := map[schema.ExternalID]string{}
 	images := map[schema.ExternalID]schema.ObjectRef{}
@@ -375,7 +378,7 @@ func TestReindex(t *testing.T) {
 	}
 	_, err = f.reindex(other, "--switch", "--drop-lost", "2")
 	wantError(t, err, "1 analyses", "start the indexers")
-	f.start("indexer", packs.Starter)
+	f.start("indexer")
 	f.idle("indexer", events.Analyses)
 	f.stop("indexer")
 
@@ -398,12 +401,12 @@ func TestReindex(t *testing.T) {
 		t.Fatalf("switch: %+v, %v", report, err)
 	}
 	text, err = f.run(t.Context(), "reindex", "--model", other, "--switch")
-	if err != nil || !strings.Contains(text, "uses "+string(report.Model)) {
+	if err != nil || !strings.Contains(text, "Switched to "+string(report.Model)) {
 		t.Errorf("the switch repeated: %v\n%s", err, text)
 	}
 
 	f.start("worker", other)
-	f.start("indexer", other)
+	f.start("indexer")
 	if r, err := caller.Await(t.Context(), waiting); err != nil || r.Predict == nil || r.Predict.Response.GUID != guids["ann"] {
 		t.Errorf("the request that waited: %+v, %v", r, err)
 	}
@@ -444,6 +447,134 @@ func TestReindex(t *testing.T) {
 	}
 	if got := f.predict(4); got == "" {
 		t.Error("who was enrolled under the new model is not found")
+	}
+}
+
+// TestReindexWhileServing takes a gallery to another model while workers that serve both answer requests without a pause. Only the
+// indexer stops for the switch.
+func TestReindexWhileServing(t *testing.T) {
+	former, next := packs.Starter, otherPack(t)
+	if _, err := models.Locate("fast"); err == nil { // as of an installation that changes to the recommended pack
+		if _, err := models.Locate("open"); err == nil {
+			former, next = "fast", "open"
+		}
+	}
+	f := startFlow(t)
+	f.start("ingest")
+	f.start("worker", former)
+	f.start("indexer")
+	guids := map[int]string{}
+	enroll := func(person int) {
+		t.Helper()
+		r, _ := f.enroll(schema.ExternalID(fmt.Sprint("person ", person)), person)
+		guids[person] = r.Enroll.Response.GUID
+	}
+	enroll(0)
+	enroll(1)
+	if r := f.send(schema.Request{Operation: schema.OpEnroll, Collection: "visitors", ExternalID: "vic", Images: []schema.ObjectRef{f.picture(2, 0)}}); r.Enroll == nil || !r.Enroll.EnrollPerformed {
+		t.Fatalf("enroll: %+v", r.CallStatus)
+	}
+	_, model, err := embeddingOf(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// From here on somebody asks all the time, and is answered.
+	caller, err := f.client.OpenCaller(t.Context(), events.PublisherConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	asking, stop := context.WithCancel(t.Context())
+	image := f.picture(0, 1)
+	answers := map[string]int{}
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		for asking.Err() == nil {
+			a, err := caller.Call(t.Context(), schema.Request{Operation: schema.OpPredict, Collection: "staff", Images: []schema.ObjectRef{image}, Config: json.RawMessage(drawn.Config)})
+			switch {
+			case err != nil:
+				answers[err.Error()]++
+			case a.Result.Predict == nil || a.Result.Predict.Response == nil || a.Result.Predict.Response.GUID != guids[0]:
+				answers[fmt.Sprintf("%+v", a.Result.CallStatus)]++
+			case slices.ContainsFunc(a.Result.Models, func(m schema.ModelRun) bool { return m.ID == model }):
+				answers["next"]++
+			default:
+				answers["former"]++
+			}
+		}
+	})
+	defer asked.Wait()
+	defer stop()
+
+	settings := filepath.Join(t.TempDir(), "facestream.yaml")
+	both := fmt.Sprintf("worker:\n  models: [%q, %q]\n  collections:\n  - {pattern: staff, models: [%[1]q, %[2]q]}\n  - {pattern: visitors, models: [%[2]q]}\n", next, former)
+	if err := os.WriteFile(settings, []byte(both), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := f.reindex(next, "--config", settings)
+	if err != nil || len(report.Collections) != 1 || report.Collections[0].Collection != "staff" || report.Collections[0].Staged != 2 {
+		t.Fatalf("built: %+v, %v", report, err)
+	}
+
+	// An analysis by a worker of the former pack alone waits: nobody could answer it after the switch.
+	_, err = f.reindex(next, "--config", settings, "--switch")
+	wantError(t, err, "indexers run", "not the workers")
+	f.stop("indexer")
+	waitForLag(f)
+	_, err = f.reindex(next, "--config", settings, "--switch")
+	wantError(t, err, "analyses wait", "former model only", "start the indexers")
+	f.stop("worker")
+	f.start("worker", next, former)
+	f.start("indexer")
+	enroll(3) // in between: the collection has the former model
+	f.stop("indexer")
+	waitForLag(f)
+	report, err = f.reindex(next, "--config", settings, "--switch")
+	if err != nil || !report.Switched || report.Collections[0].Rows != 3 {
+		t.Fatalf("switch: %+v, %v", report, err)
+	}
+	f.start("indexer")
+	enroll(4)
+	for person, guid := range guids {
+		if got := f.predict(person); got != guid {
+			t.Errorf("person %d is found as %q under the new model, want %q", person, got, guid)
+		}
+	}
+	kept, err := readCollections(t, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kept {
+		if (k.Name == "staff") != (k.Tie.Model == model) {
+			t.Errorf("collection %q has the model %s", k.Name, k.Tie.Model)
+		}
+	}
+
+	// The new pack alone serves it now, and does not the collection that did not move.
+	f.stop("worker")
+	f.start("worker", next)
+	if got := f.predict(1); got != guids[1] {
+		t.Errorf("by the new pack alone: %q, want %q", got, guids[1])
+	}
+	if r := f.send(schema.Request{Operation: schema.OpPredict, Collection: "visitors", Images: []schema.ObjectRef{f.picture(2, 1)}}); r.CallStatus.Reason != schema.ReasonModelMismatch {
+		t.Errorf("the collection that did not move: %+v", r.CallStatus)
+	}
+	stop()
+	asked.Wait()
+	if answers["former"] == 0 || answers["next"] == 0 || len(answers) != 2 {
+		t.Errorf("answers meanwhile, by model: %v; want those of both models and no other", answers)
+	}
+}
+
+// waitForLag waits until an analysis waits for the indexer.
+func waitForLag(f *flow) {
+	f.t.Helper()
+	for ; ; time.Sleep(20 * time.Millisecond) {
+		status, err := f.client.Describe(f.t.Context(), events.Analyses)
+		if err == nil && slices.ContainsFunc(status[0].Groups, func(g events.GroupLag) bool { return g.Group == host.Group("indexer") && g.Lag > 0 }) {
+			return
+		}
 	}
 }
 

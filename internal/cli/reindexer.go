@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"facestream/internal/config"
 	"facestream/internal/gallery"
@@ -20,7 +23,7 @@ import (
 )
 
 // withReindexer calls do with a reindexer that rebuilds the gallery of cfg for the embedding model of a pack.
-func withReindexer(ctx context.Context, cfg config.Config, pack string, progress func(c schema.Collection, done, total int), do func(*reindex.Reindexer) error) (err error) {
+func withReindexer(ctx context.Context, cfg config.Config, pack string, only []string, progress func(c schema.Collection, done, total int), do func(*reindex.Reindexer) error) (err error) {
 	cfg.Resolve()
 	client, store, err := host.Clients(cfg)
 	if err != nil {
@@ -46,16 +49,56 @@ func withReindexer(ctx context.Context, cfg config.Config, pack string, progress
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	return do(&reindex.Reindexer{
-		Serving: s.Serving, Staging: s.Staging, Objects: store, Engine: e, Model: e.EmbeddingModel(),
-		Quiet: func(ctx context.Context) error {
-			if err := quiet(ctx, client); err != nil {
-				return fmt.Errorf("whether workers and indexers have stopped: %w", err)
-			}
-			return s.Own()
-		},
+	model := e.EmbeddingModel()
+	moves := func(c schema.Collection) bool { return assigned(cfg.Worker, c, model) }
+	if only != nil {
+		moves = func(c schema.Collection) bool { return named(only, c) }
+	}
+	r := &reindex.Reindexer{
+		Serving: s.Serving, Staging: s.Staging, Objects: store, Engine: e, Model: model, Moves: moves,
 		MaxBytes: int64(cfg.Worker.MaxBytes), Concurrency: cfg.Worker.Concurrency, Progress: progress,
-	})
+	}
+	r.Quiet = func(ctx context.Context) error {
+		moving, err := r.Moving(ctx)
+		if err == nil && bySettings(cfg.Worker, moving, r.Model) {
+			err = quietIndexers(ctx, client, moving, r.Model)
+		} else if err == nil {
+			err = quiet(ctx, client)
+		}
+		if err != nil {
+			return fmt.Errorf("whether the gallery can be switched: %w", err)
+		}
+		return s.Own()
+	}
+	return do(r)
+}
+
+// assigned reports whether the settings let a collection move to the model of a pack: worker.collections does not assign it to
+// packs of other models only.
+func assigned(cfg config.Worker, c schema.Collection, model schema.ModelID) bool {
+	packs := cfg.Assigned(c)
+	return packs == nil || slices.Contains(modelsOf(packs), model)
+}
+
+// modelsOf returns the embedding models of the packs that are on this machine.
+func modelsOf(packs []string) (ids []schema.ModelID) {
+	for _, pack := range packs {
+		if _, id, err := embeddingOf(pack); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// bySettings reports whether workers with these settings serve each of the collections by its own model and by model.
+func bySettings(cfg config.Worker, collections []gallery.Kept, model schema.ModelID) bool {
+	for _, c := range collections {
+		served := modelsOf(cfg.ModelsOf(c.Name))
+		if !slices.Contains(served, c.Tie.Model) || !slices.Contains(served, model) {
+			return false
+		}
+	}
+	return true
 }
 
 var _ reindex.Engine = (*engine.Engine)(nil)
@@ -87,6 +130,55 @@ func embeddingOf(pack string) (*models.Pack, schema.ModelID, error) {
 	return located, m.ID(), nil
 }
 
+// quietIndexers returns nil when no indexer can change the gallery, and every analysis that waits serves collections under
+// model as well. Workers may run.
+func quietIndexers(ctx context.Context, client *events.Client, collections []gallery.Kept, model schema.ModelID) error {
+	const op = "reindex.quiet"
+	indexers, err := client.Members(ctx, host.Group("indexer"))
+	if err != nil {
+		return err
+	}
+	if indexers > 0 {
+		return schema.Fatal(op, fmt.Errorf("indexers run (%d in their group); stop them, not the workers, and run this again", indexers))
+	}
+	topics, err := client.Describe(ctx, events.Analyses)
+	if err != nil {
+		return err
+	}
+	var committed map[int]int64
+	for _, g := range topics[0].Groups {
+		if g.Group == host.Group("indexer") {
+			committed = g.Committed
+		}
+	}
+	former := 0
+	read, done := context.WithCancel(ctx)
+	defer done()
+	err = client.ReadAll(read, events.Analyses, committed, func(r events.Record) error {
+		var a schema.Analysis
+		if json.Unmarshal(r.Event.Data, &a) == nil && a.Operation.Images() > 0 && !servedBy(&a, model) &&
+			slices.ContainsFunc(collections, func(c gallery.Kept) bool { return c.Name == a.Collection }) {
+			former++
+		}
+		return nil
+	}, done)
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		return err
+	}
+	if former > 0 {
+		return schema.Fatal(op, fmt.Errorf("%d analyses wait that are of the former model only, so some workers do not run with these settings; restart these workers, start the indexers until `facestream topics` shows no lag of %s in %s, stop them, and run this again",
+			former, host.Group("indexer"), events.Analyses))
+	}
+	return nil
+}
+
+// servedBy reports whether a can be answered in a collection of model.
+func servedBy(a *schema.Analysis, model schema.ModelID) bool {
+	return slices.ContainsFunc(a.ByPack(), func(a *schema.Analysis) bool {
+		return a.Answer != nil || len(a.Probes) > 0 && a.Probes[0].Model == model
+	})
+}
+
 // quiet returns nil when no service can change the gallery, and it holds everything that workers made under the former model.
 func quiet(ctx context.Context, client *events.Client) error {
 	const op = "reindex.quiet"
@@ -110,7 +202,7 @@ func quiet(ctx context.Context, client *events.Client) error {
 	}
 	switch {
 	case members["worker"] > 0:
-		return schema.Fatal(op, fmt.Errorf("workers run under the former model (%d in their group); stop them, then the indexers once `facestream topics` shows that %s has no lag in %s, and run this again",
+		return schema.Fatal(op, fmt.Errorf("workers run under the former model (%d in their group); stop them, then the indexers once `facestream topics` shows that %s has no lag in %s, and run this again. Or let them serve the collections by both packs (worker.collections); then only the indexers stop",
 			members["worker"], host.Group("indexer"), events.Analyses))
 	case lag > 0 && members["indexer"] > 0:
 		return schema.Fatal(op, fmt.Errorf("the indexers have %d analyses of the former model to do; wait until `facestream topics` shows no lag, stop them, and run this again", lag))

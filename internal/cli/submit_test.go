@@ -82,7 +82,7 @@ func TestSubmit(t *testing.T) {
 	f := startFlow(t)
 	f.start("ingest", "")
 	f.start("worker", packs.Starter)
-	f.start("indexer", packs.Starter)
+	f.start("indexer")
 	check := func(want string, code int, args ...string) (stdout string) {
 		t.Helper()
 		stdout, said, got := f.facestream(append([]string{"submit", "--wait", "--operation-config", drawn.Config}, args...)...)

@@ -231,12 +231,20 @@ type CollectionModels struct {
 // ModelsOf returns the packs of w that serve collection c, "" for none: at least one, and the first counts where the
 // collection does not decide.
 func (w Worker) ModelsOf(c schema.Collection) []string {
+	if packs := w.Assigned(c); packs != nil {
+		return packs
+	}
+	return w.Models[:1]
+}
+
+// Assigned returns the packs that w.Collections assigns to c; nil if it does not.
+func (w Worker) Assigned(c schema.Collection) []string {
 	for _, entry := range w.Collections {
 		if ok, _ := path.Match(entry.Pattern, string(c)); ok && c != "" { // check:"pattern" leaves no bad pattern
 			return entry.Models
 		}
 	}
-	return w.Models[:1]
+	return nil
 }
 
 // Challenge says how challenges of active liveness are signed.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,8 @@ type Reindexer struct {
 	Objects Objects
 	Engine  Engine
 	Model   schema.ModelID // the embedding model of Engine
+	// Moves reports whether a collection moves to Model. nil: every collection does.
+	Moves func(schema.Collection) bool
 	// Quiet returns nil if nobody changes the serving gallery or will change it. Switch asks.
 	Quiet       func(context.Context) error
 	MaxBytes    int64 // of an image
@@ -49,12 +52,12 @@ type Reindexer struct {
 // Report is the outcome of a step. It names rows only by id (invariant 6).
 type Report struct {
 	Model       schema.ModelID `json:"model"`
-	Collections []Tally        `json:"collections"` // that serve under another model
+	Collections []Tally        `json:"collections"` // that serve under another model and move
 	// Lost rows cannot be rebuilt. A switch drops them, and these people must enrol again.
 	Lost []Left `json:"lost"`
 	// Unread rows could not be rebuilt this time.
 	Unread   []Left `json:"unread"`
-	Switched bool   `json:"switched"` // every collection serves under Model
+	Switched bool   `json:"switched"` // every collection that moves serves under Model
 }
 
 // Tally is what was found and done in one collection.
@@ -158,21 +161,26 @@ func (r *Reindexer) confirm(ctx context.Context, built Report) error {
 	return nil
 }
 
+// Moving returns the collections that serve under another model and move to Model.
+func (r *Reindexer) Moving(ctx context.Context) ([]gallery.Kept, error) {
+	kept, err := r.Serving.Collections(ctx)
+	return slices.DeleteFunc(kept, func(k gallery.Kept) bool {
+		return k.Tie.Model == r.Model || r.Moves != nil && !r.Moves(k.Name)
+	}), err
+}
+
 // forEach calls do for each collection that serves under another model.
 func (r *Reindexer) forEach(ctx context.Context, do func(*Tally, *Report) error) (Report, error) {
 	report := Report{Model: r.Model, Collections: []Tally{}, Lost: []Left{}, Unread: []Left{}}
 	var kept []gallery.Kept
 	err := again.Do(ctx, func() (err error) {
-		kept, err = r.Serving.Collections(ctx)
+		kept, err = r.Moving(ctx)
 		return err
 	})
 	if err != nil {
 		return report, err
 	}
 	for _, k := range kept {
-		if k.Tie.Model == r.Model {
-			continue
-		}
 		t := Tally{Collection: k.Name, From: k.Tie.Model}
 		err := do(&t, &report)
 		report.Collections = append(report.Collections, t)
