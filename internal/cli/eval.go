@@ -53,6 +53,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
 		evalPlainCommand("closeups", "Faces in photographs that are cut so closely that the face fills the frame", eval.Closeups),
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
+		evalPlainCommand("tilt", "Photographs turned by 15 to 180 degrees: whether each matches itself", eval.Tilt),
 		evalPlainCommand("quality", "Whether the measured quality falls with each step of blur, darkness, brightness, compression, noise and rotation", eval.Quality),
 		evalThresholdsCommand(),
 		evalAllCommand())

@@ -38,7 +38,7 @@ func Everything(reference *Subject) []Named {
 		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness}, {"documents", Documents}, {"age", Age}, {"masks", Masks}, {"closeups", Closeups},
 		{"groups", func(ctx context.Context, o Options) (*Report, error) {
 			return Groups(ctx, o, filepath.Join(o.Data, filepath.FromSlash(PeopleFile)))
-		}}, {"rotate", Rotate}, {"quality", Quality}}
+		}}, {"rotate", Rotate}, {"tilt", Tilt}, {"quality", Quality}}
 }
 
 // errNoReference is the error of an evaluation that needs a reference pack and has none.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -84,7 +85,7 @@ func TestTurnedFaceIsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.examine(t.Context(), m, found, examined); err != nil {
+		if err := e.examine(t.Context(), f, found, examined); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, found...)
@@ -178,6 +179,48 @@ func TestMerged(t *testing.T) {
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// TestTiltedHeads: a head that leans by any angle has the points, the roll and the embedding of the same head upright.
+func TestTiltedHeads(t *testing.T) {
+	cast := drawn.Cast()
+	for name, e := range packsToTest(t) {
+		for i := range 3 {
+			m := picture(cast[i], 0, 400)
+			params := Params{Turn: true, Embed: true, Attributes: true, Strategy: BestConfidence}
+			upright, err := e.Analyze(t.Context(), encoded(t, m), params)
+			if err != nil || len(upright.Faces) != 1 {
+				t.Fatal(name, upright, err)
+			}
+			u := &upright.Faces[0]
+			for _, degrees := range []float64{-150, -60, -45, -30, 30, 45, 60, 120, 135} {
+				// The same pixels, turned about the middle of a picture that has room for them.
+				const side = 600
+				w := imaging.Window{X: 200, Y: 200, Width: side, Height: side, Turn: -degrees * math.Pi / 180}
+				a, err := e.Analyze(t.Context(), encoded(t, m.CutOver(w, side, side, imaging.RGB{128, 128, 128})), params)
+				if err != nil || len(a.Faces) != 1 {
+					t.Errorf("%s, person %d turned by %.0f°: %v, %v", name, i, degrees, a, err)
+					continue
+				}
+				o := &a.Faces[0]
+				off := func(lean, was float32) float64 {
+					return math.Abs(math.Remainder(float64(lean-was)-float64(o.Turned)-degrees, 360))
+				}
+				if d := off(o.Roll(), u.Roll()); d > 15 {
+					t.Errorf("%s, person %d turned by %.0f°: the eyes lean by %.1f° too far", name, i, degrees, d)
+				}
+				if d := off(o.Pose.Roll, u.Pose.Roll); d > 8 {
+					t.Errorf("%s, person %d turned by %.0f°: the pose is off by %.1f°", name, i, degrees, d)
+				}
+				if c := schema.Cosine(o.Embedding.Vector, u.Embedding.Vector); c < 0.7 {
+					t.Errorf("%s, person %d turned by %.0f°: cosine %.3f", name, i, degrees, c)
+				}
+				if r := o.Area() / u.Area(); r < 0.75 || r > 1.33 {
+					t.Errorf("%s, person %d turned by %.0f°: the box has %.2f times the area", name, i, degrees, r)
+				}
+			}
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (a *AttributeClassifier) classifyOcclusion(ctx context.Context, img *imagin
 	in := a.occlusion.Model.Input
 	crops := make([]*imaging.Image, len(faces))
 	for i, f := range faces {
-		crops[i] = img.Cut(square(f.window(float64(in.Crop))), in.Width, in.Height)
+		crops[i] = img.Cut(square(f.standing(float64(in.Crop))), in.Width, in.Height)
 	}
 	answers := a.occlusion.run(ctx, "face.occlusion", 20, crops)
 	for i, answer := range answers {

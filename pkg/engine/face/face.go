@@ -18,7 +18,8 @@ import (
 
 // Face is one detected face, in pixels of the upright picture: the origin is its top left corner, x to the right, y down.
 type Face struct {
-	// Box encloses the face from forehead to chin. It reaches beyond the picture where the face does.
+	// Box encloses the face from forehead to chin. It reaches beyond the picture where the face does. Of a head that leans far it has
+	// the middle, and the width and height that it has when the head is turned upright.
 	Box schema.BoxF
 	// Points are eye, eye, nose tip, mouth corner, mouth corner: of each pair the one on the picture's left comes first
 	// when the head is upright (the person's right).

@@ -75,7 +75,7 @@ type Light struct {
 // measureLight takes the luma of the face's box: its brightness, and its sharpness as [Observation] describes it.
 func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	const width = 112
-	w := f.window(1)
+	w := f.standing(1)
 	height := min(max(int(math.Round(width*w.Height/max(w.Width, 1))), 3), 4*width)
 	luma := img.Cut(w, width, height).Luma()
 	var sum float64

@@ -3,6 +3,7 @@ package face
 import (
 	"cmp"
 	"context"
+	"math"
 
 	"facestream/pkg/engine/imaging"
 )
@@ -36,7 +37,8 @@ type Pose struct {
 	Yaw, Pitch, Roll float32
 }
 
-// Observe implements Observer. The networks see a square around the box, of the manifest's crop times its longer side.
+// Observe implements Observer. The networks see a square around the box, of the manifest's crop times its longer side, turned upright
+// if the head leans far.
 func (p *PoseEstimator) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	poses, errs := make([]Pose, len(faces)), make([]error, len(faces))
 	share := 1 / float32(len(p.stages))
@@ -47,7 +49,7 @@ func (p *PoseEstimator) Observe(ctx context.Context, img *imaging.Image, faces [
 		}
 		crops := make([]*imaging.Image, len(faces))
 		for i, f := range faces {
-			crops[i] = img.Cut(square(f.window(float64(s.Model.Input.Crop))), s.Model.Input.Width, s.Model.Input.Height)
+			crops[i] = img.Cut(square(f.standing(float64(s.Model.Input.Crop))), s.Model.Input.Width, s.Model.Input.Height)
 		}
 		for i, answer := range s.run(ctx, "face.pose", 3, crops) {
 			if answer.Err != nil {
@@ -62,7 +64,8 @@ func (p *PoseEstimator) Observe(ctx context.Context, img *imaging.Image, faces [
 	for i, f := range faces {
 		if errs[i] == nil {
 			r := poses[i]
-			f.Pose = &Pose{Yaw: min(max(r.Yaw, -90), 90), Pitch: min(max(r.Pitch, -90), 90), Roll: min(max(r.Roll, -180), 180)}
+			r.Roll = float32(math.Remainder(float64(r.Roll+f.tilt()), 360))
+			f.Pose = &Pose{Yaw: min(max(r.Yaw, -90), 90), Pitch: min(max(r.Pitch, -90), 90), Roll: r.Roll}
 		}
 	}
 	return errs

@@ -104,6 +104,20 @@ func (w Window) Place(u, v float64) (x, y float64) {
 	return w.X + dx*cos - dy*sin, w.Y + dx*sin + dy*cos
 }
 
+// Turned is w, a window of a picture of width × height, after that picture is turned clockwise by quarters of a turn.
+func (w Window) Turned(quarters, width, height int) Window {
+	switch quarters % 4 {
+	case 1:
+		w.X, w.Y = float64(height)-w.Y, w.X
+	case 2:
+		w.X, w.Y = float64(width)-w.X, float64(height)-w.Y
+	case 3:
+		w.X, w.Y = w.Y, float64(width)-w.X
+	}
+	w.Turn += float64(quarters%4) * math.Pi / 2
+	return w
+}
+
 // Cut is CutOver with black beyond m.
 func (m *Image) Cut(w Window, width, height int) *Image { return m.CutOver(w, width, height, RGB{}) }
 
