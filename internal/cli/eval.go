@@ -51,6 +51,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
+		evalPlainCommand("bonafide", "Living people in greyscale and as tight crops: how many are called a spoof, or not assessable", eval.BonaFide),
 		evalPlainCommand("closeups", "Faces in photographs that are cut so closely that the face fills the frame", eval.Closeups),
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
 		evalPlainCommand("tilt", "Photographs turned by 15 to 180 degrees: whether each matches itself", eval.Tilt),

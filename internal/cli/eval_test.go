@@ -687,6 +687,8 @@ func TestEvalFaces(t *testing.T) {
 			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 10}},
 		{"age", map[string][2]float64{"mean absolute error": {0, 60}, "mean absolute error of a constant answer": {0, 0}}, map[string]int{"off by more than 15 years": 1}},
 		{"masks", map[string][2]float64{"found, masked": {1, 1}, "found, bare": {0, 0}, "mask seen, masked": {1, 1}}, map[string]int{"found, masked": 1, "found, bare": 1, "mask seen, masked": 1}},
+		{"bonafide", map[string][2]float64{"as photographed: called a spoof": {0, 0.5}, "greyscale: not assessable": {0, 1}},
+			map[string]int{"as photographed: called a spoof": 4, "greyscale: not assessable": 4, "cut to the face: called a spoof": 4}},
 		{"closeups", map[string][2]float64{"found": {0.8, 0.8}}, map[string]int{"found": 10, "found, the face fills the frame": 5}},
 		{"rotate", map[string][2]float64{"the same face found": {1, 1}, "embedding alike": {0.85, 1}, "upright ones left as they are": {1, 1}},
 			map[string]int{"the same face found": 16, "upright ones left as they are": 3}},

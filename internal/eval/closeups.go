@@ -83,10 +83,7 @@ func Closeups(ctx context.Context, o Options) (*Report, error) {
 // foundIn reports whether the face f of img is found in a frame around the middle of its box, whose sides are those of the
 // box times side. The frame ends where img ends.
 func (o Options) foundIn(ctx context.Context, img *imaging.Image, f face.Face, side float64) (bool, error) {
-	x, y := float64(f.Box.TopLeft.X+f.Box.BottomRight.X)/2, float64(f.Box.TopLeft.Y+f.Box.BottomRight.Y)/2
-	w, h := side*float64(f.Box.BottomRight.X-f.Box.TopLeft.X), side*float64(f.Box.BottomRight.Y-f.Box.TopLeft.Y)
-	clip := func(v float64, most int) int { return int(math.Round(min(max(v, 0), float64(most)))) }
-	x0, y0, x1, y1 := clip(x-w/2, img.Width), clip(y-h/2, img.Height), clip(x+w/2, img.Width), clip(y+h/2, img.Height)
+	x0, y0, x1, y1 := around(img, f.Box, side)
 	if x1 <= x0 || y1 <= y0 {
 		return false, nil
 	}
@@ -109,6 +106,15 @@ func (o Options) foundIn(ctx context.Context, img *imaging.Image, f face.Face, s
 		}
 	}
 	return false, nil
+}
+
+// around returns the part of img around the middle of box whose sides are those of box times side, in pixels; x1 and y1 are
+// excluded. It ends where img ends.
+func around(img *imaging.Image, box schema.BoxF, side float64) (x0, y0, x1, y1 int) {
+	x, y := float64(box.TopLeft.X+box.BottomRight.X)/2, float64(box.TopLeft.Y+box.BottomRight.Y)/2
+	w, h := side*float64(box.BottomRight.X-box.TopLeft.X), side*float64(box.BottomRight.Y-box.TopLeft.Y)
+	clip := func(v float64, most int) int { return int(math.Round(min(max(v, 0), float64(most)))) }
+	return clip(x-w/2, img.Width), clip(y-h/2, img.Height), clip(x+w/2, img.Width), clip(y+h/2, img.Height)
 }
 
 // everyFace asks for every face at the confidence of the manifest.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
@@ -148,5 +149,19 @@ func TestLeaveOneOut(t *testing.T) {
 	}
 	if pairs := []alike{{2, 3, 0.96}, {1, 3, 0.8}, {1, 2, 0.6}}; !cmp.Equal(pairs, s.pairs, cmp.AllowUnexported(alike{}), close4) {
 		t.Errorf("pairs %+v; want %+v", s.pairs, pairs)
+	}
+}
+
+func TestForms(t *testing.T) {
+	img := imaging.New(100, 50)
+	img.Fill(imaging.RGB{200, 100, 0})
+	if grey := greyscale(img); grey.Pix[0] != 119 || grey.Pix[1] != 119 || grey.Pix[2] != 119 || img.Pix[0] != 200 { // 0.299·200 + 0.587·100 = 118.5
+		t.Errorf("grey is %v", grey.Pix[:3])
+	}
+	box := schema.BoxF{TopLeft: schema.PointF{X: 40, Y: 10}, BottomRight: schema.PointF{X: 60, Y: 40}}
+	for side, want := range map[float64][4]int{1: {40, 10, 60, 40}, 1.5: {35, 3, 65, 48}, 10: {0, 0, 100, 50}} {
+		if x0, y0, x1, y1 := around(img, box, side); [4]int{x0, y0, x1, y1} != want {
+			t.Errorf("%v times the face: %v, want %v", side, []int{x0, y0, x1, y1}, want)
+		}
 	}
 }
