@@ -33,6 +33,11 @@ type Options struct {
 type Subject struct {
 	pack   *models.Pack
 	engine *engine.Engine
+
+	// aligned are the embeddings of files with aligned faces, by the path. Several evaluations embed all of LFW, and most of
+	// their time goes there.
+	mu      sync.Mutex
+	aligned vectors
 }
 
 // Open loads the pack called name (models.Locate) with the ONNX Runtime library at the given path. An empty path
@@ -46,7 +51,7 @@ func Open(ctx context.Context, name, library string) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Subject{pack, e}, nil
+	return &Subject{pack: pack, engine: e, aligned: vectors{}}, nil
 }
 
 // Close unloads the networks.
@@ -131,15 +136,22 @@ func (v vectors) scores(pairs []pair) (s Scores) {
 	return s
 }
 
-// embedAligned embeds each file, which shows one aligned face.
+// embedAligned embeds each file, which shows one aligned face, unless it was embedded before.
 func (o Options) embedAligned(ctx context.Context, files []string) (vectors, error) {
 	all := make([][]float32, len(files))
+	s := o.Subject
 	err := o.forEach(ctx, "embedding", len(files), func(ctx context.Context, i int) error {
+		s.mu.Lock()
+		all[i] = s.aligned[files[i]]
+		s.mu.Unlock()
+		if all[i] != nil {
+			return nil
+		}
 		data, err := os.ReadFile(files[i])
 		if err != nil {
 			return dataError(err)
 		}
-		img, err := o.Subject.engine.Decode(ctx, data)
+		img, err := s.engine.Decode(ctx, data)
 		if err != nil {
 			return dataError(fmt.Errorf("%s: %w", files[i], err))
 		}
@@ -147,11 +159,14 @@ func (o Options) embedAligned(ctx context.Context, files []string) (vectors, err
 			return dataError(fmt.Errorf("%s has %d×%d pixels; the protocol needs faces that are aligned at %d×%d",
 				files[i], img.Width, img.Height, face.AlignedSide, face.AlignedSide))
 		}
-		embeddings, err := o.Subject.engine.Embed(ctx, []*imaging.Image{img})
+		embeddings, err := s.engine.Embed(ctx, []*imaging.Image{img})
 		if err != nil {
 			return fmt.Errorf("%s: %w", files[i], err)
 		}
 		all[i] = embeddings[0].Vector
+		s.mu.Lock()
+		s.aligned[files[i]] = all[i]
+		s.mu.Unlock()
 		return nil
 	})
 	if err != nil {
