@@ -33,7 +33,7 @@ type finding struct {
 }
 
 func doctorCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, load bool
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that facestream needs, and say how to fix what is missing",
@@ -47,7 +47,7 @@ func doctorCommand() *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			found := examine(c.Context(), examinations(cfg, client, store))
+			found := examine(c.Context(), examinations(cfg, client, store, load))
 			bad := 0
 			for _, f := range found {
 				if !f.OK {
@@ -67,6 +67,7 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
+	c.Flags().BoolVar(&load, "load", false, "also load the model packs of the worker, and say how much memory each takes; that much must be free")
 	return c
 }
 
@@ -76,7 +77,7 @@ type examination struct {
 	look             func(context.Context) (detail string, err error)
 }
 
-func examinations(cfg config.Config, client *events.Client, store *objects.Store) []examination {
+func examinations(cfg config.Config, client *events.Client, store *objects.Store, load bool) []examination {
 	all := []examination{
 		{"onnx runtime", "", "facestream models runtime", func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
 		{"data folder", "", "give this user the right to write there, or name another folder with --data-dir", func(context.Context) (string, error) { return lookAtFolder(cfg.DataDir) }},
@@ -96,6 +97,9 @@ func examinations(cfg config.Config, client *events.Client, store *objects.Store
 	packs := make([]examination, len(cfg.Worker.Models))
 	for i, name := range cfg.Worker.Models {
 		packs[i] = examination{"model pack", "", "facestream models pull " + name, func(ctx context.Context) (string, error) { return lookAtPack(ctx, name) }}
+	}
+	if load {
+		packs = append(packs, examination{"memory", "model pack", "", func(ctx context.Context) (string, error) { return lookAtMemory(ctx, cfg.Worker) }})
 	}
 	all = slices.Insert(all, 1, packs...)
 	if cfg.Indexer.Gallery.Driver != config.DriverLocal { // the local one is a file of the indexer
@@ -181,7 +185,14 @@ func lookAtPack(ctx context.Context, name string) (string, error) {
 			return "", fmt.Errorf("%s is %s", f.File.Name, f.State)
 		}
 	}
-	return fmt.Sprintf("%s: %d networks verified in %s", name, len(pack.All()), pack.Where()), nil
+	size, counted := int64(0), map[string]bool{}
+	for _, f := range files {
+		if !counted[f.File.SHA256] {
+			counted[f.File.SHA256] = true
+			size += f.File.Bytes
+		}
+	}
+	return fmt.Sprintf("%s: %d networks (%s of files) verified in %s", name, len(pack.All()), megabytes(size), pack.Where()), nil
 }
 
 // lookAtFolder writes into the data folder, as the services do.

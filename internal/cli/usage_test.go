@@ -15,7 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facestream/internal/config"
 	"facestream/internal/program"
+	"facestream/packs"
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -132,6 +135,26 @@ func TestDoctorWithoutServers(t *testing.T) {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("doctor does not say %q:\n%s", want, stdout)
 		}
+	}
+}
+
+// TestDoctorLoads: the second pack takes less memory than the first, whose networks it shares.
+func TestDoctorLoads(t *testing.T) {
+	if _, _, err := onnx.FindLibrary(t.Context()); err != nil {
+		t.Skipf("SKIPPED, no pack was loaded: %v", err)
+	}
+	if _, err := resident(); err != nil {
+		t.Skipf("SKIPPED, no memory was measured: %v", err)
+	}
+	cfg := config.Default()
+	cfg.Worker.Models = []string{packs.Starter, otherPack(t)}
+	said, err := lookAtMemory(t.Context(), cfg.Worker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, second float64
+	if _, err := fmt.Sscanf(strings.ReplaceAll(said, cfg.Worker.Models[1], "other"), "starter takes %f MB, other takes %f MB more", &first, &second); err != nil || first < 5 || second > first/2 {
+		t.Errorf("%q (%v); want at least 5 MB of the first, and less than half of that for the networks that the second does not share", said, err)
 	}
 }
 

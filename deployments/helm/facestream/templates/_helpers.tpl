@@ -58,6 +58,9 @@ spec:
     command: [{{ $service }}]
     env:
     - {name: FACESTREAM_CONFIG, value: /etc/facestream/facestream.yaml}
+    {{- if dig "worker" "models" "" $.Values.config }}
+    - {name: FACESTREAM_MODELS, value: ""} # config.worker.models applies, not the pack of the image
+    {{- end }}
     {{- if $.Values.caSecret }}
     - {name: SSL_CERT_DIR, value: /etc/facestream/tls} # beside the image's own authorities, which are a file
     {{- end }}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"facestream/internal/config"
+	"facestream/internal/services/worker"
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/models"
+)
+
+// lookAtMemory loads the packs of a worker one beside the other, as the worker does, and says how much memory this process
+// then has more: for the later packs without the networks that they share with earlier ones.
+func lookAtMemory(ctx context.Context, cfg config.Worker) (string, error) {
+	var said []string
+	var first *engine.Engine
+	for _, name := range cfg.Models {
+		pack, err := models.Locate(name)
+		if err != nil {
+			return "", err
+		}
+		before, err := resident()
+		if err != nil {
+			return "", err
+		}
+		e, err := worker.OpenEngine(ctx, cfg, pack, first)
+		if err != nil {
+			return "", err
+		}
+		defer e.Close()
+		after, err := resident()
+		if err != nil {
+			return "", err
+		}
+		more := ""
+		if first == nil {
+			first = e
+		} else {
+			more = " more"
+		}
+		said = append(said, fmt.Sprintf("%s takes %s%s", name, megabytes(after-before), more))
+	}
+	return strings.Join(said, ", ") + " (resident; the first with ONNX Runtime; images in work come on top)", nil
+}
+
+// resident is the number of bytes of this process in memory, without what the Go runtime could give back.
+func resident() (int64, error) {
+	runtime.GC()
+	debug.FreeOSMemory()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, errors.New("only Linux says how much memory a process takes")
+	}
+	fields := bytes.Fields(text)
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("/proc/self/statm: %q", text)
+	}
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}
