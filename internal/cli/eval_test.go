@@ -22,7 +22,6 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/drawn"
 	"facestream/internal/eval"
-	"facestream/internal/provision"
 	"facestream/packs"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
@@ -637,7 +636,7 @@ func labelledData(t *testing.T) string {
 	return dir
 }
 
-// packWith is the name of the services' pack where it has the roles, and else of the open pack of the mirror, which then runs.
+// packWith is the name of the services' pack where it has the roles, and else of the open pack, which then runs.
 func packWith(t *testing.T, roles ...models.Role) string {
 	t.Helper()
 	pack := cmp.Or(os.Getenv("FACESTREAM_MODELS"), config.Default().Worker.Models[0])
@@ -654,16 +653,23 @@ func packWith(t *testing.T, roles ...models.Role) string {
 	return pack
 }
 
-// mirrored makes the open pack of the mirror the one that runs.
+// pulled is the folder of the open pack on this machine, which serves as a mirror.
+func pulled(t *testing.T) string {
+	t.Helper()
+	dir, err := models.DefaultDir("open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := runModels(t, "", "verify", "open"); err != nil {
+		t.Skipf("SKIPPED, the open pack is not used: it is not in %s: %v; run `make models FACESTREAM_MODELS=open`", dir, err)
+	}
+	return dir
+}
+
+// mirrored makes a copy of the open pack the one that runs.
 func mirrored(t *testing.T) {
 	t.Helper()
-	mirror, err := filepath.Abs(filepath.Join("..", "..", cmp.Or(provision.DefaultMirror(), "../shared/models")))
-	if env := os.Getenv(provision.EnvMirror); env != "" {
-		mirror, err = env, nil
-	}
-	if _, missing := os.Stat(mirror); err != nil || missing != nil {
-		t.Skipf("SKIPPED, nothing was evaluated: %s names no mirror folder with the open pack: %v %v", provision.EnvMirror, err, missing)
-	}
+	mirror := pulled(t)
 	t.Setenv(models.EnvDir, t.TempDir())
 	if _, _, err := runModels(t, "", "pull", "open", "--mirror", mirror, "--yes"); err != nil {
 		t.Fatal(err)

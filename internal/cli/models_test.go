@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"facestream/internal/provision"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -37,13 +36,7 @@ func wantCode(t *testing.T, err error, code int) {
 }
 
 func TestModelsFromMirror(t *testing.T) {
-	mirror := os.Getenv(provision.EnvMirror)
-	if mirror == "" {
-		mirror = filepath.Join("..", "..", "..", "shared", "models")
-	}
-	if _, err := os.Stat(mirror); err != nil {
-		t.Skipf("SKIPPED, no pack is pulled: %s names no mirror folder: %v", provision.EnvMirror, err)
-	}
+	mirror := pulled(t)
 	root := t.TempDir()
 	t.Setenv(models.EnvDir, root)
 

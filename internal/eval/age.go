@@ -47,7 +47,7 @@ func Age(ctx context.Context, o Options) (*Report, error) {
 	for _, figure := range []struct {
 		name   string
 		values []float64
-	}{{"mean absolute error", apart}, {"mean error", signed}, {"mean deviation under shifts of the crop", deviations}} {
+	}{{"mean absolute error", apart}, {"mean error", signed}, {"mean deviation that is stated", deviations}} {
 		m, e := mean(figure.values)
 		r.add(Figure{Name: figure.name, Value: m, Unit: Years, Interval: &Interval{m - z95*e, m + z95*e}})
 	}

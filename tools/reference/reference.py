@@ -1,7 +1,7 @@
 """Makes the numbers that the Go engine is held to, with OpenCV and Python's ONNX Runtime.
 
 An implementation of its own of the same chain: decode with OpenCV (EXIF orientation applied), scale down to the long side,
-detect with YuNet, align to ArcFace's five points, embed with MobileFaceNet. It reads the models of the open pack and the
+detect with YuNet, align to ArcFace's five points, embed with SFace. It reads the models of the open pack and the
 evaluation images, and writes file names, boxes, points and embeddings; no pixel leaves the images.
 
     python -m venv /tmp/reference && /tmp/reference/bin/pip install -r tools/reference/requirements.txt
@@ -20,8 +20,6 @@ import onnxruntime
 LONG_SIDE = 640
 MIN_CONFIDENCE = 0.5
 MAX_OVERLAP = 0.45
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 # InsightFace, python-package/insightface/utils/face_align.py, arcface_dst.
 TEMPLATE = np.array(
@@ -86,8 +84,7 @@ def align(image, points):
 
 
 def embed(net, aligned):
-    rgb = cv2.cvtColor(aligned, cv2.COLOR_BGR2RGB).astype(np.float32) / 255
-    blob = ((rgb - MEAN) / STD).transpose(2, 0, 1)[None]
+    blob = cv2.cvtColor(aligned, cv2.COLOR_BGR2RGB).astype(np.float32).transpose(2, 0, 1)[None]
     vector = net.run(None, {net.get_inputs()[0].name: blob})[0][0]
     return vector / np.linalg.norm(vector)
 
@@ -104,12 +101,12 @@ def lfw_files(data, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", type=pathlib.Path, required=True, help="folder of the open pack's files")
+    parser.add_argument("--models", type=pathlib.Path, required=True, help="folder of the pulled open pack")
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with lfw/ and faces/pairs/")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("pkg/engine/testdata/reference.json"))
     args = parser.parse_args()
     detector = session(args.models / "detector" / "yunet_n_dynamic.onnx")
-    embedding = session(args.models / "embedding" / "mobilefacenet.onnx")
+    embedding = session(args.models / "sface.onnx")
 
     aligned = [
         {"file": f.relative_to(args.data).as_posix(), "embedding": packed(embed(embedding, read(f)))}
