@@ -547,7 +547,7 @@ var poseKeys = []ConfigKey{
 	{
 		Name:       "threshold_user_too_close",
 		Strictness: Lower,
-		Default:    0.8,
+		Default:    0.7,
 		Range:      &Range{Min: 0, Max: 1},
 		Unit:       "of the area",
 		Doc:        "A face that covers more of the image is too close.",
