@@ -183,7 +183,7 @@ func evalDefaultsCommand() *cobra.Command {
 		Short: "How many ordinary photographs can be enrolled and searched for, and what refuses the others",
 		Long: "Every image in DIR and its sub-folders is judged as a request to enroll and a request to predict would be, up to the gallery.\n" +
 			"The report names each refused photograph with the reason and the traits.",
-		Example: "  facestream eval defaults ~/Pictures/portraits\n  facestream eval defaults scans --operation-config '{\"anti_spoofing_mode\": 0}'",
+		Example: "  facestream eval defaults ~/Pictures/portraits\n  facestream eval defaults scans --operation-config '{\"anti_spoofing_mode\":0}'",
 		RunE: func(c *cobra.Command, args []string) error {
 			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) {
 				return eval.Defaults(ctx, o, args[0], json.RawMessage(config))
