@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/rs/zerolog"
+	"gopkg.in/yaml.v3"
 
 	"facestream/internal/config"
 	"facestream/internal/drawn"
@@ -32,6 +34,7 @@ import (
 	"facestream/internal/gallery/verify"
 	"facestream/internal/host"
 	"facestream/internal/objects"
+	"facestream/internal/provision"
 	"facestream/internal/services/indexer"
 	"facestream/internal/services/ingest"
 	"facestream/internal/services/worker"
@@ -453,12 +456,71 @@ func TestReindex(t *testing.T) {
 // TestReindexWhileServing takes a gallery to another model while workers that serve both answer requests without a pause. Only the
 // indexer stops for the switch.
 func TestReindexWhileServing(t *testing.T) {
-	former, next := packs.Starter, otherPack(t)
-	if _, err := models.Locate("fast"); err == nil { // as of an installation that changes to the recommended pack
-		if _, err := models.Locate("open"); err == nil {
-			former, next = "fast", "open"
+	t.Run("starter", func(t *testing.T) { reindexWhileServing(t, packs.Starter, otherPack(t)) })
+	t.Run("open", func(t *testing.T) {
+		if _, err := models.Locate("open"); err != nil {
+			t.Skipf("SKIPPED, no gallery was taken to the open pack: %v", err)
+		}
+		reindexWhileServing(t, mobileFaceNet(t), "open")
+	})
+}
+
+// mobileFaceNet is the folder of a pack with the embedding network that the open pack had in its version 2; its other networks
+// are the starter pack's.
+func mobileFaceNet(t *testing.T) string {
+	t.Helper()
+	mirror := provision.DefaultMirror()
+	if mirror == "" {
+		mirror = "../../../shared/models"
+	}
+	network, err := os.ReadFile(filepath.Join(mirror, "embedding/mobilefacenet.onnx"))
+	if err != nil {
+		t.Skipf("SKIPPED, no gallery of MobileFaceNet was taken to the open pack: %v", err)
+	}
+	text, err := packs.Manifest(packs.Starter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest map[string]any
+	if err := yaml.Unmarshal(text, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	manifest["name"] = "former"
+	networks := manifest["models"].(map[string]any)
+	for _, filled := range networks {
+		several, ok := filled.([]any)
+		if !ok {
+			several = []any{filled}
+		}
+		for _, m := range several {
+			m.(map[string]any)["source"] = "https://example.org/none"
 		}
 	}
+	const measured = "LFW pairs of the open pack, version 2"
+	threshold := func(value float64) map[string]any {
+		return map[string]any{"value": value, "evaluation": measured, "source": "facestream eval thresholds"}
+	}
+	networks["embedding"] = map[string]any{
+		"name": "mobilefacenet", "file": "mobilefacenet.onnx", "sha256": fmt.Sprintf("%x", sha256.Sum256(network)), "bytes": len(network),
+		"source": "https://example.org/none", "licence": "Apache-2.0", "architecture": "arcface", "batch": 1,
+		"input":      map[string]any{"width": 112, "height": 112, "colour": "rgb", "scale": 1.0 / 255, "mean": []float64{0.485, 0.456, 0.406}, "std": []float64{0.229, 0.224, 0.225}},
+		"thresholds": map[string]any{"min": threshold(0.243), "med": threshold(0.309), "max": threshold(0.404)},
+	}
+	dir := filepath.Join(t.TempDir(), "former")
+	if err := os.CopyFS(dir, packs.Files(packs.Starter)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err = yaml.Marshal(manifest); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, models.ManifestFile)), os.WriteFile(filepath.Join(dir, models.ManifestFile), text, 0o600),
+		os.WriteFile(filepath.Join(dir, "mobilefacenet.onnx"), network, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func reindexWhileServing(t *testing.T, former, next string) {
 	f := startFlow(t)
 	f.start("ingest")
 	f.start("worker", former)
