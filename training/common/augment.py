@@ -79,3 +79,18 @@ class Trouble:
         if rng.random() < .4:
             image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 92))])[1], 1)
         return image
+
+    def webcam(self, rng, image: np.ndarray) -> np.ndarray:
+        """A poor camera in a poor light: few pixels, coarse coloured noise or a filter that smoothes it away, strong compression."""
+        q = int(self.side * rng.uniform(.35, .95))
+        image = cv2.resize(image, (q, q), interpolation=cv2.INTER_AREA)
+        if rng.random() < .6:
+            coarse = max(2, int(q / rng.uniform(1, 2.5)))
+            y, x = rng.integers(0, 400 - coarse, 2)
+            noise = cv2.resize(self.noise[y:y + coarse, x:x + coarse], (q, q), interpolation=cv2.INTER_LINEAR)
+            noise = noise + (noise.mean(-1, keepdims=True) - noise) * rng.uniform(0, 1)
+            image = (image + noise * rng.uniform(2, 12)).clip(0, 255).astype(np.uint8)
+        if rng.random() < .35:
+            image = cv2.bilateralFilter(image, 5, rng.uniform(10, 45), 3)
+        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 85))])[1], 1)
+        return cv2.resize(image, (self.side, self.side), interpolation=[cv2.INTER_LINEAR, cv2.INTER_CUBIC][rng.integers(2)])
