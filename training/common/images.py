@@ -28,14 +28,6 @@ def session(file: Path | str | bytes, threads: int = 1) -> onnxruntime.Inference
                                         providers=["CPUExecutionProvider"])
 
 
-def answers(file: Path, pictures: np.ndarray, mean: float, std: float) -> np.ndarray:
-    """What a network says of BGR pictures [n, height, width, 3]; its input is RGB, (pixel / 255 - mean) / std."""
-    net = session(file)
-    name = net.get_inputs()[0].name
-    values = lambda p: ((p[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std).astype(np.float32)
-    return np.concatenate([net.run(None, {name: values(pictures[i:i + 64])})[0] for i in range(0, len(pictures), 64)])
-
-
 class Detector:
     """YuNet, the open pack's detector: faces with five points (Apache-2.0)."""
 

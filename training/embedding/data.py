@@ -64,17 +64,6 @@ def split(faces: Faces) -> tuple[Faces, Faces]:
     return faces.choose(~held), faces.choose(held)
 
 
-def confused(vectors: np.ndarray, faces: Faces) -> Faces:
-    """The faces, of which those that vectors [n, d] take for other people's are drawn up to three times as often, and those that
-    stand alone half as often."""
-    photographs = np.flatnonzero(~faces.drawn)
-    v = vectors[photographs] / np.linalg.norm(vectors[photographs], axis=1, keepdims=True)
-    near = np.concatenate([np.partition(v[i:i + 500] @ v.T, -6, axis=1)[:, -6:-1].mean(1) for i in range(0, len(v), 500)])
-    w = faces.weights.copy()
-    w[photographs] *= np.exp((near - near.mean()) / near.std() * .6).clip(.5, 3)
-    return Faces(faces.images, w / w.sum(), faces.drawn)
-
-
 GRID = 29                                   # geometry is computed on a coarse grid and enlarged
 AXIS = np.linspace(-1, 1, GRID, dtype=np.float32)
 
@@ -201,11 +190,6 @@ class Augmenter(Trouble):
             m = m if rng.random() < .7 else m[::-1]
             n = self.natural(rng)
             image = (image + (n.astype(np.float32) - image) * m).astype(np.uint8)
-        if rng.random() < .1:  # a close-up: black beyond the edges of the picture, which lie as the head leans
-            at, size = rng.uniform(SIZE * .42, SIZE * .58, 2), rng.uniform(SIZE * .78, SIZE * 1.1, 2)
-            corners = cv2.boxPoints((tuple(map(float, at)), tuple(map(float, size)), float(rng.normal(0, 10))))
-            inside = cv2.fillConvexPoly(np.zeros((SIZE, SIZE, 1), np.uint8), corners.astype(np.int32), 1)
-            image = image * inside
         if rng.random() < .2:  # a hand, a microphone, another head
             h, w = rng.integers(14, 48, 2)
             y, x = rng.integers(0, SIZE - h), rng.integers(0, SIZE - w)
@@ -213,22 +197,20 @@ class Augmenter(Trouble):
             image[y:y + h, x:x + w] = self.natural(rng, 48)[:h, :w]
         return image
 
-    def pictures(self, rng: np.random.Generator, people: np.ndarray, mixed: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """One RGB picture of each face index, [n, SIZE, SIZE, 3], and the same before things cover it and light and camera
-        change it; mixed makes new people."""
+    def pictures(self, rng: np.random.Generator, people: np.ndarray, mixed: bool = True) -> np.ndarray:
+        """One RGB picture of each face index, [n, SIZE, SIZE, 3]; mixed makes new people."""
         mx, my = self.geometry(rng, len(people), bent=mixed)
-        out, clean = np.empty((2, len(people), SIZE, SIZE, 3), np.uint8)
+        out = np.empty((len(people), SIZE, SIZE, 3), np.uint8)
         for k, i in enumerate(people):
             image = self.mix(rng, i) if mixed else self.faces.images[i]
             image = cv2.remap(image, mx[k], my[k], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-            clean[k] = image[..., ::-1]
             # Many real pictures are good ones: each kind of trouble is absent from some.
             for trouble, likely in ((self.cover, .55), (self.light, .75), (self.camera, .7)):
                 if rng.random() < likely:
                     image = trouble(rng, image)
             out[k] = image[..., ::-1]
-        return out, clean
+        return out
 
-    def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """n training pictures, as pictures gives them."""
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """n training pictures."""
         return self.pictures(rng, rng.choice(len(self.faces.images), n, p=self.faces.weights))

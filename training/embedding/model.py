@@ -29,7 +29,7 @@ class Student(nn.Module):
     ones. Input [n, 3, 112, 112], values -1..1; output [n, 128], not normalised. Inside, the picture is shrunk to side, a
     multiple of 16: 80 takes half the time of 112, in training and in use."""
 
-    def __init__(self, side: int, channels=(16, 32, 96, 224), blocks=(1, 3, 2), head: int = 512):
+    def __init__(self, side: int, channels=(16, 32, 96, 224), blocks=(1, 2, 1), head: int = 512):
         super().__init__()
         self.register_buffer("shrink", shrink(side), persistent=False)
         self.stem = conv(3, channels[0], stride=2)

@@ -19,29 +19,21 @@ BATCH = 16  # of the teacher: its maps stay in the processor's cache
 def statistics(maker: Augmenter, teacher: Teacher, seed: int) -> dict[str, np.ndarray]:
     """Mean and deviation of each channel of the teacher's maps over 512 pictures, {name: [2, channels, 1, 1]}."""
     rng = np.random.default_rng([seed, 1])
-    looks = zip(*(teacher.look(maker.draw(rng, BATCH)[0]) for _ in range(512 // BATCH)))
+    looks = zip(*(teacher.look(maker.draw(rng, BATCH)) for _ in range(512 // BATCH)))
     maps = dict(zip(("vector", "early", "middle", "late"), (np.concatenate(l) for l in looks)))
     return {k: np.stack([m.mean((0, 2, 3)), m.std((0, 2, 3)) + 1e-3])[:, :, None, None]
             for k, m in maps.items() if k != "vector"}
 
 
-def unit(v: np.ndarray) -> np.ndarray:
-    return v / np.linalg.norm(v, axis=1, keepdims=True)
-
-
 def make_shard(maker: Augmenter, teacher: Teacher, second: SFace | None, scale: dict[str, np.ndarray], seed: int, number: int,
                size: int) -> np.ndarray:
-    """The vector is the mean of the teacher's answers to the picture and to the mirror image of what it was before things
-    covered it, light and a camera changed it: truer to the person than the first alone. The second teacher sees only that."""
     rng = np.random.default_rng([seed, 2, number])
     shard = np.empty(size, RECORD)
     for at in range(0, size, BATCH):
         part = shard[at:at + BATCH]
-        part["image"], clean = maker.draw(rng, len(part))
-        clean = np.ascontiguousarray(clean[:, :, ::-1])
+        part["image"] = maker.draw(rng, len(part))
         vector, *maps = teacher.look(part["image"])
-        part["vector"] = unit(vector) + unit(teacher.look(clean)[0])
-        part["second"] = unit(second.look(clean)) if second else 0
+        part["vector"], part["second"] = vector, second.look(part["image"]) if second else 0
         for (name, (mean, deviation)), m in zip(scale.items(), maps):
             part[name] = ((m - mean) / deviation * HINT_STEPS).round().clip(-127, 127)
     return shard

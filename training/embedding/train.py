@@ -17,7 +17,7 @@ from ..common.distil import average, schedule
 from ..common.people import draw_people
 from ..common.pool import Pool, shard_of
 from . import export
-from .data import MARGIN, Augmenter, confused, load_faces, split
+from .data import Augmenter, load_faces, split
 from .model import MEAN, SIZE, STD, Adapters, SFace, Student, Teacher, warm_start
 from .shards import HINT_STEPS, SHARD, make_shard, statistics
 
@@ -77,7 +77,7 @@ class Validation:
     def __init__(self, faces, backgrounds, teacher: Teacher, seed: int):
         maker, rng = Augmenter(faces, backgrounds), np.random.default_rng([seed, 5])
         people = np.flatnonzero(~faces.drawn)  # of a drawn person there are two faces, which must not count as two people's
-        self.images = np.concatenate([maker.pictures(rng, people, mixed=False)[0] for _ in range(2)])
+        self.images = np.concatenate([maker.pictures(rng, people, mixed=False) for _ in range(2)])
         self.vectors = np.concatenate([teacher.look(self.images[i:i + 16])[0] for i in range(0, len(self.images), 16)])
         self.teacher = self._verify(self.vectors)
 
@@ -133,11 +133,7 @@ def main() -> None:
     del faces
 
     def prepare():
-        people = known
-        if o.warm:
-            aligned = known.images[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-            people = confused(images.answers(o.warm, aligned, MEAN, STD), known)
-        maker, teacher, second = Augmenter(people, backgrounds), Teacher(o.models), SFace(o.second) if o.second else None
+        maker, teacher, second = Augmenter(known, backgrounds), Teacher(o.models), SFace(o.second) if o.second else None
         scale = statistics(maker, teacher, o.seed)
         return lambda number: make_shard(maker, teacher, second, scale, o.seed, number, size)
 
