@@ -192,6 +192,12 @@ func TestPose(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+	tilted := stage(headPose, 8, 8, fixed(20, -10, 5))
+	tilted.Model.Offset.Pitch = 4
+	q, _ := NewPoseEstimator([]Stage{tilted, stage(fsaNet, 8, 8, fixed(-40, 20, -15))})
+	if got, want := pose(q), (&Pose{Yaw: 30, Pitch: 7, Roll: -5}); !cmp.Equal(got, want, cmpopts.EquateApprox(0, 1e-4)) {
+		t.Errorf("with an offset: %+v, want %+v", got, want)
+	}
 	far, _ := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(200, -100, 10))})
 	if got := pose(far); got.Yaw != -90 || got.Pitch != -90 {
 		t.Errorf("beyond the range: %+v", got)
@@ -418,6 +424,14 @@ func TestMouthAndSmile(t *testing.T) {
 	}
 	if s, b := smile(rest), smile(broad); s != 0 || b < 0.9 {
 		t.Errorf("at rest %v, broad %v", s, b)
+	}
+	// Lips that a smile parts are less of an open mouth than those of a face at rest.
+	laughing := slices.Clone(broad)
+	for i := 63; i < 66; i++ {
+		laughing[i].Y += 37.5 // by half the mouth's width
+	}
+	if got := mouthOpen(laughing); math.Abs(float64(got)-0.5*(1-smileParts)) > 0.01 {
+		t.Errorf("a broad smile with lips apart by half its width: %v", got)
 	}
 	// A leaning head smiles as much.
 	leaning := make([]schema.PointF, len(broad))

@@ -10,7 +10,7 @@ import (
 
 // mouthOpen is the mean gap between the inner lips over the mouth's width, at most 1: the mouth aspect ratio, made as the eye
 // aspect ratio of T. Soukupová and J. Čech, "Real-Time Eye Blink Detection using Facial Landmarks", CVWW 2016. Closed lips
-// have about 0, a yawn 0.6 and more.
+// have about 0, a yawn 0.6 and more. A broad smile parts the lips, too, but does not open the mouth: it takes off smileParts.
 func mouthOpen(p []schema.PointF) float32 {
 	upper, lower := innerLip(p)
 	var gap float32
@@ -21,8 +21,12 @@ func mouthOpen(p []schema.PointF) float32 {
 	if width == 0 {
 		return 0
 	}
-	return unitInterval(gap / width)
+	return unitInterval(gap / width * (1 - smileParts*smile(p)))
 }
+
+// smileParts is the share of the gap that a broad smile accounts for. Of the 14 of 600 generated faces whose measure is highest with
+// it, 10 speak; without it, most smile.
+const smileParts = 0.4
 
 // LipGap is the greatest distance between the inner lips in pixels; ok is false without landmarks.
 func LipGap(landmarks []schema.PointF) (gap float32, ok bool) {

@@ -37,7 +37,7 @@ type Pose struct {
 	Yaw, Pitch, Roll float32
 }
 
-// Observe implements Observer. The networks see a square around the box, of the manifest's crop times its longer side, turned upright
+// Observe implements Observer. The offset of each network's manifest is added to its answer. The networks see a square around the box, of the manifest's crop times its longer side, turned upright
 // if the head leans far.
 func (p *PoseEstimator) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	poses, errs := make([]Pose, len(faces)), make([]error, len(faces))
@@ -57,7 +57,7 @@ func (p *PoseEstimator) Observe(ctx context.Context, img *imaging.Image, faces [
 				continue
 			}
 			poses[i].Yaw += yaw * answer.Value[0]
-			poses[i].Pitch += share * answer.Value[1]
+			poses[i].Pitch += share * (answer.Value[1] + s.Model.Offset.Pitch)
 			poses[i].Roll += share * answer.Value[2]
 		}
 	}

@@ -157,20 +157,25 @@ func TestSeveralNetworks(t *testing.T) {
 		first.Modes != nil || !slices.Equal(second.Modes, []int{3, 1}) {
 		t.Errorf("liveness: %+v", got.Models[models.RoleLiveness])
 	}
+	if got, err := models.Parse([]byte(pack("pose", "    - "+network("first", "", ", offset: {pitch: 5}")+"\n"))); err != nil || got.Models[models.RolePose][0].Offset.Pitch != 5 {
+		t.Errorf("offset: %+v, %v", got, err)
+	}
 	if m, ok := got.Model(models.RoleAge); ok {
 		t.Errorf("an absent role has %+v", m)
 	}
 	for name, test := range map[string]struct{ manifest, want string }{
-		"one role, one network": {pack("age", several), "models.age: 2 networks"},
-		"the same name":         {pack("liveness", "    - "+network("first", "")+"\n    - "+network("first", "")+"\n"), "models.liveness[1].name"},
-		"an empty list":         {pack("liveness", "    []\n"), "models.liveness: no network"},
-		"an unknown key":        {pack("liveness", "    - "+network("first", ", croop: 1")+"\n"), "croop"},
-		"modes":                 {pack("liveness", "    - "+network("first", "", ", modes: [1, 3, 1]")+"\n"), "models.liveness.modes: [1 3 1]"},
-		"a mode that is not":    {pack("liveness", "    - "+network("first", "", ", modes: [0, 2]")+"\n"), "models.liveness.modes: [0 2]"},
-		"no mode":               {pack("liveness", "    - "+network("first", "", ", modes: []")+"\n"), "models.liveness.modes: []"},
-		"modes of another role": {pack("age", "    - "+network("first", "", ", modes: [1]")+"\n"), "models.age.modes: only networks of the role liveness"},
-		"layout":                {pack("liveness", "    - "+network("first", ", layout: hwcn")+"\n"), "models.liveness.input.layout"},
-		"crop":                  {pack("liveness", "    - "+network("first", ", crop: -1")+"\n"), "models.liveness.input.crop"},
+		"one role, one network":  {pack("age", several), "models.age: 2 networks"},
+		"the same name":          {pack("liveness", "    - "+network("first", "")+"\n    - "+network("first", "")+"\n"), "models.liveness[1].name"},
+		"an empty list":          {pack("liveness", "    []\n"), "models.liveness: no network"},
+		"an unknown key":         {pack("liveness", "    - "+network("first", ", croop: 1")+"\n"), "croop"},
+		"modes":                  {pack("liveness", "    - "+network("first", "", ", modes: [1, 3, 1]")+"\n"), "models.liveness.modes: [1 3 1]"},
+		"a mode that is not":     {pack("liveness", "    - "+network("first", "", ", modes: [0, 2]")+"\n"), "models.liveness.modes: [0 2]"},
+		"no mode":                {pack("liveness", "    - "+network("first", "", ", modes: []")+"\n"), "models.liveness.modes: []"},
+		"modes of another role":  {pack("age", "    - "+network("first", "", ", modes: [1]")+"\n"), "models.age.modes: only networks of the role liveness"},
+		"offset of another role": {pack("age", "    - "+network("first", "", ", offset: {pitch: 5}")+"\n"), "models.age.offset: only networks of the role pose"},
+		"offset":                 {pack("pose", "    - "+network("first", "", ", offset: {pitch: 95}")+"\n"), "models.pose.offset.pitch: 95"},
+		"layout":                 {pack("liveness", "    - "+network("first", ", layout: hwcn")+"\n"), "models.liveness.input.layout"},
+		"crop":                   {pack("liveness", "    - "+network("first", ", crop: -1")+"\n"), "models.liveness.input.crop"},
 	} {
 		if _, err := models.Parse([]byte(test.manifest)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)

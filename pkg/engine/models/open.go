@@ -79,6 +79,7 @@ type (
 		Architecture string                   `yaml:"architecture"`
 		Batch        int                      `yaml:"batch"`
 		Modes        []int                    `yaml:"modes"`
+		Offset       *offsetYAML              `yaml:"offset"`
 		Input        inputYAML                `yaml:"input"`
 		Thresholds   map[string]thresholdYAML `yaml:"thresholds"`
 	}
@@ -87,6 +88,9 @@ type (
 		SHA256 string `yaml:"sha256"`
 		Bytes  int64  `yaml:"bytes"`
 		Source Source `yaml:"source"`
+	}
+	offsetYAML struct {
+		Pitch float32 `yaml:"pitch"`
 	}
 	inputYAML struct {
 		Width    int       `yaml:"width"`
@@ -297,8 +301,18 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	case len(w.Modes) == 0 || slices.Min(w.Modes) < 1 || slices.Max(w.Modes) > 3 || len(slices.Compact(slices.Sorted(slices.Values(w.Modes)))) < len(w.Modes):
 		at("modes", "%v; it must list some of 1, 2 and 3, each once", w.Modes)
 	}
+	var offset Offset
+	if w.Offset != nil {
+		offset = Offset(*w.Offset)
+		if role != RolePose {
+			at("offset", "only networks of the role %s have an offset", RolePose)
+		}
+		if !(offset.Pitch >= -90 && offset.Pitch <= 90) {
+			at("offset.pitch", "%v; it must be -90 to 90 degrees", offset.Pitch)
+		}
+	}
 	m := Model{Role: role, Name: w.Name, File: file.Name, SHA256: file.SHA256, Bytes: file.Bytes, Source: file.Source, Weights: weights, InsteadOf: w.InsteadOf,
-		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, Modes: w.Modes,
+		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, Modes: w.Modes, Offset: offset,
 		Input: w.Input.input(at), Thresholds: map[string]Threshold{}}
 	for _, name := range slices.Sorted(maps.Keys(w.Thresholds)) {
 		t := w.Thresholds[name]

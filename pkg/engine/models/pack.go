@@ -93,9 +93,14 @@ type Model struct {
 	Architecture string // names what feeds the network and decodes its outputs: "yunet", "arcface", …
 	Batch        int    // rows per call that the file allows; 0: any number
 	Modes        []int  // of anti_spoofing_mode, 1 to 3, in which a liveness network runs; nil: the architecture knows
+	Offset       Offset
 	Input        Input
 	Thresholds   map[string]Threshold
 }
+
+// Offset is added to the angles that a network of the role pose answers, in degrees, so that a head that looks into the camera
+// has 0.
+type Offset struct{ Pitch float32 }
 
 // File is one file of a pack.
 type File struct {
