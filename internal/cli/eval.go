@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -57,7 +58,8 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("tilt", "Photographs turned by 15 to 180 degrees: whether each matches itself", eval.Tilt),
 		evalPlainCommand("quality", "Whether the measured quality falls with each step of blur, darkness, brightness, compression, noise and rotation", eval.Quality),
 		evalThresholdsCommand(),
-		evalAllCommand())
+		evalAllCommand(),
+		evalPageCommand())
 	return c
 }
 
@@ -381,7 +383,7 @@ func evalThresholdsCommand() *cobra.Command {
 func evalAllCommand() *cobra.Command {
 	var e evaluator
 	var reference string
-	var least, most []string
+	var least, most, only []string
 	c := &cobra.Command{
 		Use:   "all",
 		Short: "Every evaluation that the data and the pack allow",
@@ -394,6 +396,12 @@ func evalAllCommand() *cobra.Command {
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
+			known := names(eval.Everything(nil))
+			for _, name := range only {
+				if !slices.Contains(known, name) {
+					return &exitError{exitUsage, fmt.Errorf("--only names %q; the evaluations are %q", name, known)}
+				}
+			}
 			var against *eval.Subject
 			if reference != "" {
 				var err error
@@ -405,7 +413,7 @@ func evalAllCommand() *cobra.Command {
 			var outcomes []eval.Outcome
 			for _, pack := range strings.Split(e.models, ",") {
 				err := e.with(c, pack, func(o eval.Options) error {
-					all, err := eval.RunAll(c.Context(), o, eval.Everything(against))
+					all, err := eval.RunAll(c.Context(), o, selected(eval.Everything(against), only))
 					outcomes = append(outcomes, all...)
 					return err
 				})
@@ -426,10 +434,56 @@ func evalAllCommand() *cobra.Command {
 		},
 	}
 	e.flags(c)
+	c.Flags().StringSliceVar(&only, "only", nil, "run these evaluations alone, as \"lfw,defaults\"")
 	c.Flags().StringArrayVar(&least, "min", nil, "exit 3 when a figure, as \"lfw/accuracy=0.99\", is lower or was not measured")
 	c.Flags().StringArrayVar(&most, "max", nil, "exit 3 when a figure is higher or was not measured")
 	c.Flags().StringVar(&reference, "reference", "", "model pack whose answers count as the truth for detect, landmarks and segmentation; without one they are skipped")
 	return c
+}
+
+func names(all []eval.Named) (names []string) {
+	for _, n := range all {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// selected returns those of all that only names, or all of them if it names none.
+func selected(all []eval.Named, only []string) []eval.Named {
+	return slices.DeleteFunc(all, func(n eval.Named) bool { return len(only) > 0 && !slices.Contains(only, n.Name) })
+}
+
+// evalPageCommand writes the page of accuracy from evaluations that ran apart: other packs, other machines.
+func evalPageCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "page FILE...",
+		Short: "Put the JSON of several `eval all --json` together into one page like docs/accuracy.md",
+		Long: "Each file has the outcomes that `facestream eval all --json` printed. Where several files have the same evaluation of the same\n" +
+			"pack, the last one counts. Packs and evaluations keep the order of the first file that has them.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, files []string) error {
+			var all []eval.Outcome
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					return err
+				}
+				var some []eval.Outcome
+				if err := json.Unmarshal(text, &some); err != nil {
+					return fmt.Errorf("%s: %w", file, err)
+				}
+				for _, o := range some {
+					same := func(other eval.Outcome) bool { return other.Pack == o.Pack && other.Evaluation == o.Evaluation }
+					if i := slices.IndexFunc(all, same); i >= 0 {
+						all[i] = o
+					} else {
+						all = append(all, o)
+					}
+				}
+			}
+			return eval.WriteAccuracy(c.OutOrStdout(), "facestream eval page", all)
+		},
+	}
 }
 
 // bound is what a figure of an evaluation must be at least, or at most.

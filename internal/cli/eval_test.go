@@ -727,6 +727,35 @@ func TestBoundsOfPacks(t *testing.T) {
 	}
 }
 
+// A page is put together from evaluations that ran apart; the last of one kind counts.
+func TestEvalPageOfFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	outcome := func(pack, evaluation string, accuracy float64) string {
+		return fmt.Sprintf(`{"pack": %q, "evaluation": %q, "report": {"evaluation": %[2]q, "pack": {"name": %[1]q}, "figures": [{"name": "accuracy", "value": %[3]v, "unit": "share"}]}}`, pack, evaluation, accuracy)
+	}
+	_, page, err := runEval(t, "page", file("a", "["+outcome("one", "lfw", 0.5)+`, {"pack": "one", "evaluation": "age", "skipped": "no data"}]`),
+		file("b", "["+outcome("two", "lfw", 0.75)+","+outcome("one", "lfw", 0.25)+"]"))
+	if err != nil || !strings.Contains(page, "| LFW, 10 folds: accuracy | 25.00 % | 75.00 % |") || !strings.Contains(page, "- age: no data") {
+		t.Errorf("%v\n%s", err, page)
+	}
+	if _, _, err := runEval(t, "page", file("c", "{}")); err == nil {
+		t.Error("a file without outcomes was read")
+	}
+	_, _, err = runEval(t, "all", "--only", "lfw,beauty")
+	wantCode(t, err, exitUsage)
+	_, out, err := runEval(t, "all", "--data", fewData(t), "--only", "pairs,age")
+	if err != nil || strings.Contains(out, "lfw: ") || !strings.Contains(out, "pairs: verification") || !strings.Contains(out, ": age: ") {
+		t.Errorf("--only: %v\n%s", err, out)
+	}
+}
+
 // All of them in one go: what the data lack is skipped and named.
 func TestEvalAll(t *testing.T) {
 	data := labelledData(t)
