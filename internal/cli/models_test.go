@@ -58,7 +58,7 @@ func TestModelsFromMirror(t *testing.T) {
 	if _, _, err := runModels(t, "", "verify", "open"); err != nil {
 		t.Errorf("verify after pull: %v", err)
 	}
-	stdout, _, err := runModels(t, "", "list", "--json")
+	stdout, _, err := runModels(t, "", "list", "open", "--json")
 	var listed []packView
 	if err := errors.Join(err, json.Unmarshal([]byte(stdout), &listed)); err != nil {
 		t.Fatal(err)

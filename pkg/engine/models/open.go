@@ -198,7 +198,7 @@ func (p *problems) addRoles(pack *Pack) {
 		}
 	}
 	for _, role := range pack.Fallback {
-		if !slices.Contains(known, role) || role == RoleDetector || role == RoleEmbedding {
+		if !slices.Contains(known, role) || role == RoleEmbedding {
 			p.add("fallback: %q is not a role that may fall back to the starter pack", role)
 		}
 	}

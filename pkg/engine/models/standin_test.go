@@ -162,7 +162,7 @@ func TestStandIns(t *testing.T) {
 	}
 }
 
-// The detector and the embedding are never replaced.
+// The embedding is never replaced, and no role whose fallback the manifest does not allow.
 func TestNoStandIn(t *testing.T) {
 	r := newRemote(t)
 	for name, test := range map[string]struct {
