@@ -53,9 +53,9 @@ def loss(found: torch.Tensor, taught: torch.Tensor) -> tuple[torch.Tensor, dict[
     return score + 2 * box + 20 * points, {"score": score.item(), "box": box.item(), "points": points.item()}
 
 
-def fill(steps: int) -> float:
-    """Steps in which the pools grow to their full size."""
-    return steps / 3
+def fill(scenes: float) -> float:
+    """Steps in which the pools grow to their full size, which is scenes times that of a training from scratch."""
+    return 4000 * scenes
 
 
 def rate(step: int, steps: int, decay: int) -> float:
@@ -97,8 +97,8 @@ def train(o: argparse.Namespace, size: dict, pools: dict[int, Pool], painters: P
     for step in range(first, size["steps"]):
         # A batch depends only on the seed and the step, so an interrupted run resumes with the same batches.
         rng = np.random.default_rng([o.seed, step])
-        side = side_of(step, bool(o.warm) or step >= fill(o.steps))
-        pixels, taught = pools[side].batch(rng, 0.04 + step / fill(o.steps), painters)
+        side = side_of(step, bool(o.warm) or step >= fill(o.scenes))
+        pixels, taught = pools[side].batch(rng, 0.04 + step / fill(o.scenes), painters)
         planes = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device).float()  # a view of [N, H, W, 3]: channels last
         with torch.autocast(device, torch.bfloat16):
             features = net.features(planes)
