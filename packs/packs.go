@@ -14,6 +14,12 @@ import (
 // Starter is the pack whose networks were trained by this project and are part of it.
 const Starter = "starter"
 
+// Recommended is the most accurate pack for everyday use. It has to be pulled.
+const Recommended = "open"
+
+// Best is the name that stands for Recommended where that was pulled, else for Starter.
+const Best = "best"
+
 //go:embed */pack.yaml */*.onnx
 var content embed.FS
 

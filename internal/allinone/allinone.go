@@ -52,6 +52,9 @@ func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(c
 		if err := ownKey(&cfg); err != nil {
 			return err
 		}
+		if err := keepPack(ctx, &cfg, log); err != nil {
+			return err
+		}
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return host.Serve(ctx, cfg, log, ingest.Run, worker.Run, indexer.Run) })
 		g.Go(func() error { return ready(ctx, addresses(cfg)) })

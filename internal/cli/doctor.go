@@ -192,7 +192,8 @@ func lookAtPack(ctx context.Context, name string) (string, error) {
 			size += f.File.Bytes
 		}
 	}
-	return fmt.Sprintf("%s: %d networks (%s of files) verified in %s", name, len(pack.All()), megabytes(size), pack.Where()), nil
+	detail := fmt.Sprintf("%s: %d networks (%s of files) verified in %s", pack.Ref(), len(pack.All()), megabytes(size), pack.Where())
+	return strings.Join(append([]string{detail}, standIns(pack)...), "; "), nil
 }
 
 // lookAtFolder writes into the data folder, as the services do.

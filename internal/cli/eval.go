@@ -353,7 +353,7 @@ func evalThresholdsCommand() *cobra.Command {
 		Use:   "thresholds",
 		Short: "Measure the thresholds that a pack's manifest needs for its embedding network",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if write && !isFolder(e.models) {
+			if write && !models.IsFolder(e.models) {
 				return &exitError{exitUsage, fmt.Errorf("--write-thresholds writes the %s of a pack of your own, and --models %q names none: the other packs' come "+
 					"with the program. Copy the pack's folder (`facestream models list` says where it is; packs/%s of the sources has that of %s), "+
 					"and give --models the copy's path, with a / in it", models.ManifestFile, e.models, packs.Starter, packs.Starter)}

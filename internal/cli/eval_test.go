@@ -656,12 +656,10 @@ func packWith(t *testing.T, roles ...models.Role) string {
 // pulled is the folder of the open pack on this machine, which serves as a mirror.
 func pulled(t *testing.T) string {
 	t.Helper()
-	dir, err := models.DefaultDir("open")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := runModels(t, "", "verify", "open"); err != nil {
-		t.Skipf("SKIPPED, the open pack is not used: it is not in %s: %v; run `make models FACESTREAM_MODELS=open`", dir, err)
+	_, _, err := runModels(t, "", "verify", "open")
+	dir, missing := models.PulledDir("open")
+	if err := errors.Join(err, missing); err != nil {
+		t.Skipf("SKIPPED, the open pack is not used: %v; run `make models FACESTREAM_MODELS=open`", err)
 	}
 	return dir
 }

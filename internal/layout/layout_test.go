@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/host", "internal/ingest", "internal/ledger"},
 	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/challenge", "internal/config", "internal/host", "internal/verdict", "internal/worker"},
 	"internal/services/indexer": {"pkg/events", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer"},
-	"internal/allinone":         {"pkg/schema", "pkg/events", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
+	"internal/allinone":         {"pkg/schema", "pkg/events", "pkg/engine/models", "internal/gallery/drivers", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
 	"internal/sandbox":          {"pkg/schema", "pkg/events", "internal/allinone", "internal/config", "internal/host", "internal/objects"},
 	"internal/cli":              {"*"},
 }

@@ -65,8 +65,8 @@ func openPack(t testing.TB) *models.Pack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pack.Dir, err = models.DefaultDir(pack.Name); err != nil {
-		t.Fatal(err)
+	if pack.Dir, err = models.PulledDir(pack.Name); err != nil {
+		t.Skipf("SKIPPED: the networks of the open pack were not tested: %v; run `make models FACESTREAM_MODELS=open`", err)
 	}
 	files, err := models.Verify(t.Context(), pack)
 	if err != nil {

@@ -542,3 +542,63 @@ func TestLocate(t *testing.T) {
 		})
 	}
 }
+
+// A pack is found by the version that was pulled, so that no later version takes its place.
+func TestVersions(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv(models.EnvDir, root)
+	put := func(version string, path ...string) {
+		dir := filepath.Join(append([]string{root}, path...)...)
+		text := strings.Replace(string(manifest("https://example.org")), `version: "3"`, `version: "`+version+`"`, 1)
+		write(t, []byte(strings.Replace(text, "name: test", "name: "+path[0], 1)), dir, models.ManifestFile)
+		write(t, detector, dir, "detector", "finder.onnx")
+		write(t, embedding, dir, "describer.onnx")
+	}
+	want := func(name, ref string) {
+		t.Helper()
+		pack, err := models.Locate(name)
+		switch {
+		case ref == "" && !errors.Is(err, os.ErrNotExist):
+			t.Errorf("Locate(%s): %v; want that there is none", name, err)
+		case ref != "" && (err != nil || pack.Ref() != ref):
+			t.Errorf("Locate(%s): %v, %v; want %s", name, pack, err, ref)
+		}
+	}
+	starter, err := models.Locate(packs.Starter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want("open", "")
+	want(packs.Best, starter.Ref())
+	want(starter.Ref(), starter.Ref())
+	put("0.9", "open") // the folder of a pack without one of its version
+	want("open", "open@0.9")
+	want("open@0.9", "open@0.9")
+	want("open@0.8", "")
+	put("0.8", "open", "0.8")
+	want("open@0.8", "open@0.8")
+	want("open", "open@0.9")
+	current, err := models.DefaultDir("open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(filepath.Base(current), "open", filepath.Base(current))
+	want("open", "open@"+filepath.Base(current))
+	want(packs.Best, "open@"+filepath.Base(current))
+	want("open@0.9", "open@0.9")
+	put("9", "other", "9")
+	put("10", "other", "10")
+	want("other", "other@10")
+
+	// The starter pack of a former program is one that was kept.
+	put("0", packs.Starter, "0")
+	want(packs.Starter, starter.Ref())
+	want(packs.Starter+"@0", packs.Starter+"@0")
+	if err := models.Keep(t.Context(), starter); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := models.Locate(filepath.Join(root, packs.Starter, starter.Version))
+	if err != nil || kept.Ref() != starter.Ref() {
+		t.Errorf("the kept pack: %v, %v", kept, err)
+	}
+}

@@ -159,7 +159,7 @@ func fallBack(pack *Pack, missing []FileStatus, away map[Source]error, reasons m
 		case err == nil:
 		case slices.Contains(pack.Fallback, f.Model.Role):
 			reasons[f.Model.Role] = f.File.Source.host() + " cannot be reached"
-		default:
+		case !slices.ContainsFunc(refused, func(r error) bool { return r.Error() == err.Error() }):
 			refused = append(refused, err)
 		}
 	}
