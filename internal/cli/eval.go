@@ -50,6 +50,8 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("traits", "Eyes, mouth, smile, mask, glasses, blur and darkness of labelled photographs", eval.Traits),
 		evalPlainCommand("pose", "Direction and coarse angle of labelled head poses", eval.HeadPose),
 		evalPlainCommand("liveness", "APCER, BPCER and EER of the liveness check, on living faces and pictures of faces", eval.Liveness),
+		evalAttacksCommand(),
+		evalPlainCommand("jitter", "Verdicts on liveness that change if the face's box is shifted or scaled by 10 %", eval.Jitter),
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
@@ -303,6 +305,28 @@ func inGallery(c *cobra.Command, collection schema.Collection) ([]eval.Enrolment
 			return all, nil
 		}
 	}
+}
+
+func evalAttacksCommand() *cobra.Command {
+	var e evaluator
+	c := &cobra.Command{
+		Use:   "attacks [DIR]",
+		Short: "APCER of each kind of presentation attack, and BPCER, in the default mode",
+		Long: "DIR has one sub-folder for each kind of attack, \"live\" for living faces, or a file attacks.csv with the lines \"file,type\".\n" +
+			"Without DIR the attacks of the evaluation data are measured.",
+		Example: "  facestream eval attacks ~/attacks --models open",
+		RunE: func(c *cobra.Command, args []string) error {
+			folder := ""
+			if len(args) > 0 {
+				folder = args[0]
+			}
+			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Attacks(ctx, o, folder) })
+			return err
+		},
+	}
+	e.flags(c)
+	c.Args = cobra.MaximumNArgs(1)
+	return c
 }
 
 func evalDrawnCommand() *cobra.Command {

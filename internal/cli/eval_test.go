@@ -605,7 +605,7 @@ func labelledData(t *testing.T) string {
 	for name, from := range map[string]string{
 		"attributes/mask.png": "attributes/bulk/mask.png", "attributes/left.jpeg": "attributes/pose/left_face.jpeg",
 		"attributes/rotate/side.jpg": "attributes/rotate/rot_90.jpg", "attributes/shut.jpeg": "attributes/reaction/close_eyes.jpeg",
-		"spoof/print.jpg": "spoof/spoof_1.jpg", "../labelled/ages/a.jpg": "pairs/img20.jpg",
+		"spoof/print.jpg": "spoof/spoof_1.jpg", "../labelled/ages/a.jpg": "pairs/img20.jpg", "../labelled/attacks/a.jpg": "spoof/spoof_2.jpg",
 	} {
 		to := filepath.Join(dir, "faces", filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
@@ -625,9 +625,10 @@ func labelledData(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for path, text := range map[string]string{
-		filepath.Join(dir, "faces", eval.LabelsFile):            labels,
-		filepath.Join(dir, filepath.FromSlash(eval.PeopleFile)): "file,age,sex\na.jpg,30,female\n",
-		filepath.Join(boxes, "boxes.csv"):                       "file,xmin,ymin,xmax,ymax,label\nmask.png,70,150,440,740,with_mask\nmask.png,0,0,25,25,without_mask\nmask.png,0,0,19,40,without_mask\n",
+		filepath.Join(dir, "faces", eval.LabelsFile):             labels,
+		filepath.Join(dir, filepath.FromSlash(eval.PeopleFile)):  "file,age,sex\na.jpg,30,female\n",
+		filepath.Join(dir, "labelled", "attacks", "attacks.csv"): "file,type\na.jpg,screen\n",
+		filepath.Join(boxes, "boxes.csv"):                        "file,xmin,ymin,xmax,ymax,label\nmask.png,70,150,440,740,with_mask\nmask.png,0,0,25,25,without_mask\nmask.png,0,0,19,40,without_mask\n",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -686,7 +687,10 @@ func TestEvalFaces(t *testing.T) {
 			map[string]int{"mask: hits": 1, "mask: false alarms": 2, "left eye closed: hits": 1, "right eye closed: false alarms": 2}},
 		{"pose", map[string][2]float64{"yaw: sign": {1, 1}, "yaw: bin": {1, 1}}, map[string]int{"yaw: sign": 1, "yaw: bin": 2}},
 		{"liveness", map[string][2]float64{"mode 1: regular: APCER, print": {0, 0}, "mode 3: regular: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
-			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
+			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 3, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
+		{"attacks", map[string][2]float64{"hardened: APCER, print": {0, 0}, "hardened: APCER, screen": {0, 0}, "regular: BPCER": {0, 0.5}},
+			map[string]int{"hardened: APCER, print": 1, "hardened: APCER, screen": 1, "not assessed": 7}},
+		{"jitter", map[string][2]float64{"verdicts that change": {0, 0.2}}, map[string]int{"of attacks": 12, "10 % up": 5}},
 		{"documents", map[string][2]float64{"hits, documents as photographed": {1, 1}, "hits, the same at half the width of a table": {1, 1}, "false alarms, people": {0, 0}},
 			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 10}},
 		{"age", map[string][2]float64{"mean absolute error": {0, 60}, "mean absolute error of a constant answer": {0, 0}}, map[string]int{"off by more than 15 years": 1}},

@@ -114,7 +114,7 @@ func (c *Case) refusal(f schema.FaceResult) (schema.Reason, string) {
 		}
 		return reason, fmt.Sprintf("the face has traits that %s does not allow: %s", c.job.Operation, strings.Join(schema.TraitNames(rejecting), ", "))
 	}
-	if f.SpoofStatus == schema.SpoofInvalidFace || f.SpoofStatus == schema.SpoofGenericError {
+	if f.SpoofStatus == schema.SpoofGenericError || f.SpoofStatus == schema.SpoofInvalidFace && c.config.Liveness.Unassessable == schema.RefuseUnassessable {
 		return schema.ReasonLivenessUnknown, "the liveness of the face was not assessed: " + f.Liveness.Message
 	}
 	return "", ""

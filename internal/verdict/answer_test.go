@@ -15,9 +15,9 @@ func TestAnswer(t *testing.T) {
 	masked := frontal()
 	masked.Mask = p(0.9)
 	spoof := frontal()
-	spoof.Liveness = &face.Liveness{Assessable: true, Score: 0.1}
+	spoof.Liveness = &face.Liveness{Score: 0.1}
 	unsure := frontal()
-	unsure.Liveness = &face.Liveness{Why: "too near the border"}
+	unsure.Liveness = &face.Liveness{Unassessable: schema.UnassessableSmall, Why: "too near the border"}
 	const gallery = "the gallery's"
 	for _, tt := range []struct {
 		op     schema.Operation

@@ -118,6 +118,13 @@ func TestEachKey(t *testing.T) {
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Documents) }},
 		"liveness_calibration": {op: schema.OpValidate, see: look(func(o *face.Observation) { o.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
 			before: "4", after: "0"},
+		"liveness_not_assessable": {op: schema.OpEnroll, see: look(func(o *face.Observation) { o.Liveness = &face.Liveness{Unassessable: schema.UnassessableTight} }),
+			value: `"ALLOW"`, before: "liveness_unknown", after: "", show: func(c *Case, o *face.Observation) string {
+				if r := c.Answer(Found{Faces: []schema.FaceResult{c.Face(o, 0, 1)}}); r != nil {
+					return string(r.CallStatus.Reason)
+				}
+				return ""
+			}},
 
 		"background_color_rgb": {op: schema.OpFaceISO, value: `255`, before: "[240 240 240] [240 240 240]", after: "[0 0 255] [0 0 255]",
 			show: portrait(func(o face.PortraitOptions) any { return fmt.Sprint(*o.Background, *o.Pad) })},

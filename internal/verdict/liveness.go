@@ -16,8 +16,8 @@ func (c *Case) liveness(o *face.Observation) (schema.SpoofStatus, *schema.Livene
 		return schema.SpoofDetected, &schema.Liveness{Message: fmt.Sprintf("the face is on an identity document (confidence %.2f)", o.Document.Confidence)}
 	case found == nil:
 		return schema.SpoofNotPerformed, nil
-	case !found.Assessable:
-		return schema.SpoofInvalidFace, &schema.Liveness{Message: found.Why}
+	case found.Unassessable != "":
+		return schema.SpoofInvalidFace, &schema.Liveness{Unassessable: found.Unassessable, Message: found.Why}
 	case !finite(found.Score):
 		return schema.SpoofGenericError, &schema.Liveness{Message: "the liveness networks returned no number"}
 	}

@@ -25,7 +25,7 @@ func frontal() *face.Observation {
 		LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.95), RightEyeOpen: p(0.9), MouthOpen: p(0.05), Smile: p(0.25),
 		Mask: p(0.05), Glasses: p(0.05), Occlusion: map[string]float32{"mouth": 0.1},
 		Light: &face.Light{Mean: 0.5, Low: 0.2, High: 0.8, LostShadows: 0.03, LostHighlights: 0.01}, Sharpness: p(200),
-		Liveness: &face.Liveness{Assessable: true, Score: 0.8}, Age: &face.Age{Years: 34, Deviation: 2.5, Confidence: 0.75},
+		Liveness: &face.Liveness{Score: 0.8}, Age: &face.Age{Years: 34, Deviation: 2.5, Confidence: 0.75},
 	}
 }
 

@@ -132,7 +132,7 @@ func TestChallenge(t *testing.T) {
 	if _, r := answer(t, two, func(asked []schema.ChallengeAction) []face.Observation {
 		frames := properly(asked)
 		for i := range frames {
-			frames[i].Liveness = &face.Liveness{Assessable: true, Score: 0.1}
+			frames[i].Liveness = &face.Liveness{Score: 0.1}
 		}
 		return frames
 	}); r.CallStatus.Reason != schema.ReasonSpoofDetected || r.Answer.Met {

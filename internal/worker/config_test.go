@@ -141,6 +141,8 @@ func TestEveryConfigKey(t *testing.T) {
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Challenge.Actions)) }},
 		"liveness_calibration": {op: schema.OpValidate, see: look(func(f *face.Observation) { f.Liveness.Score = 0.4 }), value: `"SOFT"`, show: spoof,
 			before: "4", after: "0"},
+		"liveness_not_assessable": {op: schema.OpEnroll, see: look(func(f *face.Observation) { f.Liveness = &face.Liveness{Unassessable: schema.UnassessableTight} }),
+			value: `"ALLOW"`, before: "liveness_unknown", after: "", show: func(_ *desk, r schema.Result) string { return string(r.CallStatus.Reason) }},
 	}
 	run := func(e effect, setting string) (*desk, schema.Result) {
 		d := newDesk(t)

@@ -310,7 +310,7 @@ func someone(angle float64) face.Observation {
 		Width:     400, Height: 500,
 		Landmarks: []schema.PointF{{X: 1, Y: 2}}, LandmarkConfidence: p(0.9), Pose: &face.Pose{}, LeftEyeOpen: p(0.9), RightEyeOpen: p(0.9),
 		MouthOpen: p(0.1), Smile: p(0.25), Mask: p(0.05), Glasses: p(0.05), Light: &face.Light{Mean: 0.5, Low: 0.2, High: 0.8}, Sharpness: p(200),
-		Liveness: &face.Liveness{Assessable: true, Score: 0.8, Scores: []float32{0.7, 0.9}},
+		Liveness: &face.Liveness{Score: 0.8, Scores: []float32{0.7, 0.9}},
 		Age:      &face.Age{Years: 34, Deviation: 2.5, Confidence: 0.75},
 	}
 }
@@ -481,7 +481,9 @@ func TestLiveness(t *testing.T) {
 	d := newDesk(t)
 	d.pictures["live"] = picture{faces: []face.Observation{live}}
 	d.pictures["spoof"] = with(func(f *face.Observation) { f.Liveness.Score = 0.1 })
-	d.pictures["edge"] = with(func(f *face.Observation) { f.Liveness = &face.Liveness{Why: "too near the border"} })
+	d.pictures["edge"] = with(func(f *face.Observation) {
+		f.Liveness = &face.Liveness{Unassessable: schema.UnassessableSmall, Why: "too near the border"}
+	})
 	other := someone(90)
 	other.Box.TopLeft.X++
 	d.pictures["two"] = picture{faces: []face.Observation{live, other}}
@@ -505,6 +507,8 @@ func TestLiveness(t *testing.T) {
 		{schema.OpEnroll, "spoof", `{}`, schema.SpoofDetected, schema.ReasonSpoofDetected},
 		{schema.OpEnroll, "edge", `{}`, schema.SpoofInvalidFace, schema.ReasonLivenessUnknown},
 		{schema.OpEnroll, "spoof", `{"anti_spoofing_mode":0}`, schema.SpoofNotPerformed, ""},
+		{schema.OpEnroll, "edge", `{"liveness_not_assessable":"ALLOW"}`, schema.SpoofInvalidFace, ""},
+		{schema.OpEnroll, "spoof", `{"liveness_not_assessable":"ALLOW"}`, schema.SpoofDetected, schema.ReasonSpoofDetected},
 		{schema.OpPredict, "live", `{}`, schema.SpoofNone, ""},
 		{schema.OpPredict, "spoof", `{}`, schema.SpoofDetected, schema.ReasonSpoofDetected},
 		{schema.OpPredict, "edge", `{}`, schema.SpoofInvalidFace, schema.ReasonLivenessUnknown},
@@ -547,7 +551,9 @@ func TestLivenessOfSeveral(t *testing.T) {
 	d.pictures["group"] = picture{faces: []face.Observation{
 		member(0, 0.9, func(*face.Observation) {}),
 		member(1, 0.8, func(f *face.Observation) { f.Liveness.Score = 0.1 }),
-		member(2, 0.7, func(f *face.Observation) { f.Liveness = &face.Liveness{Why: "the face is 20 pixels wide"} }),
+		member(2, 0.7, func(f *face.Observation) {
+			f.Liveness = &face.Liveness{Unassessable: schema.UnassessableSmall, Why: "the face is 20 pixels wide"}
+		}),
 	}}
 	want := []schema.SpoofStatus{schema.SpoofNone, schema.SpoofDetected, schema.SpoofInvalidFace}
 	for _, op := range []schema.Operation{schema.OpValidate, schema.OpAntiSpoofing} {

@@ -48,6 +48,7 @@ type Engine struct {
 	detector   *face.Detector
 	landmarker *face.Landmarker
 	segmenter  *face.Segmenter
+	liveness   *face.LivenessDetector
 	embedder   *face.Embedder
 }
 
@@ -249,6 +250,26 @@ func (e *Engine) Embed(ctx context.Context, aligned []*imaging.Image) ([]schema.
 		embeddings[i] = r.Value
 	}
 	return embeddings, nil
+}
+
+// Liveness returns the answer of the liveness networks of a mode for each face of an upright picture. The pose of the head
+// is not measured: a face that is turned too far is judged.
+func (e *Engine) Liveness(ctx context.Context, img *imaging.Image, faces []face.Face, mode int) ([]face.Liveness, error) {
+	if e.liveness == nil {
+		return nil, e.absent("engine.liveness", models.RoleLiveness)
+	}
+	seen := make([]*face.Observation, len(faces))
+	for i, f := range faces {
+		seen[i] = &face.Observation{Face: f, Width: img.Width, Height: img.Height}
+	}
+	if err := first(e.liveness.Observe(ctx, img, seen, mode, nil)); err != nil {
+		return nil, err
+	}
+	found := make([]face.Liveness, len(faces))
+	for i, o := range seen {
+		found[i] = *o.Liveness
+	}
+	return found, nil
 }
 
 // Person is face.Segmenter.Person with the pack's network for segmentation.

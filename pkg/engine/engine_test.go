@@ -439,7 +439,7 @@ func TestAnalyzeEverything(t *testing.T) {
 		t.Errorf("networks that ran (-all +got):\n%s", diff)
 	}
 	f := a.Faces[0]
-	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 3 || f.Age == nil || f.Age.Years < 1 || f.Quality == nil || len(f.Portraits) != 1 || f.Document != nil || f.Turned != 0 {
+	if f.Embedding == nil || f.Liveness == nil || len(f.Liveness.Scores) != 4 || f.Age == nil || f.Age.Years < 1 || f.Quality == nil || len(f.Portraits) != 1 || f.Document != nil || f.Turned != 0 {
 		t.Fatalf("%+v", f)
 	}
 	if len(f.Landmarks) != 66 || f.Pose == nil || f.LeftEyeOpen == nil || f.Mask == nil || len(f.Occlusion) != 4 || *f.Sharpness == 0 {
@@ -454,8 +454,8 @@ func TestAnalyzeEverything(t *testing.T) {
 		}
 	}
 	one, err := e.Analyze(t.Context(), read(t, data, "faces", "pairs", "img1.jpg"), Params{Liveness: 2})
-	if err != nil || len(one.Models) != 2 || one.Models[1].ID != a.Models[7].ID {
-		t.Errorf("mode 2 names the networks %+v, %v; want the detector and the last one of liveness of %+v", one.Models, err, a.Models)
+	if want := []schema.ModelRun{a.Models[0], a.Models[3], a.Models[4], a.Models[7], a.Models[8]}; err != nil || !slices.Equal(one.Models, want) {
+		t.Errorf("mode 2 names the networks %+v, %v; want the detector, those of the pose and the last two of liveness: %+v", one.Models, err, want)
 	}
 	none, err := e.Analyze(t.Context(), imagingtest.PNG(imagingtest.Gradient(64, 64)), everything)
 	if err != nil || len(none.Faces) != 0 {
@@ -481,9 +481,9 @@ func TestTraitsOfPhotographs(t *testing.T) {
 		"emotion/happy.png":             func(f face.Observation) bool { return *f.Smile > 0.5 && *f.MouthOpen < 0.23 },
 		"emotion/sad.png":               func(f face.Observation) bool { return *f.Smile < 0.3 && *f.MouthOpen < 0.23 },
 		"bulk/blur.jpg":                 func(f face.Observation) bool { return *f.Sharpness < 20 && f.Light.Mean < 0.25 },
-		"../spoof/live_1.jpg":           func(f face.Observation) bool { return f.Liveness.Assessable && f.Liveness.Score > 0.9 },
-		"../spoof/spoof_1.jpg":          func(f face.Observation) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
-		"../spoof/spoof_2.jpg":          func(f face.Observation) bool { return f.Liveness.Assessable && f.Liveness.Score < 0.5 },
+		"../spoof/live_1.jpg":           func(f face.Observation) bool { return f.Liveness.Unassessable == "" && f.Liveness.Score > 0.9 },
+		"../spoof/spoof_1.jpg":          func(f face.Observation) bool { return f.Liveness.Unassessable == "" && f.Liveness.Score < 0.5 },
+		"../spoof/spoof_2.jpg":          func(f face.Observation) bool { return f.Liveness.Unassessable == "" && f.Liveness.Score < 0.5 },
 	} {
 		a, err := e.Analyze(t.Context(), read(t, data, "faces", "attributes", file), Params{Strategy: BestConfidence, Attributes: true, Liveness: 1})
 		if err != nil || len(a.Faces) != 1 {
@@ -535,7 +535,7 @@ func TestLacksWhatIsAsked(t *testing.T) {
 		keep int
 		p    Params
 	}{"liveness": {models.RoleLiveness, 0, Params{Liveness: 1}}, "age": {models.RoleAge, 0, Params{Age: true}},
-		"document": {models.RoleDocument, 0, Params{Documents: true}}, "mode 3 without the third network": {models.RoleLiveness, 2, Params{Liveness: 3}}} {
+		"document": {models.RoleDocument, 0, Params{Documents: true}}, "mode 2 without its networks": {models.RoleLiveness, 2, Params{Liveness: 2}}} {
 		pack := *openPack(t)
 		pack.Models = maps.Clone(pack.Models)
 		if pack.Models[c.role] = pack.Models[c.role][:c.keep]; c.keep == 0 {

@@ -53,7 +53,7 @@ func steps() []step {
 		{name: "detect", role: models.RoleDetector, picture: true, wanted: always, load: detecting},
 		{name: "corners", role: models.RoleDocument, architecture: face.DocumentCorners, without: leaveOut, picture: true,
 			wanted: func(p Params) bool { return p.Documents }, load: corners},
-		{name: "pose", role: models.RolePose, without: leaveOut, wanted: attributes,
+		{name: "pose", role: models.RolePose, without: leaveOut, wanted: func(p Params) bool { return attributes(p) || p.Liveness != 0 },
 			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) { return observing(face.NewPoseEstimator(s)) }},
 		{name: "landmarks", role: models.RoleLandmarks, without: leaveOut, wanted: attributes, load: landmarks},
 		{name: "attributes", role: models.RoleAttributes, without: runAnyway, wanted: attributes,
@@ -205,9 +205,14 @@ func landmarks(e *Engine, stages []face.Stage, _ Options) (_ action, err error) 
 func liveness(e *Engine, stages []face.Stage, _ Options) (action, error) {
 	const op = "engine.analyze"
 	l, err := face.NewLivenessDetector(stages)
+	e.liveness = l
 	return action{
 		run: func(ctx context.Context, f *frame) error {
-			return first(l.Observe(ctx, f.picture, f.faces, f.params.Liveness))
+			var others []face.Face
+			if f.params.Strategy != MultipleFaces {
+				others = f.all
+			}
+			return first(l.Observe(ctx, f.picture, f.faces, f.params.Liveness, others))
 		},
 		able: func(p Params) error {
 			if _, err := l.Mode(p.Liveness); err != nil {

@@ -77,7 +77,7 @@ func TestModelsAreThoseThatRan(t *testing.T) {
 		}
 		return names
 	}
-	if got := roles(Params{Liveness: 1}); !slices.Equal(got, []string{"detector", "liveness"}) {
+	if got := roles(Params{Liveness: 1}); !slices.Equal(got, []string{"detector", "pose", "liveness"}) {
 		t.Errorf("of a face that can be judged: %v", got)
 	}
 	img, err := e.Decode(t.Context(), file)
@@ -85,7 +85,7 @@ func TestModelsAreThoseThatRan(t *testing.T) {
 		t.Fatal(err)
 	}
 	file = encoded(t, img.Resize(100, 100)) // a face of less than 64 pixels
-	if got := roles(Params{Liveness: 1}); !slices.Equal(got, []string{"detector"}) {
+	if got := roles(Params{Liveness: 1}); !slices.Equal(got, []string{"detector", "pose"}) {
 		t.Errorf("of a face that is too small to be judged: %v", got)
 	}
 }

@@ -126,6 +126,7 @@ type LivenessConfig struct {
 	Threshold      float32 // lowest score of a live face, 0..1, on the scale of the CryptoNets SDK
 	DetectDocument bool    // a face on an identity document is a spoof
 	Calibration    LivenessCalibration
+	Unassessable   UnassessablePolicy // what happens to a face that cannot be assessed
 }
 
 // LivenessMode chooses among the liveness networks of a model pack.
@@ -133,6 +134,15 @@ type LivenessMode int
 
 // LivenessOff runs no liveness network. A pack's manifest maps the numbers of the other modes to its networks.
 const LivenessOff LivenessMode = 0
+
+// UnassessablePolicy says what enroll, predict and verify do with a face whose liveness cannot be assessed.
+type UnassessablePolicy string
+
+// The policies.
+const (
+	AllowUnassessable  UnassessablePolicy = "ALLOW"
+	RefuseUnassessable UnassessablePolicy = "REFUSE"
+)
 
 // LivenessCalibration names one of a model pack's operating points of liveness.
 type LivenessCalibration string

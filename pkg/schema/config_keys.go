@@ -641,6 +641,20 @@ var livenessKeys = []ConfigKey{
 		Effect: "The model pack's operating point that the default of `anti_spoofing_threshold` stands for.",
 		field:  func(c *OperationConfig) any { return &c.Liveness.Calibration },
 	},
+	{
+		Name:       "liveness_not_assessable",
+		Strictness: Higher,
+		Default:    "REFUSE",
+		Enum: []Value{
+			{Value: "ALLOW", Meaning: "the operation goes on, and nobody looked for an attack: for portraits from files, whose origin is known"},
+			{Value: "REFUSE", Meaning: "refused with the reason `liveness_unknown`"},
+		},
+		Added: true,
+		Doc:   "What enroll, predict and verify do with a face whose liveness cannot be assessed.",
+		Effect: "Applies to a face with `spoof_status` 3 and a code in `faces[].liveness.not_assessable`: cropped too tightly, without " +
+			"colour, too small, blurred, dark or turned too far. A face that is assessed as a spoof is refused in any case.",
+		field: func(c *OperationConfig) any { return &c.Liveness.Unassessable },
+	},
 }
 
 var challengeKeys = []ConfigKey{

@@ -18,6 +18,7 @@ func TestNoRequestUndercutsAFloor(t *testing.T) {
 		{"a threshold that the factor lowers", `{"face_thresholds_med":0.4}`, `{"face_thresholds_med":0.6,"fudge_factor":0.5}`, "config.face_thresholds_med"},
 		{"liveness off", `{"anti_spoofing_mode":1}`, `{"anti_spoofing_mode":0}`, "config.anti_spoofing_mode"},
 		{"liveness off beside a floor on its threshold", `{"anti_spoofing_threshold":0.9}`, `{"anti_spoofing_mode":0}`, "config.anti_spoofing_mode"},
+		{"faces that nobody can assess, beside a floor on the threshold", `{"anti_spoofing_threshold":0.9}`, `{"liveness_not_assessable":"ALLOW"}`, "config.liveness_not_assessable"},
 		{"a softer calibration", `{"liveness_calibration":"REGULAR"}`, `{"liveness_calibration":"SOFT"}`, "config.liveness_calibration"},
 		{"a harder calibration", `{"liveness_calibration":"REGULAR"}`, `{"liveness_calibration":"HARDENED"}`, ""},
 		{"validations off", `{"blur_threshold_enroll_pred":10}`, `{"face_validations_off":true}`, "config.face_validations_off"},

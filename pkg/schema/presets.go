@@ -27,6 +27,7 @@ func Presets() []Preset {
 		{CapturePortrait, "a photograph that exists already: a file, the press, an identity card. Nobody can be asked to take it again, and it shows " +
 			"nobody who is present", []Override{
 			{"", "anti_spoofing_mode", int64(0)},
+			{"", "liveness_not_assessable", string(AllowUnassessable)},
 			{"", "allowed_face_traits_flags", glasses},
 			{"", "threshold_profile_predict", 0.7},
 			{"", "angle_rotation_left_threshold", 30.0},

@@ -171,14 +171,31 @@ type Requirement struct {
 // QualityStatus is "pass", "fail" or "not_assessed".
 type QualityStatus string
 
-// Liveness explains the SpoofStatus. The face is live if Score reaches Threshold. Both are probabilities on the scale
-// of the model pack's networks. They are absent if the face could not be assessed or is on an identity document;
-// Message then says which.
+// Liveness explains the SpoofStatus. The face is live if Score reaches Threshold. Both are on the scale of the model
+// pack's networks, 0..1. They are absent if the face could not be assessed or is on an identity document; Message then
+// says which. If the face is neither live nor a spoof because it cannot be assessed (SpoofInvalidFace), Unassessable says
+// why.
 type Liveness struct {
-	Score     *float32 `json:"score,omitempty"`
-	Threshold *float32 `json:"threshold,omitempty"`
-	Message   string   `json:"message,omitempty"`
+	Score        *float32     `json:"score,omitempty"`
+	Threshold    *float32     `json:"threshold,omitempty"`
+	Unassessable Unassessable `json:"not_assessable,omitempty"`
+	Message      string       `json:"message,omitempty"`
 }
+
+// Unassessable is the code of why the liveness of a face cannot be assessed.
+type Unassessable string
+
+// The codes. They keep their meaning; further ones may follow.
+const (
+	UnassessableSmall   Unassessable = "too_small"     // the face has too few pixels
+	UnassessableCut     Unassessable = "cut_off"       // the face reaches beyond the picture
+	UnassessableTight   Unassessable = "tight_crop"    // the picture shows too little around the face
+	UnassessableSeveral Unassessable = "several_faces" // another face of about the size, and the request is about one
+	UnassessableDark    Unassessable = "too_dark"
+	UnassessableGrey    Unassessable = "no_colour" // greyscale or infrared
+	UnassessableBlurred Unassessable = "too_blurred"
+	UnassessableTurned  Unassessable = "turned_away" // the head is turned or leans too far
+)
 
 // AgeData is an estimate of a person's age. Estimated is in years. Deviation is its standard deviation in years, which
 // use_age_stddev subtracts from it. Confidence is 0..1.

@@ -60,7 +60,7 @@ type inMode struct {
 }
 
 func (m inMode) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
-	return m.LivenessDetector.Observe(ctx, img, faces, m.mode)
+	return m.LivenessDetector.Observe(ctx, img, faces, m.mode, nil)
 }
 
 // leaning is f with the line of its eyes turned clockwise.
@@ -206,7 +206,7 @@ func TestPose(t *testing.T) {
 
 // A network that fails is an error, never an answer.
 func TestStagesFail(t *testing.T) {
-	img, f := imaging.New(200, 200), boxed(20, 20, 120, 120)
+	img, f := coloured(200, 200), boxed(20, 20, 120, 120)
 	nan := float32(math.NaN())
 	for name, answer := range map[string]func(onnx.Tensor) []float32{"fails": func(onnx.Tensor) []float32 { return nil }, "wrong size": fixed(1, 2, 3, 4, 5, 6, 7), "NaN": fixed(nan, nan, nan)} {
 		p, _ := NewPoseEstimator([]Stage{stage("fsanet", 8, 8, fixed(1, 2, 3)), stage("fsanet", 8, 8, answer)})
@@ -258,41 +258,115 @@ func allStage(answer func(onnx.Tensor) []float32) Stage {
 
 func second[T any](_ T, err error) error { return err }
 
+// coloured is a picture of fine coloured squares, bright enough and sharp enough for a verdict on liveness.
+func coloured(width, height int) *imaging.Image {
+	img := imaging.New(width, height)
+	for i := range width * height {
+		bright := byte(90 + 90*((i%width/3+i/width/3)%2))
+		img.Pix[3*i], img.Pix[3*i+1], img.Pix[3*i+2] = bright, bright/2, bright/3
+	}
+	return img
+}
+
 func TestLiveness(t *testing.T) {
 	mini := func(live float32) Stage { return stage(miniFASNet, 8, 8, fixed(0, live, 0)) }
-	l, err := NewLivenessDetector([]Stage{mini(10), mini(-10), stage(antispoof, 8, 8, fixed(10, 0))})
+	l, err := NewLivenessDetector([]Stage{mini(10), mini(-10), stage(antispoof, 8, 8, fixed(1, 0))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, f := imaging.New(200, 200), boxed(20, 20, 120, 120)
+	img, f := coloured(200, 200), boxed(20, 20, 120, 120)
+	odds := func(logit float64) float32 { return float32(1 / (1 + math.Exp(-logit))) }
 	for mode, want := range map[int]struct {
 		score  float32
 		scores []float32
-	}{1: {0.5, []float32{1, 0}}, 2: {1, []float32{1}}, 3: {2. / 3, []float32{1, 0, 1}}} {
+	}{1: {0.5, []float32{odds(8), odds(-8)}}, 2: {odds(1), []float32{odds(1)}}, 3: {odds(1. / 3), []float32{odds(8), odds(-8), odds(1)}}} {
 		found, errs := observe(t, inMode{l, mode}, img, Observation{Face: f})
 		if errs[0] != nil {
 			t.Fatal(errs[0])
 		}
-		if diff := cmp.Diff(&Liveness{Assessable: true, Score: want.score, Scores: want.scores}, found[0].Liveness, cmpopts.EquateApprox(0, 1e-3)); diff != "" {
+		if diff := cmp.Diff(&Liveness{Score: want.score, Scores: want.scores}, found[0].Liveness, cmpopts.EquateApprox(0, 1e-5)); diff != "" {
 			t.Errorf("mode %d (-want +got):\n%s", mode, diff)
-		}
-	}
-	for name, f := range map[string]Face{"too small": boxed(20, 20, 83, 120), "beyond the left border": boxed(-12, 20, 88, 120), "below the picture": boxed(20, 300, 120, 400)} {
-		found, errs := observe(t, inMode{l, 3}, img, Observation{Face: f}, Observation{Face: boxed(20, 20, 120, 120)})
-		if errs[0] != nil || errs[1] != nil {
-			t.Fatal(errs)
-		}
-		if r := found[0].Liveness; r.Assessable || r.Why == "" || r.Score != 0 {
-			t.Errorf("%s: %+v; want a face that cannot be assessed", name, r)
-		}
-		if !found[1].Liveness.Assessable {
-			t.Errorf("%s: its neighbour cannot be assessed either", name)
 		}
 	}
 	half, _ := NewLivenessDetector([]Stage{mini(1)})
 	for _, mode := range []int{2, 3} {
 		if _, errs := observe(t, inMode{half, mode}, img, Observation{Face: f}); schema.ReasonOf(errs[0]) != schema.ReasonRoleAbsent {
 			t.Errorf("mode %d without its network: %v", mode, errs[0])
+		}
+	}
+}
+
+// The logit of one class against the others together is that of its probability.
+func TestLogOdds(t *testing.T) {
+	for _, tt := range []struct {
+		logits []float32
+		class  int
+		want   float64
+	}{{[]float32{3, 1}, 0, 2}, {[]float32{3, 1}, 1, -2}, {[]float32{0, 2, 0}, 1, 2 - math.Ln2}, {[]float32{500, 1, -500}, 1, -499}} {
+		if got := logOdds(tt.logits, tt.class); math.Abs(float64(got)-tt.want) > 1e-5 {
+			t.Errorf("%v, class %d: %v, want %v", tt.logits, tt.class, got, tt.want)
+		}
+	}
+}
+
+// Each limit of what can be judged has its code. A face beside one that cannot be judged is judged.
+func TestUnassessable(t *testing.T) {
+	l, err := NewLivenessDetector([]Stage{stage(miniFASNet, 8, 8, fixed(0, 5, 0))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := boxed(60, 60, 160, 160)
+	seen := func(f Face) Observation { return Observation{Face: f} }
+	posed := func(p Pose) Observation { return Observation{Face: good, Pose: &p} }
+	measured := func(light, sharpness float32) Observation {
+		return Observation{Face: good, Light: &Light{Mean: light}, Sharpness: &sharpness}
+	}
+	grey, dark, flat := coloured(240, 240), coloured(240, 240), coloured(240, 240)
+	for i := range 240 * 240 {
+		grey.Pix[3*i+1], grey.Pix[3*i+2] = grey.Pix[3*i], grey.Pix[3*i]
+		for c := range 3 {
+			dark.Pix[3*i+c] /= 8
+		}
+		copy(flat.Pix[3*i:], []byte{180, 90, 60})
+	}
+	for name, tt := range map[string]struct {
+		img    *imaging.Image
+		face   Observation
+		others []Face
+		want   schema.Unassessable
+	}{
+		"good":                            {coloured(240, 240), seen(good), nil, ""},
+		"too narrow":                      {coloured(240, 240), seen(boxed(60, 60, 123, 160)), nil, schema.UnassessableSmall},
+		"beyond the left border":          {coloured(240, 240), seen(boxed(-12, 20, 88, 120)), nil, schema.UnassessableCut},
+		"below the picture":               {coloured(240, 240), seen(boxed(20, 300, 120, 400)), nil, schema.UnassessableCut},
+		"wide enough, but not high":       {coloured(240, 160), seen(boxed(60, 20, 160, 140)), nil, schema.UnassessableTight},
+		"just enough":                     {coloured(162, 162), seen(boxed(30, 30, 130, 130)), nil, ""},
+		"just too little":                 {coloured(158, 162), seen(boxed(30, 30, 130, 130)), nil, schema.UnassessableTight},
+		"itself among the others":         {coloured(240, 240), seen(good), []Face{good}, ""},
+		"one of half the width beside it": {coloured(240, 240), seen(good), []Face{good, boxed(0, 0, 50, 50)}, ""},
+		"one of its size beside it":       {coloured(240, 240), seen(good), []Face{good, boxed(0, 0, 90, 90)}, schema.UnassessableSeveral},
+		"without colour":                  {grey, seen(good), nil, schema.UnassessableGrey},
+		"dark":                            {dark, seen(good), nil, schema.UnassessableDark},
+		"measured as dark":                {coloured(240, 240), measured(0.05, 100), nil, schema.UnassessableDark},
+		"without detail":                  {flat, seen(good), nil, schema.UnassessableBlurred},
+		"measured as blurred":             {coloured(240, 240), measured(0.5, 1), nil, schema.UnassessableBlurred},
+		"turned a little":                 {coloured(240, 240), posed(Pose{Yaw: -30, Pitch: 20, Roll: 20}), nil, ""},
+		"turned to the left":              {coloured(240, 240), posed(Pose{Yaw: -60}), nil, schema.UnassessableTurned},
+		"looking up":                      {coloured(240, 240), posed(Pose{Pitch: 50}), nil, schema.UnassessableTurned},
+		"leaning":                         {coloured(240, 240), posed(Pose{Roll: 45}), nil, schema.UnassessableTurned},
+	} {
+		o, beside := tt.face, seen(boxed(60, 60, 162, 162))
+		if errs := l.Observe(t.Context(), tt.img, []*Observation{&o}, 1, tt.others); errs[0] != nil {
+			t.Fatal(errs)
+		}
+		if r := o.Liveness; r.Unassessable != tt.want || (r.Why == "") != (tt.want == "") || (r.Score == 0) != (tt.want != "") {
+			t.Errorf("%s: %+v, want %q", name, r, tt.want)
+		}
+		if tt.want == schema.UnassessableSmall || tt.want == schema.UnassessableCut || tt.want == schema.UnassessableTurned {
+			o = tt.face
+			if errs := l.Observe(t.Context(), coloured(240, 240), []*Observation{&o, &beside}, 1, nil); errs[1] != nil || beside.Liveness.Unassessable != "" {
+				t.Errorf("%s: the face beside it cannot be assessed either: %+v", name, beside.Liveness)
+			}
 		}
 	}
 }

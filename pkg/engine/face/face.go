@@ -42,6 +42,15 @@ func (f Face) Overlap(g Face) float32 {
 	return common / (f.Area() + g.Area() - common)
 }
 
+// Moved returns f with its box shifted by shares of its sides and scaled about its centre. Its points stay.
+func (f Face) Moved(x, y, scale float64) Face {
+	full, w := f.window(1), f.window(scale)
+	w.X, w.Y = w.X+x*full.Width, w.Y+y*full.Height
+	f.Box.TopLeft = schema.PointF{X: float32(w.X - w.Width/2), Y: float32(w.Y - w.Height/2)}
+	f.Box.BottomRight = schema.PointF{X: float32(w.X + w.Width/2), Y: float32(w.Y + w.Height/2)}
+	return f
+}
+
 // Within returns the share of f's box, 0..1, that lies in g's box.
 func (f Face) Within(g Face) float32 { return f.intersection(g) / max(f.Area(), 1e-6) }
 

@@ -241,8 +241,8 @@ var reference = map[schema.Operation]operation{
 	schema.OpAntiSpoofing: {
 		summary: "Says whether the face of an image is live, or a print, a screen or a mask. With `face_detection_strategy` 0 each face is judged on its own. It needs a model pack with the role `liveness`.",
 		fields:  "`images` (1); or `challenge`, a token that [challenge](#challenge) issued, with 3 to 10 `images`: frames of one person in the order in which they were taken, the first looking straight into the camera with open eyes",
-		answer: "`faces[].spoof_status`: 0 live, 4 a spoof, 3 not assessable (too small, too near the border), 1 the networks gave no number, 2 with `anti_spoofing_mode` 0; " +
-			"`faces[].liveness`: the networks' `score` and the `threshold` that it must reach, or the `message` that says why there are none. With a challenge, `challenge_answer`: whether it was `met`, which frame shows each of the `actions`, how much the frames resemble each other, and how much the light flickers",
+		answer: "`faces[].spoof_status`: 0 live, 4 a spoof, 3 not assessable, 1 the networks gave no number, 2 with `anti_spoofing_mode` 0; " +
+			"`faces[].liveness`: the networks' `score` and the `threshold` that it must reach, or the `message` that says why there are none, with its code in `not_assessable`: `too_small`, `cut_off`, `tight_crop`, `several_faces`, `too_dark`, `no_colour`, `too_blurred`, `turned_away`. With a challenge, `challenge_answer`: whether it was `met`, which frame shows each of the `actions`, how much the frames resemble each other, and how much the light flickers",
 		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonChallengeInvalid, schema.ReasonChallengeFailed, schema.ReasonSpoofDetected},
 		request: "request_anti_spoofing", results: []string{"result_anti_spoofing", "result_anti_spoofing_challenge"},
 	},
