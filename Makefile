@@ -40,6 +40,7 @@ build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
 facestream: toolchain ## Build bin/facestream alone
 	@GO=$(GO) BUILDFLAGS="$(BUILDFLAGS)" tools/build.sh $(BIN) facestream
 
+run: export FACESTREAM_MODELS := $(or $(FACESTREAM_MODELS),best)
 run: models ## Build bin/facestream, fetch what is missing, show the flow on drawn people, and stay up until Ctrl-C
 	$(BIN)/facestream demo --stay
 

@@ -57,10 +57,8 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	s := search{meter: m, dice: rand.New(rand.NewPCG(o.seed, 0))}
-	for range o.pool {
-		if _, err := s.meet(ctx, drawn.New(s.dice.Uint64())); err != nil {
-			return err
-		}
+	if err := s.draw(ctx, o.pool); err != nil {
+		return err
 	}
 	start := s.seen
 	if o.keep {

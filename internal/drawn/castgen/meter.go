@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"image/png"
 
 	"facestream/internal/drawn"
 	"facestream/pkg/engine"
@@ -13,9 +11,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// side is the size in pixels of the drawings that are measured; at large the
-// detectors must find the faces as well.
-const side, large = 320, 640
+// side is the size in pixels of the drawings that are measured, and quality that
+// of their files: those of the demo. At large the detectors must find the faces as
+// well.
+const side, large, quality = 400, 640, 92
 
 // shots is how many pictures of each person are measured.
 const shots = 3
@@ -42,13 +41,12 @@ type view [][]float32
 // look draws one shot of p, size pixels wide and high. ok is false where a
 // detector does not find exactly one face with minConfidence.
 func (m meter) look(ctx context.Context, p drawn.Person, shot, size int) (v view, ok bool, err error) {
-	var file bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
-	if err := encoder.Encode(&file, drawn.Render(p, p.Shot(shot), size)); err != nil {
+	file, err := drawn.JPEG(p, shot, size, quality)
+	if err != nil {
 		return nil, false, err
 	}
 	for _, pack := range m.packs {
-		found, err := pack.engine.Analyze(ctx, file.Bytes(), engine.Params{Embed: true})
+		found, err := pack.engine.Analyze(ctx, file, engine.Params{Embed: true})
 		if err != nil {
 			return nil, false, fmt.Errorf("measure shot %d of person %d: %w", shot, p.Seed(), err)
 		}

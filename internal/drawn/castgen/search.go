@@ -4,6 +4,9 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/drawn"
 )
@@ -80,6 +83,30 @@ func (s *search) meet(ctx context.Context, p drawn.Person) (*member, error) {
 		s.seen = append(s.seen, m)
 	}
 	return m, nil
+}
+
+// draw meets n people drawn at random, as many at once as there are processors.
+func (s *search) draw(ctx context.Context, n int) error {
+	people := make([]*member, n)
+	for i := range people {
+		people[i] = &member{person: drawn.New(s.dice.Uint64())}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, m := range people {
+		g.Go(func() error {
+			v, ok, err := s.meter.look(ctx, m.person, 0, side)
+			m.views, m.unfit = []view{v}, !ok
+			return err
+		})
+	}
+	err := g.Wait()
+	for _, m := range people {
+		if !m.unfit {
+			s.seen = append(s.seen, m)
+		}
+	}
+	return err
 }
 
 // complete looks at the other shots of m, and finds it unfit where one does not
