@@ -8,8 +8,8 @@ const Enrolled = 24
 //
 // Networks selected the cast, so it proves nothing about their accuracy. Drawn people are more alike than real ones,
 // and many pairs of people drawn at random would match. So the command castgen drew many people, embedded shots 0 to 2
-// of each with the starter and the open pack, and selected 36 whom both packs distinguish at their own thresholds, with
-// a margin on both sides. A test beside castgen measures that margin. The thresholds were measured on photographs and
+// of each with the starter and the open pack, and with the starter's detector before the open pack's embedding, and
+// selected 36 whom all of them distinguish at their own thresholds, with a margin on both sides. A test beside castgen measures that margin. The thresholds were measured on photographs and
 // were not changed. Other packs may take two of these people for one.
 func Cast() []Person {
 	people := make([]Person, len(castSeeds))
