@@ -36,9 +36,15 @@ func (s *stream) has(t *testing.T, role models.Role) bool {
 	return ok
 }
 
+// bare is a drawn person who wears nothing on the face, and stays the same when another cast is chosen.
+var bare = drawn.New(0x353cb0a47ccd382b)
+
 // drawnPerson draws member i of the cast, 400 × 400 pixels.
 func drawnPerson(i, shot int, change func(*drawn.Shot)) *image.RGBA {
-	p := drawn.Cast()[i]
+	return drawnShot(drawn.Cast()[i], shot, change)
+}
+
+func drawnShot(p drawn.Person, shot int, change func(*drawn.Shot)) *image.RGBA {
 	s := p.Shot(shot)
 	if change != nil {
 		change(&s)

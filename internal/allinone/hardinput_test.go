@@ -13,7 +13,6 @@ import (
 
 	xdraw "golang.org/x/image/draw"
 
-	"facestream/internal/drawn"
 	"facestream/pkg/engine/imaging/imagingtest"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
@@ -90,7 +89,7 @@ var unusable = []schema.Reason{schema.ReasonFaceRejected, schema.ReasonFaceOcclu
 func TestHardInput(t *testing.T) {
 	s := useStream(t)
 	const asks = `"capture":"selfie","refuse_bad_exposure":true`
-	person := drawnPerson(0, 0, nil)
+	person := drawnShot(bare, 0, nil)
 	other := drawnPerson(5, 0, nil)
 	plain := wall(400, 400, nil, 0, 0)
 	covered := func(c color.RGBA, slit bool) *image.RGBA { // an eye slit, or everything below the eyes
@@ -141,7 +140,7 @@ func TestHardInput(t *testing.T) {
 		{"hard side light", imagingtest.PNG(each(person, func(x, _ int, c color.RGBA) color.RGBA {
 			return lit(c, 0.08+1.3/(1+math.Exp((200-float64(x))/12)))
 		})), 1, unusable, schema.FTFaceTooDark},
-		{"backlight", imagingtest.PNG(each(drawn.Render(drawn.Cast()[0], drawn.Cast()[0].Shot(0), 400), func(x, y int, c color.RGBA) color.RGBA {
+		{"backlight", imagingtest.PNG(each(drawnShot(bare, 0, nil), func(x, y int, c color.RGBA) color.RGBA {
 			if math.Hypot(float64(x-200)/150, float64(y-230)/190) > 1 {
 				return color.RGBA{255, 255, 255, 255}
 			}
@@ -192,7 +191,7 @@ func TestHardInput(t *testing.T) {
 // TestTwins: pictures of one face that differ in size, compression and format are the same person to every operation.
 func TestTwins(t *testing.T) {
 	s := useStream(t)
-	person := drawnPerson(0, 0, nil)
+	person := drawnShot(bare, 0, nil)
 	twins := [][]byte{imagingtest.PNG(person), jpegOf(person, 95), jpegOf(person, 50), jpegOf(person, 25), jpegOf(scaled(person, 250), 80), jpegOf(scaled(person, 900), 80)}
 	r := s.ask(t, schema.OpCompare, `{"capture":"selfie"}`, twins...)
 	if r.Compare == nil || len(r.Compare.Pairs) != len(twins)*(len(twins)-1)/2 {
