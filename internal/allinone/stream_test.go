@@ -105,9 +105,13 @@ func startStream() (stop func() error, err error) {
 	if pack == "" {
 		pack = config.Default().Worker.Models[0]
 	}
-	if _, err := models.Locate(pack); err != nil {
+	located, err := models.Locate(pack)
+	if err != nil {
 		skipReason = fmt.Sprintf("no model pack, so nothing was sent through the stream: %v", err)
 		return func() error { return nil }, nil
+	}
+	if located.Dir != "" {
+		pack = located.Dir // tests change where packs are looked for by name
 	}
 	// Look for the CryptoNets SDK's schema before the embedded store changes the working directory.
 	if sdk, err := schematest.CryptoNetsSchema(); err == nil {
