@@ -112,23 +112,6 @@ func triples(planes []float32) []float32 {
 	return t
 }
 
-// softmax turns logits into probabilities.
-func softmax(logits []float32) []float32 {
-	top := logits[0]
-	for _, l := range logits {
-		top = max(top, l)
-	}
-	p, sum := make([]float32, len(logits)), float32(0)
-	for i, l := range logits {
-		p[i] = exp(l - top)
-		sum += p[i]
-	}
-	for i := range p {
-		p[i] /= sum
-	}
-	return p
-}
-
 func sigmoid(v float32) float32 { return 1 / (1 + exp(-v)) }
 
 func unitInterval(v float32) float32 { return min(max(v, 0), 1) }

@@ -44,7 +44,6 @@ type PullOptions struct {
 // fill the whole role, or the role becomes absent if the starter pack has none. The returned pack and the manifest in dir
 // say so. A later Pull replaces them if the sources answer.
 func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pack, error) {
-	const op = "models.pull"
 	if o.Progress == nil {
 		o.Progress = func(File, int64) {}
 	}
