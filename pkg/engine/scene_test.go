@@ -42,7 +42,7 @@ func TestCloseUps(t *testing.T) {
 	for name, e := range packsToTest(t) {
 		found, of := 0, 0
 		for i := range 6 {
-			whole := picture(drawn.Cast()[i], i, 1400)
+			whole := picture(people()[i], i, 1400)
 			faces, err := e.Detect(t.Context(), whole, 0)
 			if err != nil || len(faces) == 0 {
 				t.Fatal(faces, err)
@@ -95,7 +95,7 @@ func TestExtremeShape(t *testing.T) {
 	m := imaging.New(3000, 16000)
 	m.Fill(imaging.RGB{180, 180, 170})
 	for i := range 5 {
-		paste(m, picture(drawn.Cast()[i], i, 1000), 200+400*i, 700+3300*i)
+		paste(m, picture(people()[i], i, 1000), 200+400*i, 700+3300*i)
 	}
 	for name, e := range packsToTest(t) {
 		scene := e.detector.Scene(m)

@@ -66,7 +66,7 @@ func TestPeopleOfSeveralOrientations(t *testing.T) {
 // TestTurnedFaceIsTheSame: a face beside another one is described in the picture that was turned for it, as if it was alone there.
 func TestTurnedFaceIsTheSame(t *testing.T) {
 	e := starter(t, Options{})
-	cast := drawn.Cast()
+	cast := people()
 	small := picture(cast[3], 0, 300)
 	alone, err := e.Analyze(t.Context(), encoded(t, small), Params{Strategy: BestConfidence, Embed: true})
 	if err != nil || len(alone.Faces) != 1 {
