@@ -108,13 +108,9 @@ func Jitter(ctx context.Context, o Options) (*Report, error) {
 	regular := points.named("regular")
 	changed := make([]map[string]bool, len(all)) // by the name of the change; nil: not assessed
 	err = o.forEach(ctx, "photographs", len(all), func(ctx context.Context, i int) error {
-		data, err := os.ReadFile(all[i].path)
+		img, err := o.Subject.photograph(ctx, all[i].path, all[i].name)
 		if err != nil {
-			return dataError(err)
-		}
-		img, err := o.Subject.engine.Decode(ctx, data)
-		if err != nil {
-			return dataError(fmt.Errorf("%s: %w", all[i].name, err))
+			return err
 		}
 		faces, err := o.Subject.engine.Detect(ctx, img, o.Subject.minConfidence())
 		if err != nil || len(faces) == 0 {

@@ -3,12 +3,10 @@ package eval
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"image"
 	"image/jpeg"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -63,13 +61,9 @@ func Quality(ctx context.Context, o Options) (*Report, error) {
 	}
 	fallings := make([][][]falling, len(files)) // by photograph, spoiling, check
 	err = o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
-		data, err := os.ReadFile(files[i])
+		img, err := o.Subject.photograph(ctx, files[i], files[i])
 		if err != nil {
-			return dataError(err)
-		}
-		img, err := o.Subject.engine.Decode(ctx, data)
-		if err != nil {
-			return dataError(fmt.Errorf("%s: %w", files[i], err))
+			return err
 		}
 		if long := max(img.Width, img.Height); long > spoiledSide {
 			img = img.Resize(max(img.Width*spoiledSide/long, 1), max(img.Height*spoiledSide/long, 1))

@@ -3,7 +3,6 @@ package eval
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -47,13 +46,9 @@ func Rotate(ctx context.Context, o Options) (*Report, error) {
 	}
 	outcomes := make([]outcome, len(files))
 	err = o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
-		data, err := os.ReadFile(filepath.Join(folder, files[i]))
+		img, err := o.Subject.photograph(ctx, filepath.Join(folder, files[i]), files[i])
 		if err != nil {
-			return dataError(err)
-		}
-		img, err := o.Subject.engine.Decode(ctx, data)
-		if err != nil {
-			return dataError(fmt.Errorf("%s: %w", files[i], err))
+			return err
 		}
 		var upright *engine.Analysis
 		out := &outcomes[i]

@@ -90,6 +90,19 @@ func (s *Subject) hasThresholds() error {
 	return nil
 }
 
+// photograph reads and decodes a file of the evaluation data, which errors call name.
+func (s *Subject) photograph(ctx context.Context, path, name string) (*imaging.Image, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, dataError(err)
+	}
+	img, err := s.engine.Decode(ctx, data)
+	if err != nil {
+		return nil, dataError(fmt.Errorf("%s: %w", name, err))
+	}
+	return img, nil
+}
+
 // forEach calls f for each index below n, on all cores, and reports the progress of step. The first error ends it.
 func (o Options) forEach(ctx context.Context, step string, n int, f func(ctx context.Context, i int) error) error {
 	group, inner := errgroup.WithContext(ctx)
@@ -147,13 +160,9 @@ func (o Options) embedAligned(ctx context.Context, files []string) (vectors, err
 		if all[i] != nil {
 			return nil
 		}
-		data, err := os.ReadFile(files[i])
+		img, err := s.photograph(ctx, files[i], files[i])
 		if err != nil {
-			return dataError(err)
-		}
-		img, err := s.engine.Decode(ctx, data)
-		if err != nil {
-			return dataError(fmt.Errorf("%s: %w", files[i], err))
+			return err
 		}
 		if img.Width != face.AlignedSide || img.Height != face.AlignedSide {
 			return dataError(fmt.Errorf("%s has %d×%d pixels; the protocol needs faces that are aligned at %d×%d",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -50,13 +49,9 @@ func Tilt(ctx context.Context, o Options) (*Report, error) {
 	why := make([]string, len(files))
 	faceless := make([]bool, len(files))
 	err = o.forEach(ctx, "photographs", len(files), func(ctx context.Context, i int) error {
-		data, err := os.ReadFile(filepath.Join(folder, files[i]))
+		img, err := o.Subject.photograph(ctx, filepath.Join(folder, files[i]), files[i])
 		if err != nil {
-			return dataError(err)
-		}
-		img, err := o.Subject.engine.Decode(ctx, data)
-		if err != nil {
-			return dataError(fmt.Errorf("%s: %w", files[i], err))
+			return err
 		}
 		upright, err := o.Subject.engine.Analyze(ctx, encoded(img), params)
 		if err != nil {
