@@ -548,7 +548,7 @@ func reindexWhileServing(t *testing.T, former, next string) {
 	}
 	defer caller.Close()
 	asking, stop := context.WithCancel(t.Context())
-	image := f.picture(0, 1)
+	image, first := f.picture(0, 1), guids[0]
 	answers := map[string]int{}
 	var asked sync.WaitGroup
 	asked.Go(func() {
@@ -557,7 +557,7 @@ func reindexWhileServing(t *testing.T, former, next string) {
 			switch {
 			case err != nil:
 				answers[err.Error()]++
-			case a.Result.Predict == nil || a.Result.Predict.Response == nil || a.Result.Predict.Response.GUID != guids[0]:
+			case a.Result.Predict == nil || a.Result.Predict.Response == nil || a.Result.Predict.Response.GUID != first:
 				answers[fmt.Sprintf("%+v", a.Result.CallStatus)]++
 			case slices.ContainsFunc(a.Result.Models, func(m schema.ModelRun) bool { return m.ID == model }):
 				answers["next"]++
