@@ -91,9 +91,12 @@ func (u *upload) check(cfg config.Config) (map[string]string, error) {
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
-	_, problems, err := table.Ask(cfg.S3.Buckets, cfg.S3.Bucket, u.key, metadata)
+	req, problems, err := table.Ask(cfg.S3.Buckets, cfg.S3.Bucket, u.key, metadata)
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("--key: %w", err)}
+	}
+	if req.Operation == schema.OpEnroll && req.Consent == nil && cfg.Ingest.Consent.Requires(req.Collection) {
+		problems = append(problems, schema.Problem{Field: "consent", Message: "is missing; an enrolment in this collection needs it (ingest.consent.required)"})
 	}
 	if len(problems) > 0 {
 		flags := map[string]string{"operation": "--key", "collection": "--key", "external_id": "--key", "images[0]": "--key"}

@@ -122,6 +122,11 @@ type Consent struct {
 	Required []string `yaml:"required" check:"collections" doc:"Collections in which an enrolment needs a declaration of consent in the request; * means every collection. A request that says that consent was not given is refused in every collection."`
 }
 
+// Requires reports whether an enrolment in the collection needs a declaration that the person agreed.
+func (c Consent) Requires(collection schema.Collection) bool {
+	return slices.Contains(c.Required, string(collection)) || slices.Contains(c.Required, "*")
+}
+
 // Defaults are the keys that requests about some collections have where they set none.
 type Defaults struct {
 	Collections []string       `yaml:"collections" check:"collections" doc:"Collections whose requests have these defaults; empty means every request, also one about no collection. Of two entries about a collection, the later one wins."`

@@ -472,6 +472,39 @@ func TestDeploymentSettings(t *testing.T) {
 	}
 }
 
+func TestConsentRequires(t *testing.T) {
+	for _, tt := range []struct {
+		required []string
+		want     bool
+	}{{nil, false}, {[]string{"visitors"}, false}, {[]string{"visitors", "staff"}, true}, {[]string{"*"}, true}} {
+		if got := (Consent{Required: tt.required}).Requires("staff"); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.required, got, tt.want)
+		}
+	}
+}
+
+// TestFloors: a floor that limits nothing, or that a route's own configuration undercuts, is refused when the settings are read.
+func TestFloors(t *testing.T) {
+	for _, tt := range []struct{ ingest, want string }{
+		{`floors: [{config: {anti_spoofing_mode: 1}}]`, ""},
+		{`floors: [{collections: [bank]}]`, "ingest.floors[0].config: is missing"},
+		{`floors: [{collections: [a/b], config: {anti_spoofing_mode: 1}}]`, "ingest.floors[0].collections"},
+		{`floors: [{config: {neighbours: 2}}]`, "neighbours"},
+		{`floors: [{config: {neighbors: 2}}]`, "neighbors"}, // neither value is stricter than the other
+		{`floors: [{config: {anti_spoofing_mode: 99}}]`, "anti_spoofing_mode"},
+		{`floors: [{config: {anti_spoofing_mode: yes please}}]`, "anti_spoofing_mode"},
+		{`routes: [{floors: {neighbours: 2}}]`, "ingest.routes[0].floors"},
+		{`routes: [{config: {anti_spoofing_mode: 0}, floors: {anti_spoofing_mode: 1}}]`, "ingest.routes[0].config: anti_spoofing_mode is laxer"},
+		{`floors: [{config: {anti_spoofing_mode: 1}}], routes: [{config: {anti_spoofing_mode: 0}}]`, "ingest.routes[0].config: anti_spoofing_mode is laxer"},
+		{`floors: [{collections: [bank], config: {anti_spoofing_mode: 1}}], routes: [{config: {anti_spoofing_mode: 0}}]`, ""}, // unless it is about the bank
+	} {
+		_, err := load(t, "ingest: {"+tt.ingest+"}\n", nil)
+		if got := fmt.Sprint(err); (tt.want == "") != (err == nil) || !strings.Contains(strings.ReplaceAll(got, " (f.yaml:1)", ""), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.ingest, err, tt.want)
+		}
+	}
+}
+
 // TestDefaultsOfCollections: what no request could have is refused when the settings are read.
 func TestDefaultsOfCollections(t *testing.T) {
 	for entry, want := range map[string]string{

@@ -48,11 +48,12 @@ type Service struct {
 	Results   *outcome.Sink
 	Routes    routes.Table
 	Buckets   []string // the buckets that images may lie in
-	Consent   Consent
-	Defaults  Defaults
-	Floors    Floors
-	Ignored   func(why string)
-	Log       zerolog.Logger
+	// ConsentRequired reports whether an enrolment in a collection needs a declaration of consent. Nil: in none.
+	ConsentRequired func(schema.Collection) bool
+	Defaults        Defaults
+	Floors          Floors
+	Ignored         func(why string)
+	Log             zerolog.Logger
 
 	// deciding holds locks that many request ids share. Nobody else in this process decides about the same id between the
 	// question to the ledger and the entry.
@@ -220,7 +221,7 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 		problems = append(problems, job.Default(s.Defaults.of(job.Collection)...)...)
 		problems = append(problems, job.Hold(slices.Concat(s.Floors.of(job.Collection), route))...)
 	}
-	problems = append(problems, s.Consent.problems(&job.Request)...)
+	problems = append(problems, consentProblems(&job.Request, s.ConsentRequired)...)
 	for i, o := range job.Images {
 		if !slices.Contains(s.Buckets, o.Bucket) {
 			job.ResultObject = false // nothing is written to a bucket that is not served

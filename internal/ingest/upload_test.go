@@ -275,23 +275,22 @@ func TestConsent(t *testing.T) {
 	given, refused := &schema.Consent{Given: true, Reference: "form 7"}, &schema.Consent{Reference: "form 7"}
 	for _, c := range []struct {
 		name     string
-		required ingest.Consent
+		required []schema.Collection
 		op       schema.Operation
 		consent  *schema.Consent
 		enrolled bool
 	}{
 		{"nothing said, nothing required", nil, schema.OpEnroll, nil, true},
-		{"nothing said, required elsewhere", ingest.Consent{"visitors"}, schema.OpEnroll, nil, true},
-		{"nothing said, required here", ingest.Consent{"visitors", "staff"}, schema.OpEnroll, nil, false},
-		{"nothing said, required everywhere", ingest.Consent{ingest.EveryCollection}, schema.OpEnroll, nil, false},
-		{"given, required", ingest.Consent{"staff"}, schema.OpEnroll, given, true},
+		{"nothing said, required elsewhere", []schema.Collection{"visitors"}, schema.OpEnroll, nil, true},
+		{"nothing said, required here", []schema.Collection{"visitors", "staff"}, schema.OpEnroll, nil, false},
+		{"given, required", []schema.Collection{"staff"}, schema.OpEnroll, given, true},
 		{"refused", nil, schema.OpEnroll, refused, false},
-		{"refused, required", ingest.Consent{"staff"}, schema.OpEnroll, refused, false},
-		{"no enrolment", ingest.Consent{"staff"}, schema.OpPredict, nil, true},
+		{"refused, required", []schema.Collection{"staff"}, schema.OpEnroll, refused, false},
+		{"no enrolment", []schema.Collection{"staff"}, schema.OpPredict, nil, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, s := newHouse(map[string]stored{"k": {}})
-			s.Consent = c.required
+			s.ConsentRequired = func(name schema.Collection) bool { return slices.Contains(c.required, name) }
 			request := schema.Request{ID: "r", Operation: c.op, Collection: "staff", Images: []schema.ObjectRef{{Bucket: "images", Key: "k"}}, Consent: c.consent}
 			data, err := json.Marshal(request)
 			if err != nil {

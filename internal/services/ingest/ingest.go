@@ -28,10 +28,6 @@ func Run(ctx context.Context, a *host.App) error {
 	if err != nil {
 		return err
 	}
-	var consent ingest.Consent
-	for _, c := range a.Config.Ingest.Consent.Required {
-		consent = append(consent, schema.Collection(c))
-	}
 	var defaults ingest.Defaults
 	for _, d := range a.Config.Ingest.Defaults {
 		config, err := d.JSON()
@@ -60,7 +56,7 @@ func Run(ctx context.Context, a *host.App) error {
 	defer publisher.Close()
 	service := &ingest.Service{
 		Publisher: publisher, Objects: a.Objects, Ledger: book, Results: a.Sink("ingest", publisher), Routes: table,
-		Buckets: a.Config.S3.Buckets, Consent: consent, Defaults: defaults, Floors: floors, Ignored: a.Metrics.Ignored, Log: a.Log,
+		Buckets: a.Config.S3.Buckets, ConsentRequired: a.Config.Ingest.Consent.Requires, Defaults: defaults, Floors: floors, Ignored: a.Metrics.Ignored, Log: a.Log,
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
