@@ -26,10 +26,10 @@ const (
 //   - upsert: durable rows a second in calls of 1000 rows, and in calls of one row from 1 and from 32 callers. The latter are
 //     also measured with shared calls ([gallery.Batch]) and as a fraction of what the large calls reach (of-bulk).
 //   - search: milliseconds of one search at a time for the 5 best persons among 10,000 and 100,000. The median is also
-//     divided by the time in which this machine reads as many embeddings from memory (of-scan), which bounds an exact search
-//     by one thread. recall-mate and recall-stranger say how often the first answer is the exact one, for probes of enrolled
-//     people (cosine 0.6) and of others, for whom many answers are equally wrong. verify-ms is the median of searches among
-//     the rows of one person.
+//     divided by the time in which this machine reads as many embeddings from memory (of-scan), the least that comparing
+//     every row in full takes one thread. recall-mate and recall-stranger say how often the first answer is the exact one,
+//     for probes of enrolled people (cosine 0.6) and of others, for whom many answers are equally wrong. verify-ms is the
+//     median of searches among the rows of one person.
 //   - searches: how many searches a second 1 and 32 callers get among 10,000 rows.
 //
 // settle, if not nil, is called before searches. It returns when the server has finished its own later work on collection c.

@@ -219,12 +219,14 @@ func (g *Gallery) load(ctx context.Context) error {
 	byKey := map[int64]*collection{}
 	rows, err := g.db.QueryContext(ctx, "SELECT id, name, model, dimension FROM collections")
 	err = each(rows, err, func(scan func(...any) error) error {
-		c := newCollection()
+		var key int64
 		var name schema.Collection
-		if err := scan(&c.key, &name, &c.tie.Model, &c.tie.Dimension); err != nil {
+		var tie gallery.Tie
+		if err := scan(&key, &name, &tie.Model, &tie.Dimension); err != nil {
 			return err
 		}
-		byKey[c.key], g.collections[name] = c, c
+		c := newCollection(key, tie)
+		byKey[key], g.collections[name] = c, c
 		return nil
 	})
 	if err != nil {
@@ -423,7 +425,7 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 	return out
 }
 
-// Search implements [gallery.Gallery]. Each probe sees the collection as it was at one moment.
+// Search implements [gallery.Gallery]. All probes see the collection as it was at one moment.
 func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []schema.Embedding, k int, among ...schema.PUID) []gallery.Outcome[[]gallery.Match] {
 	const op = "gallery.search"
 	col, err := g.lookup(ctx, op, c)
@@ -431,21 +433,30 @@ func (g *Gallery) Search(ctx context.Context, c schema.Collection, probes []sche
 		err = gallery.CheckCount(op, "k", k)
 	}
 	out := make([]gallery.Outcome[[]gallery.Match], len(probes))
+	var vectors [][]float32
+	var asked []int // the probes that they are of
 	for i, p := range probes {
-		if err != nil {
-			out[i].Err = err
+		if out[i].Err = err; err != nil {
 			continue
 		}
 		vector, tie, err := gallery.Unit(op, p)
 		if err == nil {
 			err = col.tie.Admit(op, c, tie)
 		}
-		if err == nil {
-			if out[i].Value, err = col.nearest(ctx, vector, k, among); err != nil {
-				err = schema.Transient(op, err)
-			}
+		if out[i].Err = err; err == nil {
+			vectors, asked = append(vectors, vector), append(asked, i)
 		}
-		out[i].Err = err
+	}
+	if len(asked) == 0 {
+		return out
+	}
+	found, err := col.nearest(ctx, vectors, k, among)
+	for n, i := range asked {
+		if err != nil {
+			out[i].Err = schema.Transient(op, err)
+		} else {
+			out[i].Value = found[n]
+		}
 	}
 	return out
 }

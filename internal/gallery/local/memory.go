@@ -4,11 +4,16 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"facestream/internal/gallery"
+	"facestream/internal/gallery/local/scan"
 	"facestream/pkg/schema"
 )
 
@@ -20,12 +25,13 @@ type collection struct {
 	mu      sync.RWMutex
 	faces   []face
 	vectors []float32               // that of faces[i] at [i*Dimension : (i+1)*Dimension]
+	codes   *scan.Rows              // of vectors
 	index   map[string]int          // row id to i
 	people  map[schema.PUID][]int32 // person to the i of their rows, in no order
 }
 
-func newCollection() *collection {
-	return &collection{index: map[string]int{}, people: map[schema.PUID][]int32{}}
+func newCollection(key int64, tie gallery.Tie) *collection {
+	return &collection{key: key, tie: tie, codes: scan.New(tie.Dimension), index: map[string]int{}, people: map[schema.PUID][]int32{}}
 }
 
 // size counts the rows of the persons whom among names, or of all if it names nobody.
@@ -77,6 +83,7 @@ func (c *collection) put(f face, vector []float32) {
 		c.faces = append(c.faces, f)
 		c.vectors = append(c.vectors, vector...)
 	}
+	c.codes.Set(i, vector)
 	c.people[f.puid] = append(c.people[f.puid], int32(i))
 }
 
@@ -102,49 +109,123 @@ func (c *collection) remove(id string) {
 		c.faces[i] = c.faces[last]
 		c.index[c.faces[i].id] = i
 		copy(c.vector(i), c.vector(last))
+		c.codes.Move(i, last)
 	}
 	delete(c.index, id)
 	clear(c.faces[last:])
 	clear(c.vector(last))
+	c.codes.Truncate(last)
 	c.faces = c.faces[:last]
 	c.vectors = c.vectors[:last*c.tie.Dimension]
 }
 
-// checkEvery is how many rows are compared between two checks of the context: about a millisecond of work.
-const checkEvery = 8192
+// chunk is how many rows are compared between two checks of the context, at most: less than a millisecond of work, and their
+// codes stay in a processor's cache while several probes are compared with them.
+const chunk = 2048
 
-// nearest returns the k persons most similar to probe, a vector of unit length and of the collection's dimension. If among
-// names persons, only these are compared.
-func (c *collection) nearest(ctx context.Context, probe []float32, k int, among []schema.PUID) ([]gallery.Match, error) {
+// part is the fewest rows that are worth a goroutine of their own.
+const part = 1 << 17
+
+// nearest returns for each probe, a vector of unit length and of the collection's dimension, the k persons most similar to it. If
+// among names persons, only these are compared.
+func (c *collection) nearest(ctx context.Context, probes [][]float32, k int, among []schema.PUID) ([][]gallery.Match, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	best := persons{c: c, at: map[schema.PUID]int{}}
-	if len(among) == 0 {
-		for i := range c.faces {
-			if i%checkEvery == 0 && ctx.Err() != nil {
-				return nil, ctx.Err()
+	var best []*persons
+	var err error
+	if len(among) > 0 {
+		best, err = c.nearestOf(ctx, probes, k, among)
+	} else {
+		best, err = c.nearestOfAll(ctx, probes, k)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]gallery.Match, len(probes))
+	for n, p := range best {
+		slices.SortFunc(p.heap, c.order)
+		out[n] = make([]gallery.Match, len(p.heap))
+		for i, x := range p.heap {
+			row, err := c.faces[x.face].row()
+			if err != nil {
+				return nil, err
 			}
-			best.offer(candidate{i, dot(probe, c.vector(i))}, k)
+			out[n][i] = gallery.Match{Row: row, Score: min(max(x.score, -1), 1)} // rounding can pass ±1
 		}
 	}
+	return out, nil
+}
+
+func (c *collection) nobody(probes [][]float32) []*persons {
+	best := make([]*persons, len(probes))
+	for n := range best {
+		best[n] = &persons{c: c, at: map[schema.PUID]int{}}
+	}
+	return best
+}
+
+func (c *collection) nearestOf(ctx context.Context, probes [][]float32, k int, among []schema.PUID) ([]*persons, error) {
+	best := c.nobody(probes)
 	for _, p := range among {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		for _, i := range c.people[p] {
-			best.offer(candidate{int(i), dot(probe, c.vector(int(i)))}, k)
+			for n, probe := range probes {
+				best[n].offer(candidate{int(i), dot(probe, c.vector(int(i)))}, k)
+			}
 		}
 	}
-	slices.SortFunc(best.heap, c.order)
-	out := make([]gallery.Match, len(best.heap))
-	for i, x := range best.heap {
-		row, err := c.faces[x.face].row()
-		if err != nil {
-			return nil, err
-		}
-		out[i] = gallery.Match{Row: row, Score: min(max(x.score, -1), 1)} // rounding can pass ±1
+	return best, nil
+}
+
+// nearestOfAll compares the parts of a large collection at once, and then the best of each.
+func (c *collection) nearestOfAll(ctx context.Context, probes [][]float32, k int) ([]*persons, error) {
+	parts := max(1, min(runtime.GOMAXPROCS(0), len(c.faces)/part))
+	size := (len(c.faces)/parts + scan.Block) / scan.Block * scan.Block
+	found := make([][]*persons, parts)
+	g, ctx := errgroup.WithContext(ctx)
+	for n := range parts {
+		g.Go(func() (err error) {
+			found[n], err = c.nearestBetween(ctx, probes, k, n*size, min((n+1)*size, len(c.faces)))
+			return err
+		})
 	}
-	return out, nil
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, other := range found[1:] {
+		for n, p := range other {
+			for _, x := range p.heap {
+				found[0][n].offer(x, k)
+			}
+		}
+	}
+	return found[0], nil
+}
+
+// nearestBetween compares the rows from..to-1. Only those are compared in full whose codes say that they may belong to the best.
+func (c *collection) nearestBetween(ctx context.Context, probes [][]float32, k, from, to int) ([]*persons, error) {
+	best := c.nobody(probes)
+	prepared := make([]*scan.Probe, len(probes))
+	for n, probe := range probes {
+		prepared[n] = c.codes.Probe(probe)
+	}
+	var rows []int32
+	for size := scan.Block; from < to; size = min(2*size, chunk) { // what is asked for is low at first
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		end := min(from+size, to)
+		for n, probe := range probes {
+			rows = c.codes.Above(prepared[n], from, end, best[n].least(k), rows[:0])
+			for _, i := range rows {
+				best[n].offer(candidate{int(i), dot(probe, c.vector(int(i)))}, k)
+			}
+		}
+		from = end
+	}
+	return best, nil
 }
 
 type candidate struct {
@@ -188,6 +269,14 @@ func (p *persons) offer(x candidate, k int) {
 	default:
 		heap.Push(p, x)
 	}
+}
+
+// least is the score below which offer takes nobody.
+func (p *persons) least(k int) float32 {
+	if len(p.heap) < k {
+		return float32(math.Inf(-1))
+	}
+	return p.heap[0].score
 }
 
 func (p *persons) puid(i int) schema.PUID { return p.c.faces[p.heap[i].face].puid }

@@ -3,37 +3,102 @@ package local
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"facestream/internal/gallery"
 	"facestream/pkg/schema"
 )
 
-// BenchmarkMemory measures a search in memory, of one person (verify) and of everybody (predict), among a million rows of 128
-// components with two rows for each person.
-func BenchmarkMemory(b *testing.B) {
-	const rows, dimension = 1_000_000, 128
+// crowd is that many random rows, two for each person, every tenth of them a copy of another person's row.
+func crowd(rows, dimension int) (c *collection, random func() []float32) {
 	r := rand.New(rand.NewPCG(31, 32))
-	random := func() []float32 {
-		v := make([]float32, dimension)
-		for i := range v {
-			v[i] = float32(r.NormFloat64()) / 11.3
+	random = func() []float32 {
+		e := schema.Embedding{Model: model, Vector: make([]float32, dimension)}
+		for i := range e.Vector {
+			e.Vector[i] = float32(r.NormFloat64())
+		}
+		v, _, err := gallery.Unit("test", e)
+		if err != nil {
+			panic(err) // a random vector has a direction
 		}
 		return v
 	}
-	c := newCollection()
-	c.tie = gallery.Tie{Model: model, Dimension: dimension}
-	for i := range rows {
-		c.put(face{id: fmt.Sprintf("%08d", i), puid: schema.PUID(fmt.Sprintf("%08d", i/2))}, random())
+	c = newCollection(1, gallery.Tie{Model: model, Dimension: dimension})
+	for i, id := range r.Perm(rows) {
+		v := random()
+		if i > 0 && i%10 == 0 {
+			v = slices.Clone(c.vector(r.IntN(i)))
+		}
+		c.put(face{id: fmt.Sprintf("%08d", id), puid: schema.PUID(fmt.Sprintf("%08d", i/2))}, v)
 	}
-	probe := random()
-	for name, among := range map[string][]schema.PUID{"verify": {"00250000"}, "predict": nil} {
-		b.Run(fmt.Sprintf("%s/rows=%d", name, rows), func(b *testing.B) {
+	return c, random
+}
+
+// plain is the answer of a search that compares every row in full.
+func plain(c *collection, probe []float32, k int) []candidate {
+	best := persons{c: c, at: map[schema.PUID]int{}}
+	for i := range c.faces {
+		best.offer(candidate{i, dot(probe, c.vector(i))}, k)
+	}
+	slices.SortFunc(best.heap, c.order)
+	return best.heap
+}
+
+// TestNearestIsExact: a search by codes, in parts, of several probes at once has the persons, the rows, the order among equals and the
+// scores, to the last bit, of a search that compares every row.
+func TestNearestIsExact(t *testing.T) {
+	for _, size := range []struct{ rows, dimension int }{{1, 8}, {15, 8}, {17, 128}, {3000, 512}, {2*part + 5, 16}} {
+		c, random := crowd(size.rows, size.dimension)
+		for range 3 {
+			c.remove(c.faces[len(c.faces)/2].id)
+			if len(c.faces) == 0 {
+				c.put(face{id: "0", puid: "0"}, random())
+			}
+		}
+		probes := [][]float32{random(), slices.Clone(c.vector(0)), slices.Clone(c.vector(len(c.faces) - 1)), random()}
+		for _, k := range []int{1, 5, 100} {
+			best, err := c.nearestOfAll(t.Context(), probes, k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n, p := range best {
+				slices.SortFunc(p.heap, c.order)
+				if diff := cmp.Diff(plain(c, probes[n], k), p.heap, cmp.AllowUnexported(candidate{})); diff != "" {
+					t.Errorf("%d rows of %d components, probe %d, k %d (-want +got):\n%s", size.rows, size.dimension, n, k, diff)
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkMemory measures a search in memory, of one person (verify), of everybody (predict) for one probe and for many, and one that
+// compares every row in full.
+func BenchmarkMemory(b *testing.B) {
+	const rows, dimension = 1_000_000, 128
+	c, random := crowd(rows, dimension)
+	probes := make([][]float32, 64)
+	for i := range probes {
+		probes[i] = random()
+	}
+	for _, bench := range []struct {
+		name   string
+		probes [][]float32
+		among  []schema.PUID
+	}{{"verify", probes[:1], []schema.PUID{"00250000"}}, {"predict", probes[:1], nil}, {"predict 64", probes, nil}} {
+		b.Run(fmt.Sprintf("%s/rows=%d", bench.name, rows), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := c.nearest(b.Context(), probe, 1, among); err != nil {
+				if _, err := c.nearest(b.Context(), bench.probes, 1, bench.among); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+	b.Run(fmt.Sprintf("every row/rows=%d", rows), func(b *testing.B) {
+		for b.Loop() {
+			plain(c, probes[0], 1)
+		}
+	})
 }

@@ -195,11 +195,13 @@ func (t *transaction) collection(ctx context.Context, name schema.Collection, ti
 	if err != nil {
 		return nil, err
 	}
-	c := newCollection()
-	c.tie = tie
+	key, err := res.LastInsertId()
+	if err != nil {
+		return nil, err
+	}
+	c := newCollection(key, tie)
 	t.added[name] = c
-	c.key, err = res.LastInsertId()
-	return c, err
+	return c, nil
 }
 
 func (t *transaction) known(name schema.Collection) *collection {
