@@ -42,6 +42,7 @@ func evalCommand() *cobra.Command {
 			"model pack whose faces count as the truth", eval.Detect),
 		evalAgainstCommand("landmarks", "Distance of the landmarks from those of a reference pack",
 			"model pack whose landmarks count as the truth", eval.Landmarks),
+		evalPlainCommand("curves", "Ordinary portraits that raise each trait, at limits around its default", eval.Curves),
 		evalPlainCommand("points", "Distance of the landmarks from annotated points", eval.Points),
 		evalAgainstCommand("segmentation", "Overlap of the person in ISO portraits with the masks of a reference pack",
 			"model pack whose masks count as the truth", eval.Segmentation),

@@ -454,6 +454,27 @@ func TestEvalDefaults(t *testing.T) {
 	}
 }
 
+// A stricter limit raises a trait on no fewer portraits, and the default's share is a figure.
+func TestEvalCurves(t *testing.T) {
+	r, _, err := runEval(t, "curves", "--data", drawnData(t, 3), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, r, map[string][2]float64{"FT_IMAGE_BLURR by blur_threshold_enroll_pred, faces/pairs": {0, 1}},
+		map[string]int{"FT_IMAGE_BLURR by blur_threshold_enroll_pred, faces/pairs": 3})
+	raised := map[string]int{}
+	for _, c := range r.Curves {
+		if len(c.Sets) != 1 || c.Sets[0].Of != 3 || !slices.IsSorted(c.Sets[0].Raised) {
+			t.Errorf("%s by %s: %+v; want one set of 3, in ascending order", c.Trait, c.Key, c.Sets)
+			continue
+		}
+		raised[c.Key] = c.Sets[0].Raised[len(c.Limits)-1]
+	}
+	if raised["min_face_padding"]+raised["threshold_user_too_far"]+raised["blur_threshold_enroll_pred"] == 0 {
+		t.Errorf("no portrait raises a trait at the strictest limits: %v", raised)
+	}
+}
+
 // One person enrolled under two names is found, and so is an image that belongs to somebody else.
 func TestEvalGallery(t *testing.T) {
 	data := fewData(t)

@@ -34,7 +34,7 @@ func Everything(reference *Subject) []Named {
 		{"defaults", func(ctx context.Context, o Options) (*Report, error) {
 			return Defaults(ctx, o, filepath.Join(o.Data, "faces", "pairs"), nil)
 		}},
-		{"detect", against(Detect)}, {"landmarks", against(Landmarks)}, {"points", Points}, {"segmentation", against(Segmentation)},
+		{"curves", Curves}, {"detect", against(Detect)}, {"landmarks", against(Landmarks)}, {"points", Points}, {"segmentation", against(Segmentation)},
 		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness},
 		{"attacks", func(ctx context.Context, o Options) (*Report, error) { return Attacks(ctx, o, "") }}, {"jitter", Jitter}, {"documents", Documents}, {"age", Age}, {"masks", Masks}, {"closeups", Closeups}, {"bonafide", BonaFide},
 		{"groups", func(ctx context.Context, o Options) (*Report, error) {

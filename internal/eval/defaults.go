@@ -80,17 +80,22 @@ func (o Options) judge(config json.RawMessage) (*judge, error) {
 	}
 	j := &judge{engine: o.Subject.engine}
 	for _, op := range judgedOperations {
-		job := &schema.Job{Request: schema.Request{ID: "eval", Operation: op, Config: config, Images: []schema.ObjectRef{{Bucket: "eval", Key: "photograph"}}}}
-		if problems := job.Resolve(); len(problems) > 0 {
-			return nil, problems
-		}
-		c, err := verdict.New(job, pack)
+		c, err := caseOf(op, config, pack)
 		if err != nil {
 			return nil, err
 		}
 		j.cases = append(j.cases, c)
 	}
 	return j, nil
+}
+
+// caseOf is the case of a request for op about one image. config is its configuration; nil is the default one.
+func caseOf(op schema.Operation, config json.RawMessage, pack verdict.Pack) (*verdict.Case, error) {
+	job := &schema.Job{Request: schema.Request{ID: "eval", Operation: op, Config: config, Images: []schema.ObjectRef{{Bucket: "eval", Key: "photograph"}}}}
+	if problems := job.Resolve(); len(problems) > 0 {
+		return nil, problems
+	}
+	return verdict.New(job, pack)
 }
 
 // judgement is the answer of one operation about one photograph.

@@ -77,6 +77,9 @@ func WritePage(ctx context.Context, folder string, outcomes []Outcome, progress 
 			for _, f := range r.Figures {
 				s.Rows = append(s.Rows, f.cells())
 			}
+			for _, c := range r.Curves {
+				s.Curves = append(s.Curves, drawnCurve{c.title(), c.rows("[", "]")})
+			}
 			s.Failed = gather(r.Failures)
 			for k := range s.Failed {
 				f := &s.Failed[k]
@@ -111,7 +114,14 @@ type section struct {
 	Report        *Report
 	Counts        string
 	Rows          [][]string
+	Curves        []drawnCurve
 	Failed        []failed
+}
+
+// drawnCurve is a Curve on the page: its title, and a table.
+type drawnCurve struct {
+	Title string
+	Rows  [][]string
 }
 
 // failed is an item with everything that failed on it. Picture is the path of its thumbnail on the page, or "".

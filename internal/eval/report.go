@@ -28,6 +28,8 @@ type Report struct {
 	Failures []Failure `json:"failures,omitempty"`
 	// Thresholds are the measured thresholds for a manifest, in evaluations that measure them.
 	Thresholds []MeasuredThreshold `json:"thresholds,omitempty"`
+	// Curves are the shares at other limits than the default, in evaluations that have them.
+	Curves []Curve `json:"curves,omitempty"`
 	// LeftOut lists the figures that would not be a valid test. Notes says what else a reader must know about the
 	// others.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
@@ -150,6 +152,14 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	t.Flush()
 
+	for _, c := range r.Curves {
+		fmt.Fprintf(t, "\n%s\n", c.title())
+		for _, row := range c.rows("[", "]") {
+			fmt.Fprintln(t, "  "+strings.Join(row, "\t"))
+		}
+		t.Flush()
+	}
+
 	r.writeRemarks(t)
 	t.Flush()
 	if len(r.Failures) > 0 {
@@ -188,6 +198,15 @@ func (r *Report) WriteMarkdown(w io.Writer, heading string) error {
 	fmt.Fprint(b, "\n| figure | value | 95 % interval | count | threshold |\n|---|---|---|---|---|\n")
 	for _, f := range r.Figures {
 		fmt.Fprintf(b, "| %s |\n", strings.Join(f.cells(), " | "))
+	}
+	for _, c := range r.Curves {
+		fmt.Fprintf(b, "\n%s\n\n", c.title())
+		for i, row := range c.rows("**", "**") {
+			fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
+			if i == 0 {
+				fmt.Fprintf(b, "|%s\n", strings.Repeat("---|", len(row)))
+			}
+		}
 	}
 	r.writeRemarks(b)
 	if len(r.Failures) > 0 {
