@@ -29,7 +29,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak soak-simulated outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ crash-test: build models ## Send N (500) requests, kill the services N/10 times 
 
 soak: build models ## Let services and dependencies fail for DURATION (30m) under load and check every outcome (SOAKFLAGS)
 	$(GO) run ./tools/soak -duration $(DURATION) $(SOAKFLAGS)
+
+soak-simulated: toolchain ## The same without networks and models: workers read the faces from the pixels (DURATION, SOAKFLAGS)
+	$(GO) run ./tools/soak -simulated -think 20ms -duration $(DURATION) $(SOAKFLAGS)
 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/allinone

@@ -174,3 +174,17 @@ func TestFeaturesAreShown(t *testing.T) {
 		t.Errorf("%d of %d links to tests have another form than the others", n-len(links), n)
 	}
 }
+
+// TestCheckSharesNoCode: the program that judges the soak's histories has no code of what it judges.
+func TestCheckSharesNoCode(t *testing.T) {
+	const check = "facestream/tools/soak/check"
+	out, err := exec.Command("go", "list", "-deps", check).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range strings.Lines(string(out)) {
+		if p = strings.TrimSpace(p); strings.HasPrefix(p, "facestream/") && p != check {
+			t.Errorf("%s depends on %s", check, p)
+		}
+	}
+}

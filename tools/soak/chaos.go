@@ -30,6 +30,7 @@ type chaos struct {
 	system  *system
 	results *results
 	recent  *recent
+	history *history
 
 	mu                 sync.Mutex
 	injected, survived map[string]int
@@ -51,8 +52,8 @@ func (c *chaos) faults(o options) []fault {
 		{name: "cut connections", every: 12 * time.Second, do: c.cut},
 		{name: "repeated and reordered events", every: 10 * time.Second, do: c.repeat},
 	}
-	if c.system.quota != "" {
-		all = append(all, fault{name: "full disk of the store", every: 40 * time.Second, do: c.fill})
+	for _, q := range c.system.quotas {
+		all = append(all, fault{name: "full disk of " + q.of, every: 40 * time.Second, do: func(ctx context.Context, r *rand.Rand) bool { return fill(ctx, q, r) }})
 	}
 	if c.system.broker != nil {
 		all = append(all, fault{name: "SIGKILL of the broker", every: 90 * time.Second, do: c.killBroker})
@@ -71,7 +72,10 @@ func (c *chaos) run(ctx, alive context.Context, seed uint64, faults []fault) {
 					f.every > 0 && !retry.Sleep(ctx, f.every/2+time.Duration(r.Int64N(int64(f.every)))) {
 					return
 				}
-				if !f.do(ctx, r) {
+				from := c.history.since(time.Now())
+				done := f.do(ctx, r)
+				c.history.note("fault", noteFault{f.name, from, done})
+				if !done {
 					continue
 				}
 				n++
@@ -144,9 +148,9 @@ func (c *chaos) cut(ctx context.Context, r *rand.Rand) bool {
 	return retry.Sleep(ctx, d)
 }
 
-// fill fills the store's disk for less time than a record is retried.
-func (c *chaos) fill(ctx context.Context, r *rand.Rand) bool {
-	empty := c.system.fill()
+// fill fills a disk for less time than a record is retried.
+func fill(ctx context.Context, q quota, r *rand.Rand) bool {
+	empty := q.fill()
 	defer empty()
 	return retry.Sleep(ctx, time.Second+time.Duration(r.IntN(2500))*time.Millisecond)
 }

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image/jpeg"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"facestream/internal/drawn"
+	"golang.org/x/sync/errgroup"
+
 	"facestream/internal/objects"
 	"facestream/internal/objects/objectstest"
 	"facestream/pkg/events"
@@ -19,34 +19,8 @@ import (
 	"facestream/pkg/schema"
 )
 
-// expected is what must come of one request.
-type expected struct {
-	operation schema.Operation
-	reason    schema.Reason
-	person    schema.ExternalID // predict: who must be found
-	count     int               // user_delete: how many images must have been there
-	object    schema.ObjectRef  // the result must also lie there; "" where it was not asked for
-}
-
-// holds says what is wrong with a result, nil where it is as expected.
-func (e expected) holds(r schema.Result) error {
-	switch {
-	case r.Operation != e.operation || r.CallStatus.Reason != e.reason:
-		return fmt.Errorf("%s: reason %q, expected %s with %q: %s", r.Operation, r.CallStatus.Reason, e.operation, e.reason, r.CallStatus.ReturnMessage)
-	case e.reason != "":
-	case e.operation == schema.OpEnroll && (r.Enroll == nil || !r.Enroll.EnrollPerformed):
-		return errors.New("nobody was enrolled")
-	case e.operation == schema.OpPredict && (r.Predict == nil || r.Predict.Response == nil || r.Predict.Response.List[0].ExternalID != e.person):
-		return errors.New("another person was found than the one in the picture")
-	case e.operation == schema.OpUserDelete && (r.UserDelete == nil || r.UserDelete.Count != e.count):
-		return fmt.Errorf("%v images were deleted, expected %d", r.UserDelete, e.count)
-	case e.operation == schema.OpCompare && (r.Compare == nil || !r.Compare.IsMatch):
-		return errors.New("two pictures of one person did not match")
-	}
-	return nil
-}
-
-// load sends requests and records the expected outcome of each. The outcomes are compared with this ledger.
+// load sends requests about many people and notes them in the history. Some of them have one possible outcome; what must come of
+// the others follows from the history.
 type load struct {
 	publisher *events.Publisher
 	objects   *objects.Store
@@ -54,36 +28,40 @@ type load struct {
 	bucket    string
 	run       string // begins every name, so that runs on one broker do not meet
 	results   *results
-	people    []drawn.Person
-	pause     time.Duration // between two requests of an actor
+	history   *history
+	album     album
+	pause     time.Duration // between two requests of a flow
+	deadline  time.Duration // for an outcome
 
-	sent, silent, skewed atomic.Int64 // requests; uploads without a notification; requests with a wrong clock
+	sent, silent, skewed, late atomic.Int64 // requests; uploads without a notification; requests with a wrong clock or without an outcome
 
 	mu       sync.Mutex
-	ledger   map[schema.RequestID]expected
-	rows     map[schema.Collection]map[string]bool // ids of those that must be in the gallery
-	dead     map[string]bool                       // values that must become dead letters
-	pictures map[[2]int][]byte
+	objectOf map[schema.RequestID]schema.ObjectRef // where the result must also lie
 }
 
 const (
-	side        = 224 // pixels of a picture. Small ones are quick, and the first two shots of everybody are told apart at this size.
 	collections = 4
-	maxActors   = 28 // the rest of the drawn people are enrolled throughout, so that no search is in an empty collection
+	maxActors   = 24
+	residents   = 4 // are enrolled throughout, so that no search is in an empty collection
+	strangers   = 4 // are never enrolled
 )
 
-func (l *load) picture(person, shot int) []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at := [2]int{person, shot}
-	if l.pictures[at] == nil {
-		picture, err := drawn.JPEG(l.people[person], shot, side, jpeg.DefaultQuality)
-		if err != nil {
-			panic(err) // an encoder that writes to memory and fails is a bug
-		}
-		l.pictures[at] = picture
+// candidates is how many people a search lists, at most.
+const candidates = 8
+
+// searching is the configuration of a search. The drawn and the simulated faces are not asked for liveness and traits.
+var (
+	searching = json.RawMessage(fmt.Sprintf(`{"anti_spoofing_mode":0,"face_validations_off":true,"neighbors":%d}`, candidates))
+	plain     = json.RawMessage(`{"anti_spoofing_mode":0,"face_validations_off":true}`)
+)
+
+// upload is put with a note of what the picture shows.
+func (l *load) upload(ctx context.Context, key string, p picture, notification bool) (schema.ObjectRef, error) {
+	ref, err := l.put(ctx, key, p.data, notification)
+	if err == nil {
+		l.history.note("picture", notePicture{ref, p.vectors})
 	}
-	return l.pictures[at]
+	return ref, err
 }
 
 // put uploads through outages. A failed upload may have been stored anyway, and another upload of the key would be
@@ -116,22 +94,19 @@ func (l *load) put(ctx context.Context, key string, data []byte, notification bo
 	}
 }
 
-// actor sends the requests about one person in one collection. It sends one at a time, each after the outcome of the
-// previous one, so the expected outcome is certain.
+// actor sends the requests about one person in one collection. Several of them are under way at a time.
 type actor struct {
 	*load
-	random     *rand.Rand
 	person     int
 	name       schema.ExternalID
 	collection schema.Collection
 	shots      [2]schema.ObjectRef
-	enrolled   []string // ids of rows
-	n          int
+	n          atomic.Int64
 }
 
-func (l *load) actor(person int, seed uint64) *actor {
+func (l *load) actor(person int) *actor {
 	return &actor{
-		load: l, random: rand.New(rand.NewPCG(seed, uint64(person)+1000)), person: person,
+		load: l, person: person,
 		name: schema.ExternalID(fmt.Sprintf("person-%d", person)), collection: schema.Collection(fmt.Sprintf("%s-%d", l.run, person%collections)),
 	}
 }
@@ -140,189 +115,298 @@ func (l *load) actor(person int, seed uint64) *actor {
 func (a *actor) prepare(ctx context.Context) error {
 	for i := range a.shots {
 		var err error
-		if a.shots[i], err = a.put(ctx, fmt.Sprintf("%s/%d-%d.jpg", a.run, a.person, i), a.picture(a.person, i), true); err != nil {
+		if a.shots[i], err = a.upload(ctx, fmt.Sprintf("%s/%d-%d.jpg", a.run, a.person, i), a.album.picture(a.person, i), true); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// flow sends the requests of an actor one at a time, each after the outcome of the one before, beside the other flows of the actor.
+type flow struct {
+	*actor
+	random *rand.Rand
+}
+
+// flows are n flows of an actor.
+func (a *actor) flows(n int, seed uint64) []flow {
+	var out []flow
+	for i := range n {
+		out = append(out, flow{a, rand.New(rand.NewPCG(seed, uint64(a.person*1000+i)+1000))})
+	}
+	return out
+}
+
 // live sends requests until stop says so.
-func (a *actor) live(ctx context.Context, stop func() bool) error {
+func (f flow) live(ctx context.Context, stop func() bool) error {
 	for !stop() {
-		if err := a.step(ctx); err != nil {
+		if err := f.step(ctx); err != nil {
 			return err
 		}
-		if !retry.Sleep(ctx, time.Duration(a.random.Int64N(int64(2*a.pause)+1))) {
+		if !retry.Sleep(ctx, time.Duration(f.random.Int64N(int64(2*f.pause)+1))) {
 			return ctx.Err()
 		}
 	}
 	return nil
 }
 
-func (a *actor) step(ctx context.Context) error {
-	shot := a.shots[a.random.IntN(len(a.shots))]
-	missing := schema.ObjectRef{Bucket: a.bucket, Key: a.run + "/nobody-put-this.jpg"}
-	past := time.Now().Add(-24 * time.Hour)
-	switch a.random.IntN(16) {
-	case 0, 1:
-		return a.enroll(ctx, shot)
-	case 2, 3, 4:
-		return a.enrollByUpload(ctx)
-	case 5, 6:
-		return a.delete(ctx)
-	case 7, 8, 9, 10:
-		return a.predict(ctx, shot)
-	case 11:
-		return a.ask(ctx, schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{shot}, ResultObject: true}, expected{})
-	case 12:
-		return a.ask(ctx, schema.Request{Operation: schema.OpCompare, Images: []schema.ObjectRef{shot, a.shots[0]}, ResultObject: true}, expected{})
-	case 13:
-		return a.ask(ctx, schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{shot}, Deadline: &past}, expected{reason: schema.ReasonExpired})
-	case 14:
-		if a.random.IntN(2) == 0 {
-			return a.ask(ctx, schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{missing}}, expected{reason: schema.ReasonImageNotFound})
+func (f flow) step(ctx context.Context) error {
+	shot := f.shots[f.random.IntN(len(f.shots))]
+	switch f.random.IntN(20) {
+	case 0, 1, 2:
+		return f.enroll(ctx, shot)
+	case 3, 4, 5:
+		return f.enrollByUpload(ctx)
+	case 6, 7:
+		if err := f.ask(ctx, schema.Request{Operation: schema.OpUserDelete, Collection: f.collection, ExternalID: f.name}, expect{}); err != nil {
+			return err
 		}
-		return a.ask(ctx, schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{shot}, Config: json.RawMessage(`{"no_such_key":1}`)},
-			expected{reason: schema.ReasonInvalidConfiguration})
+		return f.predict(ctx, shot, expect{})
+	case 8, 9, 10:
+		return f.predict(ctx, shot, expect{})
+	case 11, 12:
+		return f.ask(ctx, schema.Request{Operation: schema.OpVerify, Collection: f.collection, ExternalID: f.name, Images: []schema.ObjectRef{shot}, Config: plain}, expect{})
+	case 13:
+		return f.ask(ctx, schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{shot}, ResultObject: true}, succeeds)
+	case 14:
+		return f.ask(ctx, schema.Request{Operation: schema.OpCompare, Images: []schema.ObjectRef{shot, f.shots[0]}, ResultObject: true}, succeeds)
+	case 15:
+		return f.refused(ctx, shot)
+	case 16:
+		return f.nonsense(ctx)
+	case 17:
+		return f.reuse(ctx, shot)
+	case 18:
+		return f.hostile(ctx)
 	default:
-		return a.nonsense(ctx)
+		return f.stranger(ctx)
 	}
 }
 
-func (a *actor) enroll(ctx context.Context, shot schema.ObjectRef) error {
-	consent := &schema.Consent{Given: true, At: new(time.Time)}
-	*consent.At = time.Now().Add(a.skew())
-	r, err := a.request(ctx, schema.Request{Operation: schema.OpEnroll, Collection: a.collection, ExternalID: a.name, Images: []schema.ObjectRef{shot}, Consent: consent, Config: json.RawMessage(drawn.Config)}, expected{})
-	a.add(r)
-	return err
+var succeeds = expect{Reasons: []schema.Reason{""}}
+
+func (f flow) enroll(ctx context.Context, shot schema.ObjectRef) error {
+	consent := &schema.Consent{Given: true, Reference: fmt.Sprintf("form %d", f.random.IntN(1000)), At: new(time.Time)}
+	*consent.At = time.Now().Add(f.skew()).UTC()
+	return f.ask(ctx, schema.Request{Operation: schema.OpEnroll, Collection: f.collection, ExternalID: f.name, Images: []schema.ObjectRef{shot}, Consent: consent, Config: plain}, expect{})
 }
 
 // enrollByUpload enrols by the key of an object. One upload in ten has no notification.
-func (a *actor) enrollByUpload(ctx context.Context) error {
-	a.n++
-	notification := a.random.IntN(10) > 0
-	key := fmt.Sprintf("enroll/%s/%s/%d.jpg", a.collection, string(a.name), a.n)
-	ref, err := a.put(ctx, key, a.picture(a.person, a.random.IntN(len(a.shots))), notification)
+func (f flow) enrollByUpload(ctx context.Context) error {
+	notification := f.random.IntN(10) > 0
+	key := fmt.Sprintf("enroll/%s/%s/%d.jpg", f.collection, string(f.name), f.n.Add(1))
+	// The request begins when the object is there, which may be before put returns.
+	n := f.results.number()
+	begun := f.history.since(time.Now())
+	ref, err := f.upload(ctx, key, f.album.picture(f.person, f.random.IntN(len(f.shots))), notification)
 	if err != nil {
 		return err
 	}
 	if !notification {
-		a.silent.Add(1)
+		f.silent.Add(1)
 	}
-	r, err := a.outcome(ctx, schema.ObjectRequestID(ref), expected{operation: schema.OpEnroll})
-	a.add(r)
-	return err
+	r := schema.Request{ID: schema.ObjectRequestID(ref), Operation: schema.OpEnroll, Collection: f.collection, ExternalID: f.name, Images: []schema.ObjectRef{ref}}
+	f.history.note("upload", noteUpload{noteSend{N: n, Via: "upload", Request: &r}, begun})
+	f.history.note("ack", noteAck{n})
+	return f.outcome(ctx, r.ID)
 }
 
-func (a *actor) add(r schema.Result) {
-	if r.Enroll == nil || r.Enroll.Response == nil {
-		return
-	}
-	a.enrolled = append(a.enrolled, r.Enroll.Response.GUID)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.rows[a.collection] == nil {
-		a.rows[a.collection] = map[string]bool{}
-	}
-	a.rows[a.collection][r.Enroll.Response.GUID] = true
+func (f flow) predict(ctx context.Context, shot schema.ObjectRef, e expect) error {
+	return f.ask(ctx, schema.Request{Operation: schema.OpPredict, Collection: f.collection, Images: []schema.ObjectRef{shot}, ResultObject: f.random.IntN(4) == 0, Config: searching}, e)
 }
 
-func (a *actor) delete(ctx context.Context) error {
-	e := expected{count: len(a.enrolled)}
-	if e.count == 0 {
-		e.reason = schema.ReasonUnknownPUID
-	}
-	if err := a.ask(ctx, schema.Request{Operation: schema.OpUserDelete, Collection: a.collection, ExternalID: a.name}, e); err != nil {
+// stranger searches for somebody who is not enrolled.
+func (f flow) stranger(ctx context.Context) error {
+	who := maxActors + residents + f.random.IntN(strangers)
+	shot, err := f.upload(ctx, fmt.Sprintf("%s/%d-%d-stranger.jpg", f.run, f.person, f.n.Add(1)), f.album.picture(who, f.random.IntN(len(f.shots))), true)
+	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	for _, id := range a.enrolled {
-		delete(a.rows[a.collection], id)
-	}
-	a.mu.Unlock()
-	a.enrolled = nil
-	return a.predict(ctx, a.shots[0]) // nobody is found from now on
+	return f.predict(ctx, shot, expect{Reasons: []schema.Reason{schema.ReasonNoMatch}, Stranger: true})
 }
 
-func (a *actor) predict(ctx context.Context, shot schema.ObjectRef) error {
-	e := expected{person: a.name}
-	if len(a.enrolled) == 0 {
-		e.reason = schema.ReasonNoMatch
+// refused sends a request that is answered without any face.
+func (f flow) refused(ctx context.Context, shot schema.ObjectRef) error {
+	validate := schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{shot}}
+	switch f.random.IntN(4) {
+	case 0:
+		past := time.Now().Add(-24 * time.Hour)
+		validate.Deadline = &past
+		return f.ask(ctx, validate, expect{Reasons: []schema.Reason{schema.ReasonExpired}})
+	case 1:
+		validate.Images = []schema.ObjectRef{{Bucket: f.bucket, Key: f.run + "/nobody-put-this.jpg"}}
+		return f.ask(ctx, validate, expect{Reasons: []schema.Reason{schema.ReasonImageNotFound}})
+	case 2:
+		validate.Config = json.RawMessage(`{"no_such_key":1}`)
+		return f.ask(ctx, validate, expect{Reasons: []schema.Reason{schema.ReasonInvalidConfiguration}})
 	}
-	return a.ask(ctx, schema.Request{Operation: schema.OpPredict, Collection: a.collection, Images: []schema.ObjectRef{shot}, ResultObject: a.random.IntN(4) == 0, Config: json.RawMessage(drawn.Config)}, e)
+	return f.ask(ctx, schema.Request{Operation: schema.OpEnroll, Collection: f.collection, ExternalID: f.name, Images: []schema.ObjectRef{shot}, Consent: &schema.Consent{}, Config: plain},
+		expect{Reasons: []schema.Reason{schema.ReasonConsentMissing}})
 }
 
 // nonsense sends a record that cannot be answered. Its outcome is a dead letter.
-func (a *actor) nonsense(ctx context.Context) error {
-	a.n++
-	value := fmt.Sprintf("%s: no request %d of %d", a.run, a.n, a.person)
-	a.mu.Lock()
-	a.dead[value] = true
-	a.mu.Unlock()
-	a.sent.Add(1)
-	e := events.Event{ID: value, Type: events.TypeRequest, Data: []byte(value)}
-	if err := a.publisher.Publish(ctx, events.Requests, e); err != nil {
+func (f flow) nonsense(ctx context.Context) error {
+	value := fmt.Sprintf("%s: no request %d of %d", f.run, f.n.Add(1), f.person)
+	return f.bury(ctx, value, value, schema.ReasonUnparsable)
+}
+
+// bury sends a record and waits until it is a dead letter.
+func (f flow) bury(ctx context.Context, id, value string, reason schema.Reason) error {
+	f.sent.Add(1)
+	n := f.results.number()
+	f.history.note("send", noteSend{N: n, Via: "record", Value: value, Expect: expect{Dead: string(reason)}})
+	if err := f.publish(ctx, n, events.Event{ID: id, Type: events.TypeRequest, Key: f.key(), Data: []byte(value)}); err != nil {
 		return err
 	}
-	return a.results.buried(ctx, value)
+	return f.await(ctx, func(ctx context.Context) error { return f.results.buried(ctx, value) })
+}
+
+// hostile uploads a file that is no picture, or a broken one, and asks for its faces.
+func (f flow) hostile(ctx context.Context) error {
+	p := f.album.hostile(f.random)
+	shot, err := f.upload(ctx, fmt.Sprintf("%s/%d-%d-hostile.jpg", f.run, f.person, f.n.Add(1)), p, true)
+	if err != nil {
+		return err
+	}
+	r := schema.Request{Operation: schema.OpValidate, Images: []schema.ObjectRef{shot}, Config: plain}
+	if f.random.IntN(2) == 0 {
+		r.Operation, r.Collection, r.ExternalID = schema.OpEnroll, f.collection, f.name
+	}
+	return f.ask(ctx, r, expect{Reasons: []schema.Reason{schema.ReasonImageUnreadable, schema.ReasonImageTooLarge, schema.ReasonNoFace}})
+}
+
+// reuse sends a request, the same again, and another one under its id.
+func (f flow) reuse(ctx context.Context, shot schema.ObjectRef) error {
+	first := schema.Request{ID: f.id(), Operation: schema.OpValidate, Images: []schema.ObjectRef{shot}, Tag: "first"}
+	if err := f.ask(ctx, first, succeeds); err != nil {
+		return err
+	}
+	if err := f.send(ctx, first, expect{Repeat: true}); err != nil {
+		return err
+	}
+	other := first
+	other.Tag = fmt.Sprintf("other %d of %s", f.n.Add(1), string(f.name))
+	data, err := json.Marshal(other)
+	if err != nil {
+		return err
+	}
+	return f.bury(ctx, string(other.ID), string(data), schema.ReasonRequestIDReused)
 }
 
 // skew is how wrong the clock of a request's author is: up to two days, every other time.
-func (a *actor) skew() time.Duration {
-	if a.random.IntN(2) == 0 {
+func (f flow) skew() time.Duration {
+	if f.random.IntN(2) == 0 {
 		return 0
 	}
-	return time.Duration(a.random.Int64N(int64(96*time.Hour))) - 48*time.Hour
+	return time.Duration(f.random.Int64N(int64(96*time.Hour))) - 48*time.Hour
 }
 
-func (a *actor) ask(ctx context.Context, r schema.Request, e expected) error {
-	_, err := a.request(ctx, r, e)
+func (f flow) id() schema.RequestID {
+	return schema.RequestID(fmt.Sprintf("%s-%d-%d", f.run, f.person, f.n.Add(1)))
+}
+
+// key orders the requests about one person.
+func (f flow) key() string { return string(f.collection) + "/" + string(f.name) }
+
+// ask sends r and waits for its outcome.
+func (f flow) ask(ctx context.Context, r schema.Request, e expect) error {
+	if r.ID == "" {
+		r.ID = f.id()
+	}
+	if r.ResultObject {
+		// Beside the image, under one name for all requests about it: so a picture of its own.
+		p := f.album.picture(f.person, 0)
+		if e.Stranger {
+			p = f.album.picture(maxActors+residents, 0)
+		}
+		image, err := f.upload(ctx, fmt.Sprintf("%s/%d-%d-own.jpg", f.run, f.person, f.n.Add(1)), p, true)
+		if err != nil {
+			return err
+		}
+		r.Images[0] = image
+		f.mu.Lock()
+		f.objectOf[r.ID] = schema.ObjectRef{Bucket: image.Bucket, Key: image.Key + ".result.json"}
+		f.mu.Unlock()
+	}
+	if err := f.send(ctx, r, e); err != nil {
+		return err
+	}
+	return f.outcome(ctx, r.ID)
+}
+
+func (f flow) send(ctx context.Context, r schema.Request, e expect) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	n := f.results.number()
+	f.history.note("send", noteSend{N: n, Via: "request", Request: &r, Expect: e})
+	event := events.Event{ID: string(r.ID), Type: events.TypeRequest, Key: f.key(), Data: data}
+	if skew := f.skew(); skew != 0 {
+		event.Time = time.Now().Add(skew)
+		f.skewed.Add(1)
+	}
+	return f.publish(ctx, n, event)
+}
+
+func (f flow) publish(ctx context.Context, n int64, e events.Event) error {
+	err := f.publisher.Publish(ctx, events.Requests, e)
+	if err == nil {
+		f.history.note("ack", noteAck{n})
+	}
 	return err
 }
 
-// request sends r and waits for its outcome.
-func (a *actor) request(ctx context.Context, r schema.Request, e expected) (schema.Result, error) {
-	a.n++
-	r.ID = schema.RequestID(fmt.Sprintf("%s-%d-%d", a.run, a.person, a.n))
-	e.operation = r.Operation
-	if r.ResultObject {
-		// Beside the image, under one name for all requests about it: so a picture of its own.
-		key := fmt.Sprintf("%s/%d-%d-own.jpg", a.run, a.person, a.n)
-		image, err := a.put(ctx, key, a.picture(a.person, 0), true)
-		if err != nil {
-			return schema.Result{}, err
-		}
-		r.Images[0] = image
-		e.object = schema.ObjectRef{Bucket: image.Bucket, Key: image.Key + ".result.json"}
-	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return schema.Result{}, err
-	}
-	event := events.Event{ID: string(r.ID), Type: events.TypeRequest, Key: string(r.ID), Data: data}
-	if skew := a.skew(); skew != 0 {
-		event.Time = time.Now().Add(skew)
-		a.skewed.Add(1)
-	}
-	if err := a.publisher.Publish(ctx, events.Requests, event); err != nil {
-		return schema.Result{}, err
-	}
-	return a.outcome(ctx, r.ID, e)
+// outcome waits for the result of a request.
+func (f flow) outcome(ctx context.Context, id schema.RequestID) error {
+	f.sent.Add(1)
+	return f.await(ctx, func(ctx context.Context) error { return f.results.wait(ctx, id) })
 }
 
-// outcome records the expected outcome of a request, waits for its result, and reports at once if it is wrong.
-func (a *actor) outcome(ctx context.Context, id schema.RequestID, e expected) (schema.Result, error) {
-	a.mu.Lock()
-	a.ledger[id] = e
-	a.mu.Unlock()
-	a.sent.Add(1)
-	r, err := a.results.wait(ctx, id)
-	if err != nil {
-		return r, fmt.Errorf("request %s (%s) has no outcome: %w", id, e.operation, err)
+// await waits for at most the deadline. Command check finds what came late or never.
+func (f flow) await(ctx context.Context, wait func(context.Context) error) error {
+	patient, cancel := context.WithTimeout(ctx, f.deadline)
+	defer cancel()
+	err := wait(patient)
+	if err != nil && ctx.Err() == nil {
+		f.late.Add(1)
+		return nil
 	}
-	if err := e.holds(r); err != nil {
-		fmt.Printf("WRONG: request %s: %v\n", id, err)
+	return err
+}
+
+// settle enrols those that stay throughout and prepares the actors, before anything goes wrong.
+func (l *load) settle(ctx context.Context, o options) ([]*actor, error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	var actors []*actor
+	for person := range maxActors + residents {
+		stays := person >= maxActors
+		if !stays && person >= o.actors {
+			continue
+		}
+		a := l.actor(person)
+		if !stays {
+			actors = append(actors, a)
+		}
+		g.Go(func() error {
+			if err := a.prepare(ctx); err != nil || !stays {
+				return err
+			}
+			return a.flows(1, o.seed)[0].enroll(ctx, a.shots[0])
+		})
 	}
-	return r, nil
+	return actors, g.Wait()
+}
+
+// rounds has every flow of the actors send n requests.
+func rounds(ctx context.Context, flows []flow, n int) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, f := range flows {
+		g.Go(func() error {
+			left := n
+			return f.live(ctx, func() bool { left--; return left < 0 })
+		})
+	}
+	return g.Wait()
 }

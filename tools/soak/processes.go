@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +22,7 @@ type process struct {
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
+	peak    int64 // bytes that were resident, the most of all that ended
 	stopped bool
 	done    chan struct{}
 }
@@ -52,8 +55,41 @@ func (p *process) supervise() {
 			time.Sleep(time.Second)
 			continue
 		}
+		ended := make(chan struct{})
+		go p.watch(cmd.Process.Pid, ended)
 		cmd.Wait()
+		close(ended)
 		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
+	}
+}
+
+// watch measures the process every second until ended is closed.
+func (p *process) watch(pid int, ended chan struct{}) {
+	for {
+		p.measure(pid)
+		select {
+		case <-ended:
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// measure keeps the most memory that the process had. Linux counts it in KiB, from the start of the program.
+func (p *process) measure(pid int) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	fields := strings.Fields(after)
+	if len(fields) == 0 {
+		return
+	}
+	if n, err := strconv.ParseInt(fields[0], 10, 64); err == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.peak = max(p.peak, n<<10)
 	}
 }
 

@@ -12,29 +12,32 @@ import (
 	"facestream/pkg/schema"
 )
 
-// results is everything that was published to the topics of results and dead letters since the start.
+// results passes everything that was published since the start on to the history, and knows which requests have an outcome.
 type results struct {
-	client *events.Client
-	began  time.Time
+	client  *events.Client
+	history *history
+	began   time.Time
 
 	mu       sync.Mutex
 	arrived  *sync.Cond
-	byID     map[schema.RequestID][]published
-	requests int // that have a result
-	dead     map[string]int
+	answered map[schema.RequestID]bool
+	dead     map[string]bool
+	sendings int64
 	last     time.Time
 }
 
-// published is a result with its CloudEvents id.
-type published struct {
-	event  string
-	result schema.Result
-}
-
-func newResults(c *events.Client) *results {
-	r := &results{client: c, began: time.Now().Truncate(time.Millisecond), byID: map[schema.RequestID][]published{}, dead: map[string]int{}, last: time.Now()}
+func newResults(c *events.Client, h *history) *results {
+	r := &results{client: c, history: h, began: time.Now().Truncate(time.Millisecond), answered: map[schema.RequestID]bool{}, dead: map[string]bool{}, last: time.Now()}
 	r.arrived = sync.NewCond(&r.mu)
 	return r
+}
+
+// number returns a number for the next sending.
+func (r *results) number() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sendings++
+	return r.sendings
 }
 
 // follow passes on the records of a topic since the start, through outages, until ctx ends.
@@ -55,29 +58,43 @@ func (r *results) follow(ctx context.Context, topic events.Topic, keep func(even
 }
 
 func (r *results) keepResult(rec events.Record) error {
-	var v schema.Result
+	var v struct {
+		RequestID schema.RequestID `json:"request_id"`
+	}
 	if err := json.Unmarshal(rec.Event.Data, &v); err != nil {
 		return err
 	}
-	v.Timings = nil // measurements, not content
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.byID[v.RequestID]) == 0 {
-		r.requests++
-	}
-	r.byID[v.RequestID] = append(r.byID[v.RequestID], published{rec.Event.ID, v})
-	r.last = time.Now()
-	r.arrived.Broadcast()
+	r.history.note("result", noteResult{rec.Event.ID, rec.Event.Data})
+	r.keep(func() { r.answered[v.RequestID] = true })
+	return nil
+}
+
+func (r *results) keepAnalysis(rec events.Record) error {
+	r.history.note("analysis", noteAnalysis{rec.Event.Data})
 	return nil
 }
 
 func (r *results) keepDeadLetter(rec events.Record) error {
+	note := noteDead{Value: string(rec.Value)}
+	for _, h := range rec.Headers {
+		switch h.Key {
+		case "fs_origin_topic":
+			note.Origin = string(h.Value)
+		case "fs_reason":
+			note.Reason = string(h.Value)
+		}
+	}
+	r.history.note("dead", note)
+	r.keep(func() { r.dead[note.Value] = true })
+	return nil
+}
+
+func (r *results) keep(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.dead[string(rec.Value)]++
+	f()
 	r.last = time.Now()
 	r.arrived.Broadcast()
-	return nil
 }
 
 // until waits until cond, called with the lock held, is true.
@@ -98,32 +115,22 @@ func (r *results) until(ctx context.Context, cond func() bool) error {
 	return nil
 }
 
-// wait returns the first result of a request.
-func (r *results) wait(ctx context.Context, id schema.RequestID) (first schema.Result, err error) {
-	err = r.until(ctx, func() bool {
-		if len(r.byID[id]) > 0 {
-			first = r.byID[id][0].result
-			return true
-		}
-		return false
-	})
-	return first, err
+// wait waits for the first result of a request.
+func (r *results) wait(ctx context.Context, id schema.RequestID) error {
+	return r.until(ctx, func() bool { return r.answered[id] })
 }
 
 // buried waits until value is a dead letter.
 func (r *results) buried(ctx context.Context, value string) error {
-	if err := r.until(ctx, func() bool { return r.dead[value] > 0 }); err != nil {
-		return fmt.Errorf("%q did not become a dead letter: %w", value, err)
-	}
-	return nil
+	return r.until(ctx, func() bool { return r.dead[value] })
 }
 
 // progress waits until n requests without a result get their first one.
 func (r *results) progress(ctx context.Context, n int) bool {
 	r.mu.Lock()
-	had := r.requests
+	had := len(r.answered)
 	r.mu.Unlock()
-	return r.until(ctx, func() bool { return r.requests >= had+n }) == nil
+	return r.until(ctx, func() bool { return len(r.answered) >= had+n }) == nil
 }
 
 // silence returns the time since the last publication.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,21 +24,32 @@ import (
 )
 
 type options struct {
-	duration time.Duration // of the load; 0: until the requests are sent and the kills made
-	requests int
-	actors   int
-	think    time.Duration
-	bin      string
-	seed     uint64
-	patience time.Duration // for an outcome
+	duration  time.Duration // of the load; 0: until the requests are sent and the kills made
+	requests  int
+	actors    int
+	flows     int
+	calm      int
+	think     time.Duration
+	simulated bool
+	bin       string
+	check     string
+	history   string
+	seed      uint64
+	deadline  time.Duration
+	patience  time.Duration
+	memory    int64 // MiB
 }
 
 func run(ctx context.Context, o options) (err error) {
+	if o.actors < 1 || o.actors > maxActors {
+		return fmt.Errorf("-actors is %d; 1 to %d are allowed", o.actors, maxActors)
+	}
 	dir, err := os.MkdirTemp("", "facestream-soak-")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("seed %d, logs and data in %s\n", o.seed, dir)
+	o.history = cmp.Or(o.history, filepath.Join(dir, "history.jsonl"))
+	fmt.Printf("seed %d, logs and data in %s, history %s\n", o.seed, dir, o.history)
 	system, err := startSystem(dir, o)
 	if err != nil {
 		return err
@@ -46,6 +60,20 @@ func run(ctx context.Context, o options) (err error) {
 			err = os.RemoveAll(dir)
 		}
 	}()
+	h, err := newHistory(o.history)
+	if err != nil {
+		return err
+	}
+	h.note("run", noteRun{h.began, o.deadline})
+	failed := errors.Join(suffer(ctx, o, system, h), h.close())
+	if ctx.Err() != nil {
+		return failed
+	}
+	return errors.Join(failed, judge(ctx, o))
+}
+
+// suffer puts the system under load and faults, and notes what comes of it.
+func suffer(ctx context.Context, o options, system *system, h *history) error {
 	client, store, err := host.Clients(system.cfg)
 	if err != nil {
 		return err
@@ -56,52 +84,64 @@ func run(ctx context.Context, o options) (err error) {
 	var watchers sync.WaitGroup
 	defer watchers.Wait()
 	defer stopWatching()
-	results, fence := newResults(client), &fence{client: client}
+	results := newResults(client, h)
 	publisher := client.NewPublisher(events.PublisherConfig{Source: "soak"})
 	defer publisher.Close()
 	recent := &recent{client: client, publisher: publisher, latest: map[events.Topic][]events.Event{}}
 	watchers.Go(func() { results.follow(watching, events.Results, results.keepResult) })
 	watchers.Go(func() { results.follow(watching, events.DeadLetters, results.keepDeadLetter) })
+	watchers.Go(func() { results.follow(watching, events.Analyses, results.keepAnalysis) })
 	for _, topic := range []events.Topic{events.Objects, events.Requests, events.Jobs, events.Analyses} {
 		watchers.Go(func() { results.follow(watching, topic, recent.keep) })
 	}
-	watchers.Go(func() { fence.watch(watching) })
+	looked := 0
+	watchers.Go(func() { looked = watchCommits(watching, client, h) })
 
 	reach, err := host.StoreConfig(system.cfg.S3)
 	if err != nil {
 		return err
 	}
 	l := &load{
-		publisher: publisher, objects: store, bucket: system.cfg.S3.Bucket, run: fmt.Sprintf("soak%x", o.seed), results: results, people: drawn.Cast(), pause: o.think,
-		store:  reach,
-		ledger: map[schema.RequestID]expected{}, rows: map[schema.Collection]map[string]bool{}, dead: map[string]bool{}, pictures: map[[2]int][]byte{},
+		publisher: publisher, objects: store, store: reach, bucket: system.cfg.S3.Bucket, run: fmt.Sprintf("soak%x", o.seed),
+		results: results, history: h, album: simulatedAlbum{}, pause: o.think, deadline: o.deadline, objectOf: map[schema.RequestID]schema.ObjectRef{},
+	}
+	if !o.simulated {
+		l.album = &drawnAlbum{people: drawn.Cast(), made: map[[2]int]picture{}}
 	}
 	begin := time.Now()
 	actors, err := l.settle(ctx, o)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d people are in, everything runs: %d actors begin\n", int(l.sent.Load()), len(actors))
+	var flows []flow
+	for _, a := range actors {
+		flows = append(flows, a.flows(o.flows, o.seed)...)
+	}
+	fmt.Printf("%d people are in, everything runs: %d flows about %d people begin\n", residents, len(flows), len(actors))
+	if err := rounds(ctx, flows, o.calm); err != nil {
+		return err
+	}
 
-	chaos := &chaos{system: system, results: results, recent: recent}
+	chaos := &chaos{system: system, results: results, recent: recent, history: h}
 	storm, calm := context.WithCancel(ctx)
 	defer calm()
 	alive, end := context.WithCancel(ctx)
 	defer end()
 	var storming sync.WaitGroup
 	var blown atomic.Bool // every fault has had its number
+	stormed := time.Now()
 	storming.Go(func() { chaos.run(storm, alive, o.seed, chaos.faults(o)); blown.Store(true) })
 	over := func() bool {
 		if o.duration > 0 {
-			return time.Since(begin) > o.duration
+			return time.Since(stormed) > o.duration
 		}
 		return int(l.sent.Load()) >= o.requests && blown.Load()
 	}
 	acting, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g, acting := errgroup.WithContext(acting)
-	for _, a := range actors {
-		g.Go(func() error { return a.live(acting, over) })
+	for _, f := range flows {
+		g.Go(func() error { return f.live(acting, over) })
 	}
 	watchers.Go(func() {
 		for retry.Sleep(watching, time.Second) {
@@ -119,51 +159,43 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	})
 	failed := g.Wait()
+	if errors.Is(failed, context.Canceled) && ctx.Err() == nil {
+		failed = context.Cause(acting)
+	}
 	calm()
-	end()
 	storming.Wait()
+	failed = errors.Join(failed, results.quiet(ctx))
+	if failed == nil {
+		failed = rounds(ctx, flows, o.calm)
+	}
+	end()
 	failed = errors.Join(failed, results.quiet(ctx))
 	took := time.Since(begin)
 	stopWatching()
 	watchers.Wait()
-	var v verdict
-	failed = errors.Join(failed, errors.Join(fence.back...), l.checkOutcomes(&v), l.checkObjects(ctx, &v))
+	h.note("counts", noteCounts{chaos.survived, looked})
+	failed = errors.Join(failed, l.dumpObjects(ctx))
 	system.stopServices() // so that the gallery can be opened here
-	failed = errors.Join(failed, l.checkGallery(ctx, system.cfg.Indexer.Gallery, &v))
+	failed = errors.Join(failed, l.dumpGallery(ctx, system.cfg.Indexer.Gallery), system.measured(h, o.memory<<20))
 
-	fmt.Printf("%.0f s, %d requests; %d uploads without a notification, %d requests with a clock that was up to two days off\n", took.Seconds(), l.sent.Load(), l.silent.Load(), l.skewed.Load())
+	fmt.Printf("%.0f s, %d requests, %d of them without an outcome in time; %d uploads without a notification, %d requests with a clock that was up to two days off\n",
+		took.Seconds(), l.sent.Load(), l.late.Load(), l.silent.Load(), l.skewed.Load())
 	for _, name := range slices.Sorted(maps.Keys(chaos.injected)) {
 		fmt.Printf("  %-40s %5d injected %5d survived\n", name, chaos.injected[name], chaos.survived[name])
 	}
-	fmt.Printf("looked at: %d results and %d copies of them (%d of searches, from a later gallery); %d dead letters; %d result objects; %d gallery rows; committed offsets, %d times\n",
-		len(results.byID), v.repeats, v.later, v.buried, v.objects, v.rows, fence.looked)
-	if failed != nil {
-		return failed
-	}
-	fmt.Println("PASSED: each request has one outcome, none lost, none doubled, none wrong; the gallery and the objects are as the results say; no offset went back")
-	return nil
+	return failed
 }
 
-// settle enrols those that stay throughout and prepares the actors, before anything goes wrong.
-func (l *load) settle(ctx context.Context, o options) ([]*actor, error) {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	var actors []*actor
-	for person := range maxActors + collections {
-		a := l.actor(person, o.seed)
-		stays := person >= maxActors
-		if !stays && person >= o.actors {
-			continue
-		}
-		if !stays {
-			actors = append(actors, a)
-		}
-		g.Go(func() error {
-			if err := a.prepare(ctx); err != nil || !stays {
-				return err
-			}
-			return a.enroll(ctx, a.shots[0])
-		})
+// judge has command check look at the history.
+func judge(ctx context.Context, o options) error {
+	command := []string{o.check, o.history}
+	if o.check == "" {
+		command = []string{"go", "run", "./tools/soak/check", o.history}
 	}
-	return actors, g.Wait()
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("the history: %w", err)
+	}
+	return nil
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,8 +38,12 @@ type system struct {
 	services []*process
 	proxies  []*proxy
 	broker   func(context.Context) error // kills the broker and starts it again; nil where it is among servers
-	quota    string                      // folder of the store's own file system; "" where there is none
+	quotas   []quota                     // file systems of their own
+	ended    []*process                  // services that were stopped
 }
+
+// quota is a small file system of a part of the system.
+type quota struct{ of, dir string }
 
 // startSystem runs everything in dir. FACESTREAM_KAFKA names another broker than the embedded one, which is restarted where
 // KAFKA_DIR is the folder of tools/kafka/up.sh; FACESTREAM_MILVUS names a gallery.
@@ -72,8 +79,18 @@ func startSystem(dir string, o options) (_ *system, err error) {
 		return nil, err
 	}
 	if o.duration > 0 {
-		if err := s.mountQuota(o.duration); err != nil {
-			fmt.Println("SKIPPED: the store is not filled, because it gets no file system of its own:", err)
+		roomy := 128<<20 + int64(o.duration.Hours()*256)<<20
+		for _, d := range []struct {
+			of, dir string
+			size    int64
+		}{
+			{"the store", filepath.Join(s.cfg.DataDir, "s3"), roomy},
+			{"the gallery", s.cfg.Indexer.Gallery.Dir, roomy},
+			{"an ingest", filepath.Join(dir, "ingest-1"), roomy},
+		} {
+			if err := s.mountQuota(d.of, d.dir, d.size); err != nil {
+				fmt.Printf("SKIPPED: the disk of %s is not filled, because it gets no file system of its own: %v\n", d.of, err)
+			}
 		}
 	}
 
@@ -82,16 +99,21 @@ func startSystem(dir string, o options) (_ *system, err error) {
 		"FACESTREAM_DATA_DIR=" + s.cfg.DataDir, "FACESTREAM_KAFKA=" + kafkaAddr,
 		"FACESTREAM_EMBEDDED_KAFKA_ADDR=" + kafkaAddr, "FACESTREAM_EMBEDDED_S3_ADDR=" + s3Addr, "FACESTREAM_TELEMETRY_LOG_FORMAT=json",
 	}
-	if own {
-		s.servers, err = start(dir, filepath.Join(o.bin, "facestream"), "servers", serverEnv, "servers")
-	} else {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	role := func(name string) []string { return []string{roleVariable + "=" + name} }
+	switch {
+	case !own:
 		if os.Getenv("KAFKA_DIR") != "" {
 			s.broker = restartKafka
 		}
-		var self string
-		if self, err = os.Executable(); err == nil {
-			s.servers, err = start(dir, self, "store", serverEnv, storeCommand)
-		}
+		s.servers, err = start(dir, self, "store", append(serverEnv, role("store")...))
+	case o.simulated:
+		s.servers, err = start(dir, self, "servers", append(serverEnv, role("servers")...))
+	default:
+		s.servers, err = start(dir, filepath.Join(o.bin, "facestream"), "servers", serverEnv, "servers")
 	}
 	if err != nil {
 		return nil, err
@@ -122,7 +144,7 @@ func startSystem(dir string, o options) (_ *system, err error) {
 		s.cfg.Indexer.Gallery.Milvus.Prefix = fmt.Sprintf("soak%x", o.seed)
 		env = append(env, "FACESTREAM_INDEXER_GALLERY_DRIVER=milvus", "FACESTREAM_INDEXER_GALLERY_MILVUS_PREFIX="+s.cfg.Indexer.Gallery.Milvus.Prefix,
 			"FACESTREAM_MILVUS="+behind(given.Indexer.Gallery.Milvus.Address, false))
-		names = append(names, "indexer") // the local gallery has one owner
+		names = append(names, "indexer", "indexer") // the local gallery has one owner
 	}
 	if err != nil {
 		return nil, err
@@ -130,7 +152,11 @@ func startSystem(dir string, o options) (_ *system, err error) {
 	for i, name := range names {
 		// A folder each, as on machines of their own: the ledgers of two ingest processes know of each other through topics.
 		folder := fmt.Sprintf("%s-%d", name, i+1)
-		p, err := start(dir, filepath.Join(o.bin, name), folder, append(env, "FACESTREAM_DATA_DIR="+filepath.Join(dir, folder)))
+		program, env := filepath.Join(o.bin, name), append(slices.Clone(env), "FACESTREAM_DATA_DIR="+filepath.Join(dir, folder))
+		if o.simulated {
+			program, env = self, append(env, role(name)...)
+		}
+		p, err := start(dir, program, folder, env)
 		if err != nil {
 			return nil, err
 		}
@@ -145,8 +171,41 @@ func (s *system) stopServices() {
 		p.signal(syscall.SIGCONT)
 		p.stop()
 	}
-	s.services = nil
+	s.ended, s.services = append(s.ended, s.services...), nil
 }
+
+// measured notes the memory of every service, and when its share of the work changed.
+func (s *system) measured(h *history, most int64) error {
+	for _, p := range s.ended {
+		h.note("memory", noteMemory{p.name, p.peak, most})
+		log, err := os.Open(p.log.Name())
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		lines := bufio.NewScanner(log)
+		lines.Buffer(nil, 16<<20)
+		for lines.Scan() {
+			var line struct {
+				Time    time.Time
+				Message string
+			}
+			if json.Unmarshal(lines.Bytes(), &line) == nil && (line.Message == joined || line.Message == left) {
+				h.note("rebalance", noteRebalance{h.since(line.Time)})
+			}
+		}
+		if err := lines.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What a service logs when its share of the work changes.
+const (
+	joined = "joined the consumer group"
+	left   = "gave the partitions back"
+)
 
 func (s *system) stop() {
 	s.stopServices()
@@ -156,26 +215,27 @@ func (s *system) stop() {
 	for _, p := range s.proxies {
 		p.listener.Close()
 	}
-	if s.quota != "" {
-		exec.Command("umount", s.quota).Run()
+	for _, q := range s.quotas {
+		exec.Command("umount", q.dir).Run()
 	}
 }
 
-// mountQuota gives the store a small file system, in memory, with more room than the load needs.
-func (s *system) mountQuota(duration time.Duration) error {
-	size := 128<<20 + int64(duration.Hours()*256)<<20
-	dir := filepath.Join(s.cfg.DataDir, "s3")
-	out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprint("size=", size), "facestream-soak", dir).CombinedOutput()
+// mountQuota gives a folder a small file system, in memory, with more room than the load needs.
+func (s *system) mountQuota(of, dir string, size int64) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprint("mode=0700,size=", size), "facestream-soak", dir).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("mount: %w: %s", err, strings.TrimSpace(string(out)))
 	}
-	s.quota = dir
+	s.quotas = append(s.quotas, quota{of, dir})
 	return nil
 }
 
-// fill leaves the store no room until the returned function is called.
-func (s *system) fill() func() {
-	path := filepath.Join(s.quota, "filler")
+// fill leaves no room until the returned function is called.
+func (q quota) fill() func() {
+	path := filepath.Join(q.dir, "filler")
 	f, err := os.Create(path)
 	if err == nil {
 		for block := make([]byte, 1<<20); len(block) > 1; { // down to the last bytes
@@ -197,9 +257,7 @@ func restartKafka(ctx context.Context) error {
 	return nil
 }
 
-// storeCommand has this program run the embedded store alone, which notifies a broker of somebody else's.
-const storeCommand = "store"
-
+// serveStore runs the embedded store alone, which notifies a broker of somebody else's.
 func serveStore(ctx context.Context) error {
 	cfg, err := config.Load("", os.Environ(), nil)
 	if err != nil {
