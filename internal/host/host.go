@@ -163,12 +163,14 @@ func (a *App) Consume(ctx context.Context, w Work) error {
 	if a.starting.Add(-1) == 0 {
 		a.Health.AddCheck("services", func(context.Context) error { return nil })
 	}
-	return a.Client.NewConsumer(events.ConsumerConfig{
+	consumer := a.Client.NewConsumer(events.ConsumerConfig{
 		Group: Group(w.Service), Service: w.Service, Topics: w.Reads,
 		Concurrency: w.Concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
 		DrainTimeout: a.Config.Consumer.DrainTimeout, SessionTimeout: a.Config.Kafka.SessionTimeout,
 		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(w.Service),
-	}, w.Handle).Run(ctx)
+	}, w.Handle)
+	a.Health.AddState("writes of "+w.Service, consumer.Outage)
+	return consumer.Run(ctx)
 }
 
 // Groups are the consumer groups of the services.
@@ -180,8 +182,10 @@ func Group(service string) string { return "facestream-" + service }
 // Publisher writes events in the name of service.
 func (a *App) Publisher(service string) *events.Publisher {
 	stage := a.Metrics.Stage(service)
-	return a.Client.NewPublisher(events.PublisherConfig{
+	p := a.Client.NewPublisher(events.PublisherConfig{
 		Source:    "facestream/" + service,
 		Published: func(_ events.Topic, _ int, took time.Duration) { stage("publish", took) },
 	})
+	a.Health.AddState("events of "+service, p.Failing)
+	return p
 }

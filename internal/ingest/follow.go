@@ -7,6 +7,7 @@ import (
 
 	"facestream/internal/ledger"
 	"facestream/pkg/events"
+	"facestream/pkg/retry"
 	"facestream/pkg/schema"
 )
 
@@ -23,6 +24,9 @@ const (
 	followDelay = 50 * time.Millisecond
 )
 
+// applyAgain repeats what the ledger does not take. The topic waits meanwhile.
+var applyAgain = retry.Policy{Least: 50 * time.Millisecond, Most: time.Second}
+
 // Run follows the topic until ctx ends. It calls caughtUp once, when everything that was on the topic at the start is
 // in the ledger.
 func (f *Follower) Run(ctx context.Context, caughtUp func()) error {
@@ -34,7 +38,10 @@ func (f *Follower) Run(ctx context.Context, caughtUp func()) error {
 	last := time.Now()
 	flush := func() error {
 		for partition, b := range batches {
-			if err := f.Ledger.Apply(ctx, string(f.Topic), partition, b.next, b.entries); err != nil {
+			err := applyAgain.Do(ctx, func() error {
+				return f.Ledger.Apply(ctx, string(f.Topic), partition, b.next, b.entries)
+			})
+			if err != nil {
 				return err
 			}
 		}

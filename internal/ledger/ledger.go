@@ -12,13 +12,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
+	"facestream/internal/dbfault"
 	"facestream/pkg/schema"
 )
 
@@ -43,13 +46,24 @@ CREATE TABLE offsets (
 // pruneStep is the number of entries that Prune deletes at a time, so that other calls can run in between.
 const pruneStep = 1000
 
-// Ledger knows the accepted requests. Its methods are safe for concurrent use. Their errors are transient.
+// checkLimit bounds the check of a file at its opening.
+const checkLimit = 10 * time.Second
+
+// Ledger knows the accepted requests. Its methods are safe for concurrent use. Their errors are transient, an outage while
+// the file takes no writes, or fatal when the file is damaged.
 type Ledger struct {
+	path string
+	// SetAside is where a damaged file was moved that this ledger takes the place of; "" if there was none. The topics bring
+	// its entries back.
+	SetAside string
+
 	// db has one connection, so calls run one after the other. A commit is not synced to the device, so each call is
 	// short and sharing transactions would gain nothing.
 	db *sql.DB
 
 	seen, record, follow *sql.Stmt
+
+	refused atomic.Bool // the last write was refused
 }
 
 // Entry is one request that has a job or an outcome. Digest is the digest of its job ([schema.Job]), or "" if only its
@@ -60,28 +74,77 @@ type Entry struct {
 	At     time.Time
 }
 
-// Open opens the file at path. If the file does not exist, Open creates it and its folder. The error is fatal if that
-// fails or if the file is damaged or of another version. It names the file, which may be deleted.
+// Open opens the file at path. If the file does not exist, Open creates it and its folder. A damaged file is moved aside,
+// and another one takes its place, which the topics fill. The error is an outage if the disk is full or another program has
+// the file locked. It is fatal if the file cannot be made or is of another version. It names the file, which may be deleted.
 func Open(ctx context.Context, path string) (*Ledger, error) {
+	const op = "ledger.open"
 	l := &Ledger{}
-	if err := l.open(ctx, path); err != nil {
-		if l.db != nil {
-			err = errors.Join(err, l.db.Close())
+	var err error
+	if l.path, err = filepath.Abs(path); err == nil {
+		if err = l.openOrClose(ctx); dbfault.Damaged(err) {
+			if err = l.setAside(); err == nil {
+				err = l.openOrClose(ctx)
+			}
 		}
-		return nil, schema.Fatal("ledger.open", fmt.Errorf("the ledger %q: %w; you may delete it, it is rebuilt from the topics", path, err))
 	}
-	return l, nil
+	switch {
+	case err == nil:
+		return l, nil
+	case dbfault.Refused(err):
+		return nil, schema.Outage(op, fmt.Errorf("the ledger %q cannot be opened for now: %w", path, err))
+	}
+	return nil, schema.Fatal(op, fmt.Errorf("the ledger %q: %w; you may delete it, it is rebuilt from the topics", path, err))
 }
 
-func (l *Ledger) open(ctx context.Context, path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
+// setAside moves the damaged file away, with its write-ahead log.
+func (l *Ledger) setAside() error {
+	l.SetAside = l.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
+	for _, suffix := range []string{"-wal", "-shm", ""} {
+		if err := os.Rename(l.path+suffix, l.SetAside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("move the damaged file aside: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) openOrClose(ctx context.Context) error {
+	err := l.open(ctx)
+	if err != nil && l.db != nil {
+		err = errors.Join(err, l.db.Close())
+	}
+	return err
+}
+
+// fault classifies an error of the file.
+func (l *Ledger) fault(op string, err error) error {
+	switch {
+	case dbfault.Damaged(err):
+		return schema.Fatal(op, fmt.Errorf("the ledger %q is damaged: %w; start ingest again, and it is set aside and rebuilt from the topics", l.path, err))
+	case dbfault.Refused(err):
+		l.refused.Store(true)
+		return schema.Outage(op, fmt.Errorf("the ledger %q takes no writes: %w", l.path, err))
+	}
+	return schema.Transient(op, err)
+}
+
+// probe writes to the file if the last write was refused. A topic has a name, so the row means nothing.
+func (l *Ledger) probe(ctx context.Context) error {
+	if !l.refused.Load() {
+		return nil
+	}
+	if _, err := l.follow.ExecContext(ctx, "", 0, time.Now().UnixMicro()); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	l.refused.Store(false)
+	return nil
+}
+
+func (l *Ledger) open(ctx context.Context) (err error) {
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
 		return err
 	}
-	name := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+	name := url.URL{Scheme: "file", Path: l.path, RawQuery: url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
 	}.Encode()}
@@ -91,6 +154,9 @@ func (l *Ledger) open(ctx context.Context, path string) error {
 	l.db.SetMaxOpenConns(1)
 	var version int
 	if err := l.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if err := dbfault.Check(ctx, l.db, checkLimit); err != nil {
 		return err
 	}
 	switch version {
@@ -123,13 +189,16 @@ func (l *Ledger) open(ctx context.Context, path string) error {
 func (l *Ledger) Close() error { return l.db.Close() }
 
 // Seen reports whether id has a job or an outcome, and returns the digest of its job, or "" if only an outcome is
-// known.
+// known. It fails while the file takes no writes: what is done about an id that is not known could not be recorded.
 func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, ok bool, err error) {
+	if err := l.probe(ctx); err != nil {
+		return "", false, l.fault("ledger.seen", err)
+	}
 	switch err := l.seen.QueryRowContext(ctx, string(id)).Scan(&digest); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", false, nil
 	case err != nil:
-		return "", false, schema.Transient("ledger.seen", err)
+		return "", false, l.fault("ledger.seen", err)
 	}
 	return digest, true, nil
 }
@@ -139,7 +208,7 @@ func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, 
 // an id by its last record.
 func (l *Ledger) Record(ctx context.Context, id schema.RequestID, digest string, at time.Time) error {
 	if _, err := l.record.ExecContext(ctx, string(id), digest, at.UnixMicro()); err != nil {
-		return schema.Transient("ledger.record", err)
+		return l.fault("ledger.record", err)
 	}
 	return nil
 }
@@ -151,20 +220,20 @@ func (l *Ledger) Apply(ctx context.Context, topic string, partition int, next in
 	const op = "ledger.apply"
 	tx, err := l.db.BeginTx(ctx, nil)
 	if err != nil {
-		return schema.Transient(op, err)
+		return l.fault(op, err)
 	}
 	defer tx.Rollback() // no effect after the commit
 	record := tx.StmtContext(ctx, l.record)
 	for _, e := range entries {
 		if _, err := record.ExecContext(ctx, string(e.ID), e.Digest, e.At.UnixMicro()); err != nil {
-			return schema.Transient(op, err)
+			return l.fault(op, err)
 		}
 	}
 	if _, err := tx.StmtContext(ctx, l.follow).ExecContext(ctx, topic, partition, next); err != nil {
-		return schema.Transient(op, err)
+		return l.fault(op, err)
 	}
 	if err := tx.Commit(); err != nil {
-		return schema.Transient(op, err)
+		return l.fault(op, err)
 	}
 	return nil
 }
@@ -174,7 +243,7 @@ func (l *Ledger) Offsets(ctx context.Context, topic string) (map[int]int64, erro
 	const op = "ledger.offsets"
 	rows, err := l.db.QueryContext(ctx, "SELECT partition, next FROM offsets WHERE topic = ?", topic)
 	if err != nil {
-		return nil, schema.Transient(op, err)
+		return nil, l.fault(op, err)
 	}
 	defer rows.Close()
 	offsets := map[int]int64{}
@@ -182,12 +251,12 @@ func (l *Ledger) Offsets(ctx context.Context, topic string) (map[int]int64, erro
 		var partition int
 		var next int64
 		if err := rows.Scan(&partition, &next); err != nil {
-			return nil, schema.Transient(op, err)
+			return nil, l.fault(op, err)
 		}
 		offsets[partition] = next
 	}
 	if err := rows.Err(); err != nil {
-		return nil, schema.Transient(op, err)
+		return nil, l.fault(op, err)
 	}
 	return offsets, nil
 }
@@ -199,11 +268,11 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (int, error) {
 		res, err := l.db.ExecContext(ctx, "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE at < ? ORDER BY at LIMIT ?)",
 			before.UnixMicro(), pruneStep)
 		if err != nil {
-			return pruned, schema.Transient("ledger.prune", err)
+			return pruned, l.fault("ledger.prune", err)
 		}
 		n, err := res.RowsAffected()
 		if err != nil {
-			return pruned, schema.Transient("ledger.prune", err)
+			return pruned, l.fault("ledger.prune", err)
 		}
 		if pruned += int(n); n < pruneStep {
 			return pruned, nil

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"facestream/internal/dbfault/smalldisk"
 	"facestream/pkg/schema"
 )
 
@@ -213,14 +215,92 @@ func TestUnusableFile(t *testing.T) {
 	}
 	l.Close()
 	text := filepath.Join(dir, "text.db")
-	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+	if err := os.WriteFile(text, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{newer: "format 2", text: "not a database", filepath.Join(text, "x.db"): "not a directory"} {
+	for path, want := range map[string]string{newer: "format 2", filepath.Join(text, "x.db"): "not a directory"} {
 		if _, err := Open(t.Context(), path); schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a fatal error with %q", err, want)
 		}
 	}
+}
+
+// A damaged ledger is set aside as it is, and the topics fill the one that takes its place.
+func TestDamageIsSetAside(t *testing.T) {
+	for name, damage := range map[string]func(b []byte){
+		"no database": func(b []byte) { clear(b[:200]) },
+		"a page of zeros": func(b []byte) {
+			clear(b[len(b)/2/4096*4096:][:4096])
+		},
+		"random bytes": func(b []byte) {
+			for i := 8192; i < len(b); i++ {
+				b[i] = byte(i * 167)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "ledger.db")
+			l := open(t, path)
+			var entries []Entry
+			for i := range 3000 {
+				entries = append(entries, Entry{schema.RequestID(fmt.Sprintf("r%d", i)), "d", noon})
+			}
+			if err := l.Apply(t.Context(), "jobs", 0, 7, entries); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			damage(b)
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, path)
+			aside, err := os.ReadFile(l.SetAside)
+			if err != nil || !bytes.Equal(aside, b) {
+				t.Errorf("the file that was set aside (%q) is not the damaged one: %v", l.SetAside, err)
+			}
+			wantSeen(t, l, "r0", "", false)
+			if next, err := l.Offsets(t.Context(), "jobs"); err != nil || len(next) != 0 {
+				t.Errorf("it goes on at %v (%v), want the beginning", next, err)
+			}
+			l.Close()
+			if l = open(t, path); l.SetAside != "" {
+				t.Errorf("a sound ledger was set aside: %q", l.SetAside)
+			}
+		})
+	}
+}
+
+// A full disk is an outage, of every call that writes, and passes.
+func TestFullDiskIsAnOutage(t *testing.T) {
+	disk := smalldisk.New(t, 1<<20)
+	path := filepath.Join(disk.Dir, "ingest", "ledger.db")
+	l := open(t, path)
+	disk.Fill()
+	for range 2 {
+		for name, err := range map[string]error{
+			"record": l.Record(t.Context(), "r", "d", noon),
+			"apply":  l.Apply(t.Context(), "jobs", 0, 1, []Entry{{"r", "d", noon}}),
+		} {
+			if schema.ClassOf(err) != schema.ClassOutage || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: %v, want an outage that names the file", name, err)
+			}
+		}
+	}
+	if _, _, err := l.Seen(t.Context(), "r"); schema.ClassOf(err) != schema.ClassOutage {
+		t.Errorf("seen: %v, want an outage, because nothing can be recorded about what is not known", err)
+	}
+	disk.Free()
+	wantSeen(t, l, "r", "", false)
+	if err := errors.Join(l.Record(t.Context(), "r", "d", noon), l.Apply(t.Context(), "jobs", 0, 1, nil)); err != nil {
+		t.Error(err)
+	}
+	wantSeen(t, l, "r", "d", true)
 }
 
 func TestConcurrency(t *testing.T) {

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/minio/minio-go/v7"
 
@@ -62,7 +64,7 @@ var answers = map[string]answer{
 	"BadDigest":                 {schema.ClassTransient, "", damaged},
 	"IncompleteBody":            {schema.ClassTransient, "", damaged},
 	"XAmzContentSHA256Mismatch": {schema.ClassTransient, "", damaged},
-	"InsufficientStorage":       {schema.ClassTransient, "", "the disks of the store are full; remove objects or add disks"},
+	"InsufficientStorage":       {schema.ClassOutage, "", "the disks of the store are full; remove objects or add disks"},
 
 	"InvalidAccessKeyId":               {schema.ClassFatal, "", "the store does not know this access key; correct s3.access_key"},
 	"XAdminUserNotFound":               {schema.ClassFatal, "", "the store does not know this access key; correct s3.access_key"},
@@ -71,30 +73,34 @@ var answers = map[string]answer{
 	"InvalidSecurity":                  {schema.ClassFatal, "", "the store refuses these credentials; correct s3.access_key and s3.secret_key"},
 	"NotSignedUp":                      {schema.ClassFatal, "", "the account of these credentials may not use the store; correct s3.access_key and s3.secret_key"},
 
-	"RequestTimeTooSkewed": {schema.ClassTransient, "", "the clocks of this machine and of the store differ by more than 15 minutes; set them"},
-	"ExpiredToken":         {schema.ClassTransient, "", "the session token of the credentials has expired; renew it"},
-	"InvalidToken":         {schema.ClassTransient, "", "the store refuses the session token of the credentials; renew it"},
-	"PermanentRedirect":    {schema.ClassTransient, "", "the bucket is in another region or at another address; correct s3.region and s3.endpoint"},
-	"TemporaryRedirect":    {schema.ClassTransient, "", "the bucket is moving to another address; wait, or correct s3.endpoint"},
-	"SlowDown":             {schema.ClassTransient, "", "the store is busy; wait, or give it fewer requests at once"},
-	"ServiceUnavailable":   {schema.ClassTransient, "", "the store is busy or starting; wait"},
+	"RequestTimeTooSkewed": {schema.ClassOutage, "", "the clocks of this machine and of the store differ by more than 15 minutes; set them"},
+	"ExpiredToken":         {schema.ClassOutage, "", "the session token of the credentials has expired; renew it"},
+	"InvalidToken":         {schema.ClassOutage, "", "the store refuses the session token of the credentials; renew it"},
+	"PermanentRedirect":    {schema.ClassOutage, "", "the bucket is in another region or at another address; correct s3.region and s3.endpoint"},
+	"TemporaryRedirect":    {schema.ClassOutage, "", "the bucket is moving to another address; wait, or correct s3.endpoint"},
+	"SlowDown":             {schema.ClassOutage, "", "the store is busy; wait, or give it fewer requests at once"},
+	"ServiceUnavailable":   {schema.ClassOutage, "", "the store is busy or starting; wait"},
 	"InternalError":        {schema.ClassTransient, "", "the store failed; its own log says why"},
 	"RequestTimeout":       {schema.ClassTransient, "", "the store waited too long for data; check the network"},
 	"OperationAborted":     {schema.ClassTransient, "", "another change of the same bucket or object is under way; wait"},
 	"EntityTooLarge":       {schema.ClassPermanent, schema.ReasonImageTooLarge, "the store does not take objects of this size; make it smaller"},
-	"QuotaExceeded":        {schema.ClassTransient, "", "the quota of the bucket is used up; raise it or remove objects"},
+	"QuotaExceeded":        {schema.ClassOutage, "", "the quota of the bucket is used up; raise it or remove objects"},
 	"NotImplemented":       {schema.ClassTransient, "", "the store does not offer a function of S3 that facestream needs; use another store, or a newer version of it"},
 
-	"XMinioAdminBucketQuotaExceeded": {schema.ClassTransient, "", "the quota of the bucket is used up; raise it or remove objects"},
-	"XMinioStorageFull":              {schema.ClassTransient, "", "the disks of the store are full; remove objects or add disks"},
-	"XMinioServerNotInitialized":     {schema.ClassTransient, "", "the store is starting; wait"},
+	"XMinioAdminBucketQuotaExceeded": {schema.ClassOutage, "", "the quota of the bucket is used up; raise it or remove objects"},
+	"XMinioStorageFull":              {schema.ClassOutage, "", "the disks of the store are full; remove objects or add disks"},
+	"XMinioServerNotInitialized":     {schema.ClassOutage, "", "the store is starting; wait"},
 }
+
+// away are the statuses with which a server says that it serves nobody for now. Those of a proxy that got no answer are not
+// among them, because one request alone may kill the server.
+var away = []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInsufficientStorage}
 
 // classify turns whatever the client returned into an error that says what happens next and names no object. What it
 // does not know is Transient: tried again, a bounded number of times.
 func classify(op string, err error) error {
-	code := minio.ToErrorResponse(err).Code
-	a, known := answers[code]
+	response := minio.ToErrorResponse(err)
+	a, known := answers[response.Code]
 	// A full-text wrap of err would leak: its text may hold the URL, and with it the key.
 	safe := sanitise(err)
 	switch {
@@ -102,6 +108,8 @@ func classify(op string, err error) error {
 		return schema.Permanent(op, a.reason, safe)
 	case known && a.class == schema.ClassFatal:
 		return schema.Fatal(op, safe)
+	case known && a.class == schema.ClassOutage, slices.Contains(away, response.StatusCode):
+		return schema.Outage(op, safe)
 	}
 	return schema.Transient(op, safe)
 }

@@ -3,7 +3,7 @@
 // It adds to an S3 client:
 //   - A reference means one content. Get returns exactly the version (or, without versions, the ETag) that was named, or an error if it is gone. It never returns the content that replaced it.
 //   - Limits come before cost (invariant 8): an object larger than the caller's limit is refused by its header, without reading it.
-//   - Every error has a class: unreachable, busy and broken stores are schema.Transient, objects that can never be read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
+//   - Every error has a class: unreachable and broken stores are schema.Transient, those that are busy, full or not set up are schema.Outage, objects that can never be read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
 //   - No error text carries an object key (invariant 6). S3 servers and clients put keys there; this package removes them.
 //
 // Every call makes one attempt. Retrying is up to the caller.
@@ -140,8 +140,8 @@ func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
 //
 // Permanent errors: ReasonImageChanged (other content has replaced the named content, and no version keeps it),
 // ReasonImageNotFound (no such object or version), ReasonImageTooLarge (more than maxBytes; detected before a byte is
-// read), ReasonBucketNotAllowed (no such bucket, or no permission to read it). An unreachable or busy store is
-// Transient, refused credentials are Fatal.
+// read), ReasonBucketNotAllowed (no such bucket, or no permission to read it). An unreachable store is
+// Transient, a busy one an Outage, refused credentials are Fatal.
 func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error) {
 	const op = "objects.get"
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)

@@ -376,11 +376,11 @@ func TestAnswers(t *testing.T) {
 		class  schema.Class
 		reason schema.Reason
 	}{
-		{"slow down", refusal(503, "SlowDown"), schema.ClassTransient, ""},
+		{"slow down", refusal(503, "SlowDown"), schema.ClassOutage, ""},
 		{"internal error", refusal(500, "InternalError"), schema.ClassTransient, ""},
-		{"throttled", refusal(429, "TooManyRequests"), schema.ClassTransient, ""},
-		{"expired token", refusal(400, "ExpiredToken"), schema.ClassTransient, ""},
-		{"clock skew", refusal(403, "RequestTimeTooSkewed"), schema.ClassTransient, ""},
+		{"throttled", refusal(429, "TooManyRequests"), schema.ClassOutage, ""},
+		{"expired token", refusal(400, "ExpiredToken"), schema.ClassOutage, ""},
+		{"clock skew", refusal(403, "RequestTimeTooSkewed"), schema.ClassOutage, ""},
 		{"access denied", refusal(403, "AccessDenied"), schema.ClassPermanent, schema.ReasonBucketNotAllowed},
 		{"wrong region", refusal(400, "AuthorizationHeaderMalformed"), schema.ClassFatal, ""},
 		{"archived", refusal(403, "InvalidObjectState"), schema.ClassPermanent, schema.ReasonImageUnreadable},

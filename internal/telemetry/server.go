@@ -35,11 +35,12 @@ type Server struct {
 
 	mu     sync.Mutex
 	checks map[string]Check
+	states map[string]Check
 }
 
 // NewServer returns a server with no checks. It does no I/O.
 func NewServer(cfg config.Telemetry, metrics *Metrics, log zerolog.Logger) *Server {
-	return &Server{cfg: cfg, metrics: metrics, log: log, checks: map[string]Check{}}
+	return &Server{cfg: cfg, metrics: metrics, log: log, checks: map[string]Check{}, states: map[string]Check{}}
 }
 
 // AddCheck makes /readyz depend on check. It replaces an earlier check of the same name.
@@ -47,6 +48,14 @@ func (s *Server) AddCheck(name string, check Check) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.checks[name] = check
+}
+
+// AddState makes /readyz depend on what the process itself has found out by its work, for instance that a dependency that
+// answers takes no writes. [Server.Ready] leaves it out: who waits for that would wait for themselves.
+func (s *Server) AddState(name string, state func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.states[name] = func(context.Context) error { return state() }
 }
 
 // Pending makes /readyz answer "not ready" because of name, until [Server.AddCheck] replaces it. It is for dependencies
@@ -119,13 +128,17 @@ type Status struct {
 	TookMS float64 `json:"took_ms"`
 }
 
-// Readiness runs all checks concurrently, each for at most two seconds. A server without checks is not ready, because
-// its services have not started.
+// Readiness runs all checks concurrently, each for at most two seconds, and looks at all states. A server without checks
+// is not ready, because its services have not started.
 func (s *Server) Readiness(ctx context.Context) Readiness {
+	return s.readiness(ctx, true)
+}
+
+func (s *Server) readiness(ctx context.Context, states bool) Readiness {
 	s.mu.Lock()
-	checks := make(map[string]Check, len(s.checks))
-	for name, check := range s.checks {
-		checks[name] = check
+	checks := maps.Clone(s.checks)
+	if states {
+		maps.Copy(checks, s.states)
 	}
 	s.mu.Unlock()
 
@@ -154,7 +167,7 @@ func (s *Server) Readiness(ctx context.Context) Readiness {
 
 // Ready returns an error that names every failing check, or nil. The error is transient.
 func (s *Server) Ready(ctx context.Context) error {
-	state := s.Readiness(ctx)
+	state := s.readiness(ctx, false)
 	if state.Ready {
 		return nil
 	}

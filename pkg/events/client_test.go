@@ -271,6 +271,33 @@ func TestPublishRetriesOnlyWhatFailed(t *testing.T) {
 	}
 }
 
+// While the broker refuses what is written, the publisher keeps trying and says why; then the event is there once.
+func TestPublisherFailing(t *testing.T) {
+	needFake(t, "it makes the broker refuse a write")
+	b := newFake(t)
+	ctx, c, topic := setup(t, b, 1)
+	var full atomic.Bool
+	full.Store(true)
+	refuseProduce(b, kerr.KafkaStorageError, full.Load)
+	p := publisher(t, c)
+	if err := p.Failing(); err != nil {
+		t.Errorf("before anything was written: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- p.Publish(ctx, topic, event("key", 1)) }()
+	eventually(t, "the publisher says that the broker refuses", func() bool { return schema.ClassOf(p.Failing()) == schema.ClassOutage })
+	full.Store(false)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Failing(); err != nil {
+		t.Errorf("after the event was written: %v", err)
+	}
+	if n := len(values(t, ctx, c, topic)); n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+}
+
 // refuseProduce makes the broker refuse the writes that when says.
 func refuseProduce(b *broker, with *kerr.Error, when func() bool) {
 	b.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {

@@ -68,7 +68,7 @@ type Hooks struct {
 	Lag func(topic Topic, partition int, lag int64)
 	// Assigned gets the number of partitions that this member has; 0 while it is not part of the group.
 	Assigned func(partitions int)
-	// Outage is told when Ready begins to fail and when it is over.
+	// Outage is told when Ready begins to fail, or writes begin to be refused, and when both are over.
 	Outage func(down bool)
 }
 
@@ -137,6 +137,8 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 //
 // An error of the handler decides what happens by its class (schema.ClassOf):
 //
+//   - outage: the record waits until what it writes to takes writes again. One record at a time is tried to find that out,
+//     about every BackoffMax. No try counts, and [Consumer.Outage] says why the records wait.
 //   - transient: tried again in place, with backoff. While Ready fails the record waits, for as long as it takes.
 //     Otherwise MaxAttempts bounds the tries; then the record becomes a dead letter.
 //   - unknown, or a panic: the same with MaxUnknownAttempts.
@@ -152,6 +154,7 @@ type Consumer struct {
 	cfg    ConsumerConfig
 	handle Handler
 	log    *slog.Logger
+	outage outageState
 }
 
 // NewConsumer prepares a consumer. It does no I/O.
@@ -159,6 +162,10 @@ func (c *Client) NewConsumer(cfg ConsumerConfig, h Handler) *Consumer {
 	cfg = cfg.withDefaults()
 	return &Consumer{client: c, cfg: cfg, handle: h, log: c.log.With("group", cfg.Group)}
 }
+
+// Outage returns the error with which a dependency refuses what the handler writes, while records wait for the end of that;
+// else nil. The service is not ready then, although it can reach its dependencies.
+func (c *Consumer) Outage() error { return c.outage.get() }
 
 // Run consumes until ctx ends or an error is fatal. When ctx ends it stops fetching, waits for the running handlers up
 // to DrainTimeout (then it cancels them), commits, leaves the group and returns nil. An unreachable broker is no error:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -448,6 +449,77 @@ func TestOutage(t *testing.T) {
 	wantCommitted(t, ctx, c, group, topic, n)
 	if outages.Load() != 1 || len(deadLetters(t, ctx, c, topic)) != 0 {
 		t.Errorf("%d outages, dead letters %+v", outages.Load(), deadLetters(t, ctx, c, topic))
+	}
+}
+
+// While a dependency answers and refuses writes, no try counts, one record at a time finds out whether that is over, and
+// records that write nothing are handled. Only then is a record that fails by itself given up.
+func TestRefusedWrites(t *testing.T) {
+	const n = 40
+	ctx, c, topic := setup(t, newBroker(t), 2)
+	var full atomic.Bool
+	var tries, trying, together atomic.Int64
+	var changes []bool // guarded by mu
+	var mu sync.Mutex
+	got, read := newSeen(), newSeen()
+	group := uuid.NewString()
+	r := consume(t, ctx, c, ConsumerConfig{
+		Group: group, Topics: []Topic{topic}, MaxAttempts: 2, MaxUnknownAttempts: 2, BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond,
+		Hooks: Hooks{Outage: func(down bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			changes = append(changes, down)
+		}},
+	}, func(_ context.Context, r Record) error {
+		switch {
+		case r.Offset%10 == 9:
+			read.add(r)
+		case full.Load():
+			if r.Attempt > 1 {
+				together.Store(max(together.Load(), trying.Add(1)))
+				defer trying.Add(-1)
+				time.Sleep(20 * time.Millisecond)
+				tries.Add(1)
+			}
+			return schema.Outage("test", errTest)
+		case r.Offset%10 == 8:
+			return schema.Transient("test", errTest)
+		default:
+			got.add(r)
+		}
+		return nil
+	})
+	full.Store(true)
+	publish(t, ctx, c, topic, n, n)
+	eventually(t, "further tries", func() bool { return tries.Load() >= 4 })
+	if err := r.Outage(); !errors.Is(err, errTest) {
+		t.Errorf("the state is %v, want the outage", err)
+	}
+	if got.count() != 0 || read.count() == 0 || len(deadLetters(t, ctx, c, topic)) != 0 {
+		t.Errorf("%d were handled, %d that write nothing, dead letters %+v", got.count(), read.count(), deadLetters(t, ctx, c, topic))
+	}
+	full.Store(false)
+	eventually(t, "every record is handled", func() bool { return got.count()+read.count()+len(deadLetters(t, ctx, c, topic)) == n })
+	wantCommitted(t, ctx, c, group, topic, n)
+	if err := r.Outage(); err != nil {
+		t.Errorf("the state after the outage is %v", err)
+	}
+	if most := together.Load(); most != 1 {
+		t.Errorf("%d records at once found out whether the outage is over, want 1", most)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(changes, []bool{true, false}) {
+		t.Errorf("the hook was told %v", changes)
+	}
+	dead := deadLetters(t, ctx, c, topic)
+	if len(dead) != n/10 {
+		t.Errorf("%d dead letters, want %d", len(dead), n/10)
+	}
+	for _, d := range dead {
+		if d.Class != "transient" {
+			t.Errorf("a dead letter of class %s", d.Class)
+		}
 	}
 }
 

@@ -147,6 +147,7 @@ func (s *seen) count() int {
 
 // running is a consumer under test.
 type running struct {
+	*Consumer
 	stop context.CancelFunc
 	done chan error
 }
@@ -158,10 +159,9 @@ func consume(t *testing.T, ctx context.Context, c *Client, cfg ConsumerConfig, h
 		cfg.SessionTimeout = 2 * time.Second
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &running{stop: cancel, done: make(chan error, 1)}
+	r := &running{Consumer: c.NewConsumer(cfg, h), stop: cancel, done: make(chan error, 1)}
 	var stopped sync.WaitGroup
-	consumer := c.NewConsumer(cfg, h)
-	stopped.Go(func() { r.done <- consumer.Run(ctx) })
+	stopped.Go(func() { r.done <- r.Run(ctx) })
 	t.Cleanup(func() { cancel(); stopped.Wait() })
 	return r
 }

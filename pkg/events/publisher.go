@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"facestream/pkg/schema"
@@ -36,6 +37,10 @@ type Publisher struct {
 	cfg    PublisherConfig
 	// small batches; large writes each record alone, so that big records neither fill nor break the batches of others.
 	small, large *kafka.Writer
+
+	mu      sync.Mutex
+	failing int   // calls that are refused again and again
+	cause   error // the latest refusal
 }
 
 // NewPublisher prepares a publisher. It does no I/O; Close it when done.
@@ -56,6 +61,20 @@ func (c *Client) NewPublisher(cfg PublisherConfig) *Publisher {
 
 // Close waits for writes that are under way (a few seconds at most when the broker is away) and releases the publisher.
 func (p *Publisher) Close() error { return errors.Join(p.small.Close(), p.large.Close()) }
+
+// stubborn is how many tries fail before the broker counts as one that takes no writes. Elections of a leader are over by
+// then.
+const stubborn = 4
+
+// Failing returns why the broker takes no writes, while a Publish repeats what it refused several times; else nil.
+func (p *Publisher) Failing() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failing == 0 {
+		return nil
+	}
+	return p.cause
+}
 
 // Publish writes events to topic. nil means durable: all in-sync replicas have acknowledged every event. Publish repeats
 // what failed until ctx ends. Then the error is transient, and some of the events may be on the topic, or may still get
@@ -131,7 +150,23 @@ func (p *Publisher) writeRound(ctx context.Context, topic Topic, messages []kafk
 	policy.Stop = func(err error) bool {
 		return schema.ClassOf(err) == schema.ClassPermanent || errors.Is(err, io.ErrClosedPipe)
 	}
+	stuck := false
+	defer func() {
+		if stuck {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.failing--
+		}
+	}()
 	policy.Failed = func(try int, err error) {
+		if try >= stubborn {
+			p.mu.Lock()
+			if p.cause = schema.Outage(op, err); !stuck {
+				stuck = true
+				p.failing++
+			}
+			p.mu.Unlock()
+		}
 		if worthSaying(err, try) {
 			p.client.log.Warn("writing fails; still trying", "topic", string(topic), "error", err)
 		}

@@ -76,7 +76,7 @@ func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher,
 		trackers: map[partitionID]*tracker{},
 		lanes:    map[laneID]*lane{},
 	}
-	s.gate = newGate(c.cfg.Ready, c.cfg.Hooks.Outage, s.log)
+	s.gate = newGate(c.cfg, &c.outage, s.log)
 	return s
 }
 
@@ -106,6 +106,7 @@ func (s *session) run(ctx, ended context.Context) {
 	s.stop(err)
 	s.fetchers.Wait()
 	s.drain(ended)
+	s.outage.clear() // nothing of this session waits
 
 	switch cause := context.Cause(s.admit); {
 	case schema.ClassOf(cause) == schema.ClassFatal:
@@ -302,7 +303,13 @@ func (s *session) settle(m message) (outcome Outcome, attempt int) {
 	if err != nil {
 		return s.deadLetter(m, 0, schema.Permanent("events.decode", schema.ReasonUnparsable, err)), 0
 	}
-	counted := 0 // attempts that count against the bound
+	counted := 0     // attempts that count against the bound
+	probing := false // this try finds out for all whether an outage is over
+	defer func() {
+		if probing {
+			s.gate.probed(false)
+		}
+	}()
 	for {
 		select {
 		case s.slots <- struct{}{}:
@@ -316,14 +323,26 @@ func (s *session) settle(m message) (outcome Outcome, attempt int) {
 		err := s.call(r)
 		failedAt := time.Now()
 		<-s.slots
+		class, bound := schema.ClassOf(err), s.cfg.MaxAttempts
+		if probing && s.work.Err() == nil {
+			s.gate.probed(class != schema.ClassOutage)
+			probing = false
+		}
 		if err == nil {
 			return OutcomeDone, attempt
 		}
 		if s.work.Err() != nil {
 			return OutcomeAbandoned, attempt
 		}
-		class, bound := schema.ClassOf(err), s.cfg.MaxAttempts
 		switch class {
+		case schema.ClassOutage:
+			s.cfg.Hooks.Retried(r.Topic, class)
+			var stopping error
+			if probing, stopping = s.gate.refused(s.admit, failedAt, err); stopping != nil {
+				return OutcomeAbandoned, attempt
+			}
+			counted = 0
+			continue
 		case schema.ClassFatal:
 			s.stop(err)
 			s.kill()

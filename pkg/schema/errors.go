@@ -11,8 +11,12 @@ type Class int
 const (
 	// ClassUnknown is an error that nobody classified. It is tried again a few times; then the record is a dead letter.
 	ClassUnknown Class = iota
-	// ClassTransient may succeed when it is tried again: a dependency was slow, busy or unreachable.
+	// ClassTransient may succeed when it is tried again: a dependency was slow, busy or unreachable. The tries are bounded.
 	ClassTransient
+	// ClassOutage says that a dependency takes no writes for now, whichever record they belong to: its disk or quota is full,
+	// its file is locked or read-only, its server refuses everybody. The record waits until that is over, however long it
+	// takes, and no try counts.
+	ClassOutage
 	// ClassPermanent can never succeed for this record; its Reason becomes the outcome of the request.
 	ClassPermanent
 	// ClassFatal stops the service, which commits nothing more, because going on would do harm.
@@ -24,6 +28,8 @@ func (c Class) String() string {
 	switch c {
 	case ClassTransient:
 		return "transient"
+	case ClassOutage:
+		return "outage"
 	case ClassPermanent:
 		return "permanent"
 	case ClassFatal:
@@ -57,6 +63,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Transient returns err as a transient error of the step op: another try may succeed.
 func Transient(op string, err error) error { return &Error{Class: ClassTransient, Op: op, Err: err} }
+
+// Outage returns err as an outage of what the step op writes to: every write would fail, until somebody or something else
+// changes that.
+func Outage(op string, err error) error { return &Error{Class: ClassOutage, Op: op, Err: err} }
 
 // Permanent returns err as a permanent error of the step op. The result of the request carries the reason. err may be nil.
 func Permanent(op string, reason Reason, err error) error {

@@ -34,6 +34,7 @@ import (
 
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
+	"facestream/internal/dbfault"
 	"facestream/internal/dirlock"
 	"facestream/internal/gallery"
 	"facestream/pkg/groupcommit"
@@ -73,6 +74,9 @@ INSERT INTO rewrite VALUES (0);
 // addSource brings a file of format 1 to format 2.
 const addSource = "ALTER TABLE faces ADD COLUMN source TEXT NOT NULL DEFAULT ''"
 
+// busyTimeout is how many milliseconds a statement waits for another program that has the file locked.
+const busyTimeout = 5000
+
 var errClosed = errors.New("the gallery is closed")
 
 // Gallery is a [gallery.Gallery] in one folder. It keeps Row.Created to the microsecond.
@@ -94,13 +98,14 @@ type Gallery struct {
 var _ gallery.Gallery = (*Gallery)(nil)
 
 // Open takes dir for this process and reads every collection into memory. It creates dir if it does not exist. The error is
-// fatal: another process has the folder (the text names both), the folder cannot be written, its file is damaged or of
-// another version, or its gallery was copied elsewhere.
+// an outage if the disk is full or another program has the file locked. Otherwise it is fatal: another process has the folder
+// (the text names both), the folder cannot be written, its file is damaged or of another version, or its gallery was copied
+// elsewhere.
 func Open(ctx context.Context, dir string) (*Gallery, error) {
 	const op = "gallery.open"
 	lock, err := own(dir)
 	if err != nil {
-		return nil, schema.Fatal(op, err)
+		return nil, atOpen(op, dir, err)
 	}
 	g := &Gallery{
 		dir:         dir,
@@ -115,7 +120,7 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 		}
 	}
 	if err != nil {
-		return nil, schema.Fatal(op, errors.Join(fmt.Errorf("the gallery in %q: %w", dir, err), g.release()))
+		return nil, atOpen(op, dir, errors.Join(err, g.release()))
 	}
 	g.close = sync.OnceValue(func() error {
 		g.mu.Lock()
@@ -127,6 +132,39 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 	g.writes.Call, g.writes.Most, g.writes.AtOnce = w.commit, maxGroup, 1
 	g.writes.Ended = func(err error) error { return err }
 	return g, nil
+}
+
+// refused reports that err says nothing about what was written, but that the file takes no writes for now.
+func refused(err error) bool { return errors.Is(err, errRead) || dbfault.Refused(err) }
+
+// fault classifies an error of the file, which does not have a class yet.
+func (g *Gallery) fault(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case dbfault.Damaged(err):
+		return schema.Fatal(op, damaged(g.dir, err))
+	case refused(err):
+		return schema.Outage(op, fmt.Errorf("the gallery in %q takes no writes: %w", g.dir, err))
+	}
+	return schema.Transient(op, err)
+}
+
+// atOpen classifies an error of opening the gallery in dir.
+func atOpen(op, dir string, err error) error {
+	switch {
+	case dbfault.Damaged(err):
+		return schema.Fatal(op, damaged(dir, err))
+	case refused(err):
+		return schema.Outage(op, fmt.Errorf("the gallery in %q cannot be opened for now: %w", dir, err))
+	}
+	return schema.Fatal(op, fmt.Errorf("the gallery in %q: %w", dir, err))
+}
+
+// damaged explains what to do about a file that does not hold what was written to it.
+func damaged(dir string, cause error) error {
+	return fmt.Errorf("the file %q is damaged: %w; nothing was changed. Restore it from a backup, or build it again with `facestream gallery restore` (docs/operations.md, Damage)",
+		filepath.Join(dir, "gallery.db"), cause)
 }
 
 // Close waits for the writes that have begun and gives the folder back.
@@ -172,7 +210,7 @@ func openOwned(ctx context.Context, dir string) (*sql.DB, error) {
 	db, err := openDB(dir, url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {
-			"busy_timeout(5000)", // another program may read the file
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout), // another program may read the file
 			"journal_mode(WAL)",
 			"synchronous(FULL)", // the log is synced at every commit
 			"secure_delete(ON)",
@@ -281,7 +319,7 @@ func (g *Gallery) Ping(ctx context.Context) error {
 	}
 	var n int
 	if err := g.db.QueryRowContext(ctx, "SELECT count(*) FROM collections").Scan(&n); err != nil {
-		return schema.Transient(op, err)
+		return g.fault(op, err)
 	}
 	return nil
 }
@@ -399,7 +437,7 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 	}
 	if err == nil && good > 0 {
 		refused := slices.Clone(out)
-		err = g.commit(ctx, op, func(ctx context.Context, t *transaction) error {
+		err = g.erase(ctx, op, func(ctx context.Context, t *transaction) error {
 			col := t.known(c)
 			for i, d := range wanted {
 				if refused[i].Err != nil {
@@ -473,7 +511,7 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 	}
 	page := gallery.Page{Total: col.size(among)}
 	if err := readPage(ctx, g.db, col.key, after, limit, among, &page); err != nil {
-		return gallery.Page{}, schema.Transient(op, err)
+		return gallery.Page{}, g.fault(op, err)
 	}
 	return page, nil
 }

@@ -139,7 +139,7 @@ func (s *Staging) Remove(ctx context.Context, c schema.Collection, ids []string)
 	if _, err := g.lookup(ctx, op, c); err != nil {
 		return err
 	}
-	return g.commit(ctx, op, func(ctx context.Context, t *transaction) error {
+	return g.erase(ctx, op, func(ctx context.Context, t *transaction) error {
 		col := t.known(c)
 		for _, id := range ids {
 			if err := t.forget(ctx, col, id); err != nil {

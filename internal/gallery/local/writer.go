@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"facestream/internal/gallery"
 	"facestream/pkg/schema"
@@ -16,13 +17,23 @@ const maxGroup = 256
 
 // write is one call's part of a transaction. run does the statements; an error of the file fails the whole transaction.
 type write struct {
-	ctx context.Context
-	run func(context.Context, *transaction) error
+	ctx    context.Context
+	run    func(context.Context, *transaction) error
+	erases bool // it succeeds only when no trace of what it deletes is left in the log
 }
 
 // commit has run carried out in a transaction and returns when that is durable and in memory, or failed. When ctx ends it
 // returns at once. What run writes may be read only when commit returns nil.
 func (g *Gallery) commit(ctx context.Context, op string, run func(context.Context, *transaction) error) error {
+	return g.write(ctx, op, &write{ctx: ctx, run: run})
+}
+
+// erase is commit for what deletes: it returns nil when the log holds none of it either.
+func (g *Gallery) erase(ctx context.Context, op string, run func(context.Context, *transaction) error) error {
+	return g.write(ctx, op, &write{ctx: ctx, run: run, erases: true})
+}
+
+func (g *Gallery) write(ctx context.Context, op string, w *write) error {
 	if err := ctx.Err(); err != nil {
 		return schema.Transient(op, err)
 	}
@@ -32,7 +43,7 @@ func (g *Gallery) commit(ctx context.Context, op string, run func(context.Contex
 	done := make(chan error, 1)
 	go func() { // Close waits for it
 		defer g.writing.Done()
-		done <- g.writes.Do(ctx, struct{}{}, []*write{{ctx, run}})[0]
+		done <- g.writes.Do(ctx, struct{}{}, []*write{w})[0]
 	}()
 	var err error
 	select {
@@ -40,10 +51,7 @@ func (g *Gallery) commit(ctx context.Context, op string, run func(context.Contex
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if err != nil {
-		return schema.Transient(op, err)
-	}
-	return nil
+	return g.fault(op, err)
 }
 
 // takeOn counts a write that Close must wait for; false when the gallery is closed.
@@ -100,15 +108,34 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 // It leaves out the write of a caller whose context has ended; no context rolls back the writes of the others.
 func (w *writer) commit(_ context.Context, _ struct{}, group []*write) []error {
 	errs := make([]error, len(group))
-	if err := w.transact(group, errs); err != nil {
-		for i := range errs {
-			errs[i] = cmp.Or(errs[i], err)
+	err := w.transact(group, errs)
+	var left error
+	if err == nil && slices.ContainsFunc(group, func(x *write) bool { return x.erases }) {
+		left = w.eraseLog()
+	}
+	for i, x := range group {
+		errs[i] = cmp.Or(errs[i], err)
+		if x.erases {
+			errs[i] = cmp.Or(errs[i], left)
 		}
 	}
 	return errs
 }
 
-// transact is commit. It sets errs of the writes that it leaves out; the error that it returns is that of all others.
+// eraseLog empties the log if it may hold what was deleted. Writes that delete nothing do not wait for that.
+func (w *writer) eraseLog() error {
+	if !w.unerased {
+		return nil
+	}
+	if err := truncateLog(w.g.db); err != nil {
+		return fmt.Errorf("deleted, but not yet erased from the log: %w", err)
+	}
+	w.unerased = false
+	return nil
+}
+
+// transact is the transaction of commit. It sets errs of the writes that it leaves out; the error that it returns is that of
+// all others.
 func (w *writer) transact(group []*write, errs []error) error {
 	ctx := context.Background()
 	tx, err := w.g.db.BeginTx(ctx, nil)
@@ -150,23 +177,30 @@ func (w *writer) transact(group []*write, errs []error) error {
 	for c, changes := range t.changes {
 		c.apply(changes)
 	}
-	if w.unerased = w.unerased || t.deleted; w.unerased {
-		if err := truncateLog(w.g.db); err != nil {
-			return fmt.Errorf("written, but not yet erased from the log: %w", err)
-		}
-		w.unerased = false
-	}
+	w.unerased = w.unerased || t.deleted
 	return nil
 }
 
-// truncateLog moves the write-ahead log into the database file and empties it.
-func truncateLog(db *sql.DB) error {
+// errRead says that another program reads the file, so that the log must stay as it is.
+var errRead = errors.New("another program reads the file, perhaps a backup; it is erased when that ends")
+
+// truncateLog moves the write-ahead log into the database file and empties it. Meanwhile nothing else uses db, so it does not
+// wait long for another program.
+func truncateLog(db *sql.DB) (err error) {
+	const patience = "PRAGMA busy_timeout(%d)"
+	if _, err := db.Exec(fmt.Sprintf(patience, 1000)); err != nil {
+		return err
+	}
+	defer func() {
+		_, restored := db.Exec(fmt.Sprintf(patience, busyTimeout))
+		err = cmp.Or(err, restored)
+	}()
 	var busy, pages, moved int
 	if err := db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
 		return fmt.Errorf("empty the write-ahead log: %w", err)
 	}
 	if busy != 0 {
-		return errors.New("empty the write-ahead log: another program reads the file")
+		return fmt.Errorf("empty the write-ahead log: %w", errRead)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,10 @@ const (
 	codeNotFound  = 100 // no such collection or alias
 	codeNotLoaded = 101 // the collection is not in the server's memory
 )
+
+// away are the codes with which the server refuses every write for now (pkg/util/merr/errors.go of Milvus): not ready,
+// unavailable, limits of memory, requests, disk and rate, quota, a delay of its clock, resources.
+var away = []int32{1, 2, 3, 4, 7, 8, 9, 11, 12}
 
 // refusal is an answer with which the server refuses a call.
 type refusal struct {
@@ -48,10 +53,13 @@ func unauthenticated(err error) bool {
 	return false
 }
 
-// transient makes the error of a call transient. nil stays nil.
+// transient makes the error of a call transient, or an outage if the server refuses everybody. nil stays nil.
 func transient(op string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if r, ok := errors.AsType[*refusal](err); ok && slices.Contains(away, r.code) {
+		return schema.Outage(op, err)
 	}
 	return schema.Transient(op, err)
 }

@@ -40,6 +40,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// What a server refuses everybody is an outage; what it refuses of this call is tried a bounded number of times.
+func TestRefusedWrites(t *testing.T) {
+	for code, want := range map[int32]schema.Class{
+		2: schema.ClassOutage, 3: schema.ClassOutage, 7: schema.ClassOutage, 8: schema.ClassOutage, 9: schema.ClassOutage,
+		5: schema.ClassTransient, codeNotLoaded: schema.ClassTransient, 1100: schema.ClassTransient,
+	} {
+		err := transient("test", fmt.Errorf("upsert: %w", &refusal{code, "quota exceeded"}))
+		if got := schema.ClassOf(err); got != want {
+			t.Errorf("code %d: %s, want %s", code, got, want)
+		}
+	}
+	if err := transient("test", errors.New("no answer")); schema.ClassOf(err) != schema.ClassTransient {
+		t.Errorf("%v, want a transient error", err)
+	}
+}
+
 // proxy forwards to the server until it is cut: connections end and new ones are refused.
 type proxy struct {
 	t       *testing.T

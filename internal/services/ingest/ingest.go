@@ -19,11 +19,18 @@ import (
 // Run is the service. It first reads which requests were accepted before, then handles requests and notifications, and
 // reconciles.
 func Run(ctx context.Context, a *host.App) error {
-	book, err := ledger.Open(ctx, filepath.Join(a.Config.DataDir, "ingest", "ledger.db"))
+	var book *ledger.Ledger
+	err := a.Eventually(ctx, "the ledger", func(ctx context.Context) (err error) {
+		book, err = ledger.Open(ctx, filepath.Join(a.Config.DataDir, "ingest", "ledger.db"))
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer book.Close()
+	if book.SetAside != "" {
+		a.Log.Error().Str("file", book.SetAside).Msg("the ledger was damaged and is set aside; it is rebuilt from the topics")
+	}
 	table, err := a.Config.Ingest.Table()
 	if err != nil {
 		return err
