@@ -55,7 +55,10 @@ func (l *watchedListener) Accept() (net.Conn, error) {
 	if err != nil && !l.closed.Load() {
 		report(l.failed, fmt.Errorf("the embedded kafka broker on %s ended: %w", l.Addr(), err))
 	}
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return &framed{Conn: conn}, nil
 }
 
 func (l *watchedListener) Close() error {
