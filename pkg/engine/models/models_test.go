@@ -412,6 +412,36 @@ func TestPull(t *testing.T) {
 	}
 }
 
+// A pull writes nothing outside its folder, whatever links somebody has put there.
+func TestPullStaysInItsFolder(t *testing.T) {
+	for _, link := range []string{"detector", "detector/finder.onnx.part", "describer.onnx.part", "pack.yaml.part"} {
+		t.Run(link, func(t *testing.T) {
+			r := newRemote(t)
+			dir, outside := t.TempDir(), t.TempDir()
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, link)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(filepath.Join(outside, "victim"), filepath.Join(dir, link)); err != nil {
+				t.Fatal(err)
+			}
+			if link == "detector" {
+				if err := os.Mkdir(filepath.Join(outside, "victim"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, _, err := r.pull(t, dir, "")
+			if !strings.Contains(fmt.Sprint(err), "escapes") {
+				t.Errorf("Pull: %v; want an error that says that the link leads out of the folder", err)
+			}
+			left, _ := filepath.Glob(filepath.Join(outside, "*"))
+			inside, _ := filepath.Glob(filepath.Join(outside, "victim", "*"))
+			if len(inside) > 0 || link != "detector" && len(left) > 0 {
+				t.Errorf("written outside: %q %q", left, inside)
+			}
+		})
+	}
+}
+
 func TestPullRefuses(t *testing.T) {
 	r := newRemote(t)
 	dir := t.TempDir()

