@@ -29,7 +29,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak soak-simulated outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: attack help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak soak-simulated outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-scale: build models ## Measure workers on one core each, 1 to 32 simulated
 bench-gallery: toolchain ## Measure both galleries; starts a Milvus unless FACESTREAM_MILVUS names one (MILVUS=lite|standalone, BENCHTIME)
 	$(GO) test -run '^$$' -bench Gallery -benchtime $(BENCHTIME) -timeout 30m ./internal/gallery/local
 	@$(with_milvus); $(GO) test -run '^$$' -bench Gallery/HNSW -benchtime $(BENCHTIME) -timeout 60m ./internal/gallery/milvus
+
+attack: build models ## Attack a facestream from outside as docs/security.md describes, with a verdict for each attack (ATTACKFLAGS)
+	$(GO) run ./tools/attack $(ATTACKFLAGS)
 
 crash-test: build models ## Send N (500) requests, kill the services N/10 times at random, and check every outcome (SOAKFLAGS)
 	$(GO) run ./tools/soak -n $(N) $(SOAKFLAGS)
