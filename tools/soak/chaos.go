@@ -45,6 +45,12 @@ func (c *chaos) faults(o options) []fault {
 			{name: "SIGKILL of the servers", after: 90, most: max(o.requests/100, 1), do: c.killServers},
 		}
 	}
+	if o.power {
+		return []fault{
+			{name: "SIGKILL of a service", every: 5 * time.Second, do: c.kill},
+			{name: "loss of power", every: 8 * time.Second, do: c.losePower},
+		}
+	}
 	all := []fault{
 		{name: "SIGKILL of a service", every: 5 * time.Second, do: c.kill},
 		{name: "SIGKILL of the servers", every: 45 * time.Second, do: c.killServers},
@@ -122,6 +128,14 @@ func (c *chaos) kill(context.Context, *rand.Rand) bool {
 
 func (c *chaos) killServers(context.Context, *rand.Rand) bool {
 	return c.system.servers.signal(syscall.SIGKILL)
+}
+
+func (c *chaos) losePower(context.Context, *rand.Rand) bool {
+	if err := c.system.losePower(); err != nil {
+		fmt.Println("the power did not fail as it should:", err)
+		return false
+	}
+	return true
 }
 
 func (c *chaos) killBroker(ctx context.Context, _ *rand.Rand) bool {

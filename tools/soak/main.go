@@ -28,6 +28,7 @@ func main() {
 	flag.IntVar(&o.calm, "calm", 2, "number of requests of each flow before the first fault, and after the last one")
 	flag.DurationVar(&o.think, "think", 200*time.Millisecond, "average pause of each flow between an outcome and the next request")
 	flag.BoolVar(&o.simulated, "simulated", false, "let workers read the faces from the pixels instead of running networks; everything else is real")
+	flag.BoolVar(&o.power, "power", false, "with -duration: let the power fail instead of the other faults, which takes what was not synced to the disks of broker, gallery and ingest; needs FUSE")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the built programs, which -simulated does not need")
 	flag.StringVar(&o.check, "check", "", "the built command check; else it is built with go")
 	flag.StringVar(&o.history, "history", "", "where to write the history; else it goes with the temporary folder")

@@ -23,6 +23,7 @@ type process struct {
 	mu      sync.Mutex
 	cmd     *exec.Cmd
 	peak    int64 // bytes that were resident, the most of all that ended
+	held    bool  // it is not started again for now
 	stopped bool
 	done    chan struct{}
 }
@@ -44,6 +45,12 @@ func (p *process) supervise() {
 		if p.stopped {
 			p.mu.Unlock()
 			return
+		}
+		if p.held {
+			p.cmd = nil
+			p.mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+			continue
 		}
 		p.cmd = exec.Command(p.args[0], p.args[1:]...)
 		p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = p.env, p.log, p.log
@@ -98,6 +105,31 @@ func (p *process) signal(s syscall.Signal) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cmd != nil && p.cmd.Process != nil && p.cmd.Process.Signal(s) == nil
+}
+
+// hold kills the process, and returns when it has ended. It is not started again until release.
+func (p *process) hold() {
+	p.mu.Lock()
+	p.held = true
+	p.mu.Unlock()
+	for {
+		p.mu.Lock()
+		gone := p.cmd == nil
+		if !gone && p.cmd.Process != nil {
+			p.cmd.Process.Kill()
+		}
+		p.mu.Unlock()
+		if gone {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (p *process) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = false
 }
 
 // stop ends the process in an orderly way and waits for it.

@@ -31,6 +31,7 @@ type options struct {
 	calm      int
 	think     time.Duration
 	simulated bool
+	power     bool
 	bin       string
 	check     string
 	history   string

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"facestream/internal/host"
 	"facestream/internal/sandbox"
 	"facestream/pkg/events"
+	"facestream/tools/soak/volatile"
 )
 
 const (
@@ -39,6 +41,7 @@ type system struct {
 	proxies  []*proxy
 	broker   func(context.Context) error // kills the broker and starts it again; nil where it is among servers
 	quotas   []quota                     // file systems of their own
+	disks    []*volatile.Disk            // whose power can fail
 	ended    []*process                  // services that were stopped
 }
 
@@ -78,7 +81,15 @@ func startSystem(dir string, o options) (_ *system, err error) {
 	if err := os.MkdirAll(filepath.Join(s.cfg.DataDir, "s3"), 0o700); err != nil {
 		return nil, err
 	}
-	if o.duration > 0 {
+	if o.power {
+		for i, mount := range []string{filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Indexer.Gallery.Dir, filepath.Join(dir, "ingest-1"), filepath.Join(dir, "ingest-4")} {
+			disk, err := volatile.Mount(mount, filepath.Join(dir, fmt.Sprintf("disk-%d", i+1)))
+			if err != nil {
+				return nil, err
+			}
+			s.disks = append(s.disks, disk)
+		}
+	} else if o.duration > 0 {
 		roomy := 128<<20 + int64(o.duration.Hours()*256)<<20
 		for _, d := range []struct {
 			of, dir string
@@ -218,6 +229,28 @@ func (s *system) stop() {
 	for _, q := range s.quotas {
 		exec.Command("umount", q.dir).Run()
 	}
+	for _, d := range s.disks {
+		if err := d.Close(); err != nil {
+			fmt.Println("a disk:", err)
+		}
+	}
+}
+
+// losePower ends every process at once, and takes what was not written with fsync from their disks.
+func (s *system) losePower() error {
+	all := append(slices.Clone(s.services), s.servers)
+	var wg sync.WaitGroup
+	for _, p := range all {
+		wg.Go(p.hold)
+		defer p.release()
+	}
+	wg.Wait()
+	for _, d := range s.disks {
+		if err := d.Fail(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mountQuota gives a folder a small file system, in memory, with more room than the load needs.
