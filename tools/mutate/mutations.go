@@ -8,18 +8,21 @@ import (
 
 // The checks that are no single test.
 const (
-	soak  = "soak"  // the soak with a simulated engine: many requests in calm, then faults
+	soak  = "soak"  // the soak with a simulated engine: requests in calm, then faults, then calm again
+	many  = "many"  // the same with more requests and hardly a fault
 	power = "power" // the same, and the power fails several times
 )
 
 // checkOf is the check of that name. What it builds goes to dir.
 func checkOf(name, dir string) check {
 	bin := filepath.Join(dir, "bin") + string(filepath.Separator)
-	soaking := []string{bin + "soak", "-check", bin + "check", "-simulated", "-think", "10ms", "-deadline", "60s", "-patience", "60s", "-seed", "1"}
+	soaking := []string{bin + "soak", "-check", bin + "check", "-simulated", "-think", "10ms", "-deadline", "60s", "-patience", "60s", "-still", "7s", "-seed", "1"}
 	building := []string{"go", "build", "-o", bin, "./tools/soak", "./tools/soak/check"}
 	switch name {
 	case soak:
-		return check{building, append(soaking, "-calm", "20", "-duration", "15s"), 4 * time.Minute}
+		return check{building, append(soaking, "-calm", "6", "-duration", "12s"), 4 * time.Minute}
+	case many:
+		return check{building, append(soaking, "-calm", "40", "-duration", "3s"), 5 * time.Minute}
 	case power:
 		return check{building, append(soaking, "-calm", "2", "-duration", "30s", "-power"), 4 * time.Minute}
 	}
@@ -31,7 +34,7 @@ func checkOf(name, dir string) check {
 func all() []mutation {
 	return []mutation{
 		{
-			name: "one-result-in-500", breaks: "every request has an outcome", check: soak,
+			name: "one-result-in-500", breaks: "every request has an outcome", check: many,
 			edits: []edit{
 				{"internal/outcome/outcome.go", `	e := s.Event(events.TypeResult, job, data, trace)
 `, `	e := s.Event(events.TypeResult, job, data, trace)

@@ -162,11 +162,11 @@ func (c *chaos) cut(ctx context.Context, r *rand.Rand) bool {
 	return retry.Sleep(ctx, d)
 }
 
-// fill fills a disk for less time than a record is retried.
+// fill fills a disk, at times for longer than a record that fails is retried.
 func fill(ctx context.Context, q quota, r *rand.Rand) bool {
 	empty := q.fill()
 	defer empty()
-	return retry.Sleep(ctx, time.Second+time.Duration(r.IntN(2500))*time.Millisecond)
+	return retry.Sleep(ctx, time.Second+time.Duration(r.IntN(14000))*time.Millisecond)
 }
 
 // repeat writes some of the latest events of a topic again, a day older and in another order.

@@ -35,6 +35,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "seed of the random choices")
 	flag.DurationVar(&o.deadline, "deadline", 2*time.Minute, "longest time until the outcome of a request")
 	flag.DurationVar(&o.patience, "patience", 3*time.Minute, "longest time without any outcome")
+	flag.DurationVar(&o.still, "still", 10*time.Second, "how long nothing must be published before all work counts as done")
 	flag.Int64Var(&o.memory, "memory", 2048, "most memory of a service, in MiB")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {

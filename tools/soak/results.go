@@ -141,8 +141,7 @@ func (r *results) silence() time.Duration {
 }
 
 // quiet waits until nothing has been published for a while. By then the work that the last fault interrupted is done.
-func (r *results) quiet(ctx context.Context) error {
-	const still = 10 * time.Second
+func (r *results) quiet(ctx context.Context, still time.Duration) error {
 	for begin := time.Now(); ; {
 		if r.silence() > still && time.Since(begin) > still {
 			return nil

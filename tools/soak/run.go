@@ -38,6 +38,7 @@ type options struct {
 	seed      uint64
 	deadline  time.Duration
 	patience  time.Duration
+	still     time.Duration
 	memory    int64 // MiB
 }
 
@@ -165,12 +166,12 @@ func suffer(ctx context.Context, o options, system *system, h *history) error {
 	}
 	calm()
 	storming.Wait()
-	failed = errors.Join(failed, results.quiet(ctx))
+	failed = errors.Join(failed, results.quiet(ctx, o.still))
 	if failed == nil {
 		failed = rounds(ctx, flows, o.calm)
 	}
 	end()
-	failed = errors.Join(failed, results.quiet(ctx))
+	failed = errors.Join(failed, results.quiet(ctx, o.still))
 	took := time.Since(begin)
 	stopWatching()
 	watchers.Wait()

@@ -96,9 +96,13 @@ func startSystem(dir string, o options) (_ *system, err error) {
 			size    int64
 		}{
 			{"the store", filepath.Join(s.cfg.DataDir, "s3"), roomy},
+			{"the broker", filepath.Join(s.cfg.DataDir, "kafka"), 8 * roomy},
 			{"the gallery", s.cfg.Indexer.Gallery.Dir, roomy},
 			{"an ingest", filepath.Join(dir, "ingest-1"), roomy},
 		} {
+			if d.of == "the broker" && !own {
+				continue
+			}
 			if err := s.mountQuota(d.of, d.dir, d.size); err != nil {
 				fmt.Printf("SKIPPED: the disk of %s is not filled, because it gets no file system of its own: %v\n", d.of, err)
 			}
