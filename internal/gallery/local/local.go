@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,8 +43,24 @@ import (
 )
 
 // formatVersion is the PRAGMA user_version of the files that this package reads and writes.
-const formatVersion = 2
+var formatVersion = len(migrations)
 
+// migrations[n] brings a file of format n to format n+1. A file without tables has format 0.
+var migrations = []func(context.Context, *sql.Tx) error{
+	statement(tables),
+	// Where the image of a row is.
+	statement("ALTER TABLE faces ADD COLUMN source TEXT NOT NULL DEFAULT ''"), // JSON, '' for none
+	addSums,
+}
+
+func statement(text string) func(context.Context, *sql.Tx) error {
+	return func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, text)
+		return err
+	}
+}
+
+// tables are those of format 1.
 const tables = `
 CREATE TABLE collections (
 	id        INTEGER PRIMARY KEY,
@@ -59,7 +76,6 @@ CREATE TABLE faces (
 	consent     TEXT NOT NULL,    -- JSON, '' for none
 	created     INTEGER NOT NULL, -- microseconds since 1970
 	vector      BLOB NOT NULL,    -- unit length, little-endian float32
-	source      TEXT NOT NULL DEFAULT '', -- JSON, '' for none
 	UNIQUE (collection, id)
 ) STRICT;
 CREATE INDEX faces_by_person ON faces (collection, puid);
@@ -71,8 +87,8 @@ CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT; -- one row: 1 after a deleti
 INSERT INTO rewrite VALUES (0);
 `
 
-// addSource brings a file of format 1 to format 2.
-const addSource = "ALTER TABLE faces ADD COLUMN source TEXT NOT NULL DEFAULT ''"
+// dbFile is the name of the file in a gallery's folder.
+const dbFile = "gallery.db"
 
 // busyTimeout is how many milliseconds a statement waits for another program that has the file locked.
 const busyTimeout = 5000
@@ -81,8 +97,9 @@ var errClosed = errors.New("the gallery is closed")
 
 // Gallery is a [gallery.Gallery] in one folder. It keeps Row.Created to the microsecond.
 type Gallery struct {
-	dir  string
-	lock *dirlock.Lock
+	dir       string
+	lock      *dirlock.Lock
+	committed *os.File // COMMITTED
 	// db has one connection, so that transactions, listings and the emptying of the log take turns and none is refused.
 	db *sql.DB
 
@@ -114,10 +131,15 @@ func Open(ctx context.Context, dir string) (*Gallery, error) {
 		collections: map[schema.Collection]*collection{},
 	}
 	var w *writer
-	if g.db, err = openOwned(ctx, dir); err == nil {
+	var commits int64
+	if g.db, commits, err = openOwned(ctx, dir); err == nil {
 		if err = g.load(ctx); err == nil {
 			w, err = newWriter(ctx, g)
 		}
+	}
+	if err == nil {
+		w.commits = commits
+		g.committed, err = makeCommitted(dir, commits)
 	}
 	if err != nil {
 		return nil, atOpen(op, dir, errors.Join(err, g.release()))
@@ -142,7 +164,7 @@ func (g *Gallery) fault(op string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case dbfault.Damaged(err):
+	case Damaged(damaged(g.dir, err)):
 		return schema.Fatal(op, damaged(g.dir, err))
 	case refused(err):
 		return schema.Outage(op, fmt.Errorf("the gallery in %q takes no writes: %w", g.dir, err))
@@ -153,18 +175,12 @@ func (g *Gallery) fault(op string, err error) error {
 // atOpen classifies an error of opening the gallery in dir.
 func atOpen(op, dir string, err error) error {
 	switch {
-	case dbfault.Damaged(err):
+	case Damaged(damaged(dir, err)):
 		return schema.Fatal(op, damaged(dir, err))
 	case refused(err):
 		return schema.Outage(op, fmt.Errorf("the gallery in %q cannot be opened for now: %w", dir, err))
 	}
 	return schema.Fatal(op, fmt.Errorf("the gallery in %q: %w", dir, err))
-}
-
-// damaged explains what to do about a file that does not hold what was written to it.
-func damaged(dir string, cause error) error {
-	return fmt.Errorf("the file %q is damaged: %w; nothing was changed. Restore it from a backup, or build it again with `facestream gallery restore` (docs/operations.md, Damage)",
-		filepath.Join(dir, "gallery.db"), cause)
 }
 
 // Close waits for the writes that have begun and gives the folder back.
@@ -174,6 +190,9 @@ func (g *Gallery) release() error {
 	var err error
 	if g.db != nil {
 		err = g.db.Close()
+	}
+	if g.committed != nil {
+		err = errors.Join(err, g.committed.Close())
 	}
 	return errors.Join(err, g.lock.Close())
 }
@@ -191,7 +210,7 @@ func own(dir string) (*dirlock.Lock, error) {
 }
 
 func openDB(dir string, options url.Values) (*sql.DB, error) {
-	path, err := filepath.Abs(filepath.Join(dir, "gallery.db"))
+	path, err := filepath.Abs(filepath.Join(dir, dbFile))
 	if err != nil {
 		return nil, err
 	}
@@ -204,9 +223,12 @@ func openDB(dir string, options url.Values) (*sql.DB, error) {
 	return db, nil
 }
 
-// openOwned opens the file in dir for writing; this process must own dir. It creates the tables of a new file and brings an
-// old file to this format.
-func openOwned(ctx context.Context, dir string) (*sql.DB, error) {
+// openOwned opens the file in dir for writing, and returns how many transactions were committed to it; this process must own
+// dir. It creates the tables of a new file and brings an old file to this format. It changes nothing in a damaged one.
+func openOwned(ctx context.Context, dir string) (*sql.DB, int64, error) {
+	if err := checkThere(dir); err != nil {
+		return nil, 0, err
+	}
 	db, err := openDB(dir, url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {
@@ -218,83 +240,163 @@ func openOwned(ctx context.Context, dir string) (*sql.DB, error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if err := prepare(ctx, db); err != nil {
-		return nil, errors.Join(err, db.Close())
+	commits, err := prepare(ctx, db, dir)
+	if err != nil {
+		return nil, 0, errors.Join(err, db.Close())
 	}
-	return db, nil
+	return db, commits, nil
 }
 
-func prepare(ctx context.Context, db *sql.DB) error {
+func prepare(ctx context.Context, db *sql.DB, dir string) (commits int64, err error) {
 	var version int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
+		return 0, err
 	}
-	change := ""
-	switch version {
-	case formatVersion:
-	case 0:
-		change = tables
-	case 1:
-		change = addSource + ";"
-	default:
-		return fmt.Errorf("it has format %d and this program reads format %d; use the program that wrote it", version, formatVersion)
+	if version > formatVersion {
+		return 0, fmt.Errorf("it has format %d and this program reads format %d; use the program that wrote it, or put a backup of that time back", version, formatVersion)
 	}
-	if change != "" {
-		if _, err := db.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", change, formatVersion)); err != nil {
-			return fmt.Errorf("make the tables: %w", err)
+	if err := dbfault.Check(ctx, db, checkLimit); err != nil {
+		return 0, err
+	}
+	for ; version < formatVersion; version++ {
+		if err := migrate(ctx, db, version, false); err != nil {
+			return 0, fmt.Errorf("bring the tables from format %d to %d: %w", version, version+1, err)
 		}
+	}
+	if commits, err = checkCommits(ctx, db, dir); err != nil {
+		return 0, err
 	}
 	if err := rewrite(ctx, db); err != nil {
-		return fmt.Errorf("remove the last traces of deleted rows: %w", err)
+		return 0, fmt.Errorf("remove the last traces of deleted rows: %w", err)
 	}
-	return nil
+	return commits, nil
 }
 
-// load reads the file into memory.
-func (g *Gallery) load(ctx context.Context) error {
-	byKey := map[int64]*collection{}
-	rows, err := g.db.QueryContext(ctx, "SELECT id, name, model, dimension FROM collections")
-	err = each(rows, err, func(scan func(...any) error) error {
-		var key int64
-		var name schema.Collection
-		var tie gallery.Tie
-		if err := scan(&key, &name, &tie.Model, &tie.Dimension); err != nil {
-			return err
-		}
-		c := newCollection(key, tie)
-		byKey[key], g.collections[name] = c, c
-		return nil
-	})
+// migrate brings the file from one format to the next, or does not change it. If columnsOnly, it computes no checksums.
+func migrate(ctx context.Context, db *sql.DB, version int, columnsOnly bool) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after the commit
+	change := migrations[version]
+	if columnsOnly {
+		change = addSumColumns
+	}
+	if err := change(ctx, tx); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// load reads the file into memory. The error is [*flaws] if rows do not hold what was written to them.
+func (g *Gallery) load(ctx context.Context) error {
+	bad := newFlaws()
+	if err := readCollections(ctx, g.db, bad, func(c *collection) { g.collections[c.name] = c }); err != nil {
 		return fmt.Errorf("read the collections: %w", err)
 	}
-	rows, err = g.db.QueryContext(ctx, "SELECT collection, id, puid, external_id, consent, created, vector FROM faces ORDER BY rowid")
-	err = each(rows, err, func(scan func(...any) error) error {
-		var (
-			key    int64
-			f      face
-			vector sql.RawBytes
-		)
-		if err := scan(&key, &f.id, &f.puid, &f.externalID, &f.consent, &f.created, &vector); err != nil {
-			return err
-		}
-		v, err := schema.DecodeVector(vector)
-		if err != nil {
-			return err
-		}
-		c := byKey[key]
-		if c == nil || len(v) != c.tie.Dimension {
-			return errors.New("a row does not fit its collection; restore the file from a backup")
-		}
-		c.put(f, v)
-		return nil
-	})
+	err := readFaces(ctx, g.db, g.collections, bad, func(c *collection, s stored) { c.put(s.face, s.vector) })
 	if err != nil {
 		return fmt.Errorf("read the rows: %w", err)
 	}
-	return nil
+	if err := readDeletions(ctx, g.db, bad, func([]byte, int) {}); err != nil {
+		return fmt.Errorf("read the deletions: %w", err)
+	}
+	if bad.any() {
+		return bad
+	}
+	return checkIndexes(ctx, g.db, bad)
+}
+
+// readCollections calls sound for each collection that holds what was written, and counts the others.
+func readCollections(ctx context.Context, db *sql.DB, bad *flaws, sound func(*collection)) error {
+	rows, err := db.QueryContext(ctx, "SELECT id, name, model, dimension, sum FROM collections")
+	return each(rows, err, func(scan func(...any) error) error {
+		var key, sum int64
+		var name schema.Collection
+		var tie gallery.Tie
+		if err := scan(&key, &name, &tie.Model, &tie.Dimension, &sum); err != nil {
+			return err
+		}
+		bad.rows++
+		if !bad.sound(sum, collectionSum(key, name, tie)) {
+			bad.collections++
+			return nil
+		}
+		sound(newCollection(key, name, tie))
+		return nil
+	})
+}
+
+// readFaces calls sound for each row that holds what was written, and counts the others.
+func readFaces(ctx context.Context, db *sql.DB, collections map[schema.Collection]*collection, bad *flaws, sound func(*collection, stored)) error {
+	byKey := keyed(collections)
+	rows, err := db.QueryContext(ctx, "SELECT rowid, collection, id, puid, external_id, consent, created, vector, source, sum FROM faces ORDER BY rowid")
+	return each(rows, err, func(scan func(...any) error) error {
+		_, err := readFace(scan, byKey, bad, sound)
+		return err
+	})
+}
+
+func keyed(collections map[schema.Collection]*collection) map[int64]*collection {
+	byKey := map[int64]*collection{}
+	for _, c := range collections {
+		byKey[c.key] = c
+	}
+	return byKey
+}
+
+// readFace is readFaces for one row. It returns the number of the row.
+func readFace(scan func(...any) error, collections map[int64]*collection, bad *flaws, sound func(*collection, stored)) (int64, error) {
+	var (
+		id, key, sum int64
+		s            stored
+		vector       sql.RawBytes
+	)
+	if err := scan(&id, &key, &s.id, &s.puid, &s.externalID, &s.consent, &s.created, &vector, &s.source, &sum); err != nil {
+		return 0, err
+	}
+	bad.rows++
+	bad.byID.add(key, s.id, id)
+	bad.byPerson.add(key, string(s.puid), id)
+	c := collections[key]
+	if c == nil {
+		bad.faces[""]++
+		return id, nil
+	}
+	var err error
+	s.vector, err = schema.DecodeVector(vector)
+	if err != nil || len(s.vector) != c.tie.Dimension || !isUnit(s.vector) || !bad.sound(sum, faceSum(c.name, s.face, vector, s.source)) {
+		bad.faces[c.name]++
+		return id, nil
+	}
+	sound(c, s)
+	return id, nil
+}
+
+// readDeletions calls sound for each remembered deletion that holds what was written, and counts the others.
+func readDeletions(ctx context.Context, db *sql.DB, bad *flaws, sound func(key []byte, count int)) error {
+	rows, err := db.QueryContext(ctx, "SELECT key, count, sum FROM deletions")
+	return each(rows, err, func(scan func(...any) error) error {
+		var key sql.RawBytes
+		var count int
+		var sum int64
+		if err := scan(&key, &count, &sum); err != nil {
+			return err
+		}
+		bad.rows++
+		if len(key) != len(gallery.DeletionKey{}) || !bad.sound(sum, deletionSum(key, count)) {
+			bad.deletions++
+			return nil
+		}
+		sound(key, count)
+		return nil
+	})
 }
 
 // rewrite writes the file anew, without the unused parts of its pages, if rows were deleted since the last time.

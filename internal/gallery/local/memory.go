@@ -19,8 +19,9 @@ import (
 
 // collection is one collection in memory.
 type collection struct {
-	key int64 // collections.id in the file
-	tie gallery.Tie
+	name schema.Collection
+	key  int64 // collections.id in the file
+	tie  gallery.Tie
 
 	mu      sync.RWMutex
 	faces   []face
@@ -30,8 +31,8 @@ type collection struct {
 	people  map[schema.PUID][]int32 // person to the i of their rows, in no order
 }
 
-func newCollection(key int64, tie gallery.Tie) *collection {
-	return &collection{key: key, tie: tie, codes: scan.New(tie.Dimension), index: map[string]int{}, people: map[schema.PUID][]int32{}}
+func newCollection(key int64, name schema.Collection, tie gallery.Tie) *collection {
+	return &collection{key: key, name: name, tie: tie, codes: scan.New(tie.Dimension), index: map[string]int{}, people: map[schema.PUID][]int32{}}
 }
 
 // size counts the rows of the persons whom among names, or of all if it names nobody.

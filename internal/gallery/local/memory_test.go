@@ -26,7 +26,7 @@ func crowd(rows, dimension int) (c *collection, random func() []float32) {
 		}
 		return v
 	}
-	c = newCollection(1, gallery.Tie{Model: model, Dimension: dimension})
+	c = newCollection(1, "staff", gallery.Tie{Model: model, Dimension: dimension})
 	for i, id := range r.Perm(rows) {
 		v := random()
 		if i > 0 && i%10 == 0 {

@@ -55,7 +55,7 @@ func (g *Gallery) MarkMoved(to string) error {
 // Unmoved counts the rows of the gallery in dir, of whichever format. It is 0 if there is no gallery, or one that was copied
 // elsewhere.
 func Unmoved(ctx context.Context, dir string) (int, error) {
-	for _, name := range []string{"gallery.db", movedFile} {
+	for _, name := range []string{dbFile, movedFile} {
 		_, err := os.Stat(filepath.Join(dir, name))
 		if there := err == nil; there == (name == movedFile) {
 			return 0, nil

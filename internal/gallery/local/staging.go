@@ -81,7 +81,7 @@ func (s *Staging) gallery(ctx context.Context) (*Gallery, error) {
 	if s.staged != nil {
 		return s.staged, nil
 	}
-	if _, err := os.Stat(s.path("gallery.db")); err != nil {
+	if _, err := os.Stat(s.path(dbFile)); err != nil {
 		return nil, schema.Fatal("gallery.stage", fmt.Errorf("there is no gallery to stage for: %w", err))
 	}
 	if err := erase(s.path(discardDir)); err != nil {
@@ -159,7 +159,7 @@ func (s *Staging) List(ctx context.Context, c schema.Collection, after string, l
 	if g != nil {
 		return g.List(ctx, c, after, limit)
 	}
-	if _, err := os.Stat(filepath.Join(s.path(stagedDir), "gallery.db")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(s.path(stagedDir), dbFile)); errors.Is(err, fs.ErrNotExist) {
 		return gallery.Page{}, gallery.Unknown(op, c)
 	}
 	r, err := OpenReader(ctx, s.path(stagedDir))
@@ -201,13 +201,13 @@ func (s *Staging) Switch(ctx context.Context, collections []schema.Collection) e
 }
 
 func (s *Staging) takeOver(ctx context.Context, collections []schema.Collection) (err error) {
-	db, err := openOwned(ctx, s.dir)
+	db, commits, err := openOwned(ctx, s.dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	// A file is attached to one connection, and db has one.
-	if _, err := db.ExecContext(ctx, "ATTACH ? AS staged", filepath.Join(s.path(stagedDir), "gallery.db")); err != nil {
+	if _, err := db.ExecContext(ctx, "ATTACH ? AS staged", filepath.Join(s.path(stagedDir), dbFile)); err != nil {
 		return err
 	}
 	tx, err := db.BeginTx(ctx, nil)
@@ -220,7 +220,7 @@ func (s *Staging) takeOver(ctx context.Context, collections []schema.Collection)
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE main.rewrite SET due = 1"); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE main.rewrite SET due = 1, commits = ?", commits+1); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -242,9 +242,10 @@ func (s *Staging) takeOverOne(ctx context.Context, tx *sql.Tx, c schema.Collecti
 		args      []any
 	}{
 		{"DELETE FROM main.faces WHERE collection = ?", []any{key}},
-		{"UPDATE main.collections SET model = ?, dimension = ? WHERE id = ?", []any{string(s.tie.Model), s.tie.Dimension, key}},
-		{`INSERT INTO main.faces (collection, id, puid, external_id, consent, created, vector, source)
-			SELECT ?, f.id, f.puid, f.external_id, f.consent, f.created, f.vector, f.source
+		{"UPDATE main.collections SET model = ?, dimension = ?, sum = ? WHERE id = ?",
+			[]any{string(s.tie.Model), s.tie.Dimension, collectionSum(key, c, s.tie), key}},
+		{`INSERT INTO main.faces (collection, id, puid, external_id, consent, created, vector, source, sum)
+			SELECT ?, f.id, f.puid, f.external_id, f.consent, f.created, f.vector, f.source, f.sum
 			FROM staged.faces f JOIN staged.collections c ON c.id = f.collection WHERE c.name = ? ORDER BY f.id`, []any{key, string(c)}},
 	} {
 		if _, err := tx.ExecContext(ctx, step.statement, step.args...); err != nil {

@@ -71,11 +71,14 @@ func (g *Gallery) takeOn() bool {
 type writer struct {
 	g *Gallery
 	statements
+	commits int64 // transactions that were committed to the file
 	// unerased says that the log may still hold what a committed transaction deleted.
 	unerased bool
 }
 
-type statements struct{ addCollection, putFace, joinable, removeFaces, dropFace, remember, recall, rewriteDue *sql.Stmt }
+type statements struct {
+	addCollection, sumCollection, adoptCollection, putFace, joinable, removeFaces, dropFace, remember, recall, rewriteDue, count *sql.Stmt
+}
 
 func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 	w := &writer{g: g}
@@ -84,17 +87,21 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 		text string
 	}{
 		{&w.addCollection, "INSERT INTO collections (name, model, dimension) VALUES (?, ?, ?)"},
-		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector, source)
-			SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))
+		{&w.sumCollection, "UPDATE collections SET sum = ? WHERE id = ?"},
+		{&w.adoptCollection, "INSERT INTO collections (id, name, model, dimension, sum) VALUES (?, ?, ?, ?, ?)"},
+		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector, source, sum)
+			SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))
 			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id,
-			consent = excluded.consent, created = excluded.created, vector = excluded.vector, source = excluded.source`},
+			consent = excluded.consent, created = excluded.created, vector = excluded.vector, source = excluded.source,
+			sum = excluded.sum`},
 		{&w.joinable, `SELECT EXISTS (SELECT 1 FROM faces WHERE collection = ? AND puid = ?)
 			OR EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))`},
 		{&w.removeFaces, "DELETE FROM faces WHERE collection = ? AND puid = ? RETURNING id"},
 		{&w.dropFace, "DELETE FROM faces WHERE collection = ? AND id = ?"},
-		{&w.remember, "INSERT INTO deletions (key, count) VALUES (?, ?)"},
+		{&w.remember, "INSERT INTO deletions (key, count, sum) VALUES (?, ?, ?)"},
 		{&w.recall, "SELECT count FROM deletions WHERE key = ?"},
 		{&w.rewriteDue, "UPDATE rewrite SET due = 1 WHERE due = 0"},
+		{&w.count, "UPDATE rewrite SET commits = ?"},
 	} {
 		var err error
 		if *s.into, err = g.db.PrepareContext(ctx, s.text); err != nil {
@@ -146,14 +153,17 @@ func (w *writer) transact(group []*write, errs []error) error {
 	t := &transaction{
 		g: w.g,
 		statements: statements{
-			addCollection: tx.StmtContext(ctx, w.addCollection),
-			putFace:       tx.StmtContext(ctx, w.putFace),
-			joinable:      tx.StmtContext(ctx, w.joinable),
-			removeFaces:   tx.StmtContext(ctx, w.removeFaces),
-			dropFace:      tx.StmtContext(ctx, w.dropFace),
-			remember:      tx.StmtContext(ctx, w.remember),
-			recall:        tx.StmtContext(ctx, w.recall),
-			rewriteDue:    tx.StmtContext(ctx, w.rewriteDue),
+			addCollection:   tx.StmtContext(ctx, w.addCollection),
+			sumCollection:   tx.StmtContext(ctx, w.sumCollection),
+			adoptCollection: tx.StmtContext(ctx, w.adoptCollection),
+			putFace:         tx.StmtContext(ctx, w.putFace),
+			joinable:        tx.StmtContext(ctx, w.joinable),
+			removeFaces:     tx.StmtContext(ctx, w.removeFaces),
+			dropFace:        tx.StmtContext(ctx, w.dropFace),
+			remember:        tx.StmtContext(ctx, w.remember),
+			recall:          tx.StmtContext(ctx, w.recall),
+			rewriteDue:      tx.StmtContext(ctx, w.rewriteDue),
+			count:           tx.StmtContext(ctx, w.count),
 		},
 		added:   map[schema.Collection]*collection{},
 		changes: map[*collection][]change{},
@@ -166,9 +176,15 @@ func (w *writer) transact(group []*write, errs []error) error {
 			return err
 		}
 	}
+	if _, err := t.count.ExecContext(ctx, w.commits+1); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
+	w.commits++
+	// Not synced, and an error changes nothing: a count that is too low hides damage and invents none.
+	_, _ = w.g.committed.WriteAt(committedText(w.commits), 0)
 	w.g.mu.Lock()
 	for name, c := range t.added {
 		w.g.collections[name] = c
@@ -233,7 +249,10 @@ func (t *transaction) collection(ctx context.Context, name schema.Collection, ti
 	if err != nil {
 		return nil, err
 	}
-	c := newCollection(key, tie)
+	if _, err := t.sumCollection.ExecContext(ctx, collectionSum(key, name, tie), key); err != nil {
+		return nil, err
+	}
+	c := newCollection(key, name, tie)
 	t.added[name] = c
 	return c, nil
 }
@@ -250,8 +269,9 @@ func (t *transaction) known(name schema.Collection) *collection {
 // put writes a row, unless the row was deleted: then this is a late repeat of its enrolment.
 func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
 	key, former := gallery.RowKey(c.key, f.id), gallery.RowKey(c.key, f.formerID)
+	vector := schema.EncodeVector(f.vector)
 	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created,
-		schema.EncodeVector(f.vector), f.source, key[:], former[:])
+		vector, f.source, faceSum(c.name, f.face, vector, f.source), key[:], former[:])
 	if err != nil {
 		return err
 	}
@@ -292,7 +312,7 @@ func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Delet
 	}
 	for _, x := range removed {
 		key := gallery.RowKey(c.key, x.id)
-		if _, err := t.remember.ExecContext(ctx, key[:], 0); err != nil {
+		if _, err := t.remember.ExecContext(ctx, key[:], 0, deletionSum(key[:], 0)); err != nil {
 			return 0, err
 		}
 	}
@@ -302,7 +322,7 @@ func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Delet
 			return 0, err
 		}
 	}
-	_, err = t.remember.ExecContext(ctx, key[:], len(removed))
+	_, err = t.remember.ExecContext(ctx, key[:], len(removed), deletionSum(key[:], len(removed)))
 	return len(removed), err
 }
 
