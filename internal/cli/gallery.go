@@ -13,8 +13,8 @@ import (
 )
 
 func galleryCommand() *cobra.Command {
-	c := &cobra.Command{Use: "gallery", Short: "Show a person's entries, compare the gallery with the results, or copy it to Milvus"}
-	c.AddCommand(galleryPersonCommand(), galleryVerifyCommand(), galleryCopyCommand())
+	c := &cobra.Command{Use: "gallery", Short: "Show a person's entries, compare the gallery with the results, restore it, or copy it to Milvus"}
+	c.AddCommand(galleryPersonCommand(), galleryVerifyCommand(), galleryRestoreCommand(), galleryCopyCommand())
 	return c
 }
 

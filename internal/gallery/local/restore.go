@@ -85,7 +85,7 @@ func Restore(ctx context.Context, dir, from string, empty bool, fill func(contex
 
 // swap puts the gallery in built in the place of that in dir. Until the end, COMMITTED refuses a folder without a file.
 func swap(dir, built string) (aside string, err error) {
-	aside = filepath.Join(dir, damagedDir+time.Now().UTC().Format("20060102T150405"))
+	aside = filepath.Join(dir, damagedDir+time.Now().UTC().Format("20060102T150405.000"))
 	if err := os.Mkdir(aside, 0o700); err != nil {
 		return "", err
 	}

@@ -31,40 +31,14 @@ func Run(ctx context.Context, a *host.App) error {
 	if book.SetAside != "" {
 		a.Log.Error().Str("file", book.SetAside).Msg("the ledger was damaged and is set aside; it is rebuilt from the topics")
 	}
-	table, err := a.Config.Ingest.Table()
+	service, err := New(a.Config)
 	if err != nil {
 		return err
 	}
-	var defaults ingest.Defaults
-	for _, d := range a.Config.Ingest.Defaults {
-		config, err := d.JSON()
-		if err != nil {
-			return err
-		}
-		entry := ingest.Default{Config: config}
-		for _, c := range d.Collections {
-			entry.Collections = append(entry.Collections, schema.Collection(c))
-		}
-		defaults = append(defaults, entry)
-	}
-	var floors ingest.Floors
-	for _, f := range a.Config.Ingest.Floors {
-		limits, err := f.Floors()
-		if err != nil {
-			return err
-		}
-		floor := ingest.Floor{Config: limits}
-		for _, c := range f.Collections {
-			floor.Collections = append(floor.Collections, schema.Collection(c))
-		}
-		floors = append(floors, floor)
-	}
 	publisher := a.Publisher("ingest")
 	defer publisher.Close()
-	service := &ingest.Service{
-		Publisher: publisher, Objects: a.Objects, Ledger: book, Results: a.Sink("ingest", publisher), Routes: table,
-		Buckets: a.Config.S3.Buckets, ConsentRequired: a.Config.Ingest.Consent.Requires, Defaults: defaults, Floors: floors, Ignored: a.Metrics.Ignored, Log: a.Log,
-	}
+	service.Publisher, service.Objects, service.Ledger, service.Results = publisher, a.Objects, book, a.Sink("ingest", publisher)
+	service.Ignored, service.Log = a.Metrics.Ignored, a.Log
 
 	g, ctx := errgroup.WithContext(ctx)
 	caughtUp := make(chan struct{}, 2)
@@ -94,6 +68,39 @@ func Run(ctx context.Context, a *host.App) error {
 		})
 	})
 	return g.Wait()
+}
+
+// New returns the service with what the settings say about requests, and without its connections. It does no I/O.
+func New(cfg config.Config) (*ingest.Service, error) {
+	table, err := cfg.Ingest.Table()
+	if err != nil {
+		return nil, err
+	}
+	var defaults ingest.Defaults
+	for _, d := range cfg.Ingest.Defaults {
+		config, err := d.JSON()
+		if err != nil {
+			return nil, err
+		}
+		entry := ingest.Default{Config: config}
+		for _, c := range d.Collections {
+			entry.Collections = append(entry.Collections, schema.Collection(c))
+		}
+		defaults = append(defaults, entry)
+	}
+	var floors ingest.Floors
+	for _, f := range cfg.Ingest.Floors {
+		limits, err := f.Floors()
+		if err != nil {
+			return nil, err
+		}
+		floor := ingest.Floor{Config: limits}
+		for _, c := range f.Collections {
+			floor.Collections = append(floor.Collections, schema.Collection(c))
+		}
+		floors = append(floors, floor)
+	}
+	return &ingest.Service{Routes: table, Buckets: cfg.S3.Buckets, ConsentRequired: cfg.Ingest.Consent.Requires, Defaults: defaults, Floors: floors}, nil
 }
 
 // prune forgets requests whose repeats can no longer arrive.
