@@ -225,6 +225,9 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 	for i, o := range job.Images {
 		if !slices.Contains(s.Buckets, o.Bucket) {
 			job.ResultObject = false // nothing is written to a bucket that is not served
+			if len(problems) > schema.MaxProblems {
+				break
+			}
 			problems = append(problems, schema.Problem{Field: fmt.Sprintf("images[%d].bucket", i),
 				Message: "is not served here; served: " + strings.Join(s.Buckets, ", "), Reason: schema.ReasonBucketNotAllowed})
 		}

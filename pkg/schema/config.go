@@ -276,7 +276,8 @@ func defaultConfig(op Operation, capture Capture) OperationConfig {
 
 // ResolveConfig returns the configuration of one request: the general defaults, replaced by the defaults of op, replaced by
 // those of the preset that capture names, replaced by the keys of raw. raw is a JSON object; nil or empty sets no key. Every
-// key that is unknown, repeated, null, of the wrong type or out of range is a problem. The problems are sorted by key. The
+// key that is unknown, repeated, null, of the wrong type or out of range is a problem, up to one more than MaxProblems, and so is
+// an object of more than MaxConfigBytes. The problems are sorted by key. The
 // configuration is usable only without problems.
 func ResolveConfig(op Operation, raw json.RawMessage) (OperationConfig, Problems) {
 	return resolveConfig(op, raw)
@@ -314,6 +315,10 @@ func (c *OperationConfig) apply(field string, raw json.RawMessage, strict bool) 
 		}
 		ps = append(ps, Problem{name, fmt.Sprintf(format, args...), ReasonInvalidConfiguration})
 	}
+	if len(raw) > MaxConfigBytes {
+		add("", "has %d bytes; at most %d are allowed", len(raw), MaxConfigBytes)
+		return ps
+	}
 	members, err := objectMembers(raw)
 	if err != nil {
 		add("", "%v", err)
@@ -321,6 +326,9 @@ func (c *OperationConfig) apply(field string, raw json.RawMessage, strict bool) 
 	}
 	seen := map[string]bool{}
 	for _, m := range members {
+		if ps.enough() {
+			break
+		}
 		k := keyNamed(m.name)
 		switch {
 		case seen[m.name]:

@@ -18,6 +18,7 @@ import (
 const (
 	MaxRequestBytes = 1 << 20
 	MaxRequestDepth = 16 // nested objects and arrays
+	MaxConfigBytes  = 64 << 10
 )
 
 // DecodeRequest decodes a value of the topic facestream.requests strictly. Every field that is unknown, repeated, null
@@ -73,6 +74,7 @@ func decodeStruct(members []member, v reflect.Value, path string, ps *Problems) 
 	for _, m := range members {
 		index, known := fields[m.name]
 		switch {
+		case (seen[m.name] || !known) && ps.enough():
 		case seen[m.name]:
 			ps.invalid(path+clip(m.name), "is given more than once")
 		case !known:
@@ -126,9 +128,12 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 	switch v.Kind() {
 	case reflect.Pointer:
 		p := reflect.New(v.Type().Elem())
-		before := len(*ps)
-		if decodeValue(raw, p.Elem(), path, ps); len(*ps) == before {
+		var own Problems
+		if decodeValue(raw, p.Elem(), path, &own); len(own) == 0 {
 			v.Set(p)
+		}
+		for _, x := range own {
+			ps.invalid(x.Field, x.Message)
 		}
 	case reflect.Struct:
 		if !expect("object") {
@@ -169,6 +174,9 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 const halfACharacter = `contains half of a character (\ud800..\udfff without its other half); write the character itself`
 
 func (p *Problems) invalid(field, message string) {
+	if p.enough() {
+		return
+	}
 	*p = append(*p, Problem{field, message, ReasonInvalidRequest})
 }
 

@@ -1,8 +1,11 @@
 package schema
 
 import (
+	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDecodeRequestProblems(t *testing.T) {
@@ -97,6 +100,64 @@ func TestNormalizeFillsTheCollection(t *testing.T) {
 		r := Request{ID: "r", Operation: OpPredict, Collection: tt.collection, Images: []ObjectRef{{Bucket: "b", Key: "k"}}, Config: []byte(tt.config)}
 		if problems := r.Normalize(); problems != nil || r.Collection != tt.want {
 			t.Errorf("%q with config %s: %q, want %q (%v)", tt.collection, tt.config, r.Collection, tt.want, problems)
+		}
+	}
+}
+
+// TestHostileRequestsAreCheap: the largest requests with the most problems are checked in bounded time, and their rejections are
+// small, whatever they repeat.
+func TestHostileRequestsAreCheap(t *testing.T) {
+	upTo := func(most int, format string) string { // with numbers for #, comma-separated
+		var b strings.Builder
+		for i := 0; b.Len() < most; i++ {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(strings.ReplaceAll(format, "#", strconv.Itoa(i)))
+		}
+		return b.String()
+	}
+	many := func(format string) string { return upTo(MaxRequestBytes-1000, format) }
+	const head = `{"id":"r","operation":"validate",`
+	long := strings.Repeat("<", MaxRequestBytes-1000)
+	for name, c := range map[string]struct {
+		body  string
+		named int // the problems that the message names at least
+	}{
+		"unknown keys":             {head + `"images":[{"bucket":"b","key":"k"}],"config":{` + many(`"k#":1`) + `}}`, 1},
+		"unknown keys that fit":    {head + `"images":[{"bucket":"b","key":"k"}],"config":{` + upTo(MaxConfigBytes-100, `"k#":1`) + `}}`, MaxProblems},
+		"repeated keys":            {head + `"images":[{"bucket":"b","key":"k"}],"config":{` + upTo(MaxConfigBytes-100, `"neighbors":#`) + `}}`, MaxProblems},
+		"unknown fields":           {head + many(`"k#":1`) + `}`, MaxProblems},
+		"repeated fields":          {head + many(`"puid":"#"`) + `}`, MaxProblems},
+		"images":                   {head + `"images":[` + many(`{"bucket":"b","key":"k#","etag":"\"e\""}`) + `]}`, 1},
+		"unknown fields of images": {head + `"images":[` + many(`{"x":"#"}`) + `]}`, MaxProblems},
+		"images of null":           {head + `"images":[` + many(`null`) + `]}`, MaxProblems},
+		"a long tag":               {head + `"images":[],"operation_tag":"` + long + `"}`, 1},
+		"a long operation":         {`{"id":"r","operation":"` + long + `"}`, 1},
+		"a long collection":        {`{"id":"r","operation":"enroll","images":[{"bucket":"b","key":"k"}],"collection":"` + long + `"}`, 1},
+		"a long person":            {`{"id":"r","operation":"enroll","images":[{"bucket":"b","key":"k"}],"external_id":"` + long + `"}`, 1},
+		"a long key":               {head + `"images":[{"bucket":"b","key":"` + long + `"}]}`, 1},
+	} {
+		start := time.Now()
+		r, problems := DecodeRequest([]byte(c.body))
+		job := Job{Request: r}
+		problems = append(problems, job.Resolve()...)
+		took := time.Since(start)
+		if len(problems) == 0 {
+			t.Errorf("%s: no problem", name)
+			continue
+		}
+		result, err := json.Marshal(NewResult(&job, problems.Reason(), problems.Error()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := strings.Count(problems.Error(), "; ") + 1
+		t.Logf("%-25s %d bytes: %d problems, a result of %d bytes, in %v", name, len(c.body), len(problems), len(result), took)
+		if len(c.body) > MaxRequestBytes || len(result) > 16<<10 || named < c.named || len(problems) > 3*MaxProblems {
+			t.Errorf("%s: a request of %d bytes has %d problems, of which %d are named, and a result of %d bytes", name, len(c.body), len(problems), named, len(result))
+		}
+		if took > 10*time.Second { // a hundredth of it where nothing else runs
+			t.Errorf("%s: checked in %v", name, took)
 		}
 	}
 }

@@ -52,17 +52,26 @@ type Problem struct {
 	Reason  Reason
 }
 
-// Problems holds every problem of one request. As an error it lists them all.
+// MaxProblems is how many problems an answer names. Once a check has found more, it looks for no further ones.
+const MaxProblems = 20
+
+// Problems holds the problems of one request. As an error it lists MaxProblems of them, and says whether there are more.
 type Problems []Problem
 
 // Error implements error.
 func (p Problems) Error() string {
-	parts := make([]string, len(p))
-	for i, x := range p {
-		parts[i] = x.Field + ": " + x.Message
+	var parts []string
+	for _, x := range p[:min(len(p), MaxProblems)] {
+		parts = append(parts, x.Field+": "+x.Message)
+	}
+	if len(p) > MaxProblems {
+		parts = append(parts, fmt.Sprintf("and more; only %d problems are named", MaxProblems))
 	}
 	return strings.Join(parts, "; ")
 }
+
+// enough reports whether there are more problems than an answer names.
+func (p Problems) enough() bool { return len(p) > MaxProblems }
 
 // Reason returns the reason of the first problem, or "" without problems.
 func (p Problems) Reason() Reason {
@@ -134,7 +143,8 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	case n < least || n > most:
 		add("images", "%s takes %d to %d, the request names %d", r.asked(), least, most, n)
 	}
-	for i, o := range r.Images {
+	copied := false
+	for i, o := range r.Images[:min(len(r.Images), r.mostImages())] {
 		image := fmt.Sprintf("images[%d].", i)
 		if o.Bucket == "" {
 			add(image+"bucket", "is missing")
@@ -147,7 +157,9 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 		atMost(image+"version", o.Version, 1024)
 		atMost(image+"etag", o.ETag, 255)
 		if bare := BareETag(o.ETag); bare != o.ETag {
-			r.Images = slices.Clone(r.Images) // the caller's own stay as they are
+			if !copied {
+				r.Images, copied = slices.Clone(r.Images), true // the caller's own stay as they are
+			}
 			r.Images[i].ETag = bare
 		}
 	}

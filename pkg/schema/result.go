@@ -2,6 +2,7 @@ package schema
 
 import (
 	"hash/fnv"
+	"slices"
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
@@ -350,13 +351,40 @@ func NewResult(job *Job, reason Reason, message string) *Result {
 	if message == "" && reason == "" {
 		message = "ok"
 	}
+	r := job.repeated()
 	return &Result{
 		CallStatus: CallStatus{
 			ReturnStatus: code, ReturnCode: code, Reason: reason, ReturnMessage: message,
-			OperationID: operationID(job.ID), OperationTypeID: max(job.Operation.TypeID(), 0), OperationTag: job.Tag,
+			OperationID: operationID(job.ID), OperationTypeID: max(job.Operation.TypeID(), 0), OperationTag: r.Tag,
 		},
-		RequestID: job.ID, Operation: job.Operation, Collection: job.Collection, ExternalID: job.ExternalID, Images: job.Images,
+		RequestID: job.ID, Operation: r.Operation, Collection: r.Collection, ExternalID: r.ExternalID, Images: r.Images,
 	}
+}
+
+// repeated is the part of r that a result repeats. Values that are longer than a valid request has them are left out, so that the
+// answer to a hostile request is not as large as the request.
+func (r Request) repeated() Request {
+	const most = MaxChallengeFrames // images of a request
+	r.Images = r.Images[:min(len(r.Images), most)]
+	for i, o := range r.Images {
+		if len(o.Bucket) > 255 || len(o.Key) > 1024 || len(o.Version) > 1024 || len(o.ETag) > 255 {
+			r.Images = slices.Clone(r.Images)
+			r.Images[i] = ObjectRef{}
+		}
+	}
+	if len(r.Tag) > 256 {
+		r.Tag = ""
+	}
+	if len(r.Operation) > 64 {
+		r.Operation = ""
+	}
+	if len(r.Collection) > 64 {
+		r.Collection = ""
+	}
+	if len(r.ExternalID) > 256 {
+		r.ExternalID = ""
+	}
+	return r
 }
 
 // operationID returns the SDK's serial number of a call. Here it is a hash of the request id, so a repeat has the same
