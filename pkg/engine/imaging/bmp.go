@@ -23,6 +23,7 @@ func openBMP(data []byte) (header, error) {
 		h.width, h.height = int(int32(binary.LittleEndian.Uint32(data[18:]))), int(int32(binary.LittleEndian.Uint32(data[22:])))
 		h.height = max(h.height, -h.height) // a negative height means that the top row comes first
 	}
+	h.memory = plain(4 * h.pixels())
 	h.decode = func(ctx context.Context) (image.Image, string, error) {
 		m, err := gobmp.Decode(&reader{ctx, bytes.NewReader(data)})
 		if err != nil {

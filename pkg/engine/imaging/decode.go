@@ -9,6 +9,8 @@ import (
 	"image/gif"
 	"image/png"
 	"io"
+	"sync"
+	"time"
 
 	"facestream/pkg/schema"
 )
@@ -18,11 +20,15 @@ type Limits struct {
 	Bytes  int // of the file
 	Pixels int // width × height
 	Side   int // pixels of the longer side
+	// Time is how long a decoder may run.
+	Time time.Duration
 }
 
-// DefaultLimits admits what cameras make. An image of 50 Mpx costs up to 600 MB while it is decoded (a progressive JPEG
-// without chroma subsampling; a usual HEIC takes as much, a usual AVIF 1.2 GB, and both at most 1.8 GB) and 150 MB after.
-func DefaultLimits() Limits { return Limits{Bytes: 20e6, Pixels: 50e6, Side: 16384} }
+// DefaultLimits admits what cameras make. [File.Memory] says what an image costs while it is decoded: one of 50 Mpx up to
+// 800 MB as a progressive JPEG without chroma subsampling. Its pixels take 150 MB afterwards.
+func DefaultLimits() Limits {
+	return Limits{Bytes: 20e6, Pixels: 50e6, Side: 16384, Time: 30 * time.Second}
+}
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
@@ -34,6 +40,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Side == 0 {
 		l.Side = d.Side
+	}
+	if l.Time == 0 {
+		l.Time = d.Time
 	}
 	return l
 }
@@ -69,6 +78,8 @@ type header struct {
 	width, height int
 	coded         image.Point // the size before a crop that the decoder makes; zero where it makes none
 	orientation   int         // EXIF, 1..8
+	memory        memory
+	running       *sync.WaitGroup // instances of the decoder that may outlive a call of decode; nil where none do
 
 	// decode reads the pixels, which lie within width × height. damage is that of [Info].
 	decode func(ctx context.Context) (m image.Image, damage string, err error)
@@ -114,34 +125,31 @@ func tooLarge(format string, args ...any) error {
 	return schema.Permanent(opDecode, schema.ReasonImageTooLarge, fmt.Errorf(format, args...))
 }
 
-// Decode reads a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, known by its first bytes, and returns it upright with
-// transparency laid over white and 16-bit channels cut to 8. Of an animation it reads the first picture. It is as
-// lenient as browsers with files from cameras, and reports damage in [Info.Damage].
-//
-// Errors are permanent, except that an error is transient if ctx ended. image_too_large means that the header exceeds
-// limits. image_unreadable means that the file is not a complete picture, for instance a truncated JPEG, or that it
-// would be decoded to wrong pixels.
-func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info Info, err error) {
+// File is an image file whose header keeps to the limits. Its pixels were not decoded.
+type File struct {
+	format Format
+	header header
+	time   time.Duration // that decoding may take
+}
+
+// Open reads the header of an image file, known by its first bytes. The errors are those of [Decode]. data must not change
+// while the File is in use.
+func Open(data []byte, limits Limits) (f *File, err error) {
 	limits = limits.withDefaults()
 	switch {
 	case len(data) == 0:
-		return nil, Info{}, unreadable("the file is empty")
+		return nil, unreadable("the file is empty")
 	case len(data) > limits.Bytes:
-		return nil, Info{}, tooLarge("the file has %d bytes, the limit is %d", len(data), limits.Bytes)
+		return nil, tooLarge("the file has %d bytes, the limit is %d", len(data), limits.Bytes)
 	}
 	c, ok := sniff(data)
 	if !ok {
-		return nil, Info{}, unreadable("%s", unsupported(data))
+		return nil, unreadable("%s", unsupported(data))
 	}
-	defer func() {
-		// Most decoders are third-party code. A file that makes one of them panic is malformed.
-		if p := recover(); p != nil {
-			img, info, err = nil, Info{}, unreadable("%s: %w", c.format, malformed("the decoder gave up: %v", p))
-		}
-	}()
+	defer recovered(c.format, &err)
 	h, err := c.open(data)
 	if err != nil {
-		return nil, Info{}, decoderError(ctx, c.format, err)
+		return nil, decoderError(context.Background(), c.format, err)
 	}
 	if h.coded == (image.Point{}) {
 		h.coded = image.Pt(h.width, h.height)
@@ -149,24 +157,97 @@ func Decode(ctx context.Context, data []byte, limits Limits) (img *Image, info I
 	for _, size := range []image.Point{h.coded, {h.width, h.height}} {
 		switch {
 		case size.X < 1 || size.Y < 1:
-			return nil, Info{}, unreadable("%s: %w", c.format, malformed("the header says %d × %d pixels", size.X, size.Y))
+			return nil, unreadable("%s: %w", c.format, malformed("the header says %d × %d pixels", size.X, size.Y))
 		case size.X > limits.Side || size.Y > limits.Side:
-			return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d a side", size.X, size.Y, limits.Side)
+			return nil, tooLarge("the header says %d × %d pixels, the limit is %d a side", size.X, size.Y, limits.Side)
 		case size.X > limits.Pixels/size.Y:
-			return nil, Info{}, tooLarge("the header says %d × %d pixels, the limit is %d in all", size.X, size.Y, limits.Pixels)
+			return nil, tooLarge("the header says %d × %d pixels, the limit is %d in all", size.X, size.Y, limits.Pixels)
 		}
 	}
-	m, damage, err := h.decode(ctx)
+	return &File{c.format, h, limits.Time}, nil
+}
+
+// Size is the width and height in pixels of the picture that Decode returns.
+func (f *File) Size() (width, height int) {
+	if f.header.orientation >= 5 {
+		return f.header.height, f.header.width
+	}
+	return f.header.width, f.header.height
+}
+
+// Memory is the most bytes that Decode takes at any time, the picture that it returns included and the file excluded. It
+// follows from the header. Garbage that the collector has not freed comes on top.
+func (f *File) Memory() int64 { return f.header.peak() }
+
+// recovered makes an error of the panic of a decoder. Most decoders are third-party code. A file that makes one of them
+// panic is malformed.
+func recovered(format Format, err *error) {
+	if p := recover(); p != nil {
+		*err = unreadable("%s: %w", format, malformed("the decoder gave up: %v", p))
+	}
+}
+
+// Decode reads the pixels. It is [Decode] without the header.
+func (f *File) Decode(ctx context.Context) (*Image, Info, error) {
+	m, damage, err := f.stored(ctx)
 	if err != nil {
-		return nil, Info{}, decoderError(ctx, c.format, err)
+		return nil, Info{}, err
+	}
+	return orient(m, f.header.orientation), Info{f.format, f.header.orientation, damage}, nil
+}
+
+// stored returns the picture as the file stores it. What the decoder made is garbage then.
+func (f *File) stored(ctx context.Context) (*Image, string, error) {
+	h := f.header
+	m, damage, err := f.pixels(ctx)
+	if err != nil {
+		return nil, "", err
 	}
 	if !m.Bounds().In(image.Rect(0, 0, h.width, h.height)) {
-		return nil, Info{}, unreadable("%s: %w", c.format, malformed("the pixels reach beyond the %d × %d of the header", h.width, h.height))
+		return nil, "", unreadable("%s: %w", f.format, malformed("the pixels reach beyond the %d × %d of the header", h.width, h.height))
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, Info{}, schema.Transient(opDecode, err)
+		return nil, "", schema.Transient(opDecode, err)
 	}
-	return orient(fromGo(m, h.width, h.height), h.orientation), Info{c.format, h.orientation, damage}, nil
+	return fromGo(m, h.width, h.height), damage, nil
+}
+
+// pixels runs the decoder.
+func (f *File) pixels(ctx context.Context) (m image.Image, damage string, err error) {
+	defer recovered(f.format, &err)
+	limited, cancel := context.WithTimeout(ctx, f.time)
+	defer cancel()
+	m, damage, err = f.header.decode(limited)
+	switch {
+	case err == nil:
+		return m, damage, nil
+	case ctx.Err() == nil && limited.Err() != nil:
+		return nil, "", unreadable("%s: decoding it takes longer than %v, the limit; save it again, without progressive scans and not larger than it has to be", f.format, f.time)
+	}
+	return nil, "", decoderError(ctx, f.format, err)
+}
+
+// Wait returns once nothing that Decode began is running. HEIC and AVIF may be decoded on for some time after Decode returned an
+// error because ctx or the time ended, and hold memory until then.
+func (f *File) Wait() {
+	if f.header.running != nil {
+		f.header.running.Wait()
+	}
+}
+
+// Decode reads a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, known by its first bytes, and returns it upright with
+// transparency laid over white and 16-bit channels cut to 8. Of an animation it reads the first picture. It is as
+// lenient as browsers with files from cameras, and reports damage in [Info.Damage].
+//
+// Errors are permanent, except that an error is transient if ctx ended. image_too_large means that the header exceeds
+// limits. image_unreadable means that the file is not a complete picture, for instance a truncated JPEG, or that it
+// would be decoded to wrong pixels.
+func Decode(ctx context.Context, data []byte, limits Limits) (*Image, Info, error) {
+	f, err := Open(data, limits)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	return f.Decode(ctx)
 }
 
 // decoderError distinguishes a file that cannot be read from a caller who stopped waiting.
@@ -199,24 +280,59 @@ func library(data []byte, config func(io.Reader) (image.Config, error), decode f
 	if err != nil {
 		return header{}, damaged(err)
 	}
-	return header{width: c.Width, height: c.Height, orientation: 1, decode: func(ctx context.Context) (image.Image, string, error) {
+	h := header{width: c.Width, height: c.Height, orientation: 1}
+	h.memory = plain(h.pixels() * perPixel(c.ColorModel))
+	h.decode = func(ctx context.Context) (image.Image, string, error) {
 		m, err := decode(&reader{ctx, bytes.NewReader(data)})
 		if err != nil {
 			return nil, "", damaged(err)
 		}
 		return m, "", nil
-	}}, nil
+	}
+	return h, nil
 }
 
-func openGIF(data []byte) (header, error) { return library(data, gif.DecodeConfig, gif.Decode) }
-
-func openPNG(data []byte) (header, error) {
-	h, err := library(data, png.DecodeConfig, png.Decode)
-	h.orientation = pngOrientation(data)
+func openGIF(data []byte) (header, error) {
+	h, err := library(data, gif.DecodeConfig, gif.Decode)
+	h.memory = memory{during: 2 * h.pixels(), decoded: h.pixels()} // an interlaced picture is copied into order
 	return h, err
 }
 
-// reader fails once ctx has ended, so that a decoder stops within a few kilobytes of its input.
+// openPNG knows that the decoder keeps a pass of an interlaced picture, which is at most half of it, beside the whole.
+func openPNG(data []byte) (header, error) {
+	h, err := library(data, png.DecodeConfig, png.Decode)
+	if err != nil {
+		return h, err
+	}
+	const (
+		interlace  = 28 // offsets in the file: IHDR comes first
+		colourType = 25
+	)
+	decoded := h.memory.decoded
+	h.orientation = 1
+	pngChunks(data, func(kind string, body []byte) bool {
+		switch kind {
+		case "eXIf":
+			h.orientation = exifOrientation(body)
+			return false
+		case "tRNS": // makes RGBA of grey
+			if data[colourType] == 0 {
+				decoded *= 4
+			}
+		}
+		return true
+	})
+	h.memory = plain(decoded)
+	if data[interlace] != 0 {
+		h.memory.during += decoded / 2
+	}
+	return h, nil
+}
+
+// mostRead is how many bytes a decoder gets at once. A scan of a large JPEG can take 55 bytes of the file and a third of a second.
+const mostRead = 512
+
+// reader fails once ctx has ended, so that a decoder stops within mostRead bytes of its input.
 type reader struct {
 	ctx context.Context
 	r   *bytes.Reader
@@ -226,7 +342,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return r.r.Read(p)
+	return r.r.Read(p[:min(len(p), mostRead)])
 }
 
 // ReadAt spares the TIFF decoder a copy of the file.

@@ -75,14 +75,81 @@ func TestDecodeLimits(t *testing.T) {
 	}
 }
 
+// TestDecodeManyScans: a small file with scans for minutes of work is refused by its header, one with as many as encoders write
+// is read, and so is a small picture with many.
 func TestDecodeManyScans(t *testing.T) {
-	data := imagingtest.FlatJPEG(0xc2, 8, 8, 8, "", []int{0})
-	scan := data[bytes.Index(data, []byte("\xff\xda")) : len(data)-2]
-	bomb := append(data[:len(data)-2:len(data)-2], bytes.Repeat(scan, 2*maxScans)...)
-	_, _, err := Decode(t.Context(), append(bomb, 0xff, 0xd9), Limits{})
-	if schema.ReasonOf(err) != schema.ReasonImageUnreadable || !strings.Contains(err.Error(), "scans") {
-		t.Errorf("%v, want the number of scans refused", err)
+	for _, c := range []struct {
+		width, height, scans int
+		want                 schema.Reason
+	}{
+		{7071, 7071, 100, schema.ReasonImageUnreadable},
+		{4000, 3000, 40, schema.ReasonImageUnreadable},
+		{4000, 3000, 10, ""},
+		{400, 300, 400, ""},
+	} {
+		data := imagingtest.ProgressiveJPEG(c.width, c.height, 1, c.scans)
+		start := time.Now()
+		_, _, err := Decode(t.Context(), data, Limits{})
+		if schema.ReasonOf(err) != c.want || err != nil && !strings.Contains(err.Error(), "scans") {
+			t.Errorf("%d × %d, %d scans: %v, want %q", c.width, c.height, c.scans, err, c.want)
+		}
+		if d := time.Since(start); c.want != "" && d > time.Second {
+			t.Errorf("%d × %d, %d scans: refused after %v", c.width, c.height, c.scans, d)
+		}
 	}
+}
+
+// TestDecodeStops: decoding ends soon after its time, with an answer, whatever the format. The files are those that keep the
+// decoders busy longest.
+func TestDecodeStops(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"progressive": imagingtest.ProgressiveJPEG(7071, 7071, 1, 6),
+		"lenient":     restarting(imagingtest.ProgressiveJPEG(5000, 5000, 3, 1)),
+		"png":         imagingtest.PNG(image.NewNRGBA64(image.Rect(0, 0, 3000, 3000))),
+		"tiff":        imagingtest.DeepTIFF(5000, 5000),
+		"gif":         imagingtest.AnimatedGIF(5000, 5000, 1),
+		"heic":        corpusFile(t, "heic-420.heic"),
+		"avif":        corpusFile(t, "avif-420-limited.avif"),
+	} {
+		limit := 5 * time.Millisecond
+		if name == "heic" || name == "avif" {
+			limit = time.Nanosecond // they are small
+		}
+		f, err := Open(data, Limits{Time: limit})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		start := time.Now()
+		_, _, err = f.Decode(t.Context())
+		if schema.ReasonOf(err) != schema.ReasonImageUnreadable || !strings.Contains(err.Error(), "takes longer than") {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: %v", name, time.Since(start))
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("%s: stopped after %v", name, d)
+		}
+		f.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		if _, _, err := Decode(ctx, data, Limits{}); schema.ClassOf(err) != schema.ClassTransient {
+			t.Errorf("%s, where the caller left: %v", name, err)
+		}
+		cancel()
+	}
+}
+
+// corpusFile reads a file of testdata/corpus.
+func corpusFile(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata/corpus", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// restarting puts a restart interval into a JPEG that has no restart markers, which only the lenient decoder reads.
+func restarting(jpeg []byte) []byte {
+	return append(append(append([]byte{}, jpeg[:2]...), "\xff\xdd\x00\x04\xff\xff"...), jpeg[2:]...)
 }
 
 func TestDecodeTwelveBitsSaysTheWayOut(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"sync"
 )
 
 // sniffHEIF knows HEIC and AVIF by the brands in front (ISO/IEC 14496-12, 4.3; ISO/IEC 23008-12, 10.2).
@@ -146,8 +147,14 @@ func readHEIF(data []byte) (*heifFile, error) {
 			})
 		}
 	})
+	if parts := len(h.kinds) + len(h.properties) + len(h.of) + len(h.references); parts > maxHEIFParts {
+		return nil, fmt.Errorf("its directory has %d entries, and at most %d are read; save the picture as JPEG", parts, maxHEIFParts)
+	}
 	return h, nil
 }
+
+// maxHEIFParts is how many items, properties and references a file may have. A photograph has about a hundred, most of them tiles.
+const maxHEIFParts = 20_000
 
 // idSize is the size of an item's number in bytes.
 func idSize(version uint32) int {
@@ -306,15 +313,18 @@ func openHEIF(data []byte) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
+	coded := h.coding(h.coded(h.primary))
 	switch kind := h.kinds[h.coded(h.primary)]; kind {
 	case "hvc1", "hev1":
 		if h.transparent(h.primary) {
 			return header{}, errors.New("this is a HEIC with transparency, which is not read; save it as PNG")
 		}
 		// libheif crops and turns by itself.
-		h := header{width: p.shown.X, height: p.shown.Y, coded: image.Pt(p.width, p.height), orientation: 1}
+		h := header{width: p.shown.X, height: p.shown.Y, coded: image.Pt(p.width, p.height), orientation: 1, running: new(sync.WaitGroup)}
+		memory := sandbox(p.width*p.height, len(data), coded.hevc())
+		h.memory = plain(int64(memory))
 		h.decode = func(ctx context.Context) (image.Image, string, error) {
-			m, err := decodeHEIC(ctx, data, p)
+			m, err := decodeHEIC(ctx, data, p, memory, h.running)
 			return m, "", err
 		}
 		return h, nil
@@ -322,9 +332,11 @@ func openHEIF(data []byte) (header, error) {
 		if p.cropped {
 			return header{}, errors.New("this is an AVIF with a clean aperture, which is not read; save it as PNG or JPEG")
 		}
-		h := header{width: p.width, height: p.height, orientation: p.orientation}
+		h := header{width: p.width, height: p.height, orientation: p.orientation, running: new(sync.WaitGroup)}
+		memory := sandbox(p.width*p.height, len(data), coded.av1())
+		h.memory = plain(int64(memory))
 		h.decode = func(ctx context.Context) (image.Image, string, error) {
-			m, err := decodeAVIF(ctx, data, p)
+			m, err := decodeAVIF(ctx, data, p, memory, h.running)
 			return m, "", err
 		}
 		return h, nil
@@ -333,16 +345,68 @@ func openHEIF(data []byte) (header, error) {
 	}
 }
 
-// heifMemory is the memory of a library for a picture of so many pixels in a file of so many bytes, where a usual picture
-// takes expected bytes a pixel. The most that is right are samples of 16 bits for the picture and its reference, their copy in
-// RGBA, and the copy of that which is handed over.
-func heifMemory(pixels, file, expected int) wasmMemory {
-	return wasmMemory{expected: 2<<20 + expected*pixels + file, limit: 64<<20 + 32*pixels + 4*file}
+// coding is how an item's samples are coded, as its configuration says.
+type coding struct {
+	samples float64 // of all channels, a pixel
+	deep    bool    // more than 8 bits a sample
+	alpha   bool
+}
+
+// coding reads the decoder's configuration of an item. What it does not say is taken to be the most.
+func (h *heifFile) coding(id uint32) coding {
+	c := coding{samples: 3, deep: true, alpha: h.transparent(h.primary)}
+	h.each(id, func(kind string, f *fields) {
+		switch b := f.b; {
+		case kind == "hvcC" && len(b) >= 19: // ISO/IEC 14496-15, 8.3.3.1.2
+			c.samples = [4]float64{1, 1.5, 2, 3}[b[16]&3]
+			c.deep = b[17]&7 > 0 || b[18]&7 > 0
+		case kind == "av1C" && len(b) >= 4: // AV1 Codec ISO Media File Format Binding, 2.3.3
+			c.deep = b[2]&0x40 != 0
+			switch {
+			case b[2]&0x10 != 0:
+				c.samples = 1
+			case b[2]&0x0c == 0x0c:
+				c.samples = 1.5
+			case b[2]&0x08 != 0:
+				c.samples = 2
+			}
+		}
+	})
+	return c
+}
+
+// sandbox is the memory of an instance that decodes so many pixels of a file, of which a pixel takes so many bytes. A file
+// that needs more is not what its header says, and the library then sees that it is out of memory.
+func sandbox(pixels, file int, perPixel float64) int {
+	const most = 4 << 30 // that WebAssembly can address
+	return min(12<<20+int(perPixel*float64(pixels))+3*file, most)
+}
+
+// hevc is what a pixel takes at most in libheif. Pictures of 3 and 12 Mpx took 5.9 (grey), 7.9 (4:2:0), 10.1 (4:2:2) and 13.7 bytes
+// (4:4:4), and with 10 bits 12.9 and 19.7; one that the library turns or crops has a copy of its samples more.
+func (c coding) hevc() float64 {
+	if c.deep {
+		return 10 + 7*c.samples
+	}
+	return 6 + 5.5*c.samples
+}
+
+// av1 is what a pixel takes at most in libavif. Pictures of 3 and 12 Mpx took 21 to 24 bytes, and with 10 and 12 bits 31 to 36;
+// transparency is a grey picture more.
+func (c coding) av1() float64 {
+	most, alpha := 28.0, 18.0
+	if c.deep {
+		most, alpha = 42, 28
+	}
+	if c.alpha {
+		most += alpha
+	}
+	return most
 }
 
 // decodeHEIC decodes with libheif.
-func decodeHEIC(ctx context.Context, data []byte, p heifPicture) (image.Image, error) {
-	return libheif.call(ctx, heifMemory(p.width*p.height, len(data), 8), func(c *wasmCall) (image.Image, error) {
+func decodeHEIC(ctx context.Context, data []byte, p heifPicture, memory int, running *sync.WaitGroup) (image.Image, error) {
+	return libheif.call(ctx, memory, running, func(c *wasmCall) (image.Image, error) {
 		file, err := c.put(data)
 		if err != nil {
 			return nil, err
@@ -425,8 +489,8 @@ func greyOf(luma []byte, stride int, r image.Rectangle, matrix yccMatrix) *image
 }
 
 // decodeAVIF decodes the first picture with libavif, which returns RGB multiplied by its alpha.
-func decodeAVIF(ctx context.Context, data []byte, p heifPicture) (image.Image, error) {
-	return libavif.call(ctx, heifMemory(p.width*p.height, len(data), 24), func(c *wasmCall) (image.Image, error) {
+func decodeAVIF(ctx context.Context, data []byte, p heifPicture, memory int, running *sync.WaitGroup) (image.Image, error) {
+	return libavif.call(ctx, memory, running, func(c *wasmCall) (image.Image, error) {
 		file, err := c.put(data)
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ func TestWASM(t *testing.T) {
 		if !bytes.HasPrefix(*l.bytes, []byte{0x1f, 0x8b}) {
 			t.Fatalf("%s: %d bytes that are no gzip: has its package moved them?", name, len(*l.bytes))
 		}
-		_, err := l.call(t.Context(), wasmMemory{limit: 16 << 20}, func(c *wasmCall) (image.Image, error) {
+		_, err := l.call(t.Context(), 16<<20, new(sync.WaitGroup), func(c *wasmCall) (image.Image, error) {
 			if _, err := c.alloc(1 << 20); err != nil {
 				t.Errorf("%s: one of 16 MiB: %v", name, err)
 			}
@@ -41,7 +42,7 @@ func TestWASMAbandoned(t *testing.T) {
 	release := make(chan bool)
 	for i := range maxAbandoned {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := l.call(ctx, wasmMemory{limit: 16 << 20}, func(*wasmCall) (image.Image, error) {
+		_, err := l.call(ctx, 16<<20, new(sync.WaitGroup), func(*wasmCall) (image.Image, error) {
 			cancel()
 			<-release
 			return nil, nil
@@ -54,7 +55,7 @@ func TestWASMAbandoned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = l.call(t.Context(), wasmMemory{limit: 64 << 20}, func(c *wasmCall) (image.Image, error) {
+	_, err = l.call(t.Context(), 64<<20, new(sync.WaitGroup), func(c *wasmCall) (image.Image, error) {
 		_, err := c.put(data)
 		return nil, err
 	})

@@ -13,9 +13,13 @@ import (
 	"sync"
 )
 
-// maxScans bounds the scans of a JPEG. Each may visit every block of the picture for a handful of bytes, so a small file
-// could buy hours of work; encoders write at most a dozen.
-const maxScans = 100
+// A scan of a JPEG may visit every block of the picture for a handful of bytes, so a small file could buy minutes of work. The
+// scans of a picture may visit each of its blocks maxVisits times on average, and freeVisits blocks besides, which takes about
+// two seconds. Encoders visit a block six times; a script of libjpeg for best compression ten times.
+const (
+	maxVisits  = 12
+	freeVisits = 4_000_000
+)
 
 // Markers of ITU-T T.81, table B.1, as the byte that follows FF.
 const (
@@ -45,13 +49,15 @@ type jpegFile struct {
 	sof           byte // that byte
 	adobe         bool // there is an Adobe segment
 	tables        [2][4]bool
-	tableMissing  bool // a scan uses one of the two usual Huffman tables, which nothing before it defines
-	highTable     bool // a table with the number 2 or 3 is used
-	ended         bool // there is an end marker
+	tableMissing  bool  // a scan uses one of the two usual Huffman tables, which nothing before it defines
+	highTable     bool  // a table with the number 2 or 3 is used
+	ended         bool  // there is an end marker
+	visits        int64 // blocks that the scans go through
 
 	// refined has, for each component (by its place in the frame) and coefficient, whether a scan brought its last bit.
-	ids     [4]byte
-	refined [4][64]bool
+	ids      [4]byte
+	sampling [4]byte // horizontal and vertical factors, four bits each
+	refined  [4][64]bool
 }
 
 // segments calls visit with the marker, its offset (that of its second byte) and the body of each segment, and tells
@@ -90,14 +96,10 @@ func segments(data []byte, visit func(marker byte, at int, body []byte) error) (
 // readJPEG walks the segments and refuses files whose decoding would lose information.
 func readJPEG(data []byte) (*jpegFile, error) {
 	f := &jpegFile{data: data}
-	scans := 0
 	ended, err := segments(data, func(marker byte, at int, body []byte) error {
 		switch {
 		case marker == markerSOS:
-			if scans++; scans > maxScans {
-				return fmt.Errorf("more than %d scans", maxScans)
-			}
-			f.scan(body)
+			return f.scan(body)
 		case marker == markerDHT:
 			f.huffman(body)
 		case marker == markerAPP14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
@@ -150,7 +152,10 @@ func (f *jpegFile) frame(marker byte, at int, body []byte) error {
 		return malformed("the frame header has the wrong length")
 	}
 	for i := range f.components {
-		f.ids[i] = body[6+3*i]
+		f.ids[i], f.sampling[i] = body[6+3*i], body[7+3*i]
+		if s := f.sampling[i]; s>>4 < 1 || s>>4 > 4 || s&15 < 1 || s&15 > 4 {
+			return malformed("the frame header has the sampling factors %d and %d", s>>4, s&15)
+		}
 	}
 	return nil
 }
@@ -171,11 +176,33 @@ func (f *jpegFile) huffman(body []byte) {
 	}
 }
 
-// scan notes what a scan header announces (T.81, B.2.3).
-func (f *jpegFile) scan(body []byte) {
-	if len(body) < 1 || len(body) != 4+2*int(body[0]) {
-		return // the decoder says what is wrong
+// blocks is the number of blocks of each component, and of all together.
+func (f *jpegFile) blocks() (each [4]int64, all int64) {
+	var hmax, vmax int64
+	sampling := f.sampling
+	if f.components == 1 {
+		sampling[0] = 0x11 // not interleaved, whatever its factors (T.81, A.2.2)
 	}
+	for _, s := range sampling[:f.components] {
+		hmax, vmax = max(hmax, int64(s>>4)), max(vmax, int64(s&15))
+	}
+	if hmax == 0 {
+		return each, 0 // no frame
+	}
+	mcus := ((int64(f.width) + 8*hmax - 1) / (8 * hmax)) * ((int64(f.height) + 8*vmax - 1) / (8 * vmax))
+	for i, s := range sampling[:f.components] {
+		each[i] = mcus * int64(s>>4) * int64(s&15)
+		all += each[i]
+	}
+	return each, all
+}
+
+// scan notes what a scan header announces (T.81, B.2.3), and refuses more work than encoders make.
+func (f *jpegFile) scan(body []byte) error {
+	if len(body) < 1 || len(body) != 4+2*int(body[0]) {
+		return nil // the decoder says what is wrong
+	}
+	each, all := f.blocks()
 	n := int(body[0])
 	first, last, high, low := body[1+2*n], body[2+2*n], body[3+2*n]>>4, body[3+2*n]&15
 	if f.sof != markerSOF2 {
@@ -188,7 +215,11 @@ func (f *jpegFile) scan(body []byte) {
 			f.tableMissing = true
 		}
 		for c := range f.components {
-			if f.ids[c] != body[1+2*i] || low != 0 {
+			if f.ids[c] != body[1+2*i] {
+				continue
+			}
+			f.visits += each[c]
+			if low != 0 {
 				continue
 			}
 			for k := int(first); k <= int(last) && k < 64; k++ {
@@ -196,6 +227,10 @@ func (f *jpegFile) scan(body []byte) {
 			}
 		}
 	}
+	if f.visits > maxVisits*all+freeVisits {
+		return errors.New("a progressive JPEG of far more scans than any program writes; save it as usual JPEG")
+	}
+	return nil
 }
 
 // whole tells whether the scans bring every component and every bit: a progressive file that was cut between scans is a
@@ -216,7 +251,33 @@ func openJPEG(data []byte) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	return header{width: f.width, height: f.height, orientation: f.orientation, decode: f.decode}, nil
+	return header{width: f.width, height: f.height, orientation: f.orientation, memory: f.memory(), decode: f.decode}, nil
+}
+
+// memory is what the two decoders take. Both have the samples of whole MCUs, in a progressive picture beside coefficients of 4
+// and 2 bytes. Go's decoder makes 4 bytes a pixel of RGB and CMYK; the lenient one makes 3 of every colour picture and then 4 of
+// RGB and CMYK. Both read a repaired copy of the file.
+func (f *jpegFile) memory() memory {
+	pixels := int64(f.width) * int64(f.height)
+	_, blocks := f.blocks()
+	samples := 64 * blocks
+	strict, lenient := samples, samples
+	if f.sof == markerSOF2 {
+		strict, lenient = 5*samples, 3*samples
+	}
+	decoded, made := samples, int64(0)
+	switch f.components {
+	case 1:
+		lenient += pixels
+	default:
+		lenient += 3 * pixels
+		if f.components == 4 || f.adobe || f.ids == [4]byte{'R', 'G', 'B'} {
+			decoded, made = 4*pixels, 4*pixels
+		} else {
+			decoded = max(decoded, 3*pixels)
+		}
+	}
+	return memory{during: max(strict+made, samples+made, lenient+made) + 2*int64(len(f.data)), decoded: decoded}
 }
 
 // jpegDecoder decodes a file that [jpegFile.repair] has put right. CMYK it returns as if the file held it inverted, as those of

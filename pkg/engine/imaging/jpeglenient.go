@@ -78,7 +78,8 @@ func decodeLenient(ctx context.Context, data []byte) (image.Image, string, error
 	case d.markers > 0:
 		damage = "a restart marker is missing"
 	}
-	return d.picture(), damage, nil
+	m := d.picture()
+	return m, damage, d.ctx.Err()
 }
 
 func (d *lenientJPEG) segment(marker byte, at int, body []byte) error {
@@ -433,11 +434,14 @@ func (c *lenientComponent) refine(bits *bitReader, pass *jpegPass, block []int16
 	return ok
 }
 
-// picture puts the components together at full size.
+// picture puts the components together at full size; nil if the context ended.
 func (d *lenientJPEG) picture() image.Image {
 	if d.progressive {
 		for _, c := range d.all {
 			for i := range c.across * c.down {
+				if i%1024 == 0 && d.ctx.Err() != nil {
+					return nil
+				}
 				var block [64]int32
 				quant := &d.quant[c.quant]
 				for k, at := range zigzag {

@@ -2,19 +2,16 @@ package imaging
 
 import "encoding/binary"
 
-// pngOrientation walks the chunks to eXIf, which may stand before or after the pixels (PNG, third edition, 11.3.4.6).
-func pngOrientation(data []byte) int {
+// pngChunks calls visit with each chunk until it returns false. eXIf may stand before or after the pixels (PNG, third edition,
+// 11.3.4.6).
+func pngChunks(data []byte, visit func(kind string, body []byte) bool) {
 	for rest := data[min(8, len(data)):]; len(rest) >= 12; {
 		length := binary.BigEndian.Uint32(rest)
-		if uint64(length)+12 > uint64(len(rest)) {
-			break // cut short: the decoder says so
-		}
-		if string(rest[4:8]) == "eXIf" {
-			return exifOrientation(rest[8 : 8+length])
+		if uint64(length)+12 > uint64(len(rest)) || !visit(string(rest[4:8]), rest[8:8+length]) {
+			return // cut short: the decoder says so
 		}
 		rest = rest[12+length:]
 	}
-	return 1
 }
 
 // exifOrientation reads the orientation from the first directory of a TIFF structure, which EXIF is (CIPA DC-008, 4.6.4).

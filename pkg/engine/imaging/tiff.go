@@ -23,10 +23,13 @@ const (
 	tagStripOffsets    = 273
 	tagOrientation     = 274
 	tagSamplesPerPixel = 277
+	tagRowsPerStrip    = 278
 	tagStripByteCounts = 279
 	tagPlanar          = 284
 	tagT4Options       = 292
 	tagPredictor       = 317
+	tagTileWidth       = 322
+	tagTileLength      = 323
 	tagTileOffsets     = 324
 	tagTileByteCounts  = 325
 	tagSubIFDs         = 330
@@ -48,6 +51,7 @@ func openTIFF(data []byte) (header, error) {
 		return header{}, err
 	}
 	h.orientation = exifOrientation(data)
+	h.memory.during += d.block(h, len(data))
 	decode := h.decode
 	h.decode = func(ctx context.Context) (image.Image, string, error) {
 		m, damage, err := decode(ctx)
@@ -134,21 +138,28 @@ func (d directory) planar() bool {
 // openPlanarTIFF opens a TIFF of three planes. Go's decoder would take the first for the whole picture. So it gets each plane
 // as a grey picture of its own.
 func openPlanarTIFF(data []byte, d directory) (header, error) {
-	planes, err := tiffPlanes(data, int(d.first(tagSamplesPerPixel, 1)))
+	first, err := tiffPlane(data, int(d.first(tagSamplesPerPixel, 1)), 0)
 	if err != nil {
 		return header{}, err
 	}
-	h, err := library(planes[0], tiff.DecodeConfig, tiff.Decode)
+	h, err := library(first, tiff.DecodeConfig, tiff.Decode)
 	if err != nil {
 		return header{}, err
 	}
 	h.orientation = exifOrientation(data)
+	plane := h.memory.decoded
+	h.memory.decoded = 4 * h.pixels()
+	h.memory.during = int64(len(data)) + plane + h.memory.decoded + d.block(h, len(data))
 	h.decode = func(ctx context.Context) (image.Image, string, error) {
 		out := image.NewNRGBA(image.Rect(0, 0, h.width, h.height))
 		for i := 3; i < len(out.Pix); i += 4 {
 			out.Pix[i] = 0xff
 		}
-		for c, plane := range planes {
+		for c := range 3 { // checkTIFF takes no other number of planes
+			plane, err := tiffPlane(data, 3, c)
+			if err != nil {
+				return nil, "", err
+			}
 			m, err := tiff.Decode(&reader{ctx, bytes.NewReader(plane)})
 			if err != nil {
 				return nil, "", damaged(err)
@@ -169,9 +180,9 @@ func openPlanarTIFF(data []byte, d directory) (header, error) {
 	return h, nil
 }
 
-// tiffPlanes returns the file once for each of its planes: with a first directory that has that plane alone, as grey. The
-// strips or tiles of a plane follow each other in the lists of the whole (TIFF 6.0, section 8, StripOffsets).
-func tiffPlanes(data []byte, samples int) ([][]byte, error) {
+// tiffPlane returns the file with a first directory that has one of its planes alone, as grey. The strips or tiles of a plane
+// follow each other in the lists of the whole (TIFF 6.0, section 8, StripOffsets).
+func tiffPlane(data []byte, samples, plane int) ([]byte, error) {
 	order := tiffOrder(data)
 	offset := int(order.Uint32(data[4:]))
 	count := int(order.Uint16(data[offset:]))
@@ -179,52 +190,70 @@ func tiffPlanes(data []byte, samples int) ([][]byte, error) {
 	if len(entries) < 12*count {
 		return nil, io.ErrUnexpectedEOF
 	}
-	var planes [][]byte
-	for plane := range samples {
-		file := append(make([]byte, 0, len(data)+1+2+12*count+4), data...)
-		file = append(file, make([]byte, len(file)%2)...) // directories begin at even offsets
-		order.PutUint32(file[4:], uint32(len(file)))
-		start, kept := len(file), 0
-		file = append(file, 0, 0)
-		for i := range count {
-			e := [12]byte(entries[12*i:])
-			switch tag := order.Uint16(e[:]); tag {
-			case tagPlanar, tagExtraSamples:
-				continue
-			case tagBitsPerSample, tagSampleFormat, tagPhotometric, tagSamplesPerPixel:
-				value := map[uint16]uint16{tagBitsPerSample: uint16(readDirectory(data).first(tagBitsPerSample, 8)),
-					tagSampleFormat: 1, tagPhotometric: 1, tagSamplesPerPixel: 1}[tag]
-				order.PutUint16(e[2:], 3) // SHORT
-				order.PutUint32(e[4:], 1)
-				order.PutUint16(e[8:], value)
-			case tagStripOffsets, tagStripByteCounts, tagTileOffsets, tagTileByteCounts:
-				size, n := int(fieldSize[order.Uint16(e[2:])]), int(order.Uint32(e[4:]))
-				if size == 0 || n%samples != 0 {
-					return nil, malformed("its list of strips does not fit %d planes", samples)
-				}
-				own := n / samples
-				order.PutUint32(e[4:], uint32(own))
-				from, list := plane*own*size, e[8:]
-				if n*size > 4 {
-					at := int(order.Uint32(e[8:]))
-					if at+n*size > len(data) {
-						return nil, io.ErrUnexpectedEOF
-					}
-					list = data[at : at+n*size]
-					order.PutUint32(e[8:], uint32(at+from))
-				}
-				if own*size <= 4 { // the values stand in the field itself
-					values := bytes.Clone(list[from : from+own*size])
-					clear(e[8:])
-					copy(e[8:], values)
-				}
+	file := append(make([]byte, 0, len(data)+1+2+12*count+4), data...)
+	file = append(file, make([]byte, len(file)%2)...) // directories begin at even offsets
+	order.PutUint32(file[4:], uint32(len(file)))
+	start, kept := len(file), 0
+	file = append(file, 0, 0)
+	for i := range count {
+		e := [12]byte(entries[12*i:])
+		switch tag := order.Uint16(e[:]); tag {
+		case tagPlanar, tagExtraSamples:
+			continue
+		case tagBitsPerSample, tagSampleFormat, tagPhotometric, tagSamplesPerPixel:
+			value := map[uint16]uint16{tagBitsPerSample: uint16(readDirectory(data).first(tagBitsPerSample, 8)),
+				tagSampleFormat: 1, tagPhotometric: 1, tagSamplesPerPixel: 1}[tag]
+			order.PutUint16(e[2:], 3) // SHORT
+			order.PutUint32(e[4:], 1)
+			order.PutUint16(e[8:], value)
+		case tagStripOffsets, tagStripByteCounts, tagTileOffsets, tagTileByteCounts:
+			size, n := int(fieldSize[order.Uint16(e[2:])]), int(order.Uint32(e[4:]))
+			if size == 0 || n%samples != 0 {
+				return nil, malformed("its list of strips does not fit %d planes", samples)
 			}
-			file, kept = append(file, e[:]...), kept+1
+			own := n / samples
+			order.PutUint32(e[4:], uint32(own))
+			from, list := plane*own*size, e[8:]
+			if n*size > 4 {
+				at := int(order.Uint32(e[8:]))
+				if at+n*size > len(data) {
+					return nil, io.ErrUnexpectedEOF
+				}
+				list = data[at : at+n*size]
+				order.PutUint32(e[8:], uint32(at+from))
+			}
+			if own*size <= 4 { // the values stand in the field itself
+				values := bytes.Clone(list[from : from+own*size])
+				clear(e[8:])
+				copy(e[8:], values)
+			}
 		}
-		order.PutUint16(file[start:], uint16(kept))
-		planes = append(planes, append(file, 0, 0, 0, 0))
+		file, kept = append(file, e[:]...), kept+1
 	}
-	return planes, nil
+	order.PutUint16(file[start:], uint16(kept))
+	return append(file, 0, 0, 0, 0), nil
+}
+
+// block is what the decoder takes for the largest strip or tile of the picture of h in a file of so many bytes: it accepts 8 bytes a
+// pixel, however few the picture has, as far as the file can hold them.
+func (d directory) block(h header, file int) int64 {
+	width, height := int64(h.width), int64(h.height)
+	if tile := int64(d.first(tagTileWidth, 0)); tile > 0 {
+		const padding = 1024 // the decoder takes no larger tile than that beyond the picture
+		width, height = min(tile, width+padding), min(int64(d.first(tagTileLength, 0)), height+padding)
+	} else if rows := int64(d.first(tagRowsPerStrip, 0)); rows > 0 {
+		height = min(rows, height)
+	}
+	most := 8 * width * height
+	switch d.first(tagCompression, 1) {
+	case 1:
+		return grown(min(most, int64(file)))
+	case 3, 4: // a bit a pixel
+		return grown(most/64 + height)
+	case 32773: // a run of 128 takes two bytes
+		return grown(min(most, 64*int64(file)))
+	}
+	return grown(min(most, 2800*int64(file))) // the most that LZW can hold; deflate's is 1032
 }
 
 // directory is the first directory of a TIFF: the leading values of each field that holds small whole numbers.

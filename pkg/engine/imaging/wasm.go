@@ -9,7 +9,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 	_ "unsafe" // go:linkname
 
 	_ "github.com/gen2brain/avif" // carries libavif
@@ -35,14 +34,8 @@ var (
 	libavif = wasmLibrary{bytes: &avifWasm}
 )
 
-const (
-	// maxDecodeTime bounds what a library may take for one picture, whatever the caller would wait for: a malformed file
-	// could keep it busy for ever.
-	maxDecodeTime = 2 * time.Minute
-
-	// maxAbandoned is how many instances may run on after their caller left. See [wasmLibrary.call].
-	maxAbandoned = 2
-)
+// maxAbandoned is how many instances may run on after their caller left. See [wasmLibrary.call].
+const maxAbandoned = 2
 
 // wasmLibrary is a C library in a sandbox: it sees its own memory, and neither files, network nor the environment.
 type wasmLibrary struct {
@@ -83,17 +76,12 @@ func (c *wasmCode) compile(zipped []byte, stoppable bool) error {
 	return c.err
 }
 
-// wasmMemory is what an instance will probably need, and what it may have at most, in bytes.
-type wasmMemory struct{ expected, limit int }
-
-// call returns what use makes with a fresh instance, or an error as soon as ctx has ended.
+// call returns what use makes with a fresh instance, which has so many bytes of memory, or an error as soon as ctx has ended.
 //
 // Code that can be stopped is four times slower. So pictures are decoded by code that cannot, and an instance whose caller
-// has left runs on until it is done. A file that keeps one busy for ever costs a core; after maxAbandoned of them every
-// picture is decoded by code that can be stopped.
-func (l *wasmLibrary) call(ctx context.Context, memory wasmMemory, use func(*wasmCall) (image.Image, error)) (image.Image, error) {
-	limited, cancel := context.WithTimeout(ctx, maxDecodeTime)
-	defer cancel()
+// has left runs on until it is done, and counts in running. A file that keeps one busy for ever costs a core and its memory;
+// after maxAbandoned of them every picture is decoded by code that can be stopped.
+func (l *wasmLibrary) call(ctx context.Context, memory int, running *sync.WaitGroup, use func(*wasmCall) (image.Image, error)) (image.Image, error) {
 	code, stoppable := &l.fast, l.abandoned.Load() >= maxAbandoned
 	if stoppable {
 		code = &l.stoppable
@@ -103,28 +91,27 @@ func (l *wasmLibrary) call(ctx context.Context, memory wasmMemory, use func(*was
 		err error
 	}
 	done := make(chan result, 1)
+	running.Add(1)
 	go func() {
-		m, err := code.run(limited, *l.bytes, stoppable, memory, use)
+		defer running.Done()
+		m, err := code.run(ctx, *l.bytes, stoppable, memory, use)
 		done <- result{m, err}
 	}()
 	select {
 	case r := <-done:
 		return r.m, r.err
-	case <-limited.Done():
+	case <-ctx.Done():
 	}
 	l.abandoned.Add(1)
 	go func() {
 		<-done
 		l.abandoned.Add(-1)
 	}()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return nil, malformed("the decoder was still busy after %v", maxDecodeTime)
+	return nil, ctx.Err()
 }
 
 // run is call on the goroutine of the instance.
-func (c *wasmCode) run(ctx context.Context, zipped []byte, stoppable bool, memory wasmMemory, use func(*wasmCall) (image.Image, error)) (m image.Image, err error) {
+func (c *wasmCode) run(ctx context.Context, zipped []byte, stoppable bool, memory int, use func(*wasmCall) (image.Image, error)) (m image.Image, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			m, err = nil, malformed("the decoder gave up: %v", p)
@@ -134,7 +121,7 @@ func (c *wasmCode) run(ctx context.Context, zipped []byte, stoppable bool, memor
 		return nil, err
 	}
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory {
-		return &linearMemory{memory, nil}
+		return make(linearMemory, 0, memory)
 	}))
 	module, err := c.runtime.InstantiateModule(ctx, c.module, wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
 	if err != nil {
@@ -150,28 +137,20 @@ type wasmCall struct {
 	module api.Module
 }
 
-// linearMemory is an instance's memory, which does not grow beyond its limit.
-type linearMemory struct {
-	wasmMemory
-	all []byte
-}
+// linearMemory is an instance's memory. It has its full capacity from the beginning, because a memory that grows by copying takes
+// twice as much; what is not touched costs no memory of the machine.
+type linearMemory []byte
 
-// Reallocate returns nil where the limit does not allow the size: the library then sees that it is out of memory.
-func (m *linearMemory) Reallocate(size uint64) []byte {
-	if size > uint64(m.limit) {
+// Reallocate returns nil where the capacity does not allow the size: the library then sees that it is out of memory.
+func (m linearMemory) Reallocate(size uint64) []byte {
+	if size > uint64(cap(m)) {
 		return nil
 	}
-	if size > uint64(cap(m.all)) {
-		grown := make([]byte, size, min(max(int(size+size/4), m.expected), m.limit))
-		copy(grown, m.all)
-		m.all = grown
-	}
-	m.all = m.all[:size]
-	return m.all
+	return m[:size]
 }
 
 // Free has nothing to do: the memory is garbage once nothing refers to it.
-func (m *linearMemory) Free() {}
+func (m linearMemory) Free() {}
 
 var errWASM = malformed("the decoder ran out of memory or crashed")
 

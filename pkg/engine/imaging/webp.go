@@ -15,6 +15,28 @@ import (
 type webpFrame struct {
 	file  []byte
 	place image.Point
+	kind  string // of the chunk with the colours: "VP8 " or "VP8L"
+	alpha bool   // there is a chunk with the transparency
+}
+
+// memory is what decoding takes. VP8 has planes of whole macroblocks. VP8L has 4 bytes a pixel, twice that where a palette is
+// undone, pictures of a sixteenth of the pixels for its transforms, and prefix codes: up to 2600 groups of trees with 3136
+// symbols, of 16 bytes each for at least half a bit of the file, and tables of 2.6 kB. Compressed transparency is a VP8L
+// picture whose green is kept. The decoders copy the file.
+func (f webpFrame) memory(width, height int) memory {
+	pixels, file := int64(width)*int64(height), int64(len(f.file))
+	const mostGroups = 2600                // x/image/vp8l, maxHuffImageSize
+	groups := min(mostGroups, file*8/20+1) // of five codes of at least four bits
+	lossless := 9*pixels + groups*2700 + min(256*file, groups*3136*16)
+	if f.kind == "VP8L" {
+		return memory{during: lossless + 2*file, decoded: 4 * pixels}
+	}
+	planes := int64(width+15) * int64(height+15) * 3 / 2
+	m := memory{during: planes + 2*file + 16*pixels/256, decoded: planes}
+	if f.alpha {
+		m.during, m.decoded = max(lossless, planes)+pixels+2*file, planes+pixels
+	}
+	return m
 }
 
 // limited601 is how VP8 means its luma and colour differences (RFC 6386, section 9.2), which Go's decoder returns as they
@@ -38,6 +60,7 @@ func openWebP(data []byte) (header, error) {
 	if !size.In(image.Rect(0, 0, h.width, h.height)) {
 		return header{}, malformed("a picture of %d × %d pixels lies outside the %d × %d of the header", config.Width, config.Height, h.width, h.height)
 	}
+	h.memory = frame.memory(config.Width, config.Height)
 	h.decode = func(ctx context.Context) (image.Image, string, error) {
 		m, err := webp.Decode(&reader{ctx, bytes.NewReader(frame.file)})
 		if err != nil {
@@ -104,6 +127,7 @@ func readWebP(data []byte) (header, webpFrame, error) {
 	if pixels == nil {
 		return header{}, webpFrame{}, errors.New("there is no picture in the file; save it again")
 	}
+	frame.kind, frame.alpha = string(pixels[:4]), alpha != nil
 	frame.file = stillWebP(width, height, alpha, pixels)
 	return h, frame, nil
 }

@@ -4,6 +4,7 @@ package imagingtest
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"encoding/binary"
 	"fmt"
@@ -237,6 +238,87 @@ func FlatJPEG(sof, precision byte, width, height int, extra string, levels []int
 	}
 	bits.write(0x7f, 7) // fill the last byte with ones
 	return append(append(out, bits.out...), 0xff, 0xd9)
+}
+
+// ProgressiveJPEG writes a mid-grey progressive JPEG without subsampling, whose scans go through all blocks: one of all components
+// for their means, one of each for the rest, and so many scans more that refine the first component and change nothing.
+func ProgressiveJPEG(width, height, components, scans int) []byte {
+	// One code of one bit in each table: for no difference to the block before, and for no coefficients in the next 16384 blocks and
+	// those that 14 further bits count.
+	table := func(class, symbol byte) string {
+		return segment(0xc4, string([]byte{class << 4, 1})+string(make([]byte, 15))+string([]byte{symbol}))
+	}
+	blocks := ((width + 7) / 8) * ((height + 7) / 8)
+	frame := string([]byte{8, byte(height >> 8), byte(height), byte(width >> 8), byte(width), byte(components)})
+	means := string([]byte{byte(components)})
+	for i := range components {
+		frame += string([]byte{byte(i + 1), 0x11, 0})
+		means += string([]byte{byte(i + 1), 0})
+	}
+	out := []byte("\xff\xd8" + segment(0xdb, "\x00"+string(bytes.Repeat([]byte{1}, 64))) + segment(0xc2, frame) + table(0, 0) + table(1, 0xe0))
+	scan := func(header string, bits, value, times int) {
+		var w bitWriter
+		for range times {
+			w.write(value, bits)
+		}
+		w.write(0x7f, 7) // fill the last byte with ones
+		out = append(append(out, segment(0xda, header)...), w.out...)
+	}
+	scan(means+"\x00\x00\x00", 1, 0, blocks*components)
+	const most = 1<<15 - 1
+	for i := range components {
+		scan(string([]byte{1, byte(i + 1), 0, 1, 63, 0}), 15, 1<<14-1, (blocks+most-1)/most)
+	}
+	for range scans {
+		scan(string([]byte{1, 1, 0, 1, 63, 0x10}), 15, 1<<14-1, (blocks+most-1)/most)
+	}
+	return append(out, 0xff, 0xd9)
+}
+
+// DeepTIFF writes a black TIFF of RGBA with 16 bits a channel, compressed with deflate in one strip: less than a byte for a hundred
+// pixels.
+func DeepTIFF(width, height int) []byte {
+	strip := bytes.NewBuffer([]byte{0x78, 0xda}) // zlib's header (RFC 1950)
+	zeros := func(n int, last bool) []byte {
+		var b bytes.Buffer
+		w, err := flate.NewWriter(&b, flate.BestCompression)
+		must(err)
+		_, err = w.Write(make([]byte, n))
+		must(err)
+		if must(w.Flush()); last {
+			must(w.Close())
+		}
+		return b.Bytes()
+	}
+	const part = 1 << 20
+	size := 8 * width * height
+	for whole := zeros(part, false); size > part; size -= part {
+		strip.Write(whole)
+	}
+	strip.Write(zeros(size, true))
+	strip.Write(binary.BigEndian.AppendUint32(nil, uint32(8*width*height%65521)<<16|1)) // Adler-32 of zeros
+	const entries = 10
+	const values = 8 + 2 + 12*entries + 4 // where the four bits per sample are
+	b := []byte("II*\x00\x08\x00\x00\x00")
+	b = binary.LittleEndian.AppendUint16(b, entries)
+	for _, e := range [entries][3]uint32{
+		{256, 1, uint32(width)}, {257, 1, uint32(height)}, {258, 4, values}, {259, 1, 8}, {262, 1, 2}, {273, 1, values + 8},
+		{277, 1, 4}, {278, 1, uint32(height)}, {279, 1, uint32(strip.Len())}, {338, 1, 2},
+	} {
+		kind := uint16(4) // LONG
+		if e[0] == 258 {
+			kind = 3 // SHORT
+		}
+		b = binary.LittleEndian.AppendUint16(b, uint16(e[0]))
+		b = binary.LittleEndian.AppendUint16(b, kind)
+		b = binary.LittleEndian.AppendUint32(b, e[1])
+		b = binary.LittleEndian.AppendUint32(b, e[2])
+	}
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	for range 4 {
+		b = binary.LittleEndian.AppendUint16(b, 16)
+	}
+	return append(b, strip.Bytes()...)
 }
 
 // bitWriter packs bits, most significant first, and stuffs a zero after each FF.
