@@ -3,6 +3,7 @@ module facestream
 go 1.26.0
 
 require (
+	github.com/KimMachineGun/automemlimit v1.0.1
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/gen2brain/avif v0.4.4
 	github.com/gen2brain/heic v0.4.5
@@ -39,7 +40,10 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
-require github.com/ebitengine/purego v0.8.3 // indirect
+require (
+	github.com/ebitengine/purego v0.8.3 // indirect
+	github.com/pbnjay/memory v0.0.0-20210728143218-7b4eea64cf58 // indirect
+)
 
 require (
 	github.com/Azure/go-ntlmssp v0.1.1 // indirect

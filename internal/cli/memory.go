@@ -1,17 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"runtime"
-	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"facestream/internal/config"
+	"facestream/internal/memory"
 	"facestream/internal/services/worker"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/models"
@@ -27,7 +22,7 @@ func lookAtMemory(ctx context.Context, cfg config.Worker) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		before, err := resident()
+		before, err := memory.Resident()
 		if err != nil {
 			return "", err
 		}
@@ -36,7 +31,7 @@ func lookAtMemory(ctx context.Context, cfg config.Worker) (string, error) {
 			return "", err
 		}
 		defer e.Close()
-		after, err := resident()
+		after, err := memory.Resident()
 		if err != nil {
 			return "", err
 		}
@@ -49,20 +44,4 @@ func lookAtMemory(ctx context.Context, cfg config.Worker) (string, error) {
 		said = append(said, fmt.Sprintf("%s takes %s%s", name, megabytes(after-before), more))
 	}
 	return strings.Join(said, ", ") + " (resident; the first with ONNX Runtime; images in work come on top)", nil
-}
-
-// resident is the number of bytes of this process in memory, without what the Go runtime could give back.
-func resident() (int64, error) {
-	runtime.GC()
-	debug.FreeOSMemory()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, errors.New("only Linux says how much memory a process takes")
-	}
-	fields := bytes.Fields(text)
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("/proc/self/statm: %q", text)
-	}
-	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
-	return pages * int64(os.Getpagesize()), err
 }

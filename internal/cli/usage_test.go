@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/config"
+	"facestream/internal/memory"
 	"facestream/internal/program"
 	"facestream/packs"
 	"facestream/pkg/engine/onnx"
@@ -145,7 +146,7 @@ func TestDoctorLoads(t *testing.T) {
 	if _, _, err := onnx.FindLibrary(t.Context()); err != nil {
 		t.Skipf("SKIPPED, no pack was loaded: %v", err)
 	}
-	if _, err := resident(); err != nil {
+	if _, err := memory.Resident(); err != nil {
 		t.Skipf("SKIPPED, no memory was measured: %v", err)
 	}
 	cfg := config.Default()

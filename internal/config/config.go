@@ -223,6 +223,9 @@ type Worker struct {
 	MaxBytes    Bytes              `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Size of the largest image file that is accepted."`
 	MaxPixels   int                `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Largest number of pixels (width × height) of an image."`
 	MaxSide     int                `yaml:"max_side" default:"16384" min:"1" max:"65535" doc:"Longest side of an image, in pixels."`
+	Memory      Bytes              `yaml:"memory_budget" default:"0" min:"0" max:"1TB" doc:"How much memory the images in work may take together: their files (an eighth), decoders, pixels and portraits, but not the networks. An image waits for its share before it is decoded. One that can never have it is answered image_too_large. 0 means half of what the process may use: of GOMEMLIMIT, of the limit of its cgroup, or of the memory of the machine, whichever is least."`
+	DecodeTime  time.Duration      `yaml:"decode_time" default:"30s" min:"100ms" max:"10m" doc:"How long it may take to decode an image. One that takes longer is answered image_unreadable."`
+	WorkTime    time.Duration      `yaml:"analysis_time" default:"2m" min:"1s" max:"1h" doc:"How long the networks may take for an image and everything that it shows, its decoding included and its waiting excluded. One that takes longer is answered image_too_large."`
 	LongSide    int                `yaml:"long_side" default:"0" min:"0" max:"8192" doc:"Longer side, in pixels, to which images are scaled for the detector; 0 means the value of the pack. A larger value finds smaller faces and costs more time."`
 	Challenge   Challenge          `yaml:"challenge"`
 }

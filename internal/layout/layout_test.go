@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"internal/drawn":              {},
 	"internal/dbfault":            {},
 	"internal/dirlock":            {},
+	"internal/memory":             {},
 	"internal/provision":          {"pkg/schema", "pkg/retry", "pkg/engine/onnx", "internal/dirlock"},
 
 	"internal/ingest":           {"pkg/schema", "pkg/events", "pkg/retry", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome", "internal/routes"},
@@ -60,9 +61,9 @@ var mayImport = map[string][]string{
 
 	"internal/gallery/drivers":  {"pkg/schema", "internal/config", "internal/gallery", "internal/gallery/local", "internal/gallery/milvus", "internal/gallery/transfer"},
 	"internal/host":             {"pkg/events", "pkg/retry", "internal/config", "internal/objects", "internal/outcome", "internal/telemetry"},
-	"internal/program":          {"internal/config", "internal/host", "internal/telemetry"},
+	"internal/program":          {"internal/config", "internal/host", "internal/memory", "internal/telemetry"},
 	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/host", "internal/ingest", "internal/ledger"},
-	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/challenge", "internal/config", "internal/host", "internal/verdict", "internal/worker"},
+	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/challenge", "internal/config", "internal/host", "internal/memory", "internal/verdict", "internal/worker"},
 	"internal/services/indexer": {"pkg/events", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer"},
 	"internal/allinone":         {"pkg/schema", "pkg/events", "pkg/engine/models", "internal/gallery/drivers", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
 	"internal/sandbox":          {"pkg/schema", "pkg/events", "internal/allinone", "internal/config", "internal/host", "internal/objects"},

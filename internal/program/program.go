@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"facestream/internal/config"
+	"facestream/internal/memory"
 	"facestream/internal/telemetry"
 )
 
@@ -34,11 +35,12 @@ type usageError struct{ error }
 func (usageError) ExitCode() int   { return ExitUsage }
 func (e usageError) Unwrap() error { return e.error }
 
-// Run calls work with a context that ends on SIGINT or SIGTERM, prints its error, and returns the exit code: that of the
+// Run lets the collector keep to the memory of the cgroup, calls work with a context that ends on SIGINT or SIGTERM, prints its error, and returns the exit code: that of the
 // error's method ExitCode, or [ExitFailed] where it has none.
 func Run(work func(context.Context) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	memory.Keep(0)
 	err := work(ctx)
 	if err == nil {
 		return ExitOK

@@ -43,6 +43,22 @@ func (c *Case) TooMany(f Found) bool {
 	return false
 }
 
+// MostPortrayed returns how many faces of a further image may get portraits, beside those of f: with more, TooMany will hold.
+// -1: none.
+func (c *Case) MostPortrayed(f Found) int {
+	most := schema.MaxDetailedFaces
+	switch c.job.Operation {
+	case schema.OpCompare:
+		most = schema.MaxCompareFaces - len(f.Faces)
+	case schema.OpFaceISO:
+		most = 1 - len(f.Faces)
+	}
+	if most < 1 {
+		return -1
+	}
+	return most
+}
+
 // Answer returns the result of the job if it does not need the gallery: because the operation never needs it, because f
 // does not have the one face that the operation needs, or because that face is refused. nil means that the indexer must
 // answer.

@@ -5,38 +5,40 @@ import (
 	"time"
 
 	"facestream/internal/outcome"
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
 
-// keepPortraits writes the portraits of a beside their images. It must run before a result names them. If there are too
-// many faces, it writes none.
-func (s *Service) keepPortraits(ctx context.Context, a *analysis) error {
-	if len(a.portraits) == 0 || a.verdict.TooMany(a.found) {
-		return nil
+// portraying returns params with which the engine hands over the portraits of an image, face by face, to be written beside the image.
+// A result that names them is published later. If there are too many faces, none are made.
+func (s *Service) portraying(a *analysis, image int, params engine.Params) engine.Params {
+	if len(params.Portraits) == 0 {
+		return params
 	}
+	before := len(a.found.Faces)
+	params.MostPortrayed = a.verdict.MostPortrayed(a.found)
+	params.PortraitPixels = max(engine.MaxPortraitPixels-a.pixels, 1)
+	params.Portray = func(ctx context.Context, i, _ int, made []*face.Portrait) error {
+		return s.keep(ctx, a, image, before+i, made[0])
+	}
+	return params
+}
+
+// keep writes the portrait of a face, which has that place among all faces of the job.
+func (s *Service) keep(ctx context.Context, a *analysis, image, place int, p *face.Portrait) error {
 	start := time.Now()
-	for i := range a.found.Faces {
-		p := a.portraits[i]
-		if p == nil {
-			continue
-		}
-		image := a.found.Faces[i].Image
-		object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: outcome.CropKey(&a.Job, image, i, a.by, string(p.Format))}
-		if a.Operation == schema.OpFaceISO {
-			object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
-		}
-		if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), outcome.Mark(object.Key)); err != nil {
-			return err
-		}
-		kept := &schema.OutputImage{
-			Info:   schema.ImageInfo{Width: p.Image.Width, Height: p.Image.Height, Channels: 3, Color: schema.ColorRGB},
-			Object: object, Corners: p.Corners,
-		}
-		if a.Operation == schema.OpFaceISO {
-			a.found.Portrait = kept
-		} else {
-			a.found.Faces[i].Crop = kept
-		}
+	object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: outcome.CropKey(&a.Job, image, place, a.by, string(p.Format))}
+	if a.Operation == schema.OpFaceISO {
+		object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
+	}
+	if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), outcome.Mark(object.Key)); err != nil {
+		return err
+	}
+	a.pixels += p.Image.Width * p.Image.Height
+	a.kept[place] = &schema.OutputImage{
+		Info:   schema.ImageInfo{Width: p.Image.Width, Height: p.Image.Height, Channels: 3, Color: schema.ColorRGB},
+		Object: object, Corners: p.Corners,
 	}
 	s.measure(a, "keep", time.Since(start))
 	return nil

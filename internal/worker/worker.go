@@ -15,7 +15,6 @@ import (
 	"facestream/internal/outcome"
 	"facestream/internal/verdict"
 	"facestream/pkg/engine"
-	"facestream/pkg/engine/face"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -46,6 +45,7 @@ type Service struct {
 	Publisher outcome.Publisher
 	Results   *outcome.Sink
 	MaxBytes  int64
+	Files     *Files // what the files of all jobs take together; nil: any
 	Challenge challenge.Issuer
 	Stage     func(stage string, took time.Duration) // records the time of a stage; may be nil
 	Log       zerolog.Logger
@@ -68,14 +68,15 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	if !job.Operation.NeedsGallery() || job.Operation.Images() == 0 { // no embedding is compared with those of the collection
 		packs = packs[:1]
 	}
-	get := s.fetcher(&job)
+	files := s.fetcher(&job)
+	defer files.close()
 	var found []schema.Finding
 	for i, pack := range packs {
 		by := ""
 		if i > 0 {
 			by = pack.Verdict.Name
 		}
-		f, err := s.find(ctx, &job, pack, by, get)
+		f, err := s.find(ctx, &job, pack, by, files)
 		if err != nil {
 			return err
 		}
@@ -109,12 +110,8 @@ func (s *Service) challenge(ctx context.Context, job *schema.Job, trace string) 
 }
 
 // find returns what pack finds in the images of job. A permanent error is an answer.
-func (s *Service) find(ctx context.Context, job *schema.Job, pack Pack, by string, get fetch) (schema.Finding, error) {
-	a, err := s.analyze(ctx, job, pack, get)
-	if err == nil {
-		a.by = by
-		err = s.keepPortraits(ctx, a)
-	}
+func (s *Service) find(ctx context.Context, job *schema.Job, pack Pack, by string, files *fetcher) (schema.Finding, error) {
+	a, err := s.analyze(ctx, job, pack, by, files)
 	if reason := schema.ReasonOf(err); reason != "" {
 		return schema.Finding{Answer: schema.NewResult(job, reason, schema.MessageOf(err))}, nil
 	} else if err != nil {
@@ -127,26 +124,6 @@ func (s *Service) find(ctx context.Context, job *schema.Job, pack Pack, by strin
 	return schema.Finding{Faces: a.found.Faces, Probes: a.found.Probes, Thresholds: a.thresholds, Work: a.Work, Feedback: a.verdict.Feedback(a.found, "")}, nil
 }
 
-// fetch returns the image of that index of a job, and how long that took.
-type fetch func(ctx context.Context, image int) ([]byte, time.Duration, error)
-
-// fetcher fetches the images of job. It keeps the last one for the next pack: the operations that several packs answer take
-// one image.
-func (s *Service) fetcher(job *schema.Job) fetch {
-	kept, at := []byte(nil), -1
-	return func(ctx context.Context, image int) ([]byte, time.Duration, error) {
-		if image == at {
-			return kept, 0, nil
-		}
-		start := time.Now()
-		data, _, err := s.Objects.Get(ctx, job.Images[image], s.MaxBytes)
-		if err == nil {
-			kept, at = data, image
-		}
-		return data, time.Since(start), err
-	}
-}
-
 // analysis is the state of a job under one pack: its case, and what was found in its images.
 type analysis struct {
 	schema.Job
@@ -155,10 +132,11 @@ type analysis struct {
 	by         string // the name of the pack, unless it is the first of the collection
 	verdict    *verdict.Case
 	found      verdict.Found
-	portraits  map[int]*face.Portrait // by the index of the face in found
+	kept       map[int]*schema.OutputImage // the portraits that are stored, by the index of the face in found
+	pixels     int                         // of kept
 }
 
-func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, get fetch) (*analysis, error) {
+func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by string, files *fetcher) (*analysis, error) {
 	judged, err := verdict.New(job, pack.Verdict)
 	if err != nil {
 		return nil, err
@@ -172,7 +150,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, get f
 			return nil, err
 		}
 	}
-	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}, Notes: judged.Notes()}, verdict: judged, portraits: map[int]*face.Portrait{}}
+	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}, Notes: judged.Notes()}, by: by, verdict: judged, kept: map[int]*schema.OutputImage{}}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
@@ -181,12 +159,12 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, get f
 	a.thresholds = &thresholds
 	params := judged.Params()
 	for i := range job.Images {
-		image, took, err := get(ctx, i)
+		image, took, err := files.get(ctx, i)
 		s.measure(a, "fetch", took)
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}
-		seen, err := pack.Engine.Analyze(ctx, image, params)
+		seen, err := pack.Engine.Analyze(ctx, image, s.portraying(a, i, params))
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}
@@ -218,8 +196,11 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 		if o.Unportrayed != nil {
 			a.found.Unportrayed = aboutImage(image, o.Unportrayed)
 		}
-		if len(o.Portraits) > 0 {
-			a.portraits[len(a.found.Faces)-1] = o.Portraits[0]
+		place := len(a.found.Faces) - 1
+		if kept := a.kept[place]; a.Operation == schema.OpFaceISO {
+			a.found.Portrait = kept
+		} else {
+			a.found.Faces[place].Crop = kept
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (d *desk) Put(_ context.Context, ref schema.ObjectRef, data []byte, content
 }
 
 // Analyze implements worker.Engine as the real one does: by confidence, by strategy, and with no more than was asked for.
-func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engine.Analysis, error) {
+func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*engine.Analysis, error) {
 	d.asked = append(d.asked, p)
 	found := &engine.Analysis{Width: 400, Height: 500, Models: everyRole[:1]}
 	pic := d.pictures[string(image)]
@@ -140,13 +140,16 @@ func (d *desk) Analyze(_ context.Context, image []byte, p engine.Params) (*engin
 				full.Quality.Groups = append(full.Quality.Groups, schema.QualityGroup{Group: g, Status: quality.NotAssessed, Requirements: []schema.Requirement{}})
 			}
 		}
-		if full.Unportrayed != nil {
-			p.Portraits = nil
-		}
-		for _, o := range p.Portraits {
-			full.Portraits = append(full.Portraits, &face.Portrait{Image: imaging.New(48, 64), File: []byte("portrait of " + string(image)), Format: o.Format})
-		}
 		found.Faces = append(found.Faces, full)
+	}
+	for i, full := range found.Faces {
+		if len(p.Portraits) == 0 || full.Unportrayed != nil || len(found.Faces) > p.MostPortrayed {
+			continue
+		}
+		made := []*face.Portrait{{Image: imaging.New(48, 64), File: []byte("portrait of " + string(image)), Format: p.Portraits[0].Format}}
+		if err := p.Portray(ctx, i, len(found.Faces), made); err != nil {
+			return nil, err
+		}
 	}
 	return found, nil
 }

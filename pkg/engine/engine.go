@@ -25,6 +25,12 @@ type Options struct {
 	// LongSide is the length of the longer side, in pixels, to which pictures are scaled down for the detector; 0 means
 	// the pack's.
 	LongSide int
+	// Memory is how many bytes the images in work may take together, their decoders and portraits included, their files and the
+	// networks excluded; 0: any number. Images wait for it before they are decoded. One that would take more than all images but the
+	// quarter that is kept for light ones is refused (image_too_large).
+	Memory int64
+	// Time is how long the analysis of an image may take, without waiting and without what Params.Portray takes; 0: any time.
+	Time time.Duration
 	// Concurrency is the number of images that Analyze processes at once, with one thread each; others wait. 0: any
 	// number.
 	Concurrency int
@@ -32,7 +38,7 @@ type Options struct {
 	// ([onnx.Share]). 0: each image makes its own calls.
 	Calls int
 	// Beside is an Engine that is open, or nil. The new one shares with it the networks that both packs have, and its
-	// Library, Concurrency and Calls; the options of these names are ignored. Each is closed by itself, in any order.
+	// Library, Memory, Concurrency and Calls; the options of these names are ignored. Each is closed by itself, in any order.
 	Beside *Engine
 }
 
@@ -40,6 +46,7 @@ type Options struct {
 type Engine struct {
 	pack       *models.Pack
 	limits     imaging.Limits
+	time       time.Duration
 	pool       *pool
 	loan       *loan                       // of the networks
 	thresholds map[string]models.Threshold // face.Thresholds of pack
@@ -62,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{pack: o.Pack, limits: o.Limits, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
+	e := &Engine{pack: o.Pack, limits: o.Limits, time: o.Time, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
 	if err := e.load(o); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -169,8 +176,18 @@ type Params struct {
 	// Quality asks for the quality of each selected face, and whether it is what these groups allow (quality.Groups). It asks for
 	// Attributes too.
 	Quality []string
-	// Portraits asks for pictures of each selected face, unless there are more than schema.MaxDetailedFaces.
+	// Portraits asks for pictures of each selected face, unless there are more than MostPortrayed. If they have more than
+	// PortraitPixels together, the picture is refused (invalid_configuration).
 	Portraits []face.PortraitOptions
+	// MostPortrayed is the largest number of faces that get portraits; 0 means schema.MaxDetailedFaces, and
+	// -1 none.
+	MostPortrayed int
+	// PortraitPixels is the largest number of pixels of all portraits together; 0 means MaxPortraitPixels.
+	PortraitPixels int
+	// Portray takes the portraits of a face, which it may keep, one face after the other: face is its index in Analysis.Faces, of which
+	// there are so many. They are not kept in the face's observation. Other images are worked on meanwhile. An error ends the
+	// analysis. nil keeps them in the observations.
+	Portray func(ctx context.Context, face, faces int, portraits []*face.Portrait) error
 }
 
 // Analysis is what an image shows.
@@ -195,23 +212,36 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 	if err := e.able(op, p); err != nil {
 		return nil, err
 	}
-	if slots := e.pool.slots; slots != nil {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		case <-ctx.Done():
-			return nil, schema.Transient(op, ctx.Err())
-		}
-	}
-	start := time.Now()
-	img, info, err := imaging.Decode(ctx, image, e.limits)
+	file, err := imaging.Open(image, e.limits)
 	if err != nil {
 		return nil, err
 	}
-	a := &Analysis{Width: img.Width, Height: img.Height, Damage: info.Damage, Timings: map[string]time.Duration{"decode": time.Since(start)}}
+	width, height := file.Size()
+	place, err := e.pool.budget.admit(ctx, p.memory(file), fmt.Sprintf("the analysis of its %d × %d pixels", width, height))
+	if err != nil {
+		return nil, err
+	}
+	f := &frame{params: p}
+	w := e.begin(ctx, place)
+	start := time.Now()
+	var info imaging.Info
+	if f.picture, info, err = file.Decode(w.ctx); err != nil {
+		// A decoder in a sandbox may still hold its memory.
+		place.rest()
+		go func() { file.Wait(); place.leave() }()
+		return nil, w.end(err)
+	}
+	defer place.leave()
+	if keep := p.Portray; keep != nil {
+		f.params.Portray = func(_ context.Context, i, faces int, portraits []*face.Portrait) error {
+			start := time.Now()
+			defer func() { f.paused += time.Since(start) }()
+			return w.pause(func() error { return keep(ctx, i, faces, portraits) })
+		}
+	}
+	a := &Analysis{Width: f.picture.Width, Height: f.picture.Height, Damage: info.Damage, Timings: map[string]time.Duration{"decode": time.Since(start)}}
 	ran := record{}
-	f := &frame{params: p, picture: img}
-	if err := e.run(context.WithValue(ctx, recordKey{}, ran), f, a.Timings); err != nil {
+	if err := w.end(e.run(context.WithValue(w.ctx, recordKey{}, ran), f, a.Timings)); err != nil {
 		return nil, err
 	}
 	a.Document = f.document

@@ -715,13 +715,13 @@ func TestConcurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.pool.slots <- struct{}{}
+	e.pool.budget.slots <- struct{}{}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := e.Analyze(ctx, picture, Params{}); schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with every slot taken: %v", err)
 	}
-	<-e.pool.slots
+	<-e.pool.budget.slots
 	for range 2 {
 		if _, err := e.Analyze(t.Context(), picture, Params{}); err != nil {
 			t.Error(err)

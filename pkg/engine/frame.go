@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -19,32 +21,46 @@ type frame struct {
 	// found are all faces that were found, best confidence first; all are the same in pixels of picture.
 	found []candidate
 	all   []face.Face
-	// faces are those that params select; selected is how many there are in all orientations together.
+	// faces are those that params select, and places their places among all of those, which are selected in number.
 	faces    []*face.Observation
+	places   []int
 	selected int
+	// paused is how long the caller took to keep portraits, in the frame of the whole picture.
+	paused time.Duration
 	// aligned are the pictures of faces that embedding networks take.
 	aligned []*imaging.Image
 }
 
-// upright calls do once for each orientation that a selected face has, with the picture turned so that those faces stand upright.
-// Only one turned copy of the picture exists at a time.
+// facesAtOnce is how many faces of a picture the steps take at once, so that a crowd takes no more memory than a group: a network's
+// input and what is in its layers count for each.
+const facesAtOnce = 16
+
+// upright calls do for each orientation that a selected face has, with the picture turned so that those faces stand upright, and with
+// facesAtOnce of them at most. Only one turned copy of the picture exists at a time.
 func (f *frame) upright(do func(*frame) error) error {
 	for quarters := range 4 {
-		g := frame{params: f.params, selected: len(f.faces)}
-		for _, o := range f.faces {
+		var places []int
+		for i, o := range f.faces {
 			if o.Turned == 90*quarters {
-				g.faces = append(g.faces, o)
+				places = append(places, i)
 			}
 		}
-		if g.faces == nil {
+		if places == nil {
 			continue
 		}
-		g.picture = f.picture.Turned(quarters)
+		whole := frame{params: f.params, selected: len(f.faces), picture: f.picture.Turned(quarters)}
 		for _, c := range f.found {
-			g.all = append(g.all, c.in(f.picture, quarters))
+			whole.all = append(whole.all, c.in(f.picture, quarters))
 		}
-		if err := do(&g); err != nil {
-			return err
+		for some := range slices.Chunk(places, facesAtOnce) {
+			g := whole
+			g.places = some
+			for _, i := range some {
+				g.faces = append(g.faces, f.faces[i])
+			}
+			if err := do(&g); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

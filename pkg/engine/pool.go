@@ -13,12 +13,12 @@ import (
 // sharedRows are the most rows that images share a call with.
 const sharedRows = 64
 
-// pool is what Engines share that were opened beside each other: the runtime, the networks, and the number of images in
-// work.
+// pool is what Engines share that were opened beside each other: the runtime, the networks, and what images in work may
+// take.
 type pool struct {
 	runtime *onnx.Runtime
-	calls   int           // Options.Calls
-	slots   chan struct{} // one for each image in work; nil: any number
+	calls   int // Options.Calls
+	budget  *budget
 
 	mu       sync.Mutex
 	users    int // Engines that are not closed
@@ -54,11 +54,7 @@ func joinPool(ctx context.Context, o Options) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{runtime: runtime, calls: o.Calls, users: 1, networks: map[networkKey]*pooled{}}
-	if o.Concurrency > 0 {
-		p.slots = make(chan struct{}, o.Concurrency)
-	}
-	return p, nil
+	return &pool{runtime: runtime, calls: o.Calls, budget: newBudget(o.Concurrency, o.Memory), users: 1, networks: map[networkKey]*pooled{}}, nil
 }
 
 func (p *pool) join() error {

@@ -52,13 +52,13 @@ func TestBeside(t *testing.T) {
 	}
 
 	// The slot is one for both.
-	first.pool.slots <- struct{}{}
+	first.pool.budget.slots <- struct{}{}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	if _, err := second.Analyze(ctx, file, Params{}); schema.ClassOf(err) != schema.ClassTransient {
 		t.Errorf("an image beside one in the other engine, of one at once: %v; want it to wait", err)
 	}
 	cancel()
-	<-first.pool.slots
+	<-first.pool.budget.slots
 
 	if err := second.Close(); err != nil {
 		t.Error(err)

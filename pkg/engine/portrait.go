@@ -10,10 +10,10 @@ import (
 // portray makes the portraits of each face. The eyes are those of its landmarks, else those that the pack's network for landmarks
 // finds, else the detector's.
 func (e *Engine) portray(ctx context.Context, f *frame) error {
-	if f.selected > schema.MaxDetailedFaces {
+	if !f.params.portrayed(f.selected) {
 		return nil
 	}
-	for _, o := range f.faces {
+	for i, o := range f.faces {
 		landmarks := o.Landmarks
 		if landmarks == nil && e.landmarker != nil {
 			// Whoever asks for portraits only did not ask for landmarks: they stay out of the observation.
@@ -33,6 +33,13 @@ func (e *Engine) portray(ctx context.Context, f *frame) error {
 				return err
 			}
 			o.Portraits = append(o.Portraits, p)
+		}
+		if keep := f.params.Portray; keep != nil && len(o.Portraits) > 0 {
+			made := o.Portraits
+			o.Portraits = nil
+			if err := keep(ctx, f.places[i], f.selected, made); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

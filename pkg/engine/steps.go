@@ -130,21 +130,29 @@ func (e *Engine) absent(op string, role models.Role) error {
 // faces, one orientation after the other.
 func (e *Engine) run(ctx context.Context, f *frame, timings map[string]time.Duration) error {
 	clock := time.Now()
+	whole := f
 	do := func(f *frame, picture bool) error {
 		for _, s := range e.steps {
 			if s.picture != picture || s.run == nil || !s.wanted(f.params) {
 				continue
 			}
+			if err := ctx.Err(); err != nil {
+				return schema.Transient("engine.analyze", err)
+			}
+			paused := whole.paused
 			if err := s.run(ctx, f); err != nil {
 				return err
 			}
 			now := time.Now()
-			timings[s.name] += now.Sub(clock)
+			timings[s.name] += now.Sub(clock) - (whole.paused - paused)
 			clock = now
 		}
 		return nil
 	}
 	if err := do(f, true); err != nil {
+		return err
+	}
+	if err := f.params.portraitsFit(len(f.faces)); err != nil {
 		return err
 	}
 	return f.upright(func(g *frame) error {

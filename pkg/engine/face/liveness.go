@@ -236,6 +236,9 @@ func colour(img *imaging.Image, f Face) float64 {
 	return float64(sum) / (side * side)
 }
 
+// mostMirrored is the side of the largest square, in pixels, that may be larger than its picture.
+const mostMirrored = 2048
+
 // liveCrop is what a network was trained to see of a face.
 //
 // MiniFASNet: the box enlarged by the manifest's crop, by less where the picture is not large enough for it, and shifted to lie
@@ -250,6 +253,12 @@ func liveCrop(img *imaging.Image, f Face, s Stage) *imaging.Image {
 	if s.Model.Architecture == antispoof {
 		side := max(w.Width, w.Height) * float64(in.Crop)
 		x, y, n := int(math.Floor(w.X-side/2)), int(math.Floor(w.Y-side/2)), max(int(side), 1)
+		if n > mostMirrored && n > img.Width*img.Height/n {
+			// The square would be larger than the picture: it is cut out of a smaller copy.
+			small := (n + mostMirrored - 1) / mostMirrored
+			img = img.Resize(max(img.Width/small, 1), max(img.Height/small, 1))
+			x, y, n = x/small, y/small, n/small
+		}
 		return img.Crop(x, y, x+n, y+n, imaging.Reflect).Resize(in.Width, in.Height)
 	}
 	width, height := float64(img.Width), float64(img.Height)

@@ -70,6 +70,27 @@ func (o PortraitOptions) Check() error {
 	return err
 }
 
+// Complete returns o with the defaults of what it leaves open. Its errors are those of Check.
+func (o PortraitOptions) Complete() (PortraitOptions, error) {
+	c, err := o.complete()
+	return c.PortraitOptions, err
+}
+
+// Memory is the most bytes that making such a portrait takes at any time, with the portrait and its file; 0 where none can be made.
+// The matte of a replaced background is made of 25 planes of floats. The file is encoded from a copy with transparency, into a buffer
+// that doubles.
+func (o PortraitOptions) Memory() int64 {
+	c, err := o.Complete()
+	if err != nil {
+		return 0
+	}
+	const file, matte = 3 + 4 + 3*4, 116 // bytes a pixel
+	if c.Background != nil {
+		return matte * int64(c.Width) * int64(c.Height)
+	}
+	return file * int64(c.Width) * int64(c.Height)
+}
+
 // complete is o with its defaults and framing.
 func (o PortraitOptions) complete() (completed struct {
 	PortraitOptions

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"facestream/pkg/engine/imaging"
+	"facestream/pkg/engine/imaging/imagingtest"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
@@ -60,6 +61,34 @@ func drawnPerson(turn float64) (*imaging.Image, Face) {
 		disc(float64(p.X), float64(p.Y), 5, imaging.RGB{255, 255, 255})
 	}
 	return m, f
+}
+
+// TestPortraitMemory holds the most that is in use while a portrait is made to what its options promised.
+func TestPortraitMemory(t *testing.T) {
+	if !imagingtest.Exact(t) {
+		return
+	}
+	img, f := drawnPerson(10)
+	for i := range img.Pix {
+		img.Pix[i] ^= byte(i * i / 7) // so that the file is large
+	}
+	s := segmentation(t)
+	for name, o := range map[string]PortraitOptions{
+		"png": {Width: 900}, "jpeg": {Width: 900, Format: imaging.JPEG}, "small": {},
+		"background replaced": {Width: 900, Background: &imaging.RGB{1, 2, 3}},
+	} {
+		var err error
+		taken, allocated := imagingtest.Peak(func() { _, err = NewPortrait(t.Context(), img, f, nil, s, o) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		const small = 2 << 20 // tables and windows of the encoders
+		promised := o.Memory()
+		t.Logf("%-20s took %6.1f MB of %6.1f promised, and allocated %6.1f", name, float64(taken)/1e6, float64(promised)/1e6, float64(allocated)/1e6)
+		if taken > promised+small || promised > 3*allocated {
+			t.Errorf("%s took %d bytes of %d promised, and allocated %d", name, taken, promised, allocated)
+		}
+	}
 }
 
 // TestPortraitGeometry finds the white eyes where the preset says.
