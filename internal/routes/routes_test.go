@@ -227,3 +227,19 @@ func FuzzRoutes(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMetadata: a header sets no field that the route does not take, and never who is meant.
+func FuzzMetadata(f *testing.F) {
+	f.Add("facestream-consent", `{"given":true}`)
+	f.Add("facestream-external-id", "mallory")
+	f.Add("facestream-config", `{"neighbors":1}`)
+	f.Fuzz(func(t *testing.T, name, value string) {
+		m, _ := Table{{}}.Match("images", "enroll/staff/alice/a.jpg")
+		want, problems := m.Request(schema.ObjectRef{Bucket: "images", Key: "enroll/staff/alice/a.jpg", ETag: "e"})
+		got := want
+		problems = append(problems, m.Apply(&got, map[string]string{name: value})...)
+		if got.ID != want.ID || got.Operation != want.Operation || got.Collection != want.Collection || got.ExternalID.Normal() != want.ExternalID.Normal() || got.PUID != "" || len(got.Config) > 0 {
+			t.Errorf("%q: %q changed the request to %+v, %v", name, value, got, problems)
+		}
+	})
+}

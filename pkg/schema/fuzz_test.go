@@ -111,3 +111,24 @@ func FuzzDecodeVector(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseFloors: floors without problems hold every job to them, and a job that is held has the configuration that they allow.
+func FuzzParseFloors(f *testing.F) {
+	f.Add([]byte(`{"face_thresholds_min":0.5,"anti_spoofing_mode":1}`), []byte(`{"face_thresholds_min":-1}`))
+	f.Add([]byte(`{"x":1}`), []byte(`{}`))
+	f.Fuzz(func(t *testing.T, raw, config []byte) {
+		floors, problems := ParseFloors(raw)
+		if len(problems) > 0 {
+			return
+		}
+		job := Job{Request: Request{ID: "r", Operation: OpValidate, Images: []ObjectRef{{Bucket: "b", Key: "k"}}, Config: config}}
+		if problems := job.Resolve(); len(problems) > 0 {
+			return
+		}
+		if problems := job.Hold(floors); len(problems) == 0 {
+			if again := job.Hold(floors); len(again) > 0 {
+				t.Errorf("a job that keeps to the floors is refused when it is held again: %v", again)
+			}
+		}
+	})
+}

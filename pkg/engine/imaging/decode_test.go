@@ -138,7 +138,7 @@ func TestDecodeStops(t *testing.T) {
 }
 
 // corpusFile reads a file of testdata/corpus.
-func corpusFile(t *testing.T, name string) []byte {
+func corpusFile(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata/corpus", name))
 	if err != nil {
