@@ -101,11 +101,11 @@ func run(ctx context.Context, chosen []mutation) error {
 	}
 	var missed []string
 	for _, m := range chosen {
-		verdict, took, err := try(ctx, tree, m, needed[m.check])
+		verdict, took, by, err := try(ctx, tree, m, needed[m.check])
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		fmt.Printf("%-7s %-26s %4.0f s  %s\n", verdict, m.name, took.Seconds(), m.check)
+		fmt.Printf("%-7s %-26s %4.0f s  %s: %s\n", verdict, m.name, took.Seconds(), m.check, by)
 		if verdict != caught {
 			missed = append(missed, m.name)
 		}
@@ -123,16 +123,16 @@ const (
 	missed = "MISSED"
 )
 
-// try runs the check on the tree with m, and takes m back.
-func try(ctx context.Context, tree string, m mutation, c check) (verdict string, took time.Duration, err error) {
+// try runs the check on the tree with m, and takes m back. by is what the check says.
+func try(ctx context.Context, tree string, m mutation, c check) (verdict string, took time.Duration, by string, err error) {
 	restore, err := m.apply(tree)
 	if err != nil {
-		return "", 0, err
+		return "", 0, "", err
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 	began := time.Now()
 	if out, err := in(ctx, tree, c.build); err != nil {
-		return "", 0, fmt.Errorf("it does not build: %w\n%s", err, out)
+		return "", 0, "", fmt.Errorf("it does not build: %w\n%s", err, out)
 	}
 	limited, cancel := context.WithTimeout(ctx, c.budget)
 	defer cancel()
@@ -140,12 +140,12 @@ func try(ctx context.Context, tree string, m mutation, c check) (verdict string,
 	took = time.Since(began)
 	switch {
 	case ctx.Err() != nil:
-		return "", took, ctx.Err()
+		return "", took, "", ctx.Err()
 	case failed == nil || limited.Err() != nil:
 		fmt.Println(tail(out))
-		return missed, took, nil
+		return missed, took, "nothing", nil
 	}
-	return caught, took, nil
+	return caught, took, said(out), nil
 }
 
 // apply edits the tree. It returns what takes the edits back.
@@ -189,6 +189,18 @@ func in(ctx context.Context, dir string, command []string) ([]byte, error) {
 	run.Stdout, run.Stderr = &out, &out
 	err := run.Run()
 	return out.Bytes(), err
+}
+
+// said are the lines in which a check says what is wrong.
+func said(out []byte) string {
+	var found []string
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "VIOLATED") || strings.HasPrefix(line, "--- FAIL") {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found, "; ")
 }
 
 func tail(out []byte) string {

@@ -65,6 +65,7 @@ type (
 	noteRun struct {
 		Began    time.Time     `json:"began"`
 		Deadline time.Duration `json:"deadline"`
+		Listed   time.Duration `json:"listed"` // from this age on, a listing can find an upload before its notification is handled
 	}
 	// notePicture is an uploaded picture. Vectors has what the simulated engine finds in it.
 	notePicture struct {

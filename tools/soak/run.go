@@ -66,7 +66,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	h.note("run", noteRun{h.began, o.deadline})
+	h.note("run", noteRun{h.began, o.deadline, reconcileAge})
 	failed := errors.Join(suffer(ctx, o, system, h), h.close())
 	if ctx.Err() != nil {
 		return failed

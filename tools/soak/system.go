@@ -30,6 +30,7 @@ import (
 const (
 	sessionTimeout    = 2 * time.Second
 	reconcileInterval = 5 * time.Second
+	reconcileAge      = 2 * time.Second
 )
 
 // system is a facestream of processes, behind proxies, on servers that can be killed.
@@ -151,7 +152,7 @@ func startSystem(dir string, o options) (_ *system, err error) {
 		"FACESTREAM_KAFKA=" + behind(kafkaAddr, true), "FACESTREAM_S3_ENDPOINT=" + behind(s3Addr, false),
 		"FACESTREAM_INDEXER_GALLERY_DIR=" + s.cfg.Indexer.Gallery.Dir,
 		"FACESTREAM_KAFKA_SESSION_TIMEOUT=" + sessionTimeout.String(), "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_TELEMETRY_LOG_FORMAT=json",
-		"FACESTREAM_INGEST_RECONCILE_INTERVAL=" + reconcileInterval.String(), "FACESTREAM_INGEST_RECONCILE_AGE=2s",
+		"FACESTREAM_INGEST_RECONCILE_INTERVAL=" + reconcileInterval.String(), "FACESTREAM_INGEST_RECONCILE_AGE=" + reconcileAge.String(),
 	}
 	names := []string{"ingest", "worker", "indexer", "ingest", "worker"}
 	if os.Getenv("FACESTREAM_MILVUS") != "" { // the same on another gallery, below a prefix of its own

@@ -160,7 +160,7 @@ func (s *story) row(enrolment map[string]any, guid string, degrees float64, crea
 // told is a story in which nothing is wrong, with the parts that tests change.
 type told struct {
 	*story
-	alice, deletion, search, verify, stranger, validation, rows []map[string]any
+	alice, bob, deletion, search, verify, stranger, validation, rows []map[string]any
 }
 
 func tell(t *testing.T) *told {
@@ -169,6 +169,7 @@ func tell(t *testing.T) *told {
 	first := s.enroll("e1", "alice", "a1", 0)
 	s.alice = append(s.alice, s.lines[len(s.lines)-1])
 	bobs := s.enroll("e2", "bob", "b1", 50)
+	s.bob = append(s.bob, s.lines[len(s.lines)-1])
 	created := s.now
 	s.predict("p1", 5, hit{"a1", "alice", cos(5), 3}, hit{"b1", "bob", cos(45), 2})
 	s.search = append(s.search, s.lines[len(s.lines)-1])
@@ -362,6 +363,24 @@ func TestFaultsExplainCopies(t *testing.T) {
 	s.again(s.alice[0])
 	if v := s.check(); len(v.problems) > 0 || v.copies != 1 {
 		t.Errorf("%d copies: %v", v.copies, v.problems)
+	}
+}
+
+// TestSlowUploadsMayBeListed: an upload that waits for its outcome for long may be taken up a second time.
+func TestSlowUploadsMayBeListed(t *testing.T) {
+	s := tell(t)
+	for _, l := range s.lines {
+		if l["kind"] == "send" && l["body"].(map[string]any)["request"] != nil && body(l)["request"].(map[string]any)["id"] == "e2" {
+			body(l)["via"] = "upload"
+		}
+	}
+	s.again(s.bob[0])
+	if v := s.check(); len(v.problems[uncaused]) != 1 {
+		t.Errorf("a copy of a quick upload: %v", v.problems)
+	}
+	body(s.lines[0])["listed"] = second / 10
+	if v := s.check(); len(v.problems) > 0 {
+		t.Error(v.problems)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 
 // line is one line of a history: what happened, t nanoseconds after its beginning. The kinds, with their bodies:
 //
-//	run        {began, deadline}: the time of day of the beginning; nanoseconds within which each request must have its outcome
+//	run        {began, deadline, listed}: the time of day of the beginning; nanoseconds within which each request must have its
+//	           outcome, and after which a listing can find an upload before its notification is handled
 //	picture    {ref, vectors}: an object was uploaded; the embeddings of the faces in it, null where that is not known
 //	send       {n, via, request, value, expect, object}: a record is about to be written to the topic of requests
 //	upload     the same for an upload that a route covers; begun is when the upload began
@@ -210,6 +211,7 @@ type memory struct {
 type history struct {
 	began    time.Time
 	deadline time.Duration
+	listed   time.Duration
 	end      int64
 	pictures map[ref][][]float32
 	requests map[string]*asked
@@ -259,11 +261,11 @@ func (h *history) take(l line, sendings map[int64]*sending, committed map[string
 	switch l.Kind {
 	case "run":
 		var b struct {
-			Began    time.Time
-			Deadline time.Duration
+			Began            time.Time
+			Deadline, Listed time.Duration
 		}
 		err := json.Unmarshal(l.Body, &b)
-		h.began, h.deadline = b.Began, b.Deadline
+		h.began, h.deadline, h.listed = b.Began, b.Deadline, b.Listed
 		return err
 	case "picture":
 		var b struct {

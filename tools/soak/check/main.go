@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -41,6 +42,10 @@ func report(w io.Writer, h *history, v *verdict) bool {
 		len(h.order), v.results, v.copies, v.later, len(h.dead), v.objects, len(h.rows), h.looked)
 	fmt.Fprintf(w, "recomputed: %d scores of %d searches; the histories of %d persons with %d enrolments, deletions and readings are linearizable, save those below\n",
 		v.scores, v.searches, v.persons, v.steps)
+	if len(h.memories) > 0 {
+		most := slices.MaxFunc(h.memories, func(a, b memory) int { return cmp.Compare(a.Peak, b.Peak) })
+		fmt.Fprintf(w, "most memory of a service: %d MiB, of %s\n", most.Peak>>20, most.Process)
+	}
 	for _, kind := range slices.Sorted(maps.Keys(v.problems)) {
 		all := v.problems[kind]
 		fmt.Fprintf(w, "VIOLATED, %d times: %s\n", len(all), kind)
