@@ -29,7 +29,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: attack help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: attack help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ soak-power: toolchain ## The same, and the power fails again and again: what was
 
 mutation-test: toolchain ## Break the code in one place after another, and see that a check notices each (MUTATEFLAGS: -sample, -only NAMES, -list)
 	$(GO) run ./tools/mutate $(MUTATEFLAGS)
+
+siege: models ## Let a worker of 2 GiB and two threads answer hostile images beside innocent ones for DURATION (30m) (SIEGEFLAGS)
+	$(GO) run ./tools/siege -duration $(DURATION) $(SIEGEFLAGS)
 
 outage-test: models ## Take the broker, the store and the gallery away for OUTAGE (60s) each, under load
 	FACESTREAM_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 3h -run TestOutages ./internal/allinone

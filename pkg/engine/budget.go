@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,23 +53,24 @@ type admission struct {
 	slot   bool  // it has one of budget.slots
 }
 
-// admit waits until a picture that takes so many bytes may be worked on, first come first served among the heavy ones. One that never
-// fits is refused.
-func (b *budget) admit(ctx context.Context, bytes int64, what string) (*admission, error) {
+// admit waits until a picture that takes so many bytes may be worked on, first come first served among the heavy ones, to which it
+// belongs by its bytes or because it is a crowd. One that never fits is refused.
+func (b *budget) admit(ctx context.Context, bytes int64, crowd bool, what string) (*admission, error) {
 	const op = "engine.admit"
 	p := &admission{budget: b}
-	if b.free != nil && bytes > b.light {
-		if bytes > b.most {
-			return nil, schema.Permanent(op, schema.ReasonImageTooLarge, fmt.Errorf("%s takes up to %d MB of memory, the limit is %d MB; scale the image down, save it as a usual JPEG, or ask for smaller portraits", what, (bytes+999_999)/1e6, b.most/1e6))
+	large := b.free != nil && bytes > b.light
+	if large && bytes > b.most {
+		return nil, schema.Permanent(op, schema.ReasonImageTooLarge, fmt.Errorf("%s takes up to %d MB of memory, the limit is %d MB; scale the image down, save it as a usual JPEG, or ask for smaller portraits", what, (bytes+999_999)/1e6, b.most/1e6))
+	}
+	if (large || crowd) && b.heavy != nil {
+		select {
+		case b.heavy <- struct{}{}:
+			p.heavy = true
+		case <-ctx.Done():
+			return nil, schema.Transient(op, ctx.Err())
 		}
-		if b.heavy != nil {
-			select {
-			case b.heavy <- struct{}{}:
-				p.heavy = true
-			case <-ctx.Done():
-				return nil, schema.Transient(op, ctx.Err())
-			}
-		}
+	}
+	if large {
 		if err := b.free.Acquire(ctx, bytes); err != nil {
 			p.leave()
 			return nil, schema.Transient(op, err)
@@ -95,6 +97,12 @@ func (p *admission) work(ctx context.Context) error {
 		return schema.Transient("engine.admit", ctx.Err())
 	}
 }
+
+// errCrowd says that a picture that was taken for a light one shows a crowd, whose faces would keep others waiting.
+var errCrowd = errors.New("a crowd")
+
+// mayBeCrowd reports whether a crowd in this picture would keep light ones waiting.
+func (p *admission) mayBeCrowd() bool { return !p.heavy && cap(p.budget.slots) > 1 }
 
 // rest gives the slot back and keeps the memory.
 func (p *admission) rest() {

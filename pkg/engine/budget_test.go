@@ -24,7 +24,7 @@ func TestBudgetAdmits(t *testing.T) {
 		b := newBudget(3, 1200) // 100 for a light picture, 900 for the heavy ones
 		take := func(ctx context.Context, bytes int64) *admission {
 			t.Helper()
-			p, err := b.admit(ctx, bytes, "it")
+			p, err := b.admit(ctx, bytes, false, "it")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestBudgetAdmits(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := b.admit(ctx, 200, "it"); schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := b.admit(ctx, 200, false, "it"); schema.ClassOf(err) != schema.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a caller who left: %v", err)
 		}
 		for range 5 {
@@ -65,7 +65,7 @@ func TestBudgetAdmits(t *testing.T) {
 		if fmt.Sprint(order) != "[0 1 2]" {
 			t.Errorf("admitted in the order %v", order)
 		}
-		_, err := b.admit(t.Context(), 901, "it")
+		_, err := b.admit(t.Context(), 901, false, "it")
 		if schema.ReasonOf(err) != schema.ReasonImageTooLarge {
 			t.Errorf("one that never fits: %v", err)
 		}
@@ -94,7 +94,7 @@ func TestHostileTIFF(t *testing.T) {
 func TestAnalysisTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &Engine{time: 10 * time.Second, pool: &pool{budget: newBudget(1, 0)}}
-		place, err := e.pool.budget.admit(t.Context(), 1, "it")
+		place, err := e.pool.budget.admit(t.Context(), 1, false, "it")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,5 +193,34 @@ func TestPortray(t *testing.T) {
 	}
 	if len(group.pool.budget.slots) != 0 {
 		t.Error("a slot was lost")
+	}
+}
+
+// TestCrowd: a crowd, however small its picture, is worked on among the heavy pictures, and a group among the light ones.
+func TestCrowd(t *testing.T) {
+	e := starter(t, Options{Concurrency: 2})
+	const side = 160
+	one := picture(people()[0], 0, side)
+	for _, c := range []struct {
+		columns, rows, heavy int
+	}{{2, 1, 0}, {6, 4, 1}} {
+		crowd := imaging.New(side*c.columns, side*c.rows)
+		for i := range c.columns * c.rows {
+			paste(crowd, one, side*(i%c.columns), side*(i/c.columns))
+		}
+		portrayed := 0
+		a, err := e.Analyze(t.Context(), encoded(t, crowd), Params{Portraits: []face.PortraitOptions{{Width: 48}}, Portray: func(context.Context, int, int, []*face.Portrait) error {
+			portrayed++
+			if got := len(e.pool.budget.heavy); got != c.heavy {
+				t.Errorf("%d faces: %d heavy pictures in work, want %d", c.columns*c.rows, got, c.heavy)
+			}
+			return nil
+		}})
+		if err != nil || portrayed != len(a.Faces) || (portrayed > facesAtOnce) != (c.heavy > 0) {
+			t.Errorf("%d faces: %d portraits, %v", c.columns*c.rows, portrayed, err)
+		}
+		if len(e.pool.budget.heavy) != 0 || len(e.pool.budget.slots) != 0 {
+			t.Error("a place was lost")
+		}
 	}
 }

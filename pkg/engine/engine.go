@@ -216,12 +216,21 @@ func (e *Engine) Analyze(ctx context.Context, image []byte, p Params) (*Analysis
 	if err != nil {
 		return nil, err
 	}
+	a, err := e.analyze(ctx, file, p, false)
+	if errors.Is(err, errCrowd) { // what is known of it is given up with its place
+		return e.analyze(ctx, file, p, true)
+	}
+	return a, err
+}
+
+// analyze is Analyze of a file whose header was read. crowd says that the picture was seen to show many faces.
+func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crowd bool) (*Analysis, error) {
 	width, height := file.Size()
-	place, err := e.pool.budget.admit(ctx, p.memory(file), fmt.Sprintf("the analysis of its %d × %d pixels", width, height))
+	place, err := e.pool.budget.admit(ctx, p.memory(file), crowd, fmt.Sprintf("the analysis of its %d × %d pixels", width, height))
 	if err != nil {
 		return nil, err
 	}
-	f := &frame{params: p}
+	f := &frame{params: p, mayBeCrowd: place.mayBeCrowd()}
 	w := e.begin(ctx, place)
 	start := time.Now()
 	var info imaging.Info

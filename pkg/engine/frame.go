@@ -25,6 +25,8 @@ type frame struct {
 	faces    []*face.Observation
 	places   []int
 	selected int
+	// mayBeCrowd says that the analysis ends with errCrowd if there are more than facesAtOnce faces.
+	mayBeCrowd bool
 	// paused is how long the caller took to keep portraits, in the frame of the whole picture.
 	paused time.Duration
 	// aligned are the pictures of faces that embedding networks take.

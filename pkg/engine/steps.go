@@ -155,6 +155,9 @@ func (e *Engine) run(ctx context.Context, f *frame, timings map[string]time.Dura
 	if err := f.params.portraitsFit(len(f.faces)); err != nil {
 		return err
 	}
+	if f.mayBeCrowd && len(f.faces) > facesAtOnce {
+		return errCrowd
+	}
 	return f.upright(func(g *frame) error {
 		now := time.Now()
 		timings["detect"] += now.Sub(clock) // turning the picture is a part of finding its faces
