@@ -19,8 +19,9 @@ TIMEOUT     ?= 40m
 
 export CGO_ENABLED := 1
 
-# The packages that carry libheif and libavif would load the machine's own libraries at the start, which nothing uses.
-export GOFLAGS := $(strip $(GOFLAGS) -tags=nodynamic)
+# As one gave them, and what tools/goflags.sh finds out; each line of a recipe asks it anew, since toolchain may install a library.
+given := $(GOFLAGS)
+export GOFLAGS = $(strip $(given) $(shell tools/goflags.sh))
 
 # Starts a Milvus unless FACESTREAM_MILVUS names one, and stops it at the end of the line.
 with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
@@ -67,6 +68,7 @@ test-imaging: toolchain ## Compare every image format with the decoders of Pillo
 	rm -rf .cache/imaging/corpus && mkdir -p .cache/imaging/corpus
 	.cache/imaging/venv/bin/python pkg/engine/imaging/testdata/corpus.py .cache/imaging/corpus
 	FACESTREAM_IMAGES=$(CURDIR)/.cache/imaging/corpus $(GO) test -race -count=1 -run TestWholeCorpus ./pkg/engine/imaging
+	FACESTREAM_IMAGES=$(CURDIR)/.cache/imaging/corpus $(GO) test -race -count=1 -tags=nodynamic ./pkg/engine/imaging # without libjpeg-turbo
 
 lint: toolchain ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -155,7 +157,7 @@ fuzz-short: toolchain ## Run every fuzz target for FUZZTIME (10s)
 clean: ## Remove what was built; keep data and the cache of models
 	rm -rf $(BIN) .cache/race
 
-toolchain: ## Check for Go and a C compiler; install the compiler when run as root on Debian
+toolchain: ## Check for Go, a C compiler and libjpeg-turbo; install the latter two when run as root on Debian
 	@command -v $(GO) >/dev/null || { echo "Go is not on this machine. Install Go 1.26 or newer from https://go.dev/dl/ and run make again."; exit 1; }
 	@compiler=$$($(GO) env CC); compiler=$${compiler%% *}; command -v "$$compiler" >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -166,6 +168,14 @@ toolchain: ## Check for Go and a C compiler; install the compiler when run as ro
 			echo "  Debian, Ubuntu: sudo apt-get install gcc libc6-dev    Fedora: sudo dnf install gcc    macOS: xcode-select --install"; \
 			exit 1; \
 		fi; }
+	@tools/goflags.sh | grep -q jpegturbo || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "No libjpeg-turbo here, which decodes JPEG three times as fast as Go. Installing it."; \
+			apt-get update -qq && apt-get install -y --no-install-recommends libjpeg-dev; \
+		fi; \
+		tools/goflags.sh | grep -q jpegturbo || { \
+			echo "Without libjpeg-turbo and its headers JPEG is decoded in Go, at a third of the speed. To have it, install it and run make again:"; \
+			echo "  Debian, Ubuntu: sudo apt-get install libjpeg-dev    Fedora: sudo dnf install libjpeg-turbo-devel    macOS: brew install jpeg-turbo"; }; }
 
 models: facestream ## Find or fetch ONNX Runtime and the model pack FACESTREAM_MODELS (starter), with progress
 	$(BIN)/facestream models pull $${FACESTREAM_MODELS:-starter} --yes

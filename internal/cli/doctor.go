@@ -19,6 +19,7 @@ import (
 	"facestream/internal/gallery/drivers"
 	"facestream/internal/host"
 	"facestream/internal/objects"
+	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 	"facestream/pkg/events"
@@ -80,6 +81,7 @@ type examination struct {
 func examinations(cfg config.Config, client *events.Client, store *objects.Store, load bool) []examination {
 	all := []examination{
 		{"onnx runtime", "", "facestream models runtime", func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
+		{"jpeg", "", "", func(context.Context) (string, error) { return "decoded by " + imaging.JPEGDecoder, nil }},
 		{"data folder", "", "give this user the right to write there, or name another folder with --data-dir", func(context.Context) (string, error) { return lookAtFolder(cfg.DataDir) }},
 		{"broker", "", "start `facestream up`, or name a broker with --kafka-brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {
 			return strings.Join(cfg.Kafka.Brokers, ", "), client.Ping(ctx)

@@ -9,6 +9,9 @@ import (
 // fromGo copies m, which lies within width × height, over a white picture of that size. The types that the decoders return
 // have their own loops; At costs an allocation a pixel.
 func fromGo(m image.Image, width, height int) *Image {
+	if p, ok := m.(packed); ok {
+		return p.Image
+	}
 	out := New(width, height)
 	b := m.Bounds()
 	if b != image.Rect(0, 0, width, height) { // a GIF frame may be smaller than its screen
@@ -22,6 +25,21 @@ func fromGo(m image.Image, width, height int) *Image {
 		row(out.Pix[at:at+3*b.Dx()], y)
 	}
 	return out
+}
+
+// packed is what a decoder returns that makes an [Image] itself.
+type packed struct{ *Image }
+
+// ColorModel implements image.Image.
+func (packed) ColorModel() color.Model { return color.NRGBAModel }
+
+// Bounds implements image.Image.
+func (p packed) Bounds() image.Rectangle { return image.Rect(0, 0, p.Width, p.Height) }
+
+// At implements image.Image.
+func (p packed) At(x, y int) color.Color {
+	at := 3 * (y*p.Width + x)
+	return color.NRGBA{p.Pix[at], p.Pix[at+1], p.Pix[at+2], 0xff}
 }
 
 // rowReader returns a function that writes row y of m, from its left bound to its right, to dst as packed RGB over white.

@@ -280,20 +280,22 @@ func (f *jpegFile) memory() memory {
 	return memory{during: max(strict+made, samples+made, lenient+made) + 2*int64(len(f.data)), decoded: decoded}
 }
 
-// jpegDecoder decodes a file that [jpegFile.repair] has put right. CMYK it returns as if the file held it inverted, as those of
-// Adobe do. damage is that of [Info].
-type jpegDecoder func(ctx context.Context, data []byte) (m image.Image, damage string, err error)
+// jpegDecoder decodes data, a copy of the file that [jpegFile.repair] has put right. CMYK it returns as if the file held it inverted, as
+// those of Adobe do. damage is that of [Info].
+type jpegDecoder func(ctx context.Context, f *jpegFile, data []byte) (m image.Image, damage string, err error)
 
-// decodeStrict is Go's decoder, which is fast.
-func decodeStrict(ctx context.Context, data []byte) (image.Image, string, error) {
+// decodeStrict is Go's decoder, which takes sound files alone.
+func decodeStrict(ctx context.Context, _ *jpegFile, data []byte) (image.Image, string, error) {
 	m, err := jpeg.Decode(&reader{ctx, bytes.NewReader(data)})
 	return m, "", err
 }
 
-func (f *jpegFile) decode(ctx context.Context) (image.Image, string, error) {
-	m, damage, err := f.read(ctx, decodeStrict)
-	if err != nil && ctx.Err() == nil {
-		return f.read(ctx, decodeLenient)
+// decode tries the decoders one after the other: what a fast one refuses, a lenient one may read.
+func (f *jpegFile) decode(ctx context.Context) (m image.Image, damage string, err error) {
+	for _, by := range jpegDecoders {
+		if m, damage, err = f.read(ctx, by); err == nil || ctx.Err() != nil {
+			break
+		}
 	}
 	return m, damage, err
 }
@@ -304,7 +306,7 @@ func (f *jpegFile) read(ctx context.Context, by jpegDecoder) (image.Image, strin
 		return nil, "", errors.New("the file was cut short: the details or the colours of the picture are missing; send the whole file")
 	}
 	repaired, damage := f.repair()
-	m, lost, err := by(ctx, repaired)
+	m, lost, err := by(ctx, f, repaired)
 	if err != nil {
 		return nil, "", err
 	}

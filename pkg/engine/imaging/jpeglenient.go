@@ -49,7 +49,7 @@ type lenientComponent struct {
 
 // decodeLenient returns the picture, what was wrong with the file, and an error where more than [maxLost] of it is
 // missing.
-func decodeLenient(ctx context.Context, data []byte) (image.Image, string, error) {
+func decodeLenient(ctx context.Context, _ *jpegFile, data []byte) (image.Image, string, error) {
 	d := &lenientJPEG{ctx: ctx, data: data, adobe: -1}
 	if _, err := segments(data, d.segment); err != nil {
 		return nil, "", err
