@@ -11,6 +11,7 @@ import (
 
 // FuzzAnalysis: whatever a record of the analyses says, it ends with a result, or with an error that is not tried again for ever.
 func FuzzAnalysis(f *testing.F) {
+	f.Add([]byte(`{"id":"0","operation":"enroll","faces":[{}],"probes":[{}],"thresholds":{}}`)) // without an image
 	for _, op := range schema.Operations() {
 		f.Add([]byte(`{"id":"r","operation":"` + string(op) + `","collection":"c","images":[{"bucket":"b","key":"k"}],"faces":[{}],"probes":[{"model":"net@1","vector":"AACAPwAAAAA="}],"thresholds":{"min":0.1}}`))
 		f.Add([]byte(`{"id":"r","operation":"` + string(op) + `"}`))

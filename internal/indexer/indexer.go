@@ -88,8 +88,8 @@ func (s *Service) decide(ctx context.Context, a *schema.Analysis) (*schema.Resul
 
 // answer answers by what one pack found.
 func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
-	if a.Operation.Images() > 0 && (len(a.Faces) != 1 || len(a.Probes) != 1 || a.Thresholds == nil) {
-		return nil, schema.Permanent("indexer.analysis", schema.ReasonInternal, fmt.Errorf("an analysis for %s must carry one face, its embedding and thresholds", a.Operation))
+	if a.Operation.Images() > 0 && (len(a.Images) == 0 || len(a.Faces) != 1 || len(a.Probes) != 1 || a.Thresholds == nil) {
+		return nil, schema.Permanent("indexer.analysis", schema.ReasonInternal, fmt.Errorf("an analysis for %s must carry an image, one face, its embedding and thresholds", a.Operation))
 	}
 	switch a.Operation {
 	case schema.OpEnroll:

@@ -58,8 +58,7 @@ type report struct {
 	budget, most int64  // bytes: of images in work, and that were resident
 	alone, among []time.Duration
 	outcomes     map[string]map[schema.Reason]int // of hostile requests, by their names
-	innocent     int
-	slowest      map[string]time.Duration // the longest answer
+	slowest      map[string]time.Duration         // the longest answer
 }
 
 func (r report) String() string {
