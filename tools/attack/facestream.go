@@ -244,7 +244,12 @@ func (p *process) lastWords() string {
 	return last[:min(len(last), 400)]
 }
 
-// peak is the most memory that the process has had, in MiB; 0 where it cannot be read.
+// forgetPeak lets peak begin anew (clear_refs in proc(5)).
+func (p *process) forgetPeak() {
+	os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0)
+}
+
+// peak is the most memory that the process has had since forgetPeak, in MiB; 0 where it cannot be read.
 func (p *process) peak() int {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	for line := range strings.Lines(string(status)) {

@@ -43,7 +43,7 @@ func uploaders() []attack {
 		{name: "hostile-keys", actor: uploader, tried: "keys with .., empty parts, control characters and encoded slashes", running: hostileKeys},
 		{name: "marked-as-own-output", actor: uploader, tried: "an enrolment's picture that carries facestream's mark of another key", running: markedAsOutput},
 		{name: "tiff-of-389-kB", actor: uploader, tried: "four TIFFs of 7071x7071, 16 bits, deflate, at once, to a worker that must stay below 2 GiB", running: tiffs},
-		{name: "jpeg-of-100-scans", actor: uploader, tried: "a progressive JPEG of 36 megapixels with 100 scans", running: scans},
+		{name: "jpeg-of-100-scans", actor: uploader, tried: "a progressive JPEG of 49 megapixels with 100 scans", running: scans},
 		{name: "picture-bombs", actor: uploader, tried: "headers that claim gigapixels, cut and empty files, of every format", running: pictureBombs},
 		{name: "other-files", actor: uploader, tried: "SVG, PDF, ZIP, a script, a film, a picture with a script behind it", running: otherFiles},
 		{name: "replaced-after-the-upload", actor: uploader, tried: "alice's picture, replaced by mallory's under the same key at once", running: replacedUpload},
@@ -227,6 +227,7 @@ const workerMemory = 2048 // MiB, of the chart
 
 func tiffs(ctx context.Context, f *facestream) (string, error) {
 	bomb := tiff(7071)
+	f.part("worker").forgetPeak()
 	var wait sync.WaitGroup
 	var lock sync.Mutex
 	var failed error
@@ -267,7 +268,7 @@ func scans100(side int) []byte {
 	dc := bytes.Repeat([]byte{0}, (blocks+7)/8)
 	out = append(out, segment(0xda, []byte{1, 1, 0x00, 0, 0, 0x00})...)
 	out = append(out, dc...)
-	for i := range 100 {
+	for i := range 99 {
 		band := byte(1 + i%63)
 		out = append(out, segment(0xda, []byte{1, 1, 0x00, band, band, 0x00})...)
 		var bits []byte // per run: 0, then 14 bits of ones: 2^15-1 blocks
@@ -294,7 +295,7 @@ func scans100(side int) []byte {
 }
 
 func scans(ctx context.Context, f *facestream) (string, error) {
-	bomb := scans100(6000)
+	bomb := scans100(7000)
 	before := f.part("worker").cpu()
 	ref, err := f.put(ctx, "validate/default/"+name("scans")+"/a.jpg", bomb, nil)
 	if err != nil {
@@ -315,6 +316,7 @@ func scans(ctx context.Context, f *facestream) (string, error) {
 
 func pictureBombs(ctx context.Context, f *facestream) (string, error) {
 	cases := imagingtest.Hostile()
+	f.part("worker").forgetPeak()
 	var refs []schema.ObjectRef
 	for _, c := range cases {
 		ref, err := f.put(ctx, fmt.Sprintf("validate/default/%s/%s", name("bomb"), strings.ReplaceAll(c.Name, " ", "_")), c.Data, nil)
@@ -481,9 +483,10 @@ func largePortraits(ctx context.Context, f *facestream) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	f.part("worker").forgetPeak()
 	id := schema.RequestID(uuid.NewString())
 	data, err := json.Marshal(schema.Request{ID: id, Operation: schema.OpValidate, Images: []schema.ObjectRef{ref},
-		Config: json.RawMessage(`{"anti_spoofing_mode":0,"face_validations_off":true,"face_detection_strategy":0,"crop_faces":true,"portrait_width":4096,"portrait_preset":"crop_1x1"}`)})
+		Config: json.RawMessage(`{"anti_spoofing_mode":0,"face_validations_off":true,"face_detection_strategy":0,"crop_faces":true,"portrait_width":4096,"portrait_preset":"crop_1x1","portrait_format":"jpeg"}`)})
 	if err != nil {
 		return "", err
 	}
