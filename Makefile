@@ -4,6 +4,10 @@ GO          ?= go
 BIN         := bin
 PROGRAMS    := ingest worker indexer facestream
 TRAINED     := detector embedding landmarks pose attributes segmentation liveness
+VULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+SBOM        := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+VULNDB      ?= https://vuln.go.dev
+VULNCHECK_OFFLINE ?= say
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 OUTAGE      ?= 60s
@@ -30,7 +34,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: attack help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -144,6 +148,24 @@ example-module: toolchain ## Build examples/go, a module of its own, against pkg
 
 generate: toolchain ## Regenerate schemas and reference pages
 	$(GO) generate ./...
+
+sbom: build ## Write the bill of materials of each program, in CycloneDX, to dist/sbom
+	@mkdir -p dist/sbom
+	@set -e; for program in $(PROGRAMS); do \
+		$(GO) run $(SBOM) bin -json -std -version "$$(git describe --tags --always --dirty)" -output dist/sbom/$$program.cdx.json $(BIN)/$$program; \
+		echo dist/sbom/$$program.cdx.json; done
+
+licences: toolchain ## List the licences of all modules that the programs link; fail where one is unknown or not judged
+	$(GO) run ./tools/licences ./cmd/...
+
+# Without the database there is nothing to compare with. That is said, and fails where VULNCHECK_OFFLINE=fail.
+vulncheck: toolchain ## Look the code up in the Go vulnerability database (VULNDB: its address, or file:///… of a copy)
+	@if said=$$($(GO) run $(VULNCHECK) -db $(VULNDB) ./... 2>&1); then echo "$$said"; else \
+		echo "$$said"; \
+		case $$said in *"fetching vulnerabilities"*) \
+			echo "SKIPPED: the vulnerability database at $(VULNDB) cannot be reached; VULNDB=file:///… names a copy"; \
+			test "$(VULNCHECK_OFFLINE)" = say;; \
+		*) false;; esac; fi
 
 fuzz-short: toolchain ## Run every fuzz target for FUZZTIME (10s)
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the files of this folder with the tools that they are for. What is missing is fetched into a cache folder
+# Checks the files of this folder, and those of releases, with the tools that they are for. What is missing is fetched into a cache folder
 # (FACESTREAM_TOOLS, default ~/.cache/facestream/tools) with apt-get, pip and go; nothing is installed on the machine.
 # Fails when a check fails. What could not be run is said, with the reason, and does not fail.
 set -uo pipefail
@@ -30,6 +30,7 @@ get_promtool() {
 }
 get_helm() { GOBIN="$tools/bin" go install helm.sh/helm/v3/cmd/helm@v3.22.0; }
 get_compose() { GOBIN="$work" go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 && mkdir -p "$tools/bin" && mv "$work/cmd" "$tools/bin/compose-go"; }
+get_actionlint() { GOBIN="$tools/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12; }
 get_python() { python3 -m venv "$tools/venv" && "$tools/venv/bin/pip" install --quiet --disable-pip-version-check "$@"; }
 
 # check NAME COMMAND...: run COMMAND and remember whether it failed; its output is shown when it did.
@@ -125,6 +126,24 @@ if get compose-go get_compose; then
 	check "compose.yaml with the local gallery" compose-go compose.yaml compose/local-gallery.yaml
 else
 	skip "compose.yaml" "compose-go could not be built"
+fi
+
+# How releases are built, and what proposes updates.
+if get actionlint get_actionlint; then
+	check "actionlint" actionlint ../.github/workflows/*.yml
+else
+	skip "actionlint" "it could not be built"
+fi
+if get yamllint get_python yamllint==1.38.0 check-jsonschema==0.39.0; then
+	check "yamllint" yamllint --strict --config-file yamllint.yaml ../.github ../.goreleaser.yaml
+	check "dependabot.yml" check-jsonschema --builtin-schema vendor.dependabot ../.github/dependabot.yml
+else
+	skip "yamllint, dependabot.yml" "they could not be installed with pip"
+fi
+if command -v goreleaser >/dev/null; then
+	check "goreleaser check" goreleaser check --config ../.goreleaser.yaml
+else
+	skip "goreleaser check" "it is not here, and takes ten minutes to build: go install github.com/goreleaser/goreleaser/v2@v2.14.0"
 fi
 
 if get helm get_helm; then
