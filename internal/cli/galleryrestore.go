@@ -97,11 +97,10 @@ func restoreFile(c *cobra.Command, cfg config.Config, from string, empty, asJSON
 }
 
 func printRestored(out io.Writer, r restored) error {
-	names := slices.Sorted(maps.Keys(r.Lost))
-	for c, n := range r.Faces {
-		fmt.Fprintf(out, "%d enrolled images of collection %q were sound\n", n, c)
+	for _, c := range slices.Sorted(maps.Keys(r.Faces)) {
+		fmt.Fprintf(out, "%d enrolled images of collection %q were sound\n", r.Faces[c], c)
 	}
-	for _, c := range names {
+	for _, c := range slices.Sorted(maps.Keys(r.Lost)) {
 		fmt.Fprintf(out, "%d enrolled images of collection %q did not hold what was written and are lost\n", r.Lost[c], c)
 	}
 	if r.Unread {
@@ -110,10 +109,12 @@ func printRestored(out io.Writer, r restored) error {
 	if r.Forgotten > 0 {
 		fmt.Fprintf(out, "%d remembered deletions are lost: a late repeat of these enrolments would bring the person back\n", r.Forgotten)
 	}
-	_, err := fmt.Fprintf(out, "%d enrolments and deletions were repeated from the topic of analyses, %d people deleted whom results call deleted\n"+
-		"%d rows that results name are still missing\n\nThe gallery is built. Start the indexer, then run `facestream gallery restore --send-again`, and `facestream gallery verify`\n"+
-		"when nothing is left to do. %s holds the former files with their templates; erase it when you do not need it any more.\n",
-		r.Analyses, r.Deleted, r.Missing, r.SetAside)
+	fmt.Fprintf(out, "%d enrolments and deletions were repeated from the topic of analyses, %d people deleted whom results call deleted\n"+
+		"%d rows that results name are still missing\n\nThe gallery is built. Start the indexer.", r.Analyses, r.Deleted, r.Missing)
+	if r.Missing > 0 {
+		fmt.Fprint(out, " Then run `facestream gallery restore --send-again`.")
+	}
+	_, err := fmt.Fprintf(out, " `facestream gallery verify` says whether\nsomething is missing.\n\n%s holds the former files with their templates. Erase it when you do not need it any more.\n", r.SetAside)
 	return err
 }
 

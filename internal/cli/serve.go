@@ -8,6 +8,7 @@ import (
 
 	"facestream/internal/allinone"
 	"facestream/internal/config"
+	"facestream/internal/embedded"
 	"facestream/internal/program"
 )
 
@@ -32,7 +33,7 @@ func upCommand() *cobra.Command {
 }
 
 func serversCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:     "servers",
 		Short:   "Run only the embedded Kafka broker and object store, with their data on disk",
 		Example: "  facestream servers --data-dir data",
@@ -48,6 +49,45 @@ func serversCommand() *cobra.Command {
 			})
 		},
 	}
+	c.AddCommand(repairCommand())
+	return c
+}
+
+func repairCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "repair",
+		Short: "Drop what cannot be read from the embedded broker's log, and keep the rest",
+		Long: "repair is for a data folder whose broker does not start because acknowledged records cannot be read. It drops these\n" +
+			"records, which loses what they asked for, keeps all others under their offsets, and keeps the damaged files in a folder\n" +
+			"beside. Nothing may run on the data folder. On a sound log it does nothing.",
+		Example: "  facestream servers repair --data-dir data",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			losses, aside, err := embedded.Repair(cfg.DataDir)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), losses)
+			}
+			if len(losses) == 0 {
+				fmt.Fprintln(c.OutOrStdout(), "the broker's log is sound; nothing was changed")
+				return nil
+			}
+			for _, l := range losses {
+				fmt.Fprintf(c.OutOrStdout(), "dropped  %s\n", l)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "The damaged files are in %s. Erase it when you do not need it any more.\n", aside)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
+	return c
 }
 
 // banner says where everything is and what to try first.

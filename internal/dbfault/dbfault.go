@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -53,7 +54,7 @@ func Check(ctx context.Context, db *sql.DB, limit time.Duration) error {
 	case err != nil:
 		return err
 	case found != "ok":
-		return damage(found)
+		return damage(strings.TrimPrefix(found, "*** in database main ***\n"))
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 // which only a network between machines needs.
 const minSessionTimeout = time.Second
 
-// startBroker returns the broker and the address that it listens on. What it later dies of by itself goes to failed.
+// startBroker returns the broker and the address that it listens on. A damaged log is a fatal error. What it later dies of by itself goes to failed.
 func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error) {
 	listen := func(network, _ string) (net.Listener, error) {
 		l, err := net.Listen(network, o.KafkaAddr)
@@ -28,6 +28,9 @@ func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error)
 			return nil, err
 		}
 		return &watchedListener{Listener: l, failed: failed}, nil
+	}
+	if err := checkLog(filepath.Join(o.Dir, "kafka")); err != nil {
+		return nil, "", err
 	}
 	broker, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
