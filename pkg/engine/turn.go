@@ -10,9 +10,10 @@ import (
 	"facestream/pkg/engine/imaging"
 )
 
-// If the best face of a picture is at least this upright, the picture is not searched in other orientations. Detectors also find
-// faces that lie on their side or are upside down, and put the points of an upright face on them, but they are less sure of them,
-// and landmark networks find few points there. The limits only save work: they do not decide which way is up.
+// If the best face of a picture is at least this upright, and leans by no more than 45°, beyond which it leans less in the next
+// orientation, the picture is not searched in others. Detectors also find faces that lie on their side or are upside down, and put the
+// points of an upright face on them, but they are less sure of them, and landmark networks find few points there. The limits only save
+// work: they do not decide which way is up.
 const (
 	certain      = 0.75 // with landmarks whose network states how sure it is
 	certainAlone = 0.92 // without
@@ -34,6 +35,9 @@ const (
 	// of them lies inside the other by sameFaceWithin. The box around a face that lies on its side fits badly.
 	sameFace       = 0.3
 	sameFaceWithin = 0.6
+	// sameReading is the largest difference, in degrees, of the directions of a head's forehead that two orientations find and that
+	// are taken for one. Where they disagree, the difference is about a quarter of a turn or more.
+	sameReading = 30
 	// leaning is how much less upright a head is for the square of the degrees by which it leans: 2.5 % at 45°. Of two orientations,
 	// the one in which a head leans less counts if the detector is about as sure of it in both.
 	leaning = 0.1 / (90 * 90)
@@ -63,6 +67,12 @@ func (c candidate) in(picture *imaging.Image, quarters int) face.Face {
 // same reports whether c and d, found in two orientations, are one face.
 func (c candidate) same(d candidate) bool {
 	return c.original.Overlap(d.original) >= sameFace || c.original.Within(d.original) >= sameFaceWithin || d.original.Within(c.original) >= sameFaceWithin
+}
+
+// reading reports whether c and d, found in two orientations, are one face with its forehead at the same side.
+func (c candidate) reading(d candidate) bool {
+	apart := math.Remainder(float64(c.Roll()-d.Roll())-90*float64(c.quarters-d.quarters), 360)
+	return c.quarters != d.quarters && math.Abs(apart) <= sameReading && c.same(d)
 }
 
 // find finds the faces of f's picture in any orientation, and selects among them.
@@ -124,7 +134,7 @@ func (e *Engine) findAll(ctx context.Context, f *frame) ([]candidate, error) {
 	if err := e.examine(ctx, f, upright, 1); err != nil {
 		return nil, err
 	}
-	if len(upright) > 0 && upright[0].uprightness >= enough {
+	if len(upright) > 0 && upright[0].uprightness >= enough && math.Abs(float64(upright[0].Roll())) <= 45 {
 		return upright, nil
 	}
 	err = e.examine(ctx, f, upright, examined)
@@ -155,9 +165,25 @@ func (e *Engine) findTurned(ctx context.Context, f *frame, scene *face.Scene, qu
 
 // merged are the faces behind candidates of several orientations, best confidence first. Candidates count if they stand upright in
 // the picture as it is, or in the orientation of the most upright one, or if they have at least the uprightness least. Where
-// several are of one face, the most upright one is kept.
+// several are of one face, the most upright one is kept. Those that agree where its forehead is saw the same, so the surest of them
+// speaks for all, and the one in which the head leans least is kept: how sure the networks are of a head that leans by 35° or, in
+// the next orientation, by 55° is chance.
 func merged(all []candidate, least float32) []candidate {
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.uprightness, a.uprightness) })
+	surest := make([]float32, len(all))
+	for i, c := range all {
+		surest[i] = c.uprightness
+		for _, d := range all {
+			if c.uprightness > 0 && c.reading(d) {
+				surest[i] = max(surest[i], d.uprightness)
+			}
+		}
+	}
+	for i := range all {
+		all[i].uprightness = surest[i]
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.uprightness, a.uprightness), cmp.Compare(math.Abs(float64(a.Roll())), math.Abs(float64(b.Roll()))))
+	})
 	var kept []candidate
 	for _, c := range all {
 		counts := c.quarters == 0 || c.quarters == all[0].quarters || c.uprightness >= least

@@ -158,6 +158,12 @@ func TestMerged(t *testing.T) {
 		f := face.Face{Confidence: confidence, Box: schema.BoxF{TopLeft: schema.PointF{X: x}, BottomRight: schema.PointF{X: x + 100, Y: 100}}}
 		return candidate{Face: f, original: f, quarters: quarters, uprightness: uprightness}
 	}
+	leaning := func(quarters int, degrees float64, uprightness float32) candidate {
+		c := at(quarters, 0, uprightness, 0.9)
+		sin, cos := math.Sincos(degrees * math.Pi / 180)
+		c.Points[1] = schema.PointF{X: float32(40 * cos), Y: float32(40 * sin)}
+		return c
+	}
 	for name, c := range map[string]struct {
 		candidates []candidate
 		want       [][2]float32 // quarters and place, best confidence first
@@ -171,6 +177,10 @@ func TestMerged(t *testing.T) {
 		"a sure one in a third":               {[]candidate{at(2, 0, 0.7, 0.8), at(3, 500, 0.8, 0.9)}, [][2]float32{{3, 500}, {2, 0}}},
 		"equal ones stand upright":            {[]candidate{at(0, 0, 0.5, 0.8), at(1, 0, 0.5, 0.8)}, [][2]float32{{0, 0}}},
 		"neighbours of one orientation":       {[]candidate{at(0, 0, 0.7, 0.9), at(0, 50, 0.7, 0.8)}, [][2]float32{{0, 0}, {0, 50}}},
+		"one reading, leaning less":           {[]candidate{leaning(3, -56, 0.72), leaning(0, 34, 0.7)}, [][2]float32{{0, 0}}},
+		"one reading, leaning more":           {[]candidate{leaning(0, -56, 0.72), leaning(1, 34, 0.7)}, [][2]float32{{1, 0}}},
+		"one reading, not upright at all":     {[]candidate{leaning(0, 50, 0.7), leaning(3, -40, 0)}, [][2]float32{{0, 0}}},
+		"two readings, the surer one":         {[]candidate{leaning(0, 34, 0.7), leaning(3, 34, 0.72)}, [][2]float32{{3, 0}}},
 		"a crowd lies as its surest one does": {[]candidate{at(0, 0, 0.3, 0.9), at(1, 0, 0.7, 0.8), at(1, 300, 0.4, 0.7)}, [][2]float32{{1, 0}, {1, 300}}},
 	} {
 		var got [][2]float32
