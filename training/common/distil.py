@@ -29,6 +29,7 @@ OPSET = 17
 class Material:
     """What the makers draw from: pictures of people with what the teachers say, and which of them are for training."""
 
+    data: Path
     models: Path
     people: np.ndarray
     chosen: np.ndarray
@@ -142,7 +143,7 @@ def train(task: Task) -> None:
     known = people.load(o.data, o.models, folder / "drawn", o.people or folder / "people.npy", o.seed, limit)
     backgrounds = images.backgrounds(o.data, images.Detector(o.models, o.threads), limit=20 if o.smoke else None)
     chosen, held = people.split(known)
-    material = Material(o.models, known, chosen, backgrounds)
+    material = Material(o.data, o.models, known, chosen, backgrounds)
     log.start(o.seed, {"generated_faces": run.sha256(o.data / "generated_faces"), "backgrounds": run.sha256(o.data / "backgrounds"),
                        "drawn": run.sha256(folder / "drawn"), **{t: run.sha256(o.models / t) for t in task.teachers},
                        **({"from": run.sha256(o.warm)} if o.warm else {})},

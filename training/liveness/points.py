@@ -37,7 +37,7 @@ def main() -> None:
 
     first = np.unique(known["source"][held], return_index=True)[1]  # the second is the same head turned
     untouched = live(crops([known[i] for i in held[first] if not known["drawn"][i]]))
-    material = distil.Material(models, known, chosen, images.backgrounds(data, images.Detector(models)))
+    material = distil.Material(data, models, known, chosen, images.backgrounds(data, images.Detector(models)))
     simulated = train.maker(material)(np.random.default_rng([1, 6]), np.tile(held[~known["drawn"][held]], ROUNDS))
     simulated = simulated[simulated["photograph"]]
     scores = live(simulated["image"])

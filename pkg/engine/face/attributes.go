@@ -1,10 +1,12 @@
 package face
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
@@ -12,13 +14,14 @@ import (
 
 // AttributeClassifier describes a face: with networks if the pack has them, else by measuring landmarks and pixels. It is safe for
 // concurrent use.
-type AttributeClassifier struct{ eyes, mask, occlusion, all *Stage }
+type AttributeClassifier struct{ eyes, mask, occlusion, glasses, all *Stage }
 
 // The architectures of the role attributes.
 const (
 	ocec           = "ocec"            // OCEC, K. Hyodo: the probability that the eye of a crop is open
 	seetaMask      = "seeta_mask"      // SeetaFace 6, MaskDetector: the probabilities of a mask and of none
 	seetaOcclusion = "seeta_occlusion" // SeetaFace 6, FaceLandmarker with occlusion: x, y, visible, covered of five points
+	eyeglasses     = "eyeglasses"      // the probability that glasses are worn, from a crop around both eyes
 	faceAttributes = "face_attributes" // all of it from one crop: allAttributes probabilities
 )
 
@@ -27,35 +30,50 @@ const (
 const allAttributes = 9
 
 // allThresholds are those by which the answers of a network of face_attributes become traits. Its manifest has them all: those
-// that stand under other roles, and the defaults, belong to other measures.
+// that stand under other roles, and the defaults, belong to other measures. An eyeglasses network beside it has that of glasses.
 var allThresholds = []string{ThresholdEyeOpen, ThresholdMouthOpen, ThresholdMask, ThresholdGlasses, ThresholdOccluded}
 
 // NewAttributeClassifier returns an AttributeClassifier for the networks of the stages. There may be none. Fatal errors are an unknown
-// architecture, two networks of one architecture, and a face_attributes network that lacks one of its thresholds or stands beside
-// another network, which would answer the same questions.
+// architecture, two networks of one architecture, a network that lacks one of the thresholds of its architecture, and a
+// face_attributes network beside another one than eyeglasses, which would answer the same questions.
 func NewAttributeClassifier(stages []Stage) (*AttributeClassifier, error) {
 	const op = "face.attributes"
 	a := &AttributeClassifier{}
 	for _, s := range stages {
-		if err := s.check(op, ocec, seetaMask, seetaOcclusion, faceAttributes); err != nil {
+		if err := s.check(op, ocec, seetaMask, seetaOcclusion, eyeglasses, faceAttributes); err != nil {
 			return nil, err
 		}
-		place := map[string]**Stage{ocec: &a.eyes, seetaMask: &a.mask, seetaOcclusion: &a.occlusion, faceAttributes: &a.all}[s.Model.Architecture]
+		place := map[string]**Stage{ocec: &a.eyes, seetaMask: &a.mask, seetaOcclusion: &a.occlusion, eyeglasses: &a.glasses, faceAttributes: &a.all}[s.Model.Architecture]
 		if *place != nil {
 			return nil, schema.Fatal(op, errTwice(s.Model.Architecture))
 		}
 		*place = &s
 	}
+	needs := func(s *Stage, names ...string) error {
+		for _, name := range names {
+			if _, ok := s.Model.Thresholds[name]; !ok {
+				return schema.Fatal(op, fmt.Errorf("%s: its manifest lacks the threshold %q", s.Model.Name, name))
+			}
+		}
+		return nil
+	}
+	if a.glasses != nil {
+		if err := needs(a.glasses, ThresholdGlasses); err != nil {
+			return nil, err
+		}
+	}
 	if a.all == nil {
 		return a, nil
 	}
-	if len(stages) > 1 {
-		return nil, schema.Fatal(op, errors.New("a network of the architecture face_attributes answers what the others of the role answer: it stands alone"))
+	if a.eyes != nil || a.mask != nil || a.occlusion != nil {
+		return nil, schema.Fatal(op, errors.New("a network of the architecture face_attributes answers what the others of the role answer: only eyeglasses may stand beside it"))
 	}
-	for _, name := range allThresholds {
-		if _, ok := a.all.Model.Thresholds[name]; !ok {
-			return nil, schema.Fatal(op, fmt.Errorf("%s: its manifest lacks the threshold %q", a.all.Model.Name, name))
-		}
+	answered := allThresholds
+	if a.glasses != nil {
+		answered = slices.DeleteFunc(slices.Clone(answered), func(name string) bool { return name == ThresholdGlasses })
+	}
+	if err := needs(a.all, answered...); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
@@ -78,10 +96,13 @@ func (a *AttributeClassifier) Observe(ctx context.Context, img *imaging.Image, f
 		}
 		o.Smile = ptr(smile(f.Landmarks))
 		if a.all == nil {
-			o.MouthOpen, o.Glasses = ptr(mouthOpen(f.Landmarks)), ptr(glasses(img, f.Landmarks))
+			o.MouthOpen = ptr(mouthOpen(f.Landmarks))
+			if a.glasses == nil {
+				o.Glasses = ptr(glasses(img, f.Landmarks))
+			}
 		}
 	}
-	for _, classify := range []func(context.Context, *imaging.Image, []Observation, []error){a.classifyEyes, a.classifyOcclusion, a.classifyMask, a.classifyAll} {
+	for _, classify := range []func(context.Context, *imaging.Image, []Observation, []error){a.classifyEyes, a.classifyOcclusion, a.classifyMask, a.classifyAll, a.classifyGlasses} {
 		classify(ctx, img, seen, errs)
 	}
 	for i, err := range errs {
@@ -213,5 +234,41 @@ func (a *AttributeClassifier) classifyAll(ctx context.Context, img *imaging.Imag
 		o := &faces[i]
 		o.LeftEyeOpen, o.RightEyeOpen, o.MouthOpen, o.Mask, o.Glasses = &p[0], &p[1], &p[2], &p[3], &p[4]
 		o.Occlusion = map[string]float32{"left_eye": p[5], "right_eye": p[6], "nose": p[7], "mouth": p[8]}
+	}
+}
+
+// eyesBelow is how far below the line through the eyes the middle of what an eyeglasses network sees lies, in distances of the eyes.
+const eyesBelow = 0.15
+
+// classifyGlasses asks the network about a square around the eyes, the manifest's crop times their distance wide, along the line through
+// them, and about its mirror image: the answer is the mean of the log odds, so a picture and its mirror image have the same one. A face
+// without landmarks has none.
+func (a *AttributeClassifier) classifyGlasses(ctx context.Context, img *imaging.Image, faces []Observation, errs []error) {
+	if a.glasses == nil {
+		return
+	}
+	in := a.glasses.Model.Input
+	var crops []*imaging.Image
+	var owners []int
+	for i, f := range faces {
+		faces[i].Glasses = nil
+		if f.Landmarks == nil {
+			continue
+		}
+		left, right := centre(f.Landmarks[rightEye:rightEye+6]...), centre(f.Landmarks[leftEye:leftEye+6]...)
+		c, apart, turn := centre(left, right), float64(distance(left, right)), float64(degrees(left, right))*math.Pi/180
+		sin, cos := math.Sincos(turn)
+		side := max(apart*float64(in.Crop), 1)
+		crop := img.Cut(imaging.Window{X: float64(c.X) - eyesBelow*apart*sin, Y: float64(c.Y) + eyesBelow*apart*cos, Width: side, Height: side, Turn: turn}, in.Width, in.Height)
+		crops, owners = append(crops, crop, crop.Mirrored()), append(owners, i)
+	}
+	answers := a.glasses.run(ctx, "face.glasses", 1, crops)
+	for n, i := range owners {
+		one, other := answers[2*n], answers[2*n+1]
+		if err := cmp.Or(one.Err, other.Err); err != nil {
+			errs[i] = err
+			continue
+		}
+		faces[i].Glasses = ptr(sigmoid(float32(logit(unitInterval(one.Value[0]))+logit(unitInterval(other.Value[0]))) / 2))
 	}
 }

@@ -238,6 +238,7 @@ func TestStagesRefuse(t *testing.T) {
 		"no crop":                   second(NewPoseEstimator([]Stage{uncropped})),
 		"beside":                    second(NewAttributeClassifier([]Stage{stage(ocec, 8, 8, fixed()), allStage(fixed())})),
 		"threshold":                 second(NewAttributeClassifier([]Stage{unmeasured})),
+		"glasses without threshold": second(NewAttributeClassifier([]Stage{stage(eyeglasses, 8, 8, fixed())})),
 		"twice":                     second(NewAttributeClassifier([]Stage{stage(ocec, 8, 8, fixed()), stage(ocec, 8, 8, fixed())})),
 	} {
 		if schema.ClassOf(err) != schema.ClassFatal {
@@ -677,6 +678,60 @@ func TestClassifyAll(t *testing.T) {
 	}
 }
 
+// An eyeglasses network sees a square around the eyes, upright along their line, and its mirror image. Its answer replaces those of
+// the measure and of a face_attributes network, and a face without landmarks has none.
+func TestEyeglasses(t *testing.T) {
+	img := imaging.New(200, 200)
+	for y := range 200 {
+		for x := range 100 {
+			img.Pix[3*(200*y+x)] = 255 // the left half is red
+		}
+	}
+	var left, right []float32 // of each picture
+	s := stage(eyeglasses, 8, 8, func(x onnx.Tensor) []float32 {
+		left, right = append(left, x.Data[8*4]), append(right, x.Data[8*4+7])
+		return []float32{map[bool]float32{true: 0.9, false: 0.5}[x.Data[8*4] > x.Data[8*4+7]]}
+	})
+	s.Model.Input.Crop = 2
+	s.Model.Thresholds = map[string]models.Threshold{ThresholdGlasses: {Value: 0.6}}
+	landmarks := make([]schema.PointF, 66)
+	for i := range 6 {
+		landmarks[rightEye+i], landmarks[leftEye+i] = schema.PointF{X: 80, Y: 100}, schema.PointF{X: 120, Y: 100}
+	}
+	// The mean of the log odds of 0.9 and 0.5: those of 3/4.
+	const want = 0.75
+	for name, beside := range map[string][]Stage{"alone": nil, "beside all": {allStage(fixed(make([]float32, allAttributes)...))}} {
+		left, right = nil, nil
+		c, err := NewAttributeClassifier(append([]Stage{s}, beside...))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		found, errs := observe(t, c, img, Observation{Face: boxed(60, 60, 80, 80), Landmarks: landmarks}, Observation{Face: boxed(60, 60, 80, 80)})
+		if errs[0] != nil || errs[1] != nil {
+			t.Fatal(name, errs)
+		}
+		if g := found[0].Glasses; g == nil || math.Abs(float64(*g-want)) > 1e-5 {
+			t.Errorf("%s: glasses %v; want %v", name, g, want)
+		}
+		if g := found[1].Glasses; g != nil {
+			t.Errorf("%s: a face without landmarks has glasses %v", name, *g)
+		}
+		if len(left) != 2 || left[0] <= right[0] || left[1] >= right[1] || left[0] != right[1] {
+			t.Errorf("%s: the network sees %v on the left and %v on the right; want a picture and its mirror image", name, left, right)
+		}
+	}
+	// A head that leans to the right by a quarter has the picture's lower half on its right.
+	for i := range 6 {
+		landmarks[rightEye+i], landmarks[leftEye+i] = schema.PointF{X: 100, Y: 80}, schema.PointF{X: 100, Y: 120}
+	}
+	left, right = nil, nil
+	c, _ := NewAttributeClassifier([]Stage{s})
+	observe(t, c, img, Observation{Face: boxed(60, 60, 80, 80), Landmarks: landmarks})
+	if len(left) != 2 || left[0] != right[0] {
+		t.Errorf("a leaning head is not seen upright: %v, %v", left, right)
+	}
+}
+
 // What a network of face_attributes answers is held against its own thresholds, never against those of the measures on landmarks.
 func TestThresholds(t *testing.T) {
 	value := func(v float32) models.Threshold { return models.Threshold{Value: v} }
@@ -696,5 +751,10 @@ func TestThresholds(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, Thresholds(p)); diff != "" {
 		t.Errorf("one network (-want +got):\n%s", diff)
+	}
+	p.Models[models.RoleAttributes] = append(p.Models[models.RoleAttributes], models.Model{Architecture: eyeglasses, Thresholds: map[string]models.Threshold{ThresholdGlasses: value(0.9)}})
+	want[ThresholdGlasses] = value(0.9)
+	if diff := cmp.Diff(want, Thresholds(p)); diff != "" {
+		t.Errorf("eyeglasses beside it (-want +got):\n%s", diff)
 	}
 }

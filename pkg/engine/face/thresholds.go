@@ -1,10 +1,6 @@
 package face
 
-import (
-	"slices"
-
-	"facestream/pkg/engine/models"
-)
+import "facestream/pkg/engine/models"
 
 // The names of the thresholds that turn the numbers of an [Observation] into traits, grouped by the role of pack.yaml
 // that has them.
@@ -13,7 +9,7 @@ const (
 	ThresholdEyeOpen  = "eye_open" // lowest probability of an open eye
 	ThresholdMask     = "mask"     // lowest probability of a mask
 	ThresholdOccluded = "occluded" // lowest probability of a covered region
-	// Landmarks; the latter two attributes where one network answers all of them.
+	// Landmarks; the latter two attributes where a network answers them.
 	ThresholdSmile     = "smile"      // lowest measure of a smile
 	ThresholdMouthOpen = "mouth_open" // lowest measure of an open mouth
 	ThresholdGlasses   = "glasses"    // lowest measure of glasses
@@ -38,16 +34,25 @@ var thresholdRoles = map[string]models.Role{
 }
 
 // Thresholds are those of p's manifest by which findings become traits, by name: each that of the first network that has it, of
-// the role under which it stands. What a network of face_attributes answers is held against its own.
+// the role under which it stands. What a network of face_attributes answers is held against its own, and so is what one of eyeglasses
+// answers.
 func Thresholds(p *models.Pack) map[string]models.Threshold {
-	m, _ := p.Model(models.RoleAttributes)
 	thresholds := map[string]models.Threshold{}
 	for name, role := range thresholdRoles {
-		if m.Architecture == faceAttributes && slices.Contains(allThresholds, name) {
-			role = models.RoleAttributes
-		}
 		if t, ok := p.Threshold(role, name); ok {
 			thresholds[name] = t
+		}
+	}
+	for _, answering := range []struct {
+		architecture string
+		names        []string
+	}{{faceAttributes, allThresholds}, {eyeglasses, []string{ThresholdGlasses}}} {
+		for _, m := range p.Models[models.RoleAttributes] {
+			for _, name := range answering.names {
+				if t, ok := m.Thresholds[name]; ok && m.Architecture == answering.architecture {
+					thresholds[name] = t
+				}
+			}
 		}
 	}
 	return thresholds

@@ -169,3 +169,6 @@ func (m *Image) CutOver(w Window, width, height int, beyond RGB) *Image {
 func (m *Image) Turned(quarters int) *Image {
 	return orient(m, [4]int{1, 6, 3, 8}[((quarters%4)+4)%4])
 }
+
+// Mirrored returns m with left and right exchanged.
+func (m *Image) Mirrored() *Image { return orient(m, 2) }

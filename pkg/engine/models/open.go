@@ -219,7 +219,7 @@ func (p *problems) addFiles(pack *Pack) {
 	shipped := packs.Files(pack.Name) != nil
 	hashes := map[string]string{}
 	for _, m := range pack.All() {
-		if m.Source == "" && m.Weights == nil && m.InsteadOf == nil && !shipped {
+		if m.Source == "" && m.Weights == nil && !m.ofStarter() && !shipped {
 			p.add("models.%s.source: missing: where the file comes from", m.Role)
 		}
 		for _, f := range m.Files() {

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"facestream/packs"
 	"facestream/pkg/schema"
@@ -114,6 +115,10 @@ type File struct {
 func (m Model) Files() []File {
 	return append([]File{{Name: m.File, SHA256: m.SHA256, Bytes: m.Bytes, Source: m.Source}}, m.Weights...)
 }
+
+// ofStarter reports whether m is a network of the starter pack that another pack has, beside its own networks or instead of one. Its
+// file is part of the program ([packs.Own]).
+func (m Model) ofStarter() bool { return strings.HasPrefix(m.File, packs.Starter+"/") }
 
 // ID returns the model's name in results and collections: Name @ the first 8 hex digits of SHA256. A skeleton contains the
 // sha256 of its weights, so the id stands for them as well.

@@ -125,7 +125,7 @@ func install(pack *Pack, manifest []byte) error {
 	if err := folder.Rename(part, ManifestFile); err != nil {
 		return schema.Fatal(op, err)
 	}
-	if !slices.ContainsFunc(pack.All(), func(m Model) bool { return m.InsteadOf != nil }) {
+	if !slices.ContainsFunc(pack.All(), Model.ofStarter) {
 		if err := folder.RemoveAll(packs.Starter); err != nil {
 			return schema.Fatal(op, err)
 		}

@@ -34,8 +34,13 @@ func withStandIns(manifest []byte, reasons map[Role]string) ([]byte, *Pack, erro
 	root := written.Content[0]
 	for _, role := range slices.Sorted(maps.Keys(reasons)) {
 		var names []string
+		var already []string // networks of the starter pack that the pack has beside its own
 		for _, m := range pack.Models[role] {
-			names = append(names, m.Name)
+			if m.ofStarter() {
+				already = append(already, m.Name)
+			} else {
+				names = append(names, m.Name)
+			}
 		}
 		standIn := without(under(starter.Content[0], "models"), string(role))
 		own := under(root, "models")
@@ -52,6 +57,9 @@ func withStandIns(manifest []byte, reasons map[Role]string) ([]byte, *Pack, erro
 		for _, network := range all {
 			file := under(network, "file")
 			file.Value = packs.Starter + "/" + file.Value
+			if slices.Contains(already, under(network, "name").Value) {
+				continue
+			}
 			for _, name := range names {
 				scalar(under(network, "instead_of"), name, reasons[role], "!!str", yaml.DoubleQuotedStyle)
 			}
