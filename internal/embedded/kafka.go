@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"facestream/pkg/schema"
 )
@@ -19,6 +20,11 @@ import (
 // minSessionTimeout lets consumer groups notice a dead member after a second or two instead of the protocol's usual six,
 // which only a network between machines needs.
 const minSessionTimeout = time.Second
+
+// maxRebalanceTimeout bounds how long a group waits for members that do not join again. The broker begins to wait anew with each
+// member that comes. A client whose call times out comes as another member, so clients that gave up before the wait is over would
+// keep a group from ever being complete. Living members join again within a heartbeat and half of a session.
+const maxRebalanceTimeout = 4 * time.Second
 
 // startBroker returns the broker and the address that it listens on. A damaged log is a fatal error. What it later dies of by itself goes to failed.
 func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error) {
@@ -43,6 +49,12 @@ func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error)
 	if err != nil {
 		return nil, "", cannotListen(err, "embedded.kafka_addr", o.KafkaAddr, fmt.Errorf("start the kafka broker on %s: %w", o.KafkaAddr, err))
 	}
+	broker.ControlKey(int16(kmsg.JoinGroup), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		if join, ok := r.(*kmsg.JoinGroupRequest); ok {
+			join.RebalanceTimeoutMillis = min(join.RebalanceTimeoutMillis, int32(maxRebalanceTimeout.Milliseconds()))
+		}
+		return nil, nil, false // the broker answers
+	})
 	return broker, broker.ListenAddrs()[0], nil
 }
 
