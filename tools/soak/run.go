@@ -74,6 +74,9 @@ func run(ctx context.Context, o options) (err error) {
 	return errors.Join(failed, judge(ctx, o))
 }
 
+// tolerated is how many requests may be late before the soak ends early: each of them holds up a flow for the whole deadline.
+const tolerated = 5
+
 // suffer puts the system under load and faults, and notes what comes of it.
 func suffer(ctx context.Context, o options, system *system, h *history) error {
 	client, store, err := host.Clients(system.cfg)
@@ -120,9 +123,19 @@ func suffer(ctx context.Context, o options, system *system, h *history) error {
 		flows = append(flows, a.flows(o.flows, o.seed)...)
 	}
 	fmt.Printf("%d people are in, everything runs: %d flows about %d people begin\n", residents, len(flows), len(actors))
-	if err := rounds(ctx, flows, o.calm); err != nil {
-		return err
-	}
+	acting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchers.Go(func() {
+		for retry.Sleep(watching, time.Second) {
+			if late := l.late.Load(); late > tolerated {
+				cancel(fmt.Errorf("%d requests had no outcome in time", late))
+			}
+			if results.silence() > o.patience {
+				cancel(fmt.Errorf("nothing was answered for %v", o.patience))
+			}
+		}
+	})
+	failed := rounds(acting, flows, o.calm)
 
 	chaos := &chaos{system: system, results: results, recent: recent, history: h}
 	storm, calm := context.WithCancel(ctx)
@@ -139,19 +152,14 @@ func suffer(ctx context.Context, o options, system *system, h *history) error {
 		}
 		return int(l.sent.Load()) >= o.requests && blown.Load()
 	}
-	acting, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	g, acting := errgroup.WithContext(acting)
+	g, living := errgroup.WithContext(acting)
 	for _, f := range flows {
-		g.Go(func() error { return f.live(acting, over) })
+		g.Go(func() error { return f.live(living, over) })
 	}
 	watchers.Go(func() {
 		for retry.Sleep(watching, time.Second) {
 			if o.duration > 0 && over() {
 				calm()
-			}
-			if results.silence() > o.patience {
-				cancel(fmt.Errorf("nothing was answered for %v", o.patience))
 			}
 		}
 	})
@@ -160,15 +168,15 @@ func suffer(ctx context.Context, o options, system *system, h *history) error {
 			fmt.Printf("%4.0f s: %d requests sent, faults %v\n", time.Since(begin).Seconds(), l.sent.Load(), chaos.counts())
 		}
 	})
-	failed := g.Wait()
-	if errors.Is(failed, context.Canceled) && ctx.Err() == nil {
-		failed = context.Cause(acting)
+	failed = errors.Join(failed, g.Wait())
+	if cause := context.Cause(acting); cause != nil && ctx.Err() == nil {
+		failed = cause
 	}
 	calm()
 	storming.Wait()
 	failed = errors.Join(failed, results.quiet(ctx, o.still))
 	if failed == nil {
-		failed = rounds(ctx, flows, o.calm)
+		failed = rounds(acting, flows, o.calm)
 	}
 	end()
 	failed = errors.Join(failed, results.quiet(ctx, o.still))
