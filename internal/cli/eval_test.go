@@ -708,10 +708,10 @@ func TestEvalFaces(t *testing.T) {
 			map[string]int{"mask: hits": 1, "mask: false alarms": 2, "left eye closed: hits": 1, "right eye closed: false alarms": 2}},
 		{"pose", map[string][2]float64{"yaw: sign": {1, 1}, "yaw: bin": {1, 1}}, map[string]int{"yaw: sign": 1, "yaw: bin": 2}},
 		{"liveness", map[string][2]float64{"mode 1: regular: APCER, print": {0, 0}, "mode 3: regular: BPCER": {0, 0.5}, "mode 2: EER": {0, 0.5}},
-			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 3, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
+			map[string]int{"mode 1: regular: APCER, print": 1, "mode 3: regular: BPCER": 4, "mode 2: not assessed": 6}}, // one of grey.png, which has no face
 		{"attacks", map[string][2]float64{"hardened: APCER, print": {0, 0}, "hardened: APCER, screen": {0, 0}, "regular: BPCER": {0, 0.5}},
 			map[string]int{"hardened: APCER, print": 1, "hardened: APCER, screen": 1, "not assessed": 7}},
-		{"jitter", map[string][2]float64{"verdicts that change": {0, 0.5}}, map[string]int{"of attacks": 12, "10 % up": 5}},
+		{"jitter", map[string][2]float64{"verdicts that change": {0, 0.5}}, map[string]int{"of attacks": 12, "10 % up": 6}},
 		{"documents", map[string][2]float64{"hits, documents as photographed": {1, 1}, "hits, the same at half the width of a table": {1, 1}, "false alarms, people": {0, 0}},
 			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 10}},
 		{"age", map[string][2]float64{"mean absolute error": {0, 60}, "mean absolute error of a constant answer": {0, 0}}, map[string]int{"off by more than 15 years": 1}},
