@@ -29,6 +29,7 @@ type Metrics struct {
 	handling   *prometheus.HistogramVec
 	partitions *prometheus.GaugeVec
 	outage     *prometheus.GaugeVec
+	isolated   *prometheus.CounterVec
 	ignored    *prometheus.CounterVec
 	reconciled *prometheus.CounterVec
 	passes     prometheus.Histogram
@@ -56,6 +57,8 @@ func NewMetrics() *Metrics {
 			Help: "Partitions that are assigned to a service; 0 while it is not in its group."}, []string{"service"}),
 		outage: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_waiting",
 			Help: "1 while a service waits for an unreachable dependency."}, []string{"service"}),
+		isolated: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_isolated_total",
+			Help: "Tries of records that were made alone, because processes had died while they worked on the record."}, []string{"service", "topic"}),
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_ignored_notifications_total",
 			Help: "Notifications that are not requests, by cause."}, []string{"why"}),
 		reconciled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_reconciled_objects_total",
@@ -64,7 +67,7 @@ func NewMetrics() *Metrics {
 			Help: "Time of one pass of reconciliation.", Buckets: stageBuckets}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
-		m.stages, m.inFlight, m.lag, m.outcomes, m.retries, m.handled, m.handling, m.partitions, m.outage, m.ignored, m.reconciled, m.passes)
+		m.stages, m.inFlight, m.lag, m.outcomes, m.retries, m.handled, m.handling, m.partitions, m.outage, m.isolated, m.ignored, m.reconciled, m.passes)
 	return m
 }
 
@@ -123,6 +126,7 @@ func (m *Metrics) ConsumerHooks(service string) events.Hooks {
 			// Another process may own the partitions now, and remaining values would count them twice.
 			m.lag.DeletePartialMatch(prometheus.Labels{"service": service})
 		},
+		Isolated: func(topic events.Topic) { m.isolated.WithLabelValues(service, string(topic)).Inc() },
 		Outage: func(down bool) {
 			value := 0.0
 			if down {

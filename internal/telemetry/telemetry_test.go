@@ -128,6 +128,7 @@ func TestMetrics(t *testing.T) {
 	h.Handled(events.Jobs, events.OutcomeDeadLetter, 8, time.Second)
 	h.Handled(events.Jobs, events.OutcomeAbandoned, 1, time.Second)
 	h.Outage(true)
+	h.Isolated(events.Jobs)
 
 	body := get(t, m.Handler(), "/metrics").Body.String()
 	for _, want := range []string{
@@ -148,6 +149,7 @@ func TestMetrics(t *testing.T) {
 		`facestream_records_total{outcome="abandoned",service="worker",topic="facestream.jobs"} 1`,
 		`facestream_record_seconds_count{service="worker",topic="facestream.jobs"} 2`,
 		`facestream_waiting{service="worker"} 1`,
+		`facestream_isolated_total{service="worker",topic="facestream.jobs"} 1`,
 		"go_goroutines ", "process_open_fds ", "go_build_info{",
 	} {
 		if !strings.Contains(body, want) {

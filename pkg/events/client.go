@@ -18,6 +18,7 @@ import (
 	"facestream/pkg/schema"
 
 	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/semaphore"
 )
 
 // Config says which cluster to speak to and as whom.
@@ -38,6 +39,8 @@ type Client struct {
 	dialer    *kafka.Dialer
 	kafka     *kafka.Client
 	log       *slog.Logger
+	// handlers has one unit per running handler of this process, and all for one that must run alone.
+	handlers *semaphore.Weighted
 	// stallAfter is how long a partition may make no progress, though there is more to read or no answer comes, before
 	// all connections are renewed: kafka-go is known to stall after broker restarts.
 	stallAfter time.Duration
@@ -46,6 +49,8 @@ type Client struct {
 const (
 	dialTimeout    = 3 * time.Second
 	requestTimeout = 10 * time.Second
+	// wholeProcess is more handlers than ever run at once.
+	wholeProcess = 1 << 20
 	// metadataTTL bounds how long a moved partition leader, a new topic or a broker's return stays unnoticed.
 	metadataTTL = 2 * time.Second
 )
@@ -66,6 +71,7 @@ func NewClient(cfg Config) *Client {
 		transport: transport,
 		dialer:    &kafka.Dialer{ClientID: cfg.ClientID, DialFunc: conns.dial, Timeout: dialTimeout, TLS: cfg.TLS, SASLMechanism: mechanism},
 		kafka:     &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: transport},
+		handlers:  semaphore.NewWeighted(wholeProcess),
 		log:       cfg.Logger, stallAfter: 10 * time.Second,
 	}
 }

@@ -3,9 +3,11 @@ package events
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"facestream/pkg/schema"
@@ -50,6 +52,11 @@ type ConsumerConfig struct {
 	// DrainTimeout bounds how long Run waits for running handlers after its context ended. Default 20 s.
 	DrainTimeout time.Duration
 
+	// Isolated is called instead of the handler for a record during which two processes or more have died, while no other
+	// handler of any consumer of the same client runs. It should work in a process of its own, which may die. nil: the
+	// handler is called. Its errors mean the same.
+	Isolated Handler
+
 	// Publisher writes the dead letters. nil: Run makes one of its own.
 	Publisher *Publisher
 	Hooks     Hooks
@@ -68,6 +75,8 @@ type Hooks struct {
 	Lag func(topic Topic, partition int, lag int64)
 	// Assigned gets the number of partitions that this member has; 0 while it is not part of the group.
 	Assigned func(partitions int)
+	// Isolated is called when a record during which processes died is about to be worked on alone.
+	Isolated func(topic Topic)
 	// Outage is told when Ready begins to fail, or writes begin to be refused, and when both are over.
 	Outage func(down bool)
 }
@@ -124,6 +133,9 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	if h.Assigned == nil {
 		h.Assigned = func(int) {}
 	}
+	if h.Isolated == nil {
+		h.Isolated = func(Topic) {}
+	}
 	if h.Outage == nil {
 		h.Outage = func(bool) {}
 	}
@@ -146,6 +158,11 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 //     what they can with a result of their own; a record that fails here cannot be answered.
 //   - fatal: Run stops with the error. Neither this record nor any other is committed from then on.
 //
+// A process that dies while it works on records, by SIGKILL or for want of memory, finishes none of them. Deaths are counted
+// for each record, with the group's offsets, so that the count outlives processes and machines. A record during which two
+// processes have died is worked on alone, by [ConsumerConfig.Isolated]; after [MaxDeaths] it becomes a dead letter. An
+// orderly end is no death.
+//
 // A record is finished when its handler succeeded or its dead letter is durable; only then may the group's offset pass
 // it (invariants 1, 2). After a crash the group begins again at what was committed: records come again, none is lost
 // (invariant 7).
@@ -155,12 +172,15 @@ type Consumer struct {
 	handle Handler
 	log    *slog.Logger
 	outage outageState
+	self   string // names this consumer among all that ever were
+	// speechless says that the broker takes no text beside an offset.
+	speechless atomic.Bool
 }
 
 // NewConsumer prepares a consumer. It does no I/O.
 func (c *Client) NewConsumer(cfg ConsumerConfig, h Handler) *Consumer {
 	cfg = cfg.withDefaults()
-	return &Consumer{client: c, cfg: cfg, handle: h, log: c.log.With("group", cfg.Group)}
+	return &Consumer{client: c, cfg: cfg, handle: h, log: c.log.With("group", cfg.Group), self: rand.Text()[:8]}
 }
 
 // Outage returns the error with which a dependency refuses what the handler writes, while records wait for the end of that;

@@ -19,8 +19,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests, or the consumer process that TestInvariant7Kill kills.
+// TestMain runs the tests, or a consumer process that a test kills.
 func TestMain(m *testing.M) {
+	if os.Getenv(poisonedTopic) != "" {
+		os.Exit(poisoned())
+	}
 	if os.Getenv(childBrokers) != "" {
 		os.Exit(child())
 	}

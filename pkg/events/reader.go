@@ -23,6 +23,7 @@ type Record struct {
 	Headers   []Header
 	Event     Event // as DecodeEvent read it
 	Attempt   int   // 1 at the first try; 0 outside a Consumer
+	Deaths    int   // how many processes died, or may have died, while they worked on the record; 0 outside a Consumer
 }
 
 // Header is a header of a record. A record may have several with one key.

@@ -15,6 +15,7 @@ import (
 	"facestream/pkg/schema"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/offsetcommit"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -42,8 +43,11 @@ type session struct {
 	slots    chan struct{}            // one per running handler
 	idle     chan struct{}            // signalled when nothing is in flight
 	trackers map[partitionID]*tracker // complete before the first fetch, then only read
+	marks    map[partitionID]*marks   // likewise
+	hurry    chan struct{}            // signalled when somebody waits for a commit
 
 	mu       sync.Mutex
+	passed   chan struct{} // closed, and replaced, when a commit succeeded
 	lanes    map[laneID]*lane
 	inFlight int
 
@@ -74,6 +78,9 @@ func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher,
 		slots:    make(chan struct{}, c.cfg.Concurrency),
 		idle:     make(chan struct{}, 1),
 		trackers: map[partitionID]*tracker{},
+		marks:    map[partitionID]*marks{},
+		hurry:    make(chan struct{}, 1),
+		passed:   make(chan struct{}),
 		lanes:    map[laneID]*lane{},
 	}
 	s.gate = newGate(c.cfg, &c.outage, s.log)
@@ -89,14 +96,16 @@ func (s *session) run(ctx, ended context.Context) {
 	s.admit, s.stop = context.WithCancelCause(s.work)
 	defer s.kill()
 
-	for topic, assigned := range s.generation.Assignments {
-		for _, a := range assigned {
-			s.trackers[partitionID{Topic(topic), a.ID}] = newTracker(a.Offset)
+	if s.readMarks(ctx, ended) {
+		for topic, assigned := range s.generation.Assignments {
+			for _, a := range assigned {
+				s.trackers[partitionID{Topic(topic), a.ID}] = newTracker(a.Offset)
+			}
 		}
-	}
-	for topic, assigned := range s.generation.Assignments {
-		for _, a := range assigned {
-			s.fetch(partitionID{Topic(topic), a.ID}, a.Offset)
+		for topic, assigned := range s.generation.Assignments {
+			for _, a := range assigned {
+				s.fetch(partitionID{Topic(topic), a.ID}, a.Offset)
+			}
 		}
 	}
 	s.cfg.Hooks.Assigned(len(s.trackers))
@@ -111,9 +120,13 @@ func (s *session) run(ctx, ended context.Context) {
 	switch cause := context.Cause(s.admit); {
 	case schema.ClassOf(cause) == schema.ClassFatal:
 		s.fatal = cause
+		// The process ends, and did not die of a record.
+		if err := s.commit(lastInPlace); err != nil {
+			s.log.Warn("the last commit failed; the records that were worked on count as if the process had died", "error", err)
+		}
 	case errors.Is(cause, errFenced): // the broker would refuse
 	default:
-		if err := s.commit(); err != nil {
+		if err := s.commit(last); err != nil {
 			s.log.Warn("the last commit failed; records since the one before will come again", "error", err)
 		}
 	}
@@ -132,7 +145,7 @@ func (s *session) loop(ctx, ended context.Context) error {
 	defer ticker.Stop()
 	grown := time.NewTicker(growthInterval)
 	defer grown.Stop()
-	var last time.Time
+	var at time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -149,12 +162,13 @@ func (s *session) loop(ctx, ended context.Context) error {
 			continue
 		case <-ticker.C:
 		case <-s.idle:
-			if time.Since(last) < commitSpacing {
+			if time.Since(at) < commitSpacing {
 				continue // the ticker will do it
 			}
+		case <-s.hurry:
 		}
-		last = time.Now()
-		if err := s.commit(); errors.Is(err, errFenced) {
+		at = time.Now()
+		if err := s.commit(ordinary); errors.Is(err, errFenced) {
 			s.log.Warn("commit refused", "error", err)
 			return err
 		} else if err != nil {
@@ -196,7 +210,7 @@ func (s *session) drain(ended context.Context) {
 
 // fetch starts to read a partition.
 func (s *session) fetch(id partitionID, from int64) {
-	t := s.trackers[id]
+	t, marks := s.trackers[id], s.marks[id]
 	delivered := false
 	r := &partitionReader{client: s.client, topic: id.topic, partition: id.partition, next: from}
 	r.deliver = func(m message) error {
@@ -207,6 +221,9 @@ func (s *session) fetch(id partitionID, from int64) {
 		}
 		if err := s.memory.Acquire(s.admit, int64(messageSize(m.Message))); err != nil {
 			return err
+		}
+		if !s.told(func() bool { return marks.reserve(m.Offset) }) {
+			return s.admit.Err()
 		}
 		delivered = true
 		t.deliver(m.Offset)
@@ -225,6 +242,7 @@ func (s *session) fetch(id partitionID, from int64) {
 			return errors.New("begin again with nothing in flight")
 		}
 		t.rewind(to)
+		marks.clear()
 		return nil
 	}
 	s.fetchers.Go(func() {
@@ -274,8 +292,9 @@ func (s *session) following(key laneID, l *lane) (message, bool) {
 // process brings one record to its end. A record that it abandons stays unfinished, so no commit passes it.
 func (s *session) process(id partitionID, m message) {
 	began := time.Now()
-	outcome, attempts := s.settle(m)
+	outcome, attempts := s.settle(m, s.marks[id])
 	if outcome != OutcomeAbandoned {
+		s.marks[id].finish(m.Offset)
 		s.trackers[id].finish(m.Offset)
 	}
 	s.cfg.Hooks.Handled(id.topic, outcome, attempts, time.Since(began))
@@ -295,7 +314,7 @@ func (s *session) process(id partitionID, m message) {
 }
 
 // settle tries the handler until the record's outcome is known.
-func (s *session) settle(m message) (outcome Outcome, attempt int) {
+func (s *session) settle(m message, marks *marks) (outcome Outcome, attempt int) {
 	if m.cut != nil {
 		return s.deadLetter(m, 0, m.cut.cause), 0
 	}
@@ -318,20 +337,28 @@ func (s *session) settle(m message) (outcome Outcome, attempt int) {
 		if s.admit.Err() != nil {
 			return OutcomeAbandoned, attempt
 		}
+		if r.Deaths = marks.deaths(m.Offset); r.Deaths >= MaxDeaths {
+			<-s.slots
+			return s.deadLetter(m, r.Deaths, schema.Permanent("events.consume", schema.ReasonInternal,
+				fmt.Errorf("%d processes died while they worked on the record; it is not tried again", r.Deaths))), attempt
+		}
 		attempt++
 		r.Attempt = attempt
-		err := s.call(r)
+		began, err := s.try(r, marks)
 		failedAt := time.Now()
 		<-s.slots
+		if !began {
+			return OutcomeAbandoned, attempt - 1
+		}
 		class, bound := schema.ClassOf(err), s.cfg.MaxAttempts
 		if probing && s.work.Err() == nil {
 			s.gate.probed(class != schema.ClassOutage)
 			probing = false
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			return OutcomeDone, attempt
-		}
-		if s.work.Err() != nil {
+		case s.work.Err() != nil:
 			return OutcomeAbandoned, attempt
 		}
 		switch class {
@@ -348,7 +375,7 @@ func (s *session) settle(m message) (outcome Outcome, attempt int) {
 			s.kill()
 			return OutcomeAbandoned, attempt
 		case schema.ClassPermanent:
-			return s.deadLetter(m, attempt, err), attempt
+			return s.deadLetter(m, r.Deaths+attempt, err), attempt
 		case schema.ClassUnknown:
 			bound = s.cfg.MaxUnknownAttempts
 		}
@@ -359,7 +386,7 @@ func (s *session) settle(m message) (outcome Outcome, attempt int) {
 		if waited {
 			counted = 0
 		} else if counted++; counted >= bound {
-			return s.deadLetter(m, attempt, err), attempt
+			return s.deadLetter(m, r.Deaths+attempt, err), attempt
 		}
 		s.cfg.Hooks.Retried(r.Topic, class)
 		s.log.Debug("the handler failed; trying again", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset,
@@ -370,9 +397,36 @@ func (s *session) settle(m message) (outcome Outcome, attempt int) {
 	}
 }
 
-// call runs the handler and turns a panic into an unclassified error. The value of a panic may be anything, so only
-// that of the Go runtime is shown (invariant 6).
-func (s *session) call(r Record) (err error) {
+// try calls the handler once the broker knows what it has to know about the record, and alone in this process where the
+// record may be one that kills. It returns false when the session stops before.
+func (s *session) try(r Record, marks *marks) (began bool, err error) {
+	handle, share := s.handle, int64(1)
+	if r.Deaths >= isolatedAfter {
+		share = wholeProcess
+		if s.cfg.Isolated != nil {
+			handle = s.cfg.Isolated
+		}
+	}
+	if s.client.handlers.Acquire(s.admit, share) != nil {
+		return false, nil
+	}
+	defer s.client.handlers.Release(share)
+	marks.begin(r.Offset)
+	defer marks.end(r.Offset)
+	if !s.told(func() bool { return marks.begun(r.Offset) }) {
+		return false, nil
+	}
+	if r.Deaths >= isolatedAfter {
+		s.cfg.Hooks.Isolated(r.Topic)
+		s.log.Warn("processes died while they worked on this record; now it is worked on alone", "topic", string(r.Topic),
+			"partition", r.Partition, "offset", r.Offset, "deaths", r.Deaths)
+	}
+	return true, s.call(handle, r)
+}
+
+// call runs a handler and turns a panic into an unclassified error. The value of a panic may be anything, so only that
+// of the Go runtime is shown (invariant 6).
+func (s *session) call(handle Handler, r Record) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			what := fmt.Sprintf("%T", p)
@@ -384,7 +438,7 @@ func (s *session) call(r Record) (err error) {
 				"stack", string(debug.Stack()))
 		}
 	}()
-	return s.handle(s.work, r)
+	return handle(s.work, r)
 }
 
 // deadLetter writes m to the dead letters; the record is finished when they are durable (invariant 2). Where the topic
@@ -413,33 +467,149 @@ func (s *session) deadLetter(m message, attempts int, cause error) Outcome {
 	return OutcomeAbandoned
 }
 
-// commit commits what every partition has finished without a gap (invariant 1), under the generation that the work was
-// done in: the broker refuses it once the partitions are another member's.
-func (s *session) commit() error {
-	offsets := map[string]map[int]int64{}
-	for id, t := range s.trackers {
-		if offset, due := t.due(); due {
-			if offsets[string(id.topic)] == nil {
-				offsets[string(id.topic)] = map[int]int64{}
-			}
-			offsets[string(id.topic)][id.partition] = offset
+// readMarks reads what earlier members said about the records of the partitions. It returns false when the session ends
+// first.
+func (s *session) readMarks(ctx, ended context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ended, cancel)()
+	asked := map[string][]int{}
+	for topic, assigned := range s.generation.Assignments {
+		for _, a := range assigned {
+			asked[topic] = append(asked[topic], a.ID)
 		}
 	}
-	if len(offsets) == 0 {
+	if len(asked) == 0 {
+		return true
+	}
+	var answers map[string][]kafka.OffsetFetchPartition
+	policy := again
+	policy.Stop = func(error) bool { return false }
+	err := policy.Do(ctx, func() (err error) {
+		answers, err = s.client.committed(ctx, s.cfg.Group, asked)
+		for _, partitions := range answers {
+			for _, p := range partitions {
+				err = errors.Join(err, p.Error)
+			}
+		}
+		return err
+	})
+	for topic, ids := range asked {
+		for _, id := range ids {
+			s.marks[partitionID{Topic(topic), id}] = newMarks(s.self, -1, "")
+		}
+		for _, p := range answers[topic] {
+			s.marks[partitionID{Topic(topic), p.Partition}] = newMarks(s.self, p.CommittedOffset, p.Metadata)
+		}
+	}
+	return err == nil
+}
+
+// told waits until ok says that the broker knows what it has to know: ok is called again after each commit. It returns
+// false when the session stops first.
+func (s *session) told(ok func() bool) bool {
+	for {
+		s.mu.Lock()
+		passed := s.passed
+		s.mu.Unlock()
+		if ok() {
+			return true
+		}
+		select {
+		case s.hurry <- struct{}{}:
+		default:
+		}
+		select {
+		case <-passed:
+		case <-s.admit.Done():
+			return false
+		}
+	}
+}
+
+// commitKind says what a commit is about.
+type commitKind int
+
+const (
+	ordinary    commitKind = iota
+	last                   // nothing is worked on from here on
+	lastInPlace            // the same, and the offsets stay where they are
+)
+
+// commit commits what every partition has finished without a gap (invariant 1), and its marks, under the generation that
+// the work was done in: the broker refuses it once the partitions are another member's.
+func (s *session) commit(kind commitKind) error {
+	request := &offsetcommit.Request{
+		GroupID: s.generation.GroupID, GenerationID: s.generation.ID, MemberID: s.generation.MemberID,
+		RetentionTimeMs: -1, // the broker's default
+	}
+	place, after := map[string]int{}, map[partitionID]func(){}
+	for id, t := range s.trackers {
+		m := s.marks[id]
+		offset, due := t.due()
+		if kind == lastInPlace {
+			offset, due = t.acknowledged(), false
+		}
+		if offset < 0 || kind == ordinary && !due && !m.due() {
+			continue
+		}
+		text, told := m.render(offset, kind != ordinary)
+		if !due && text == m.told() {
+			continue
+		}
+		if s.speechless.Load() {
+			text = ""
+		}
+		i, ok := place[string(id.topic)]
+		if !ok {
+			i = len(request.Topics)
+			place[string(id.topic)] = i
+			request.Topics = append(request.Topics, offsetcommit.RequestTopic{Name: string(id.topic)})
+		}
+		request.Topics[i].Partitions = append(request.Topics[i].Partitions, offsetcommit.RequestPartition{
+			PartitionIndex: int32(id.partition), CommittedOffset: offset, CommittedMetadata: text, CommittedLeaderEpoch: -1, // unknown
+		})
+		after[id] = func() { t.acknowledge(offset); told() }
+	}
+	if len(after) == 0 {
 		return nil
 	}
-	err := s.generation.CommitOffsets(offsets)
-	switch {
-	case errors.Is(err, kafka.IllegalGeneration), errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.RebalanceInProgress),
-		errors.Is(err, kafka.FencedInstanceID):
-		return fmt.Errorf("%w: %w", errFenced, err)
-	case err != nil:
+	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+	defer cancel()
+	answer, err := s.client.transport.RoundTrip(ctx, s.client.kafka.Addr, request)
+	if err != nil {
 		return err
 	}
-	for topic, partitions := range offsets {
-		for partition, offset := range partitions {
-			s.trackers[partitionID{Topic(topic), partition}].acknowledge(offset)
+	for _, topic := range answer.(*offsetcommit.Response).Topics {
+		for _, p := range topic.Partitions {
+			id := partitionID{Topic(topic.Name), int(p.PartitionIndex)}
+			if p.ErrorCode == 0 && after[id] != nil {
+				after[id]()
+				delete(after, id)
+				continue
+			}
+			switch refusal := kafka.Error(p.ErrorCode); refusal {
+			case kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.RebalanceInProgress, kafka.FencedInstanceID:
+				return fmt.Errorf("%w: %w", errFenced, refusal)
+			case kafka.OffsetMetadataTooLarge:
+				if !s.speechless.Swap(true) {
+					s.log.Error("the broker keeps no text beside an offset, so crashes are not counted: a record that kills a process is tried again and again. Set offset.metadata.max.bytes to 4096", "error", refusal)
+				}
+				err = refusal
+			default:
+				err = refusal
+			}
 		}
 	}
+	if err == nil && len(after) > 0 {
+		err = errors.New("the broker did not answer for all partitions")
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.passed)
+	s.passed = make(chan struct{})
 	return nil
 }

@@ -73,6 +73,13 @@ func (t *tracker) due() (int64, bool) {
 	return t.position, t.position > t.committed
 }
 
+// acknowledged returns the offset that the broker has; negative when it has none.
+func (t *tracker) acknowledged() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.committed
+}
+
 // acknowledge notes that the broker has committed offset.
 func (t *tracker) acknowledge(offset int64) {
 	t.mu.Lock()
