@@ -5,6 +5,12 @@ import (
 	"os"
 
 	"facestream/internal/cli"
+	"facestream/internal/services/worker"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() {
+	if worker.IsChild(os.Args) {
+		os.Exit(worker.Child())
+	}
+	os.Exit(cli.Main())
+}

@@ -8,4 +8,9 @@ import (
 	"facestream/internal/services/worker"
 )
 
-func main() { os.Exit(program.Service("worker", worker.Run)) }
+func main() {
+	if worker.IsChild(os.Args) {
+		os.Exit(worker.Child())
+	}
+	os.Exit(program.Service("worker", worker.Run))
+}

@@ -153,6 +153,7 @@ type Work struct {
 	// Concurrency is the number of records that are processed at once.
 	Concurrency int
 	Handle      events.Handler
+	Isolated    events.Handler // of records during which processes died; nil: Handle
 }
 
 // Consume reads the topics of w in the consumer group facestream-<service> until ctx ends. The service is ready from here
@@ -167,7 +168,8 @@ func (a *App) Consume(ctx context.Context, w Work) error {
 		Group: Group(w.Service), Service: w.Service, Topics: w.Reads,
 		Concurrency: w.Concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
 		DrainTimeout: a.Config.Consumer.DrainTimeout, SessionTimeout: a.Config.Kafka.SessionTimeout,
-		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(w.Service),
+		Isolated: w.Isolated,
+		Ready:    a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(w.Service),
 	}, w.Handle)
 	a.Health.AddState("writes of "+w.Service, consumer.Outage)
 	return consumer.Run(ctx)

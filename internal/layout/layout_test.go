@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/provision":          {"pkg/schema", "pkg/retry", "pkg/engine/onnx", "internal/dirlock"},
 
 	"internal/ingest":           {"pkg/schema", "pkg/events", "pkg/retry", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome", "internal/routes"},
+	"internal/apart":            {"pkg/schema", "pkg/events"},
 	"internal/challenge":        {"pkg/schema"},
 	"internal/verdict":          {"pkg/schema", "pkg/engine", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
 	"internal/worker":           {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/face", "internal/challenge", "internal/outcome", "internal/verdict"},
@@ -63,7 +64,7 @@ var mayImport = map[string][]string{
 	"internal/host":             {"pkg/events", "pkg/retry", "internal/config", "internal/objects", "internal/outcome", "internal/telemetry"},
 	"internal/program":          {"internal/config", "internal/host", "internal/memory", "internal/telemetry"},
 	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/host", "internal/ingest", "internal/ledger"},
-	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "internal/challenge", "internal/config", "internal/host", "internal/memory", "internal/verdict", "internal/worker"},
+	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/onnx", "internal/apart", "internal/challenge", "internal/config", "internal/host", "internal/memory", "internal/outcome", "internal/verdict", "internal/worker"},
 	"internal/services/indexer": {"pkg/events", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer"},
 	"internal/allinone":         {"pkg/schema", "pkg/events", "pkg/engine/models", "internal/gallery/drivers", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
 	"internal/sandbox":          {"pkg/schema", "pkg/events", "internal/allinone", "internal/config", "internal/host", "internal/objects"},

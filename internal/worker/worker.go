@@ -92,6 +92,31 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	return s.Publisher.Publish(ctx, events.Analyses, s.Results.Event(events.TypeAnalysis, &job, data, trace))
 }
 
+// Isolated returns the handler of jobs during which processes died. apart works on one where it harms nobody else. A job
+// that cannot be worked on even there is answered with internal_error. The error of the handler then makes it a dead letter
+// as well, with which the cause can be found.
+func (s *Service) Isolated(apart events.Handler) events.Handler {
+	return func(ctx context.Context, r events.Record) error {
+		why := fmt.Errorf("%d processes died while they worked on the job", r.Deaths)
+		if r.Deaths < events.MaxDeaths-1 {
+			err := apart(ctx, r)
+			if err == nil || ctx.Err() != nil || schema.ClassOf(err) != schema.ClassUnknown {
+				return err
+			}
+			why = fmt.Errorf("%w; then it was worked on alone: %w", why, err)
+		}
+		var job schema.Job
+		if err := json.Unmarshal(r.Event.Data, &job); err != nil || job.ID == "" {
+			return schema.Permanent("worker.job", schema.ReasonUnparsable, fmt.Errorf("the record is not a job: %w", err))
+		}
+		result := schema.NewResult(&job, schema.ReasonInternal, "the process that worked on the request died, again and again; the request is not tried again")
+		if err := s.Results.Publish(ctx, &job, result, r.Event.TraceParent); err != nil {
+			return err
+		}
+		return schema.Permanent("worker.isolated", schema.ReasonInternal, why)
+	}
+}
+
 // challenge issues the challenge that a job asks for.
 func (s *Service) challenge(ctx context.Context, job *schema.Job, trace string) error {
 	config, problems := job.Configuration()

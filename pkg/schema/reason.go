@@ -83,8 +83,8 @@ func Reasons() []ReasonInfo {
 		{ReasonNoMatch, CodeNoError, "Predict found no person who is similar enough, or verify found that the person is not. This is a result, not a failure.", "None."},
 		{ReasonChallengeInvalid, CodeInvalidArgument, "The token of a challenge was not issued here, was changed, has expired, or belongs to another request id.", "Ask for a new challenge, and answer it once, in time, under the id that it names."},
 		{ReasonChallengeFailed, CodeNoError, "The frames do not show the actions of the challenge in order, or show several people or a flat picture. The message says which. This is a result, not a failure.", "Ask for a new challenge. Take the first frame looking straight into the camera, and one while each action is done."},
-		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known type. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema."},
-		{ReasonInternal, CodeGenericError, "Processing failed repeatedly for a cause outside the request. The record goes to the dead letters.", "`facestream dead-letters show` prints the cause. Replay the record after the fix."},
+		{ReasonUnparsable, CodeInvalidArgument, "The record is not an event of a known type, is too large to be read (9 MiB, its batch 64 MiB, when decompressed), or is damaged. It goes to the dead letters.", "Compare it with the JSON Schemas in pkg/schema, and send less in one record."},
+		{ReasonInternal, CodeGenericError, "Processing failed repeatedly for a cause outside the request, or ended the process that worked on it. The record goes to the dead letters.", "`facestream dead-letters show` prints the cause. Replay the record after the fix."},
 	}
 }
 

@@ -5,7 +5,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os/exec"
+	"slices"
 
+	"github.com/rs/zerolog"
+
+	"facestream/internal/apart"
 	"facestream/internal/challenge"
 	"facestream/internal/config"
 	"facestream/internal/host"
@@ -25,38 +30,64 @@ const jobsPerSlot = 3
 
 // Run is the service on the model packs that the settings name.
 func Run(ctx context.Context, a *host.App) error {
-	cfg := a.Config.Worker
+	packs, done, err := open(ctx, a.Config.Worker, a.Log)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if native, err := memory.Native(); err == nil { // the networks, which the collector does not see
+		memory.Keep(native)
+	}
+	all, _, source := Budget(a.Config.Worker)
+	a.Log.Info().Int64("bytes", all).Str("source", source).Msg("images in work share this memory")
+	return serve(ctx, a, packs, command())
+}
+
+// With is the service on model packs that are loaded: packs returns those that serve a collection, "" for none.
+func With(packs func(schema.Collection) []worker.Pack) host.Service {
+	return func(ctx context.Context, a *host.App) error { return serve(ctx, a, packs, nil) }
+}
+
+// open loads the model packs that the settings name. It returns those that serve a collection, "" for none, and what closes
+// all of them.
+func open(ctx context.Context, cfg config.Worker, log zerolog.Logger) (packs func(schema.Collection) []worker.Pack, done func(), err error) {
 	loaded := map[string]worker.Pack{}
+	var engines []*engine.Engine
+	done = func() {
+		for _, e := range slices.Backward(engines) {
+			e.Close()
+		}
+	}
+	defer func() {
+		if err != nil {
+			done()
+		}
+	}()
 	var first *engine.Engine
 	for _, name := range cfg.Models {
 		pack, err := models.Locate(name)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		e, err := OpenEngine(ctx, cfg, pack, first)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		defer e.Close()
+		engines = append(engines, e)
 		first = cmp.Or(first, e)
-		a.Log.Info().Str("pack", pack.Name).Interface("models", e.Models()).Msg("the models are loaded")
+		log.Info().Str("pack", pack.Name).Interface("models", e.Models()).Msg("the models are loaded")
 		judged, err := verdict.Of(pack, e.Models())
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		loaded[name] = worker.Pack{Engine: e, Verdict: judged}
 	}
-	if native, err := memory.Native(); err == nil { // the networks, which the collector does not see
-		memory.Keep(native)
-	}
-	all, _, source := Budget(cfg)
-	a.Log.Info().Int64("bytes", all).Str("source", source).Msg("images in work share this memory")
-	return With(func(c schema.Collection) (packs []worker.Pack) {
+	return func(c schema.Collection) (packs []worker.Pack) {
 		for _, name := range cfg.ModelsOf(c) {
 			packs = append(packs, loaded[name])
 		}
 		return packs
-	})(ctx, a)
+	}, done, nil
 }
 
 // Budget returns the memory that images in work may take: together, and their files alone, of which it is an eighth. It is 0 where
@@ -83,27 +114,39 @@ func OpenEngine(ctx context.Context, cfg config.Worker, pack *models.Pack, besid
 	return e, nil
 }
 
-// With is the service on model packs that are loaded: packs returns those that serve a collection, "" for none.
-func With(packs func(schema.Collection) []worker.Pack) host.Service {
-	return func(ctx context.Context, a *host.App) error {
-		keys, err := challenge.ParseKeys(a.Config.Worker.Challenge.Keys)
+// serve runs the service. program returns the program of a process that works on one record (see apart), or nil where the
+// running program cannot be started as one.
+func serve(ctx context.Context, a *host.App, packs func(schema.Collection) []worker.Pack, program func() (*exec.Cmd, error)) error {
+	keys, err := challenge.ParseKeys(a.Config.Worker.Challenge.Keys)
+	if err != nil {
+		return fmt.Errorf("worker.challenge.keys: %w", err)
+	}
+	publisher := a.Publisher("worker")
+	defer publisher.Close()
+	service := newService(a.Config.Worker, keys, packs)
+	service.Objects, service.Publisher, service.Results = a.Objects, publisher, a.Sink("worker", publisher)
+	service.Stage, service.Log = a.Metrics.Stage("worker"), a.Log
+	isolated := service.Handle
+	if program != nil {
+		setup, err := setupOf(a.Config.Worker)
 		if err != nil {
-			return fmt.Errorf("worker.challenge.keys: %w", err)
+			return err
 		}
-		publisher := a.Publisher("worker")
-		defer publisher.Close()
-		_, files, _ := Budget(a.Config.Worker)
-		service := &worker.Service{
-			Objects: a.Objects, Packs: packs, Publisher: publisher, Results: a.Sink("worker", publisher),
-			MaxBytes:  int64(a.Config.Worker.MaxBytes),
-			Files:     worker.NewFiles(files),
-			Challenge: challenge.Issuer{Keys: keys, ValidFor: a.Config.Worker.Challenge.ValidFor},
-			Stage:     a.Metrics.Stage("worker"), Log: a.Log,
-		}
-		a.Log.Info().Msg("worker is ready")
-		return a.Consume(ctx, host.Work{
-			Service: "worker", Reads: []events.Topic{events.Jobs}, Writes: []events.Topic{events.Analyses, events.Results},
-			Concurrency: jobsPerSlot * a.Config.Worker.Concurrency, Handle: service.Handle,
-		})
+		runner := &apart.Runner{Command: program, Setup: setup, Objects: a.Objects, Publisher: publisher}
+		defer runner.Close()
+		isolated = runner.Handle
+	}
+	a.Log.Info().Msg("worker is ready")
+	return a.Consume(ctx, host.Work{
+		Service: "worker", Reads: []events.Topic{events.Jobs}, Writes: []events.Topic{events.Analyses, events.Results},
+		Concurrency: jobsPerSlot * a.Config.Worker.Concurrency, Handle: service.Handle, Isolated: service.Isolated(isolated),
+	})
+}
+
+func newService(cfg config.Worker, keys [][]byte, packs func(schema.Collection) []worker.Pack) *worker.Service {
+	_, files, _ := Budget(cfg)
+	return &worker.Service{
+		Packs: packs, MaxBytes: int64(cfg.MaxBytes), Files: worker.NewFiles(files),
+		Challenge: challenge.Issuer{Keys: keys, ValidFor: cfg.Challenge.ValidFor},
 	}
 }
