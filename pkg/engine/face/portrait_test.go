@@ -74,8 +74,8 @@ func TestPortraitMemory(t *testing.T) {
 	}
 	s := segmentation(t)
 	for name, o := range map[string]PortraitOptions{
-		"png": {Width: 900}, "jpeg": {Width: 900, Format: imaging.JPEG}, "small": {},
-		"background replaced": {Width: 900, Background: &imaging.RGB{1, 2, 3}},
+		"png": {Width: 450}, "jpeg": {Width: 450, Format: imaging.JPEG}, "small": {},
+		"background replaced": {Width: 450, Background: &imaging.RGB{1, 2, 3}},
 	} {
 		var err error
 		taken, allocated := imagingtest.Peak(func() { _, err = NewPortrait(t.Context(), img, f, nil, s, o) })

