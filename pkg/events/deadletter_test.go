@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
@@ -115,4 +117,35 @@ func TestShorten(t *testing.T) {
 			t.Errorf("shorten(%q, %d) = %q, want %q", tt.in, tt.n, got, tt.want)
 		}
 	}
+}
+
+// A topic of dead letters that takes nothing at all is an outage: the record waits, and the service does not end.
+func TestDeadLettersTakeNothing(t *testing.T) {
+	needFake(t, "it makes the broker refuse writes")
+	b := newFake(t)
+	ctx, c, topic := setup(t, b, 1)
+	publish(t, ctx, c, topic, 3, 3)
+	var refuse atomic.Bool
+	refuse.Store(true)
+	refuseProduce(b, kerr.MessageTooLarge, refuse.Load)
+	group := uuid.NewString()
+	r := consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(context.Context, Record) error {
+		return schema.Permanent("test", schema.ReasonInternal, errTest)
+	})
+	eventually(t, "the consumer says what is wrong", func() bool { return schema.ClassOf(r.Outage()) == schema.ClassOutage })
+	if len(committed(t, ctx, c, group, topic)) > 0 && sum(committed(t, ctx, c, group, topic)) > 0 {
+		t.Error("a record was given up without a dead letter")
+	}
+	refuse.Store(false)
+	wantCommitted(t, ctx, c, group, topic, 3)
+	letters := deadLetters(t, ctx, c, topic)
+	if len(letters) != 3 {
+		t.Fatalf("%d dead letters, want 3", len(letters))
+	}
+	for _, d := range letters {
+		if d.Cut == nil || len(d.Value) > 0 || d.Origin != topic || d.OriginID.Offset < 0 || d.Reason != schema.ReasonInternal {
+			t.Errorf("%+v", d)
+		}
+	}
+	r.finish(t)
 }

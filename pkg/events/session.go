@@ -457,6 +457,24 @@ func (s *session) deadLetter(m message, attempts int, cause error) Outcome {
 		m = cutShort(m.Message, cause)
 		err = write()
 	}
+	if schema.ClassOf(err) == schema.ClassPermanent {
+		m.Key, m.Value, m.Headers = nil, nil, nil
+		err = write()
+	}
+	// No record is at fault when the topic does not take a few hundred bytes. The record waits until it does (invariant 2).
+	for first := true; schema.ClassOf(err) == schema.ClassPermanent; first = false {
+		s.outage.set(schema.Outage("events.dead_letter", err))
+		if first {
+			s.log.Error("the topic of dead letters takes not even a reference; records wait until it does. Raise its max.message.bytes",
+				"topic", string(DeadLetters), "error", err)
+		}
+		if !retry.Sleep(s.admit, readyInterval) {
+			return OutcomeAbandoned
+		}
+		if err = write(); err == nil {
+			s.outage.clear()
+		}
+	}
 	if err == nil {
 		return OutcomeDeadLetter
 	}
