@@ -63,6 +63,13 @@ func TestDocumentedAttacks(t *testing.T) {
 			t.Errorf("%s has not exactly one way to be carried out, an actor, and what is tried", a.name)
 		}
 	}
+	_, after, _ := strings.Cut(string(text), "## What does not hold yet\n")
+	section, _, _ := strings.Cut(after, "\n## ")
+	for name := range rest() {
+		if !listed[name] || !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("docs/security.md does not say that %s does not hold yet, or no attack has this name", name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		if strings.Contains(name, "-") && !listed[name] {
 			t.Errorf("docs/security.md names the attack %s, which is not in the table", name)

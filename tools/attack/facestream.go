@@ -45,6 +45,9 @@ ingest:
   routes:
   - config: ` + drawn.Config + "\n"
 
+// memory is how much each process may take, in MiB: as much as the chart gives a worker.
+const memory = 2048
+
 // lab is where attacks take place.
 type lab struct {
 	dir, bin string
@@ -135,7 +138,7 @@ func (l *lab) start(ctx context.Context, s setup) (_ *facestream, err error) {
 	}
 	f.env = append([]string{"FACESTREAM_CONFIG=" + path, "FACESTREAM_DATA_DIR=" + f.dir, "FACESTREAM_KAFKA=" + addrs[0], "FACESTREAM_S3_ENDPOINT=" + addrs[1],
 		"FACESTREAM_EMBEDDED_KAFKA_ADDR=" + addrs[0], "FACESTREAM_EMBEDDED_S3_ADDR=" + addrs[1], "FACESTREAM_TELEMETRY_LOG_FORMAT=json",
-		"FACESTREAM_KAFKA_SESSION_TIMEOUT=2s", "FACESTREAM_WORKER_CHALLENGE_KEYS=a key that nobody who attacks has ever seen"}, s.env...)
+		"FACESTREAM_KAFKA_SESSION_TIMEOUT=2s", fmt.Sprintf("GOMEMLIMIT=%dMiB", memory), "FACESTREAM_WORKER_CHALLENGE_KEYS=a key that nobody who attacks has ever seen"}, s.env...)
 	if s.apart {
 		for _, part := range [][]string{{"facestream", "servers"}, {"ingest"}, {"worker"}, {"indexer"}} {
 			if err := f.run(ctx, part[0], part[1:]...); err != nil {

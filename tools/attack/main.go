@@ -101,6 +101,8 @@ func run(ctx context.Context, bin, only string, sample int, seed uint64, keep bo
 			verdict, happened = "open", a.open
 		case errors.As(err, &missing):
 			verdict, happened = "not tried", missing.why
+		case err != nil && rest()[a.name] != "":
+			verdict, happened = "open", rest()[a.name]+": "+err.Error()
 		case err != nil:
 			verdict, happened = "broken", err.Error()
 		}

@@ -223,8 +223,6 @@ func tiff(side int) []byte {
 	return append(b, strip.Bytes()...)
 }
 
-const workerMemory = 2048 // MiB, of the chart
-
 func tiffs(ctx context.Context, f *facestream) (string, error) {
 	bomb := tiff(7071)
 	f.part("worker").forgetPeak()
@@ -246,7 +244,7 @@ func tiffs(ctx context.Context, f *facestream) (string, error) {
 	}
 	wait.Wait()
 	peak := f.part("worker").peak()
-	if failed == nil && peak > workerMemory {
+	if failed == nil && peak > memory {
 		failed = fmt.Errorf("four files of %d kB take the worker to %d MiB", len(bomb)>>10, peak)
 	}
 	return fmt.Sprintf("all are answered; the worker's peak is %d MiB", peak), failed
@@ -335,7 +333,7 @@ func pictureBombs(ctx context.Context, f *facestream) (string, error) {
 		}
 	}
 	peak := f.part("worker").peak()
-	if peak > workerMemory {
+	if peak > memory {
 		return "", fmt.Errorf("they take the worker to %d MiB", peak)
 	}
 	return fmt.Sprintf("%d files, one outcome each", len(cases)), nil
@@ -498,11 +496,9 @@ func largePortraits(ctx context.Context, f *facestream) (string, error) {
 	answer, err := f.caller.Await(waiting, id)
 	peak := f.part("worker").peak()
 	switch {
-	case err == nil && answer.Result.CallStatus.Reason == schema.ReasonInvalidConfiguration:
-		return "", fmt.Errorf("the request is not one: %s", answer.Result.CallStatus.ReturnMessage)
 	case err != nil:
 		return "", fmt.Errorf("%w (the worker's peak is %d MiB)", err, peak)
-	case peak > workerMemory:
+	case peak > memory:
 		return "", fmt.Errorf("they take the worker to %d MiB", peak)
 	}
 	return fmt.Sprintf("%d faces, answered %q; the worker's peak is %d MiB", len(answer.Result.Faces), answer.Result.CallStatus.Reason, peak), nil
