@@ -203,6 +203,12 @@ func TestMissingRightIsNamed(t *testing.T) {
 			}
 		}
 	}
+	elsewhere := func(t *testing.T) { // under a key that is not the request's id
+		id := uuid.NewString()
+		if err := s.publisher.Publish(t.Context(), events.Requests, events.Event{ID: id, Type: events.TypeRequest, Key: "another " + id, Data: fmt.Appendf(nil, `{"id":%q}`, id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	none := func(*testing.T) {}
 	for _, c := range []struct {
 		service string
@@ -212,6 +218,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 	}{
 		{"ingest", ingest.Run, map[events.Topic]func(*testing.T){
 			events.Jobs: request(schema.OpValidate, image), events.Results: request(schema.OpValidate), events.DeadLetters: garbage(events.Requests),
+			events.Requests: elsewhere,
 		}},
 		{"worker", worker.Run, map[events.Topic]func(*testing.T){
 			events.Analyses: request(schema.OpEnroll, image), events.Results: request(schema.OpValidate, image), events.DeadLetters: garbage(events.Jobs),

@@ -154,6 +154,9 @@ type Work struct {
 	Concurrency int
 	Handle      events.Handler
 	Isolated    events.Handler // of records during which processes died; nil: Handle
+	// Prepare is called after partitions were assigned and before records of theirs are handled; see events.ConsumerConfig.
+	// It may be nil.
+	Prepare func(ctx context.Context) error
 }
 
 // Consume reads the topics of w in the consumer group facestream-<service> until ctx ends. The service is ready from here
@@ -168,8 +171,8 @@ func (a *App) Consume(ctx context.Context, w Work) error {
 		Group: Group(w.Service), Service: w.Service, Topics: w.Reads,
 		Concurrency: w.Concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
 		DrainTimeout: a.Config.Consumer.DrainTimeout, SessionTimeout: a.Config.Kafka.SessionTimeout,
-		Isolated: w.Isolated,
-		Ready:    a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(w.Service),
+		Isolated: w.Isolated, Prepare: w.Prepare,
+		Ready: a.Health.Ready, Hooks: a.Metrics.ConsumerHooks(w.Service),
 	}, w.Handle)
 	a.Health.AddState("writes of "+w.Service, consumer.Outage)
 	return consumer.Run(ctx)

@@ -40,11 +40,23 @@ type Ledger interface {
 	Record(ctx context.Context, id schema.RequestID, digest string, at time.Time) error
 }
 
+// Peers keeps several ingest processes from deciding about one request id at the same time: each id has a partition of
+// facestream.requests, and the process that this partition is assigned to decides.
+type Peers interface {
+	// Home is the partition of facestream.requests in which requests with this id are decided.
+	Home(ctx context.Context, id schema.RequestID) (int, error)
+	// Forward writes r again with the id as its key, so that it comes to the home of the id.
+	Forward(ctx context.Context, r events.Record, id schema.RequestID) error
+	// CatchUp returns when the ledger holds what every process had published before the call.
+	CatchUp(ctx context.Context) error
+}
+
 // Service handles the records of facestream.requests and facestream.objects. Its fields are set once, before use.
 type Service struct {
 	Publisher outcome.Publisher
 	Objects   Objects
 	Ledger    Ledger
+	Peers     Peers
 	Results   *outcome.Sink
 	Routes    routes.Table
 	Buckets   []string // the buckets that images may lie in
@@ -77,25 +89,52 @@ func (s *Service) handleRequest(ctx context.Context, r events.Record) error {
 		}
 		return schema.Permanent("ingest.request", schema.ReasonUnparsable, problems) // nobody to answer: a dead letter
 	}
-	return s.accept(ctx, req, problems, nil, false, r.Event.TraceParent)
+	if elsewhere, err := s.forward(ctx, r, req.ID); elsewhere || err != nil {
+		return err
+	}
+	return s.accept(ctx, arrival{Request: req, problems: problems, trace: r.Event.TraceParent})
+}
+
+// forward sends a request on to the home of its id and reports that it did. There, requests with this id are decided one
+// after the other, by whichever process, because there the id is their key.
+func (s *Service) forward(ctx context.Context, r events.Record, id schema.RequestID) (bool, error) {
+	if r.Forwarded() { // once is enough; while partitions are added, two processes can differ about the home
+		return false, nil
+	}
+	home, err := s.Peers.Home(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if string(r.Key) == string(id) && r.Partition == home {
+		return false, nil
+	}
+	err = s.Peers.Forward(ctx, r, id)
+	if schema.ClassOf(err) == schema.ClassPermanent { // too large for the topic unless it is compressed
+		return false, s.Peers.CatchUp(ctx)
+	}
+	return err == nil, err
 }
 
 func (s *Service) handleNotification(ctx context.Context, r events.Record) error {
-	notifications, unparsable := notify.Parse(r.Event.Data) // the good ones count even where others are bad
+	notifications, failed := notify.Parse(r.Event.Data) // the good ones count even where others are bad
 	for _, n := range notifications {
 		if !n.Created {
 			s.ignored("not_a_creation")
 			continue
 		}
 		ref, err := s.meant(ctx, n)
-		if err != nil {
-			return err
+		if err == nil {
+			_, err = s.acceptObject(ctx, ref, notified, r.Event.TraceParent)
 		}
-		if _, err := s.acceptObject(ctx, ref, notified, r.Event.TraceParent); err != nil {
+		switch {
+		case err == nil:
+		case schema.ClassOf(err) != schema.ClassPermanent:
 			return err
+		case failed == nil:
+			failed = err
 		}
 	}
-	return unparsable
+	return failed
 }
 
 // meant is the object of a notification. If its key has two readings, the first under which an object exists is meant.
@@ -144,7 +183,7 @@ func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from o
 		return false, err
 	}
 	if gone && !own {
-		return true, s.accept(ctx, named, problems, match.Floors(), false, trace)
+		return true, s.accept(ctx, arrival{Request: named, problems: problems, floors: match.Floors(), upload: true, trace: trace})
 	}
 	req := named
 	if !gone {
@@ -152,20 +191,21 @@ func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from o
 	}
 	if own {
 		s.ignored("own_output")
-		return false, s.remember(ctx, "", req.ID, named.ID)
+		return false, s.remember(ctx, req.ID, named.ID)
 	}
 	problems = append(problems, match.Apply(&req, info.Metadata)...)
-	if err := s.accept(ctx, req, problems, match.Floors(), true, trace); err != nil || req.ID == named.ID {
+	err = s.accept(ctx, arrival{Request: req, problems: problems, floors: match.Floors(), upload: true, resolved: true, trace: trace})
+	if err != nil || req.ID == named.ID {
 		return true, err
 	}
 	// The event comes again after the object is gone: its own name for the upload must be known as well.
-	return true, s.remember(ctx, digestOf(&req), named.ID)
+	return true, s.remember(ctx, named.ID)
 }
 
 // remember enters ids of one upload into the ledger.
-func (s *Service) remember(ctx context.Context, digest string, ids ...schema.RequestID) error {
+func (s *Service) remember(ctx context.Context, ids ...schema.RequestID) error {
 	for _, id := range ids {
-		if err := s.Ledger.Record(ctx, id, digest, time.Now()); err != nil {
+		if err := s.Ledger.Record(ctx, id, digestOfUpload(id), time.Now()); err != nil {
 			return err
 		}
 	}
@@ -205,21 +245,40 @@ func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.
 // maxResultObject is more than any result has.
 const maxResultObject = 16 << 20
 
-// accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error. route holds the floors of the route that
-// the request came by. resolved says that the images of req name versions that were seen to exist.
-func (s *Service) accept(ctx context.Context, req schema.Request, problems schema.Problems, route schema.Floors, resolved bool, trace string) error {
-	lock := &s.deciding[fnv32(string(req.ID))%uint32(len(s.deciding))]
+// arrival is a request as it reached ingest.
+type arrival struct {
+	schema.Request
+	problems schema.Problems
+	floors   schema.Floors // of the route that it came by
+	upload   bool          // it stands for an upload
+	resolved bool          // its images name versions that were seen to exist
+	trace    string
+}
+
+// digest tells requests with one id apart. The id of an upload is made of the object, which stands for one content however
+// the metadata reads that came with it.
+func (r *arrival) digest() string {
+	if r.upload {
+		return digestOfUpload(r.ID)
+	}
+	return digestOf(&r.Request)
+}
+
+// accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error.
+func (s *Service) accept(ctx context.Context, r arrival) error {
+	lock := &s.deciding[fnv32(string(r.ID))%uint32(len(s.deciding))]
 	lock.Lock()
 	defer lock.Unlock()
-	digest := digestOf(&req)
-	if seen, err := s.seen(ctx, &req, digest); seen || err != nil {
+	digest := r.digest()
+	if seen, err := s.seen(ctx, &r, digest); seen || err != nil {
 		return err
 	}
-	job := schema.Job{Request: req, Digest: digest, AcceptedAt: time.Now().UTC()}
+	job := schema.Job{Request: r.Request, Digest: digest, AcceptedAt: time.Now().UTC()}
 	unresolved := job.Resolve()
-	if problems = append(problems, unresolved...); len(unresolved) == 0 { // the collection is known
+	problems := append(r.problems, unresolved...)
+	if len(unresolved) == 0 { // the collection is known
 		problems = append(problems, job.Default(s.Defaults.of(job.Collection)...)...)
-		problems = append(problems, job.Hold(slices.Concat(s.Floors.of(job.Collection), route))...)
+		problems = append(problems, job.Hold(slices.Concat(s.Floors.of(job.Collection), r.floors))...)
 	}
 	problems = append(problems, consentProblems(&job.Request, s.ConsentRequired)...)
 	for i, o := range job.Images {
@@ -233,18 +292,18 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 		}
 	}
 	if len(problems) == 0 && job.Expired(job.AcceptedAt) {
-		return s.reject(ctx, &job, schema.ReasonExpired, "the deadline had passed when the request arrived", trace)
+		return s.reject(ctx, &job, schema.ReasonExpired, "the deadline had passed when the request arrived", r.trace)
 	}
 	if len(problems) > 0 {
-		return s.reject(ctx, &job, problems.Reason(), problems.Error(), trace)
+		return s.reject(ctx, &job, problems.Reason(), problems.Error(), r.trace)
 	}
 	for i := range job.Images {
-		if resolved {
+		if r.resolved {
 			break
 		}
 		info, err := s.Objects.Stat(ctx, job.Images[i])
 		if reason := schema.ReasonOf(err); reason != "" {
-			return s.reject(ctx, &job, reason, fmt.Sprintf("images[%d]: %s", i, schema.MessageOf(err)), trace)
+			return s.reject(ctx, &job, reason, fmt.Sprintf("images[%d]: %s", i, schema.MessageOf(err)), r.trace)
 		} else if err != nil {
 			return err
 		}
@@ -254,7 +313,7 @@ func (s *Service) accept(ctx context.Context, req schema.Request, problems schem
 	if err != nil {
 		return schema.Fatal("ingest.job", err)
 	}
-	e := s.Results.Event(events.TypeJob, &job, data, trace)
+	e := s.Results.Event(events.TypeJob, &job, data, r.trace)
 	e.Key = string(job.ID) // spreads the load; order per person begins with the analyses
 	if err := s.Publisher.Publish(ctx, events.Jobs, e); err != nil {
 		return err
@@ -269,23 +328,24 @@ func (s *Service) reject(ctx context.Context, job *schema.Job, reason schema.Rea
 	return s.Ledger.Record(ctx, job.ID, job.Digest, job.AcceptedAt)
 }
 
-// seen reports whether req repeats an earlier request. The same id with other content is a permanent error.
-func (s *Service) seen(ctx context.Context, req *schema.Request, digest string) (bool, error) {
-	earlier, ok, err := s.Ledger.Seen(ctx, req.ID)
+// seen reports whether r repeats an earlier request. The same id with other content is a permanent error.
+func (s *Service) seen(ctx context.Context, r *arrival, digest string) (bool, error) {
+	earlier, ok, err := s.Ledger.Seen(ctx, r.ID)
+	reused := func(problem string) (bool, error) {
+		return true, schema.Permanent("ingest.request", schema.ReasonRequestIDReused, errors.New(problem))
+	}
 	switch {
 	case err != nil || !ok:
 		return false, err
-	case earlier != "" && earlier != digest && !isObjectRequest(req):
-		return true, schema.Permanent("ingest.request", schema.ReasonRequestIDReused, errors.New("another request already used this id; its outcome stands"))
+	case earlier == digest:
+	case r.upload && (earlier == "" || earlier == digestOf(&r.Request)): // earlier versions entered uploads like this
+	case earlier == "":
+		return reused("a request with this id has an outcome, whose event does not say what was asked; the outcome stands")
+	default:
+		return reused("another request already used this id; its outcome stands")
 	}
 	s.ignored("repeat")
 	return true, nil
-}
-
-// isObjectRequest reports whether the id was derived from the object. Such an id stands for one content however the
-// metadata reads that came with it.
-func isObjectRequest(req *schema.Request) bool {
-	return len(req.Images) == 1 && req.ID == schema.ObjectRequestID(req.Images[0])
 }
 
 // digestOf is the sha256 of the request's JSON, in hex.
@@ -295,6 +355,12 @@ func digestOf(req *schema.Request) string {
 		data = append([]byte(req.ID), req.Config...)
 	}
 	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// digestOfUpload is the digest of the upload whose request has this id.
+func digestOfUpload(id schema.RequestID) string {
+	sum := sha256.Sum256([]byte("upload " + id))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"testing"
@@ -35,6 +36,11 @@ func (*surroundings) Seen(context.Context, schema.RequestID) (string, bool, erro
 	return "", false, nil
 }
 func (*surroundings) Record(context.Context, schema.RequestID, string, time.Time) error { return nil }
+func (*surroundings) Home(context.Context, schema.RequestID) (int, error)               { return 0, nil }
+func (*surroundings) Forward(context.Context, events.Record, schema.RequestID) error {
+	return errors.New("a request is forwarded")
+}
+func (*surroundings) CatchUp(context.Context) error { return nil }
 func (s *surroundings) Publish(_ context.Context, topic events.Topic, published ...events.Event) error {
 	for _, e := range published {
 		if topic == events.Jobs {
@@ -47,9 +53,9 @@ func (s *surroundings) Publish(_ context.Context, topic events.Topic, published 
 // TestJobCarriesItsConfiguration: ingest fills in the defaults, so that no other service has to.
 func TestJobCarriesItsConfiguration(t *testing.T) {
 	around := &surroundings{}
-	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"}}
+	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Peers: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"}}
 	request := []byte(`{"id":"r","operation":"predict","images":[{"bucket":"b","key":"k"}],"config":{"neighbors":3}}`)
-	if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Event: events.Event{Data: request}}); err != nil || len(around.jobs) != 1 {
+	if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Key: []byte("r"), Event: events.Event{Data: request}}); err != nil || len(around.jobs) != 1 {
 		t.Fatalf("%d jobs, %v", len(around.jobs), err)
 	}
 	schematest.Validate(t, "job", around.jobs[0])
@@ -71,12 +77,12 @@ func TestJobCarriesItsConfiguration(t *testing.T) {
 // TestDefaultsOfACollection: the operator's defaults reach the jobs about their collection and no others.
 func TestDefaultsOfACollection(t *testing.T) {
 	around := &surroundings{}
-	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"},
+	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Peers: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"},
 		Defaults: ingest.Defaults{{Config: json.RawMessage(`{"neighbors":2}`)}, {Collections: []schema.Collection{"yard"}, Config: json.RawMessage(`{"capture":"surveillance"}`)}}}
 	for collection, want := range map[string]schema.Capture{"yard": schema.CaptureSurveillance, "staff": schema.CaptureSelfie} {
 		around.jobs = nil
 		request := fmt.Appendf(nil, `{"id":%q,"operation":"predict","collection":%q,"images":[{"bucket":"b","key":"k"}]}`, collection, collection)
-		if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Event: events.Event{Data: request}}); err != nil || len(around.jobs) != 1 {
+		if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Key: []byte(collection), Event: events.Event{Data: request}}); err != nil || len(around.jobs) != 1 {
 			t.Fatalf("%d jobs, %v", len(around.jobs), err)
 		}
 		var job schema.Job

@@ -45,7 +45,7 @@ type house struct {
 func newHouse(objects map[string]stored) (*house, *ingest.Service) {
 	h := &house{objects: objects, known: map[schema.RequestID]bool{}}
 	return h, &ingest.Service{
-		Publisher: h, Objects: h, Ledger: h, Results: &outcome.Sink{Service: "ingest", Publisher: h, Objects: h}, Routes: routes.Table{{}},
+		Publisher: h, Objects: h, Ledger: h, Peers: &surroundings{}, Results: &outcome.Sink{Service: "ingest", Publisher: h, Objects: h}, Routes: routes.Table{{}},
 		Buckets: []string{"images"}, Ignored: func(why string) { h.ignored = append(h.ignored, why) }, Log: zerolog.New(&h.log),
 	}
 }
@@ -296,7 +296,7 @@ func TestConsent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Event: events.Event{Data: data}}); err != nil {
+			if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Key: []byte("r"), Event: events.Event{Data: data}}); err != nil {
 				t.Fatal(err)
 			}
 			if c.enrolled {

@@ -124,6 +124,6 @@ func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, t
 func (s *Sink) Event(kind string, job *schema.Job, data []byte, trace string) events.Event {
 	return events.Event{
 		ID: schema.EventID(kind, job.ID), Source: "facestream/" + s.Service, Type: kind,
-		Time: time.Now().UTC(), TraceParent: trace, Key: job.RecordKey(), Data: data,
+		Time: time.Now().UTC(), TraceParent: trace, Key: job.RecordKey(), Digest: job.Digest, Data: data,
 	}
 }

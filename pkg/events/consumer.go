@@ -45,6 +45,11 @@ type ConsumerConfig struct {
 	// called again twice a second. Its context ends after 5 s. Default: they always can.
 	Ready func(ctx context.Context) error
 
+	// Prepare is called after partitions were assigned and before a record of theirs is handled. What the member before
+	// committed happened before the call. It is repeated until it returns nil or the partitions are taken away again; its
+	// context ends then. nil: nothing to prepare.
+	Prepare func(ctx context.Context) error
+
 	// SessionTimeout is how long the broker waits for a sign of life before it gives the partitions to other members. After
 	// a crash nobody works on them for so long. The broker must allow the value (group.min.session.timeout.ms, 6 s by
 	// default). Default 6 s.

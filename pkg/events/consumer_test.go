@@ -633,3 +633,40 @@ func TestTopicGrows(t *testing.T) {
 		t.Errorf("%d partitions assigned, want 4", partitions.Load())
 	}
 }
+
+// TestPrepare: no record of new partitions is handled before the consumer is prepared, and preparing is repeated until it
+// succeeds. A member that takes over is prepared after the last commit of the one before.
+func TestPrepare(t *testing.T) {
+	const n = 20
+	ctx, c, topic := setup(t, newBroker(t), 2)
+	publish(t, ctx, c, topic, n, n)
+	group := uuid.NewString()
+	var handled atomic.Int64
+	for range 2 {
+		var prepared atomic.Bool
+		before, tries := handled.Load(), 0
+		cfg := ConsumerConfig{Group: group, Topics: []Topic{topic}, Prepare: func(context.Context) error {
+			if handled.Load() != before {
+				t.Error("records are handled before the consumer is prepared")
+			}
+			if before > 0 && sum(committed(t, ctx, c, group, topic)) != before {
+				t.Error("the member before has not committed yet")
+			}
+			if tries++; tries < 3 {
+				return errors.New("not yet")
+			}
+			prepared.Store(true)
+			return nil
+		}}
+		r := consume(t, ctx, c, cfg, func(context.Context, Record) error {
+			if !prepared.Load() {
+				t.Error("a record is handled by a consumer that is not prepared")
+			}
+			handled.Add(1)
+			return nil
+		})
+		wantCommitted(t, ctx, c, group, topic, before+n)
+		r.finish(t)
+		publish(t, ctx, c, topic, n, n)
+	}
+}

@@ -30,7 +30,9 @@ const (
 	headerClass           = "fs_class" // schema.Class
 	headerService         = "fs_service"
 	headerAttempts        = "fs_attempts"
-	headerReplayed        = "fs_replayed" // how often the record was replayed; also on the replayed record
+	headerReplayed        = "fs_replayed"  // how often the record was replayed; also on the replayed record
+	headerForwarded       = "fs_forwarded" // on a record that was written again under another key
+	headerFirst           = "fs_first"     // beside it: where the record lay first, as "partition/offset" of its topic
 	// These three say that only a reference to the record is kept; see Cut.
 	headerCutLast   = "fs_cut_last_offset"
 	headerCutSize   = "fs_cut_size"

@@ -27,6 +27,7 @@ type Event struct {
 	Type        string    // one of the Type constants; "" for a bare value without CloudEvents attributes
 	Time        time.Time // when it came to be; zero where the writer did not say
 	TraceParent string    // W3C Trace Context header; "" when absent or malformed
+	Digest      string    // the extension requestdigest: schema.Job.Digest of the request that it follows from; "" when unknown
 	Key         string    // the Kafka record key; "" spreads records over the partitions
 	Data        []byte    // the value, JSON
 }
@@ -39,6 +40,7 @@ const (
 	headerSource      = "ce_source"
 	headerType        = "ce_type"
 	headerTime        = "ce_time"
+	headerDigest      = "ce_requestdigest"
 	headerTrace       = "traceparent"
 	headerTraceCE     = "ce_traceparent" // the CloudEvents distributed tracing extension; read, not written
 
@@ -58,6 +60,9 @@ func (e Event) message(topic Topic) kafka.Message {
 	}}
 	if e.Key != "" {
 		m.Key = []byte(e.Key) // a nil key is spread at random, an empty one would hash to one partition
+	}
+	if e.Digest != "" {
+		m.Headers = append(m.Headers, kafka.Header{Key: headerDigest, Value: []byte(e.Digest)})
 	}
 	if validTraceParent(e.TraceParent) {
 		m.Headers = append(m.Headers, kafka.Header{Key: headerTrace, Value: []byte(e.TraceParent)})
@@ -99,7 +104,7 @@ func DecodeEvent(key, value []byte, headers []Header) (Event, error) {
 }
 
 func decodeBinary(h map[string]string, value []byte) (Event, error) {
-	e := Event{ID: h[headerID], Source: h[headerSource], Type: h[headerType], TraceParent: h[headerTraceCE], Data: value}
+	e := Event{ID: h[headerID], Source: h[headerSource], Type: h[headerType], TraceParent: h[headerTraceCE], Digest: h[headerDigest], Data: value}
 	return e, e.checkAttributes(h[headerSpecVersion], h[headerTime])
 }
 
@@ -111,6 +116,7 @@ func decodeStructured(content string, value []byte) (Event, error) {
 		Type            string          `json:"type"`
 		Time            string          `json:"time"`
 		TraceParent     string          `json:"traceparent"`
+		Digest          string          `json:"requestdigest"`
 		DataContentType string          `json:"datacontenttype"`
 		Data            json.RawMessage `json:"data"`
 		DataBase64      []byte          `json:"data_base64"`
@@ -121,7 +127,7 @@ func decodeStructured(content string, value []byte) (Event, error) {
 	if err := json.Unmarshal(value, &w); err != nil {
 		return Event{}, fmt.Errorf("the value is not a CloudEvent in JSON: %s", describeJSONError(err))
 	}
-	e := Event{ID: w.ID, Source: w.Source, Type: w.Type, TraceParent: w.TraceParent, Data: w.Data}
+	e := Event{ID: w.ID, Source: w.Source, Type: w.Type, TraceParent: w.TraceParent, Digest: w.Digest, Data: w.Data}
 	switch {
 	case w.DataBase64 != nil:
 		e.Data = w.DataBase64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,6 +97,30 @@ func (p *Publisher) Publish(ctx context.Context, topic Topic, events ...Event) e
 		messages[i] = e.message(topic)
 	}
 	return p.write(ctx, topic, messages)
+}
+
+// Forward writes r to its topic once more, under another key and otherwise as it is. The copy says that it was forwarded
+// ([Record.Forwarded]), and where r lay first. Forward fails like Publish.
+func (p *Publisher) Forward(ctx context.Context, r Record, key string) error {
+	headers := append(kafkaHeaders(r.Headers), kafka.Header{Key: headerForwarded, Value: []byte("1")})
+	if !slices.ContainsFunc(r.Headers, func(h Header) bool { return h.Key == headerFirst }) {
+		headers = append(headers, kafka.Header{Key: headerFirst, Value: []byte(DeadLetterID{r.Partition, r.Offset}.String())})
+	}
+	return p.write(ctx, r.Topic, []kafka.Message{{Topic: string(r.Topic), Key: []byte(key), Value: r.Value, Headers: headers}})
+}
+
+// Forwarded reports whether r was written by [Publisher.Forward].
+func (r Record) Forwarded() bool {
+	return slices.ContainsFunc(r.Headers, func(h Header) bool { return h.Key == headerForwarded })
+}
+
+// PartitionOf returns the partition of topic to which a [Publisher] writes the records with a key. The error is transient.
+func (c *Client) PartitionOf(ctx context.Context, topic Topic, key string) (int, error) {
+	ids, err := c.partitions(ctx, topic)
+	if err != nil {
+		return 0, schema.Transient("events.partition", err)
+	}
+	return kafka.Murmur2Balancer{}.Balance(kafka.Message{Key: []byte(key)}, ids...), nil
 }
 
 // write is Publish for messages of one topic that are already rendered.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"facestream/pkg/retry"
+	"facestream/pkg/schema"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -226,10 +228,84 @@ const (
 // caughtUp (may be nil) is called once, and not during h, when everything that was on the topic at the start has been
 // handled.
 func (c *Client) ReadAll(ctx context.Context, topic Topic, from map[int]int64, h func(Record) error, caughtUp func()) error {
-	f := &follower{client: c, topic: topic, handle: h, caughtUp: caughtUp}
-	ends, err := f.open(ctx)
+	return c.NewFollower(topic, h).Run(ctx, from, caughtUp)
+}
+
+// Follower reads a topic as [Client.ReadAll] does, and can tell when it has read what is on the topic.
+type Follower struct {
+	client *Client
+	topic  Topic
+	handle func(Record) error
+
+	mu    sync.Mutex    // held during handle and the calls of waiting
+	next  map[int]int64 // by partition: what is below was handled
+	ended bool
+	waits []*wait
+}
+
+// wait is for the moment when every partition has come as far as its end was.
+type wait struct {
+	pending map[int]int64 // the partitions that have not
+	reached func()
+}
+
+// NewFollower prepares to read topic. It does no I/O.
+func (c *Client) NewFollower(topic Topic, h func(Record) error) *Follower {
+	return &Follower{client: c, topic: topic, handle: h, next: map[int]int64{}}
+}
+
+// CatchUp returns when every record that was on the topic at the time of the call has been handled. Its error says that ctx
+// ended first, or that Run did.
+func (f *Follower) CatchUp(ctx context.Context) error {
+	const op = "events.catch_up"
+	ends, err := f.ends(ctx)
+	if err != nil {
+		return schema.Transient(op, err)
+	}
+	reached := make(chan struct{})
+	f.await(ends, func() { close(reached) })
+	select {
+	case <-reached:
+	case <-ctx.Done():
+		return schema.Transient(op, context.Cause(ctx))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return schema.Transient(op, errors.New("the topic is no longer read"))
+	}
+	return nil
+}
+
+// await calls reached as soon as every partition has come as far as ends says, or Run has ended.
+func (f *Follower) await(ends map[int]int64, reached func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := &wait{pending: map[int]int64{}, reached: reached}
+	for id, end := range ends {
+		if next, read := f.next[id]; !read || next < end {
+			w.pending[id] = end
+		}
+	}
+	if len(w.pending) == 0 || f.ended {
+		reached()
+		return
+	}
+	f.waits = append(f.waits, w)
+}
+
+// Run is [Client.ReadAll]. It is called once.
+func (f *Follower) Run(ctx context.Context, from map[int]int64, caughtUp func()) error {
+	ends, err := f.ends(ctx)
 	if err != nil {
 		return stop(ctx, err)
+	}
+	if caughtUp != nil {
+		f.await(ends, func() {
+			if !f.ended {
+				caughtUp()
+			}
+		})
 	}
 	start := map[int]int64{}
 	for id := range ends {
@@ -238,22 +314,23 @@ func (c *Client) ReadAll(ctx context.Context, topic Topic, from map[int]int64, h
 			start[id] = offset
 		}
 	}
-	return f.run(ctx, start, ends)
+	defer f.end()
+	return f.read(ctx, start)
 }
 
-// follower reads all partitions of a topic.
-type follower struct {
-	client   *Client
-	topic    Topic
-	handle   func(Record) error
-	caughtUp func()
-
-	mu      sync.Mutex    // held during handle and caughtUp
-	pending map[int]int64 // partitions that have not reached the end they had at the start
+// end lets go of everybody who waits.
+func (f *Follower) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	for _, w := range f.waits {
+		w.reached()
+	}
+	f.waits = nil
 }
 
-// open waits for the topic and returns the end offset of each partition. Its error says that ctx ended.
-func (f *follower) open(ctx context.Context) (map[int]int64, error) {
+// ends waits for the topic and returns the end offset of each partition. Its error says that ctx ended.
+func (f *Follower) ends(ctx context.Context) (map[int]int64, error) {
 	ends := map[int]int64{}
 	err := f.client.retry(ctx, "events.read", func() error {
 		ids, err := f.client.partitions(ctx, f.topic)
@@ -272,14 +349,10 @@ func (f *follower) open(ctx context.Context) (map[int]int64, error) {
 // growthInterval is how often a reader looks for partitions that were added to its topic.
 const growthInterval = metadataTTL
 
-// run reads from start until ctx ends or handle fails.
-func (f *follower) run(ctx context.Context, start, ends map[int]int64) error {
+// read reads from start until ctx ends or handle fails.
+func (f *Follower) read(ctx context.Context, start map[int]int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f.pending = map[int]int64{}
-	for id, end := range ends {
-		f.pending[id] = end
-	}
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	read := func(id int, from int64) {
@@ -318,7 +391,7 @@ func (f *follower) run(ctx context.Context, start, ends map[int]int64) error {
 	}
 }
 
-func (f *follower) deliver(ctx context.Context) func(message) error {
+func (f *Follower) deliver(ctx context.Context) func(message) error {
 	return func(m message) error {
 		if m.cut != nil {
 			f.client.log.Warn("skipping what is too large to read", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "last", m.last(), "error", m.cut.cause)
@@ -338,18 +411,23 @@ func (f *follower) deliver(ctx context.Context) func(message) error {
 	}
 }
 
-func (f *follower) progress(id int, next, end int64) error {
+func (f *Follower) progress(id int, next, end int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	target, waiting := f.pending[id]
-	// The log may have become shorter since the start.
-	if !waiting || (next < target && (end < 0 || next < end)) {
-		return nil
-	}
-	delete(f.pending, id)
-	if len(f.pending) == 0 && f.caughtUp != nil {
-		f.caughtUp()
-	}
+	f.next[id] = next
+	f.waits = slices.DeleteFunc(f.waits, func(w *wait) bool {
+		target, waiting := w.pending[id]
+		// The log may have become shorter since.
+		if !waiting || (next < target && (end < 0 || next < end)) {
+			return false
+		}
+		delete(w.pending, id)
+		if len(w.pending) > 0 {
+			return false
+		}
+		w.reached()
+		return true
+	})
 	return nil
 }
 

@@ -78,10 +78,10 @@ func (c *Client) Results(ctx context.Context, opts ResultsOptions) *ResultStream
 // followResults hands the records of the results topic to handle until ctx ends. It closes armed when the start
 // positions are fixed. handle fails only when ctx has ended.
 func (c *Client) followResults(ctx context.Context, from Start, armed chan<- struct{}, handle func(Record) error) {
-	f := &follower{client: c, topic: Results, handle: handle}
+	f := c.NewFollower(Results, handle)
 	var start map[int]int64
 	err := c.retry(ctx, "events.results", func() error {
-		ends, err := f.open(ctx)
+		ends, err := f.ends(ctx)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (c *Client) followResults(ctx context.Context, from Start, armed chan<- str
 		return // ctx ended
 	}
 	close(armed)
-	_ = f.run(ctx, start, nil) // ends with ctx
+	_ = f.read(ctx, start) // ends with ctx
 }
 
 // errStreamClosed is what readers of a closed stream get.

@@ -102,11 +102,16 @@ func (s *session) run(ctx, ended context.Context) {
 				s.trackers[partitionID{Topic(topic), a.ID}] = newTracker(a.Offset)
 			}
 		}
-		for topic, assigned := range s.generation.Assignments {
-			for _, a := range assigned {
-				s.fetch(partitionID{Topic(topic), a.ID}, a.Offset)
+		s.fetchers.Go(func() {
+			if !s.prepare() {
+				return
 			}
-		}
+			for topic, assigned := range s.generation.Assignments {
+				for _, a := range assigned {
+					s.fetch(partitionID{Topic(topic), a.ID}, a.Offset)
+				}
+			}
+		})
 	}
 	s.cfg.Hooks.Assigned(len(s.trackers))
 	s.log.Info("joined the consumer group", "partitions", len(s.trackers))
@@ -137,6 +142,24 @@ func (s *session) run(ctx, ended context.Context) {
 		// Run leaves the group now. To return earlier would make kafka-go join it once more.
 		<-ended.Done()
 	}
+}
+
+// prepare returns true when Prepare has succeeded, and false when the session stops before.
+func (s *session) prepare() bool {
+	if s.cfg.Prepare == nil {
+		return true
+	}
+	policy := retry.Policy{Least: s.cfg.BackoffMin, Most: s.cfg.BackoffMax, Failed: func(failures int, err error) {
+		if worthSaying(err, failures) {
+			s.log.Warn("cannot begin with the partitions yet; still trying", "error", err)
+		}
+	}}
+	err := policy.Do(s.admit, func() error { return s.cfg.Prepare(s.admit) })
+	if err != nil && s.admit.Err() == nil { // permanent or fatal
+		s.stop(schema.Fatal("events.prepare", err))
+		s.kill()
+	}
+	return err == nil && s.admit.Err() == nil
 }
 
 // loop commits while the session lasts, and returns why it ends; nil when it was asked to.

@@ -9,8 +9,8 @@ import (
 // Job is a validated request whose images are resolved to object versions. It is the value of the topic facestream.jobs.
 type Job struct {
 	Request
-	// Digest is the sha256 (hex) of the request's content. It tells two requests with the same id and different content
-	// apart.
+	// Digest is a sha256 (hex) of the request's content, or of the object if the request stands for an upload. It tells two
+	// requests with the same id and different content apart.
 	Digest     string    `json:"digest"`
 	AcceptedAt time.Time `json:"accepted_at"`
 	// ResolvedConfig is the request's config with every default filled in by ingest. All services use it, so defaults

@@ -37,13 +37,15 @@ func Run(ctx context.Context, a *host.App) error {
 	}
 	publisher := a.Publisher("ingest")
 	defer publisher.Close()
-	service.Publisher, service.Objects, service.Ledger, service.Results = publisher, a.Objects, book, a.Sink("ingest", publisher)
+	peers := &peers{client: a.Client, publisher: publisher}
+	service.Publisher, service.Objects, service.Ledger, service.Peers, service.Results = publisher, a.Objects, book, peers, a.Sink("ingest", publisher)
 	service.Ignored, service.Log = a.Metrics.Ignored, a.Log
 
 	g, ctx := errgroup.WithContext(ctx)
 	caughtUp := make(chan struct{}, 2)
 	for _, topic := range []events.Topic{events.Jobs, events.Results} {
-		f := &ingest.Follower{Client: a.Client, Ledger: book, Topic: topic}
+		f := ingest.NewFollower(a.Client, book, topic)
+		peers.followers = append(peers.followers, f)
 		g.Go(func() error { return f.Run(ctx, func() { caughtUp <- struct{}{} }) })
 	}
 	g.Go(func() error {
@@ -64,7 +66,7 @@ func Run(ctx context.Context, a *host.App) error {
 		g.Go(func() error { return reconciler.Run(ctx) })
 		return a.Consume(ctx, host.Work{
 			Service: "ingest", Reads: []events.Topic{events.Requests, events.Objects}, Writes: []events.Topic{events.Jobs, events.Results},
-			Concurrency: a.Config.Ingest.Concurrency, Handle: service.Handle,
+			Concurrency: a.Config.Ingest.Concurrency, Handle: service.Handle, Prepare: peers.CatchUp,
 		})
 	})
 	return g.Wait()
@@ -101,6 +103,32 @@ func New(cfg config.Config) (*ingest.Service, error) {
 		floors = append(floors, floor)
 	}
 	return &ingest.Service{Routes: table, Buckets: cfg.S3.Buckets, ConsentRequired: cfg.Ingest.Consent.Requires, Defaults: defaults, Floors: floors}, nil
+}
+
+// peers is what this process does so that it and others do not decide about one id at the same time.
+type peers struct {
+	client    *events.Client
+	publisher *events.Publisher
+	followers []*ingest.Follower
+}
+
+// Home implements [ingest.Peers].
+func (p *peers) Home(ctx context.Context, id schema.RequestID) (int, error) {
+	return p.client.PartitionOf(ctx, events.Requests, string(id))
+}
+
+// Forward implements [ingest.Peers].
+func (p *peers) Forward(ctx context.Context, r events.Record, id schema.RequestID) error {
+	return p.publisher.Forward(ctx, r, string(id))
+}
+
+// CatchUp implements [ingest.Peers].
+func (p *peers) CatchUp(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, f := range p.followers {
+		g.Go(func() error { return f.CatchUp(ctx) })
+	}
+	return g.Wait()
 }
 
 // prune forgets requests whose repeats can no longer arrive.
