@@ -122,6 +122,10 @@ func (s *Service) handleNotification(ctx context.Context, r events.Record) error
 			s.ignored("not_a_creation")
 			continue
 		}
+		if !slices.Contains(s.Buckets, n.Ref.Bucket) {
+			s.ignored("no_route")
+			continue
+		}
 		ref, err := s.meant(ctx, n)
 		if err == nil {
 			_, err = s.acceptObject(ctx, ref, notified, r.Event.TraceParent)

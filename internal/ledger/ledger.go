@@ -9,6 +9,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -188,13 +189,24 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 // Close closes the file. No other call may run at the same time or afterwards.
 func (l *Ledger) Close() error { return l.db.Close() }
 
+// maxID is the length of the longest id that a request may have, in bytes.
+const maxID = 128
+
+// stored is the id as it is kept. A longer one is refused, and the refusal is an outcome; its hash says which it was.
+func stored(id schema.RequestID) string {
+	if len(id) <= maxID {
+		return string(id)
+	}
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(id)))
+}
+
 // Seen reports whether id has a job or an outcome, and returns the digest of its job, or "" if only an outcome is
 // known. It fails while the file takes no writes: what is done about an id that is not known could not be recorded.
 func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, ok bool, err error) {
 	if err := l.probe(ctx); err != nil {
 		return "", false, l.fault("ledger.seen", err)
 	}
-	switch err := l.seen.QueryRowContext(ctx, string(id)).Scan(&digest); {
+	switch err := l.seen.QueryRowContext(ctx, stored(id)).Scan(&digest); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", false, nil
 	case err != nil:
@@ -207,7 +219,7 @@ func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, 
 // is kept, which identifies a different request that reuses the id. The latest time is kept, so [Ledger.Prune] forgets
 // an id by its last record.
 func (l *Ledger) Record(ctx context.Context, id schema.RequestID, digest string, at time.Time) error {
-	if _, err := l.record.ExecContext(ctx, string(id), digest, at.UnixMicro()); err != nil {
+	if _, err := l.record.ExecContext(ctx, stored(id), digest, at.UnixMicro()); err != nil {
 		return l.fault("ledger.record", err)
 	}
 	return nil
@@ -225,7 +237,7 @@ func (l *Ledger) Apply(ctx context.Context, topic string, partition int, next in
 	defer tx.Rollback() // no effect after the commit
 	record := tx.StmtContext(ctx, l.record)
 	for _, e := range entries {
-		if _, err := record.ExecContext(ctx, string(e.ID), e.Digest, e.At.UnixMicro()); err != nil {
+		if _, err := record.ExecContext(ctx, stored(e.ID), e.Digest, e.At.UnixMicro()); err != nil {
 			return l.fault(op, err)
 		}
 	}

@@ -162,6 +162,27 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// TestLongIDs: an id that is too long for a request costs the ledger no more than others do.
+func TestLongIDs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path)
+	long := func(i int) schema.RequestID { return schema.RequestID(fmt.Sprint(strings.Repeat("x", 1<<20), i)) }
+	for i := range 8 {
+		if err := errors.Join(l.Record(t.Context(), long(i), "d", noon), l.Apply(t.Context(), "jobs", 0, 1, []Entry{{long(i + 8), "d", noon}})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 16 {
+		wantSeen(t, l, long(i), "d", true)
+	}
+	wantSeen(t, l, long(16), "", false)
+	for _, file := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(file); err != nil || info.Size() > 1<<20 {
+			t.Errorf("%s: %v, %v", filepath.Base(file), info.Size(), err)
+		}
+	}
+}
+
 func TestPruneInSteps(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"))
 	const old, young = 2*pruneStep + 7, 5

@@ -114,19 +114,42 @@ func classify(op string, err error) error {
 	return schema.Transient(op, safe)
 }
 
-// classifyRead is classify for reading ref: a version id of a form that the store never gives is an invalid argument to
-// it, and names nothing.
-func classifyRead(op string, ref schema.ObjectRef, err error) error {
-	if ref.Version != "" && minio.ToErrorResponse(err).Code == minio.InvalidArgument {
+// classifyRead is classify for reading ref. A version id, or a key, of a form that the store never gives is an invalid
+// argument to it, and names nothing.
+func (s *Store) classifyRead(ctx context.Context, op string, ref schema.ObjectRef, err error) error {
+	response := minio.ToErrorResponse(err)
+	switch {
+	case response.Code == minio.InvalidArgument && ref.Version != "":
 		return schema.Permanent(op, schema.ReasonImageNotFound, errors.New(answers["InvalidVersionId"].text))
+	case response.Code == minio.InvalidArgument:
+		return schema.Permanent(op, schema.ReasonImageNotFound, errors.New(unusableKey))
+	case s.refusesThisAlone(ctx, ref, err):
+		return schema.Permanent(op, schema.ReasonImageUnreadable, fmt.Errorf("the store refuses to give out what the request names (HTTP %d); check key, version and etag, and whether the object is encrypted with a key that only its uploader has (SSE-C)", response.StatusCode))
 	}
 	return classify(op, err)
 }
 
+// refusesThisAlone reports whether the store refuses a request about one object without a word that is known, while it
+// answers about the bucket as always. Then the object, or its name, is the cause.
+func (s *Store) refusesThisAlone(ctx context.Context, ref schema.ObjectRef, err error) bool {
+	response := minio.ToErrorResponse(err)
+	_, known := answers[response.Code]
+	return !known && refusesRequest(response.StatusCode) && s.Ping(ctx, ref.Bucket) == nil
+}
+
+// refusesRequest reports whether an HTTP status says that the same request will always be refused.
+func refusesRequest(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status <= 499
+}
+
 // classifyWrite is classify for writing an object. There a key that no object can have is the caller's mistake, and the
 // key is the argument that a store calls invalid.
-func classifyWrite(op string, err error) error {
-	if code := minio.ToErrorResponse(err).Code; code == minio.InvalidArgument || answers[code].text == unusableKey {
+func (s *Store) classifyWrite(ctx context.Context, op string, ref schema.ObjectRef, err error) error {
+	if code := minio.ToErrorResponse(err).Code; code == minio.InvalidArgument || answers[code].text == unusableKey || s.refusesThisAlone(ctx, ref, err) {
 		return schema.Permanent(op, schema.ReasonInvalidRequest, errors.New(unusableKey))
 	}
 	return classify(op, err)

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"facestream/pkg/schema"
 )
@@ -120,6 +121,9 @@ func newStore(cfg Config, dial func(ctx context.Context, network, addr string) (
 // else the newest. Errors are those of Get, except that size does not matter.
 func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
 	const op = "objects.stat"
+	if err := unreadable(ref); err != nil {
+		return Info{}, schema.Permanent(op, schema.ReasonImageNotFound, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	o, err := s.head(ctx, ref)
@@ -129,7 +133,7 @@ func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
 		}
 	}
 	if err != nil {
-		return Info{}, classifyRead(op, ref, err)
+		return Info{}, s.classifyRead(ctx, op, ref, err)
 	}
 	return infoOf(ref.Bucket, ref.Key, o), nil
 }
@@ -144,6 +148,9 @@ func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
 // Transient, a busy one an Outage, refused credentials are Fatal.
 func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error) {
 	const op = "objects.get"
+	if err := unreadable(ref); err != nil {
+		return nil, schema.ObjectRef{}, schema.Permanent(op, schema.ReasonImageNotFound, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	body, o, _, err := s.client.GetObject(ctx, ref.Bucket, ref.Key, exactly(ref))
@@ -153,7 +160,7 @@ func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) (
 		}
 	}
 	if err != nil {
-		return nil, schema.ObjectRef{}, classifyRead(op, ref, err)
+		return nil, schema.ObjectRef{}, s.classifyRead(ctx, op, ref, err)
 	}
 	defer body.Close()
 	if o.Size < 0 {
@@ -214,6 +221,9 @@ func notImplemented(err error) bool { return minio.ToErrorResponse(err).Code == 
 // store has acknowledged the object; a repeat overwrites it.
 func (s *Store) Put(ctx context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error) {
 	const op = "objects.put"
+	if err := unwritable(op, ref); err != nil {
+		return schema.ObjectRef{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	up, err := s.client.Client.PutObject(ctx, ref.Bucket, ref.Key, bytes.NewReader(data), int64(len(data)), minio.PutObjectOptions{
@@ -222,7 +232,7 @@ func (s *Store) Put(ctx context.Context, ref schema.ObjectRef, data []byte, cont
 		DisableMultipart: true, // one request, so that the ETag is of the content and nothing half-written stays behind
 	})
 	if err != nil {
-		return schema.ObjectRef{}, classifyWrite(op, err)
+		return schema.ObjectRef{}, s.classifyWrite(ctx, op, ref, err)
 	}
 	return resolve(ref.Bucket, ref.Key, up.VersionID, up.ETag), nil
 }
@@ -325,6 +335,26 @@ func (s *Store) Ping(ctx context.Context, bucket string) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return classify(op, err)
+	}
+	return nil
+}
+
+// unreadable says why no content can have the ETag of ref, or returns nil. In the header of a request such an ETag would
+// break the request, or stand for any content (https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3).
+func unreadable(ref schema.ObjectRef) error {
+	if ref.ETag == "*" || strings.ContainsFunc(ref.ETag, func(r rune) bool { return r < ' ' || r == '"' || r == 0x7f }) {
+		return errors.New("no content has such an ETag: it is * or contains quotes or control characters; name the ETag that the store gave")
+	}
+	return nil
+}
+
+// unwritable is the permanent error of a bucket and a key that the client refuses to write to, or nil.
+func unwritable(op string, ref schema.ObjectRef) error {
+	switch {
+	case s3utils.CheckValidBucketName(ref.Bucket) != nil:
+		return schema.Permanent(op, schema.ReasonBucketNotAllowed, errors.New(answers[minio.InvalidBucketName].text))
+	case s3utils.CheckValidObjectName(ref.Key) != nil:
+		return schema.Permanent(op, schema.ReasonInvalidRequest, errors.New(unusableKey))
 	}
 	return nil
 }

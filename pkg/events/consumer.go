@@ -30,11 +30,14 @@ type ConsumerConfig struct {
 	// Concurrency is how many handlers run at once. Default 8.
 	Concurrency int
 	// MaxInFlight bounds the records that are fetched and not finished. When it is reached, or when these records take
-	// 64 MiB, no record is taken in until another one is finished. Default 8 × Concurrency.
+	// 64 MiB, no record is taken in until another one is finished. Up to 1024 more wait for another try, or behind a record
+	// of their key that does, so that records which keep failing do not hold up the others. Default 8 × Concurrency.
 	MaxInFlight int
 
 	// MaxAttempts bounds the tries of a record whose handler fails with a transient error while Ready returns nil. Default
-	// 8, which with the default backoff takes about 10 seconds.
+	// 8, which with the default backoff takes about 10 seconds. After a record that used them up, the next one with its key
+	// has half as many, and so on down to one, until a record succeeds: any number of them holds up its key for about
+	// twice as long as one.
 	MaxAttempts int
 	// MaxUnknownAttempts is the same for errors without a class and for panics. Default 3.
 	MaxUnknownAttempts int
@@ -106,6 +109,7 @@ const (
 	readyTimeout      = 5 * time.Second
 	readyInterval     = 500 * time.Millisecond
 
+	maxRetrying      = 1024     // records that wait for another try beside those in flight
 	maxInFlightBytes = 64 * mib // more than any single record takes
 )
 

@@ -670,3 +670,54 @@ func TestPrepare(t *testing.T) {
 		publish(t, ctx, c, topic, n, n)
 	}
 }
+
+// TestRetriesDoNotBlockOthers: records that keep failing, with one key, with a key each or without a key, hold up their own
+// keys only, and however many they are of one key, they are through soon.
+func TestRetriesDoNotBlockOthers(t *testing.T) {
+	const bad, tries = 200, 4
+	for name, key := range map[string]func(i int) string{
+		"one key":     func(int) string { return "bad" },
+		"a key each":  func(i int) string { return "bad" + strconv.Itoa(i) },
+		"without key": func(int) string { return "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, c, topic := setup(t, newBroker(t), 1)
+			events := make([]Event, 0, bad+1)
+			for i := range bad {
+				events = append(events, Event{ID: strconv.Itoa(i), Type: TypeJob, Key: key(i), Data: []byte("bad")})
+			}
+			good := make(chan struct{})
+			failing := errors.New("not this one")
+			var done atomic.Int64
+			group := uuid.NewString()
+			p := publisher(t, c)
+			if err := p.Publish(ctx, topic, events...); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Publish(ctx, topic, Event{ID: "good", Type: TypeJob, Key: "good", Data: []byte("good")}); err != nil {
+				t.Fatal(err)
+			}
+			// All tries of one record take about 2.5 s.
+			consume(t, ctx, c, ConsumerConfig{
+				Group: group, Topics: []Topic{topic}, Concurrency: 2, MaxInFlight: 16, MaxAttempts: tries, BackoffMin: 500 * time.Millisecond, BackoffMax: 3 * time.Second,
+				Hooks: Hooks{Handled: func(Topic, Outcome, int, time.Duration) { done.Add(1) }},
+			}, func(_ context.Context, r Record) error {
+				if string(r.Event.Data) == "good" {
+					close(good)
+					return nil
+				}
+				return schema.Transient("test", failing)
+			})
+			select {
+			case <-good:
+				if n := done.Load(); n > 1 {
+					t.Errorf("the good record came after %d others", n)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("the good record still waits after 30 s")
+			}
+			wantCommitted(t, ctx, c, group, topic, bad+1) // well before 200 × 2.5 s
+		})
+	}
+}

@@ -38,7 +38,8 @@ type session struct {
 	work  context.Context // the handlers' context; outlives admit by the drain timeout
 	kill  context.CancelFunc
 
-	tokens   chan struct{}            // one per record in flight
+	tokens   chan struct{}            // one per record in flight that does not wait for another try
+	retrying chan struct{}            // one per record that does, or that waits behind one
 	memory   *semaphore.Weighted      // the bytes of the records in flight
 	slots    chan struct{}            // one per running handler
 	idle     chan struct{}            // signalled when nothing is in flight
@@ -65,8 +66,18 @@ type laneID struct {
 	key string
 }
 
-// lane is the queue of one key; a goroutine works it off while it lasts.
-type lane struct{ waiting []message }
+// lane is the queue of one key; a goroutine works it off while it lasts. A record without a key has one of its own.
+type lane struct {
+	waiting []*flight
+	aside   bool // its first record waits for another try
+	failed  int  // records in a row that used up their tries
+}
+
+// flight is a record that is not finished.
+type flight struct {
+	message
+	place chan struct{} // tokens or retrying of the session: what it holds an element of
+}
 
 func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher, layout map[Topic]int) *session {
 	s := &session{
@@ -74,6 +85,7 @@ func newSession(c *Consumer, generation *kafka.Generation, publisher *Publisher,
 		log:      c.log.With("generation", generation.ID),
 		finished: make(chan struct{}),
 		tokens:   make(chan struct{}, c.cfg.MaxInFlight),
+		retrying: make(chan struct{}, maxRetrying),
 		memory:   semaphore.NewWeighted(maxInFlightBytes),
 		slots:    make(chan struct{}, c.cfg.Concurrency),
 		idle:     make(chan struct{}, 1),
@@ -275,59 +287,89 @@ func (s *session) fetch(id partitionID, from int64) {
 	})
 }
 
-// dispatch queues m behind its key.
+// dispatch queues m, which holds a token, behind its key.
 func (s *session) dispatch(id partitionID, m message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight++
 	s.cfg.Hooks.InFlight(s.inFlight)
+	f := &flight{m, s.tokens}
 	if len(m.Key) == 0 {
-		s.lanesDone.Go(func() { s.process(id, m) })
+		s.lanesDone.Go(func() { s.process(id, f, &lane{}) })
 		return
 	}
 	key := laneID{id, string(m.Key)}
 	if l, ok := s.lanes[key]; ok {
-		l.waiting = append(l.waiting, m)
+		l.waiting = append(l.waiting, f)
+		if l.aside {
+			s.stepAside(f)
+		}
 		return
 	}
 	l := &lane{}
 	s.lanes[key] = l
 	s.lanesDone.Go(func() {
-		for ok := true; ok; m, ok = s.following(key, l) {
-			s.process(id, m)
+		for ok := true; ok; f, ok = s.following(key, l) {
+			s.process(id, f, l)
 		}
 	})
 }
 
 // following returns the next record of the lane, or ends it.
-func (s *session) following(key laneID, l *lane) (message, bool) {
+func (s *session) following(key laneID, l *lane) (*flight, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	l.aside = false
 	if len(l.waiting) == 0 {
 		delete(s.lanes, key)
-		return message{}, false
+		return nil, false
 	}
-	m := l.waiting[0]
+	f := l.waiting[0]
 	l.waiting = l.waiting[1:]
-	return m, true
+	return f, true
+}
+
+// makeWay lets records of other keys pass f, which waits for another try, and what waits behind it.
+func (s *session) makeWay(f *flight, l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.aside = true
+	s.stepAside(f)
+	for _, f := range l.waiting {
+		s.stepAside(f)
+	}
+}
+
+// stepAside returns the token of f, if there is room among the records that wait for another try. s.mu is held.
+func (s *session) stepAside(f *flight) {
+	if f.place == s.retrying {
+		return
+	}
+	select {
+	case s.retrying <- struct{}{}:
+		<-f.place
+		f.place = s.retrying
+	default:
+	}
 }
 
 // process brings one record to its end. A record that it abandons stays unfinished, so no commit passes it.
-func (s *session) process(id partitionID, m message) {
+func (s *session) process(id partitionID, f *flight, l *lane) {
 	began := time.Now()
-	outcome, attempts := s.settle(m, s.marks[id])
+	outcome, attempts := s.settle(f, l, s.marks[id])
 	if outcome != OutcomeAbandoned {
-		s.marks[id].finish(m.Offset)
-		s.trackers[id].finish(m.Offset)
+		s.marks[id].finish(f.Offset)
+		s.trackers[id].finish(f.Offset)
 	}
 	s.cfg.Hooks.Handled(id.topic, outcome, attempts, time.Since(began))
 	s.mu.Lock()
 	s.inFlight--
 	n := s.inFlight
 	s.cfg.Hooks.InFlight(n)
+	place := f.place
 	s.mu.Unlock()
-	s.memory.Release(int64(messageSize(m.Message)))
-	<-s.tokens
+	s.memory.Release(int64(messageSize(f.Message)))
+	<-place
 	if n == 0 {
 		select {
 		case s.idle <- struct{}{}:
@@ -337,7 +379,8 @@ func (s *session) process(id partitionID, m message) {
 }
 
 // settle tries the handler until the record's outcome is known.
-func (s *session) settle(m message, marks *marks) (outcome Outcome, attempt int) {
+func (s *session) settle(f *flight, l *lane, marks *marks) (outcome Outcome, attempt int) {
+	m := f.message
 	if m.cut != nil {
 		return s.deadLetter(m, 0, m.cut.cause), 0
 	}
@@ -373,13 +416,14 @@ func (s *session) settle(m message, marks *marks) (outcome Outcome, attempt int)
 		if !began {
 			return OutcomeAbandoned, attempt - 1
 		}
-		class, bound := schema.ClassOf(err), s.cfg.MaxAttempts
+		class, bound := schema.ClassOf(err), max(1, s.cfg.MaxAttempts>>min(l.failed, 30))
 		if probing && s.work.Err() == nil {
 			s.gate.probed(class != schema.ClassOutage)
 			probing = false
 		}
 		switch {
 		case err == nil:
+			l.failed = 0
 			return OutcomeDone, attempt
 		case s.work.Err() != nil:
 			return OutcomeAbandoned, attempt
@@ -400,7 +444,7 @@ func (s *session) settle(m message, marks *marks) (outcome Outcome, attempt int)
 		case schema.ClassPermanent:
 			return s.deadLetter(m, r.Deaths+attempt, err), attempt
 		case schema.ClassUnknown:
-			bound = s.cfg.MaxUnknownAttempts
+			bound = max(1, s.cfg.MaxUnknownAttempts>>min(l.failed, 30))
 		}
 		waited, stopping := s.gate.wait(s.admit, failedAt)
 		if stopping != nil {
@@ -409,7 +453,11 @@ func (s *session) settle(m message, marks *marks) (outcome Outcome, attempt int)
 		if waited {
 			counted = 0
 		} else if counted++; counted >= bound {
+			l.failed++
 			return s.deadLetter(m, r.Deaths+attempt, err), attempt
+		}
+		if !waited {
+			s.makeWay(f, l)
 		}
 		s.cfg.Hooks.Retried(r.Topic, class)
 		s.log.Debug("the handler failed; trying again", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset,
