@@ -38,8 +38,8 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that facestream needs, and say how to fix what is missing",
-		Long: "doctor checks, from this machine and with these settings: the model pack and the library that runs it, the data folder, the\n" +
-			"broker, its topics, the running services, the object store and the gallery. Exit code 3 says that something needs attention.",
+		Long: "doctor checks, from this machine and with these settings: the model pack and the library that runs it, what is open to\n" +
+			"other machines, the data folder, the broker, its topics, the running services, the object store and the gallery. Exit code 3 says that something needs attention.",
 		Example: "  facestream doctor\n  facestream doctor --kafka-brokers kafka:9092 --s3-endpoint minio:9000 --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -82,6 +82,7 @@ func examinations(cfg config.Config, client *events.Client, store *objects.Store
 	all := []examination{
 		{"onnx runtime", "", "facestream models runtime", func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
 		{"jpeg", "", "", func(context.Context) (string, error) { return "decoded by " + imaging.JPEGDecoder, nil }},
+		{"exposure", "", "set telemetry.pprof to false, or telemetry.listen to a loopback address", func(context.Context) (string, error) { return lookAtExposure(cfg) }},
 		{"data folder", "", "give this user the right to write there, or name another folder with --data-dir", func(context.Context) (string, error) { return lookAtFolder(cfg.DataDir) }},
 		{"broker", "", "start `facestream up`, or name a broker with --kafka-brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {
 			return strings.Join(cfg.Kafka.Brokers, ", "), client.Ping(ctx)
@@ -198,6 +199,25 @@ func lookAtPack(ctx context.Context, name string) (string, error) {
 	return strings.Join(append([]string{detail}, standIns(pack)...), "; "), nil
 }
 
+// lookAtExposure lists what the settings open to other machines. Only what nobody can have meant is an error.
+func lookAtExposure(cfg config.Config) (string, error) {
+	exposed := cfg.Exposed()
+	if len(exposed) == 0 {
+		return "nothing leaves this machine", nil
+	}
+	var texts []string
+	pprof := false
+	for _, e := range exposed {
+		texts = append(texts, fmt.Sprintf("%s: %s (%s)", e.Address, e.What, e.Setting))
+		pprof = pprof || e.Setting == "telemetry.pprof"
+	}
+	text := strings.Join(texts, "; ")
+	if pprof {
+		return "", errors.New(text)
+	}
+	return text, nil
+}
+
 // lookAtFolder writes into the data folder, as the services do.
 func lookAtFolder(dir string) (string, error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
@@ -206,7 +226,11 @@ func lookAtFolder(dir string) (string, error) {
 	} else if err != nil {
 		return "", err
 	}
-	return dir, errors.Join(f.Close(), os.Remove(f.Name()))
+	err = errors.Join(f.Close(), os.Remove(f.Name()))
+	if info, stat := os.Stat(dir); err == nil && stat == nil && info.Mode().Perm()&0o077 != 0 {
+		return fmt.Sprintf("%s; other users have rights on it (%v), which facestream takes from them when it starts", dir, info.Mode().Perm()), nil
+	}
+	return dir, err
 }
 
 func lookAtTopics(ctx context.Context, client *events.Client) (string, error) {

@@ -23,6 +23,7 @@ func upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			program.Private()
 			log := program.Logger(cfg, "up")
 			return allinone.Up(c.Context(), cfg, log, func(_ context.Context, a allinone.Addresses) error {
 				fmt.Fprint(c.OutOrStdout(), banner(a))
@@ -43,6 +44,7 @@ func serversCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			program.Private()
 			return allinone.Servers(c.Context(), cfg, program.Logger(cfg, "servers"), func(_ context.Context, a allinone.Addresses) error {
 				fmt.Fprintf(c.OutOrStdout(), "Kafka   %s\nS3      http://%s\n", a.Kafka, a.S3)
 				return nil

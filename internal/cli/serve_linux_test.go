@@ -3,8 +3,12 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -39,7 +43,11 @@ func TestUpEndsWithItsServers(t *testing.T) {
 				c := root()
 				c.SilenceUsage, c.SilenceErrors = true, true
 				c.SetOut(&out)
-				c.SetArgs([]string{command, "--data-dir", t.TempDir(), "--embedded-kafka-addr=127.0.0.1:0", "--embedded-s3-addr=127.0.0.1:0",
+				data := filepath.Join(t.TempDir(), "data")
+				if err := os.Mkdir(data, 0o755); err != nil { // as an operator might
+					t.Fatal(err)
+				}
+				c.SetArgs([]string{command, "--data-dir", data, "--embedded-kafka-addr=127.0.0.1:0", "--embedded-s3-addr=127.0.0.1:0",
 					"--telemetry-listen=" + health, "--telemetry-log-level=error"})
 				ctx, stop := context.WithCancel(t.Context())
 				var failure error
@@ -72,6 +80,7 @@ func TestUpEndsWithItsServers(t *testing.T) {
 					}
 				}
 				endListening(t, addr)
+				wantPrivate(t, data)
 				if got := <-code; got != program.ExitFailed {
 					t.Errorf("exit code %d", got)
 				}
@@ -80,6 +89,31 @@ func TestUpEndsWithItsServers(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// wantPrivate fails if other users than the owner have rights on dir, or on anything in it.
+func wantPrivate(t *testing.T, dir string) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it was there for a moment only
+		} else if err != nil {
+			return err
+		}
+		files++
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", strings.TrimPrefix(path, dir), info.Mode())
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || files < 5 {
+		t.Errorf("%d files in the data folder: %v", files, err)
 	}
 }
 

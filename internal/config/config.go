@@ -62,6 +62,8 @@ type SASL struct {
 	Mechanism string        `yaml:"mechanism" default:"none" oneof:"none|plain|scram-sha-256|scram-sha-512" doc:"How to authenticate at the broker."`
 	Username  string        `yaml:"username" doc:"User name at the broker."`
 	Password  schema.Secret `yaml:"password" doc:"Password at the broker."`
+
+	AllowUnencrypted bool `yaml:"allow_unencrypted" default:"false" doc:"Send the password of plain to a broker on another machine without TLS. Everybody on the way can read it."`
 }
 
 // Partitions is the number of partitions that each topic gets when facestream creates it. Existing topics do not
@@ -282,11 +284,14 @@ type Gallery struct {
 
 // Milvus holds the connection to the Milvus server.
 type Milvus struct {
-	Address     string        `yaml:"address" env:"MILVUS" default:"127.0.0.1:19530" check:"nonempty,addr" doc:"Address of the server, host:port."`
-	User        string        `yaml:"user" doc:"User name at the server; empty if it requires none."`
-	Password    schema.Secret `yaml:"password" doc:"Password of the user."`
-	Token       schema.Secret `yaml:"token" doc:"API key, used instead of user and password."`
-	TLS         TLS           `yaml:"tls"`
+	Address  string        `yaml:"address" env:"MILVUS" default:"127.0.0.1:19530" check:"nonempty,addr" doc:"Address of the server, host:port."`
+	User     string        `yaml:"user" doc:"User name at the server; empty if it requires none."`
+	Password schema.Secret `yaml:"password" doc:"Password of the user."`
+	Token    schema.Secret `yaml:"token" doc:"API key, used instead of user and password."`
+	TLS      TLS           `yaml:"tls"`
+
+	AllowUnencrypted bool `yaml:"allow_unencrypted" default:"false" doc:"Send the password or the token to a server on another machine without TLS. Everybody on the way can read it, and the embeddings."`
+
 	Prefix      string        `yaml:"prefix" default:"facestream" check:"nonempty,prefix" doc:"Prefix of every name in the server, 1-32 letters and digits. Installations with different prefixes can share a server."`
 	Index       string        `yaml:"index" default:"HNSW" oneof:"HNSW|FLAT|IVF_FLAT" doc:"Index of new collections. HNSW: fast, approximate, needs the most memory. FLAT: exact, slower with every row. IVF_FLAT: approximate, needs less memory than HNSW."`
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1s" max:"10m" doc:"How long one call to the server may take before it is retried."`
@@ -297,6 +302,7 @@ type Milvus struct {
 type Embedded struct {
 	KafkaAddr string `yaml:"kafka_addr" default:"127.0.0.1:9092" check:"nonempty,listen" doc:"Address on which the embedded broker listens. It requires no password."`
 	S3Addr    string `yaml:"s3_addr" default:"127.0.0.1:9000" check:"nonempty,listen" doc:"Address on which the embedded object store listens."`
+	Expose    bool   `yaml:"expose" default:"false" doc:"Let the embedded servers listen on addresses that other machines reach. Whoever reaches the broker can read every embedding and write every request: it knows no users. The store asks for its keys, but nothing is encrypted on the way."`
 }
 
 // Telemetry holds the settings of logs, metrics and health.

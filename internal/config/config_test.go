@@ -207,6 +207,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`FACESTREAM_INGEST_CONSENT_REQUIRED: "a/b" must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit; * stands for every collection`,
 		`FACESTREAM_TELEMETRY_LOG_LEVEL: "loud" is not one of trace, debug, info, warn, error`,
 		`data_dir (f.yaml:1): must not be empty`,
+		`embedded.s3_addr (f.yaml:23): is open to other machines; use a loopback address such as 127.0.0.1, or accept it with embedded.expose`,
 		`embedded.s3_addr (f.yaml:23): is open to other machines, so s3.secret_key must not be the publicly known default`,
 		`indexer.gallery.driver (f.yaml:22): "sqlite" is not one of local, milvus`,
 		`indexer.gallery.milvus.prefix (f.yaml:22): "face_stream" is not 1-32 letters and digits, beginning with a letter`,
@@ -519,6 +520,65 @@ func TestDefaultsOfCollections(t *testing.T) {
 		_, err := load(t, "ingest:\n  floors:\n  - {collections: [bank], config: {anti_spoofing_mode: 1}}\n  defaults:\n  - "+entry+"\n", nil)
 		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(strings.ReplaceAll(got, " (f.yaml:5)", ""), want) {
 			t.Errorf("%s: %v, want %q", entry, err, want)
+		}
+	}
+}
+
+// TestExposed: what the settings open to other machines is listed with its address and its setting.
+func TestExposed(t *testing.T) {
+	c := Default()
+	if got := c.Exposed(); len(got) > 0 {
+		t.Errorf("the defaults expose %v", got)
+	}
+	c.Embedded = Embedded{KafkaAddr: "10.0.0.1:9092", S3Addr: "[::]:9000"}
+	c.Telemetry.Listen, c.Telemetry.Pprof = "0.0.0.0:9464", true
+	c.Kafka.Brokers, c.S3.Endpoint = []string{"kafka:9092", "127.0.0.1:9092"}, "s3:443"
+	c.Indexer.Gallery.Driver, c.Indexer.Gallery.Milvus.Address = DriverMilvus, "milvus:19530"
+	var got []string
+	for _, e := range c.Exposed() {
+		got = append(got, e.Setting+" "+e.Address)
+	}
+	want := []string{"embedded.kafka_addr 10.0.0.1:9092", "embedded.s3_addr [::]:9000", "telemetry.listen 0.0.0.0:9464", "telemetry.pprof 0.0.0.0:9464",
+		"kafka.tls.enabled kafka:9092", "s3.tls.enabled s3:443", "indexer.gallery.milvus.tls.enabled milvus:19530"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	c.Kafka.TLS.Enabled, c.S3.TLS.Enabled, c.Indexer.Gallery.Milvus.TLS.Enabled = true, true, true
+	if got := c.Exposed(); len(got) != 4 {
+		t.Errorf("with TLS: %v", got)
+	}
+}
+
+// TestLeastExposure: nothing is open to other machines, and no password goes over the network in the clear, unless a setting
+// says that this is meant.
+func TestLeastExposure(t *testing.T) {
+	plain := []string{"FACESTREAM_KAFKA_SASL_MECHANISM=plain", "FACESTREAM_KAFKA_SASL_USERNAME=u", "FACESTREAM_KAFKA_SASL_PASSWORD=p"}
+	milvus := []string{"FACESTREAM_INDEXER_GALLERY_MILVUS_TOKEN=t"}
+	with := func(more []string, env ...string) []string { return append(env, more...) }
+	for name, tt := range map[string]struct {
+		env     []string
+		problem string // a part of it, or "" where the settings are accepted
+	}{
+		"the defaults":                   {nil, ""},
+		"the broker on a LAN":            {[]string{"FACESTREAM_EMBEDDED_KAFKA_ADDR=192.168.1.7:9092"}, "embedded.expose"},
+		"the broker on a name":           {[]string{"FACESTREAM_EMBEDDED_KAFKA_ADDR=lab:9092"}, "embedded.expose"},
+		"the broker on a LAN, meant":     {[]string{"FACESTREAM_EMBEDDED_KAFKA_ADDR=192.168.1.7:9092", "FACESTREAM_EMBEDDED_EXPOSE=true"}, ""},
+		"the store on every address":     {[]string{"FACESTREAM_EMBEDDED_S3_ADDR=:9000", "FACESTREAM_S3_SECRET_KEY=another-secret"}, "embedded.expose"},
+		"the store's known key, meant":   {[]string{"FACESTREAM_EMBEDDED_S3_ADDR=0.0.0.0:9000", "FACESTREAM_EMBEDDED_EXPOSE=true"}, "publicly known"},
+		"IPv6 loopback":                  {[]string{"FACESTREAM_EMBEDDED_KAFKA_ADDR=[::1]:9092"}, ""},
+		"plain on this machine":          {plain, ""},
+		"plain to another one":           {with(plain, "FACESTREAM_KAFKA=127.0.0.1:9092,kafka:9092"), "kafka.sasl.allow_unencrypted"},
+		"plain with TLS":                 {with(plain, "FACESTREAM_KAFKA=kafka:9092", "FACESTREAM_KAFKA_TLS_ENABLED=true"), ""},
+		"plain to another one, meant":    {with(plain, "FACESTREAM_KAFKA=kafka:9092", "FACESTREAM_KAFKA_SASL_ALLOW_UNENCRYPTED=true"), ""},
+		"scram to another one":           {with(plain[1:], "FACESTREAM_KAFKA=kafka:9092", "FACESTREAM_KAFKA_SASL_MECHANISM=scram-sha-512"), ""},
+		"Milvus's token to another one":  {with(milvus, "FACESTREAM_MILVUS=milvus:19530"), "indexer.gallery.milvus.allow_unencrypted"},
+		"Milvus's token on this machine": {milvus, ""},
+		"Milvus's token with TLS":        {with(milvus, "FACESTREAM_MILVUS=milvus:19530", "FACESTREAM_INDEXER_GALLERY_MILVUS_TLS_ENABLED=true"), ""},
+		"Milvus's token, meant":          {with(milvus, "FACESTREAM_MILVUS=milvus:19530", "FACESTREAM_INDEXER_GALLERY_MILVUS_ALLOW_UNENCRYPTED=true"), ""},
+	} {
+		_, err := load(t, "", tt.env)
+		if tt.problem == "" && err != nil || tt.problem != "" && (err == nil || !strings.Contains(err.Error(), tt.problem)) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.problem)
 		}
 	}
 }

@@ -67,6 +67,8 @@ func (c *Config) validateKafka(add func(key, format string, args ...any)) {
 		add("kafka.sasl.username", "is missing; %s needs one", sasl.Mechanism)
 	case sasl.Mechanism != SASLNone && sasl.Password == "":
 		add("kafka.sasl.password", "is missing; %s needs one", sasl.Mechanism)
+	case sasl.Mechanism == SASLPlain && !c.Kafka.TLS.Enabled && !sasl.AllowUnencrypted && !allLoopback(c.Kafka.Brokers):
+		add("kafka.sasl.mechanism", "is plain without TLS, so everybody on the way to the broker can read the password; set kafka.tls.enabled, use scram-sha-512, or accept it with kafka.sasl.allow_unencrypted")
 	}
 }
 
@@ -111,6 +113,9 @@ func (c *Config) validateMilvus(add func(key, format string, args ...any)) {
 	if (m.User == "") != (m.Password == "") {
 		add(key+".user", "needs password beside it, and the other way round")
 	}
+	if (m.User != "" || m.Token != "") && !m.TLS.Enabled && !m.AllowUnencrypted && !loopback(m.Address) {
+		add(key+".tls.enabled", "is false, so everybody on the way to the server can read the password or the token; set it, or accept it with %s.allow_unencrypted", key)
+	}
 	if m.Token != "" && m.User != "" {
 		add(key+".token", "is given beside user; give one of them")
 	}
@@ -124,6 +129,11 @@ func (c *Config) validateS3(add func(key, format string, args ...any)) {
 	}
 	if len(s.Buckets) > 0 && !slices.Contains(s.Buckets, s.Bucket) {
 		add("s3.buckets", "do not contain %q, which is s3.bucket; add it or change s3.bucket", s.Bucket)
+	}
+	for key, addr := range map[string]string{"embedded.kafka_addr": c.Embedded.KafkaAddr, "embedded.s3_addr": c.Embedded.S3Addr} {
+		if !c.Embedded.Expose && !loopback(addr) {
+			add(key, "is open to other machines; use a loopback address such as 127.0.0.1, or accept it with embedded.expose")
+		}
 	}
 	if s.SecretKey == Default().S3.SecretKey && !loopback(c.Embedded.S3Addr) {
 		add("embedded.s3_addr", "is open to other machines, so s3.secret_key must not be the publicly known default")
@@ -296,6 +306,35 @@ func checkText(check, text string) string {
 		}
 	}
 	return ""
+}
+
+// allLoopback reports whether every one of addrs is reachable only from this machine.
+func allLoopback(addrs []string) bool {
+	return !slices.ContainsFunc(addrs, func(addr string) bool { return !loopback(addr) })
+}
+
+// Exposed is something that other machines can reach, or that travels where others can read it. Setting is its key.
+type Exposed struct{ Setting, Address, What string }
+
+// Exposed lists what these settings open to other machines, and what they send unencrypted to them.
+func (c *Config) Exposed() (out []Exposed) {
+	add := func(is bool, setting, addr, what string) {
+		if is && addr != "" && !loopback(addr) {
+			out = append(out, Exposed{setting, addr, what})
+		}
+	}
+	add(true, "embedded.kafka_addr", c.Embedded.KafkaAddr, "the embedded broker listens without passwords and unencrypted")
+	add(true, "embedded.s3_addr", c.Embedded.S3Addr, "the embedded store listens unencrypted")
+	add(true, "telemetry.listen", c.Telemetry.Listen, "metrics and health are open to everybody")
+	add(c.Telemetry.Pprof, "telemetry.pprof", c.Telemetry.Listen, "heap dumps with images and embeddings are open to everybody")
+	for _, broker := range c.Kafka.Brokers {
+		add(!c.Kafka.TLS.Enabled, "kafka.tls.enabled", broker, "events with embeddings travel unencrypted")
+	}
+	add(!c.S3.TLS.Enabled, "s3.tls.enabled", c.S3.Endpoint, "images travel unencrypted")
+	if m := c.Indexer.Gallery.Milvus; c.Indexer.Gallery.Driver == DriverMilvus {
+		add(!m.TLS.Enabled, "indexer.gallery.milvus.tls.enabled", m.Address, "embeddings travel unencrypted")
+	}
+	return out
 }
 
 // loopback reports whether addr, host:port, is reachable only from this machine.

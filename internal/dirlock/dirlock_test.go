@@ -75,3 +75,45 @@ func TestKilledOwner(t *testing.T) {
 	}
 	lock.Close()
 }
+
+// TestLockFileRemoved: the folder stays owned when somebody removes the lock file, or puts another one in its place.
+func TestLockFileRemoved(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := dirlock.Acquire(dir, "test folder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []func(path string) error{os.Remove, func(path string) error { return os.WriteFile(path, []byte("1"), 0o600) }} {
+		if err := change(filepath.Join(dir, dirlock.File)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if _, err := dirlock.Acquire(dir, "test folder"); !errors.Is(err, dirlock.ErrInUse) {
+			t.Errorf("the second owner: %v", err)
+		}
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if lock, err = dirlock.Acquire(dir, "test folder"); err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	lock.Close()
+}
+
+// TestFolderIsPrivate: a folder that others may read or write, because somebody made it so, is the owner's alone from then on.
+func TestFolderIsPrivate(t *testing.T) {
+	for _, mode := range []os.FileMode{0o755, 0o777, 0o750, 0o700} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		lock, err := dirlock.Acquire(dir, "test folder")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock.Close()
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("a folder of mode %o has mode %v, %v", mode, info.Mode(), err)
+		}
+	}
+}

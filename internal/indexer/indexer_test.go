@@ -400,3 +400,34 @@ func TestResultKeepsTheAnalysis(t *testing.T) {
 		t.Errorf("the event is of %s, type %s, trace %q", e.Source, e.Type, e.TraceParent)
 	}
 }
+
+// TestHostileAnalysis: whatever lacks in an analysis, the indexer answers or refuses it and goes on. Nobody but the worker
+// writes analyses, but everybody who may write to the topic can.
+func TestHostileAnalysis(t *testing.T) {
+	for _, op := range schema.Operations() {
+		for name, change := range map[string]func(a *schema.Analysis){
+			"no images":     func(a *schema.Analysis) { a.Images = nil },
+			"no faces":      func(a *schema.Analysis) { a.Faces = nil },
+			"no probes":     func(a *schema.Analysis) { a.Probes = nil },
+			"no thresholds": func(a *schema.Analysis) { a.Thresholds = nil },
+			"no vector":     func(a *schema.Analysis) { a.Probes = []schema.Embedding{{Model: model}} },
+			"no model":      func(a *schema.Analysis) { a.Probes = []schema.Embedding{{Vector: []float32{1, 0, 0}}} },
+			"two faces": func(a *schema.Analysis) {
+				a.Faces, a.Probes = make([]schema.FaceResult, 2), []schema.Embedding{at(0), at(1)}
+			},
+			"no collection": func(a *schema.Analysis) { a.Collection = "" },
+			"nothing": func(a *schema.Analysis) {
+				*a = schema.Analysis{Job: schema.Job{Request: schema.Request{ID: "r", Operation: op}}}
+			},
+		} {
+			t.Run(string(op)+" with "+name, func(t *testing.T) {
+				b := newBench(t)
+				a := analysis(schema.Request{ID: "r", Operation: op, ExternalID: "alice"}, 0)
+				change(&a)
+				if err := b.handle(a); err != nil && schema.ClassOf(err) != schema.ClassPermanent {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+	}
+}

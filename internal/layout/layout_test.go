@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/gallery/drivers":  {"pkg/schema", "internal/config", "internal/gallery", "internal/gallery/local", "internal/gallery/milvus", "internal/gallery/transfer"},
 	"internal/host":             {"pkg/events", "pkg/retry", "internal/config", "internal/objects", "internal/outcome", "internal/telemetry"},
 	"internal/program":          {"internal/config", "internal/host", "internal/memory", "internal/telemetry"},
-	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/host", "internal/ingest", "internal/ledger"},
+	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/dirlock", "internal/host", "internal/ingest", "internal/ledger"},
 	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/onnx", "internal/apart", "internal/challenge", "internal/config", "internal/host", "internal/memory", "internal/outcome", "internal/verdict", "internal/worker"},
 	"internal/services/indexer": {"pkg/events", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer"},
 	"internal/allinone":         {"pkg/schema", "pkg/events", "pkg/engine/models", "internal/gallery/drivers", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},

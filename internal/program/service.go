@@ -14,6 +14,7 @@ func Service(name string, run host.Service) int {
 		if !ok {
 			return err
 		}
+		Private()
 		return host.Serve(ctx, cfg, Logger(cfg, name), run)
 	})
 }

@@ -3,12 +3,15 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/config"
+	"facestream/internal/dirlock"
 	"facestream/internal/host"
 	"facestream/internal/ingest"
 	"facestream/internal/ledger"
@@ -19,9 +22,17 @@ import (
 // Run is the service. It first reads which requests were accepted before, then handles requests and notifications, and
 // reconciles.
 func Run(ctx context.Context, a *host.App) error {
+	dir := filepath.Join(a.Config.DataDir, "ingest")
+	lock, err := dirlock.Acquire(dir, "folder of ingest")
+	if errors.Is(err, dirlock.ErrInUse) {
+		return schema.Fatal("ingest.open", fmt.Errorf("%w; each ingest needs a data_dir of its own", err))
+	} else if err != nil {
+		return schema.Fatal("ingest.open", err)
+	}
+	defer lock.Close()
 	var book *ledger.Ledger
-	err := a.Eventually(ctx, "the ledger", func(ctx context.Context) (err error) {
-		book, err = ledger.Open(ctx, filepath.Join(a.Config.DataDir, "ingest", "ledger.db"))
+	err = a.Eventually(ctx, "the ledger", func(ctx context.Context) (err error) {
+		book, err = ledger.Open(ctx, filepath.Join(dir, "ledger.db"))
 		return err
 	})
 	if err != nil {

@@ -3,8 +3,10 @@ package ingest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/config"
+	"facestream/internal/dirlock"
 	"facestream/internal/embedded"
 	"facestream/internal/host"
 	"facestream/internal/services/ingest"
@@ -26,6 +29,7 @@ type ingests struct {
 	cfg    config.Config
 	client *events.Client
 	image  schema.ObjectRef
+	folder string // of the last one that was started
 
 	mu       sync.Mutex
 	jobs     map[schema.RequestID]map[string]int // digests and how often each was published
@@ -69,6 +73,7 @@ func (s *ingests) start(t *testing.T) (stop func()) {
 	t.Helper()
 	cfg := s.cfg
 	cfg.DataDir = t.TempDir()
+	s.folder = cfg.DataDir
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- host.Serve(ctx, cfg, zerolog.Nop(), ingest.Run) }()
@@ -271,5 +276,18 @@ func TestOneOutcomePerUsedID(t *testing.T) {
 		if answered, refused := s.outcomes(id); answered != 1 || refused != 1 {
 			t.Errorf("%s: %d requests were answered and %d refused; want 1 and 1", id, answered, refused)
 		}
+	}
+}
+
+// TestOneIngestPerFolder: a second ingest on the data folder of another one is refused. It would confuse the ledger.
+func TestOneIngestPerFolder(t *testing.T) {
+	s := serveIngests(t)
+	s.start(t)
+	s.members(t, 1)
+	cfg := s.cfg
+	cfg.DataDir = s.folder
+	err := host.Serve(t.Context(), cfg, zerolog.Nop(), ingest.Run)
+	if !errors.Is(err, dirlock.ErrInUse) || !strings.Contains(err.Error(), s.folder) {
+		t.Errorf("the second ingest ended with %v", err)
 	}
 }
