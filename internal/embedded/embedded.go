@@ -14,6 +14,8 @@
 //   - Keys become file paths, so "a" and "a/b" cannot both be objects. Keys that would meet in one file ("a//b", "a/./b",
 //     "a/../b"), keys that no listing can carry (not UTF-8, control characters) and keys with more than 255 bytes between
 //     slashes are refused. Objects that earlier versions stored under such keys are moved to the folder s3/set-aside.
+//   - The store takes 900 connections. With more, the one that has been silent for longest is closed, so that connections
+//     which say nothing keep nobody out. One that is silent for two minutes is closed, too.
 //   - The file backend prints a line when it starts; os.Stdout is the null device for that moment.
 //   - A sleeping goroutine of the gateway's HTTP server ends up to 10 s after Close.
 package embedded

@@ -27,6 +27,8 @@ var taken atomic.Bool
 // gateway is one running S3 gateway.
 type gateway struct {
 	server   *s3api.S3ApiServer
+	front    *front
+	socket   string // the folder of the socket on which the server listens
 	backend  files
 	notifier *notifier
 	served   chan error // receives what serving ended with
@@ -44,24 +46,36 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 			taken.Store(false)
 		}
 	}()
-	addr, err := pickPort(o.S3Addr)
+	listener, err := net.Listen("tcp", o.S3Addr)
+	if err != nil {
+		return nil, "", cannotListen(err, "embedded.s3_addr", o.S3Addr, fmt.Errorf("listen for s3 on %s: %w", o.S3Addr, err))
+	}
+	defer func() {
+		if err != nil {
+			listener.Close()
+		}
+	}()
+	addr := listener.Addr().String()
+	// In a folder of its own and not in o.Dir, because the path of a socket may not be long.
+	folder, err := os.MkdirTemp("", "facestream-s3-")
 	if err != nil {
 		return nil, "", err
 	}
 	back, err := os.Getwd()
 	if err != nil {
-		return nil, "", err
+		return nil, "", errors.Join(err, os.RemoveAll(folder))
 	}
 	backend, err := openBackend(o.Dir, o.Log)
 	if err != nil {
-		return nil, "", errors.Join(err, os.Chdir(back))
+		return nil, "", errors.Join(err, os.Chdir(back), os.RemoveAll(folder))
 	}
-	g := &gateway{backend: files{backend, o.Log}, notifier: newNotifier(o), served: make(chan error, 1), back: back}
+	g := &gateway{backend: files{backend, o.Log}, notifier: newNotifier(o), served: make(chan error, 1), back: back, socket: folder}
+	socket := filepath.Join(folder, "s3")
 	ready := make(chan struct{})
 	root := auth.Account{Access: o.AccessKey, Secret: string(o.SecretKey), Role: auth.RoleAdmin}
 	g.server, err = s3api.New(g.backend, middlewares.RootUserConfig{Access: root.Access, Secret: root.Secret}, Region,
 		auth.NewIAMServiceSingle(root), nil, nil, g.notifier, nil,
-		s3api.WithConcurrencyLimiter(1024, 512),
+		s3api.WithConcurrencyLimiter(2*frontConnections, 512),
 		s3api.WithMpMaxParts(10_000), // the protocol's own limit
 		s3api.WithKeepAlive(),
 		s3api.WithMiddleware("/", g.closeWhenStopping),
@@ -72,7 +86,7 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 		return nil, "", errors.Join(err, g.release())
 	}
 	go func() {
-		err := g.server.ServeMultiPort([]string{addr})
+		err := g.server.ServeMultiPort([]string{socket})
 		if !g.stopping.Load() {
 			report(failed, fmt.Errorf("the embedded s3 store on %s ended: %w", addr, err))
 		}
@@ -80,6 +94,7 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 	}()
 	select {
 	case <-ready:
+		g.front = newFront(listener, func() (net.Conn, error) { return net.Dial("unix", socket) }, failed)
 		return g, addr, nil
 	case err = <-g.served:
 		return nil, "", errors.Join(fmt.Errorf("start the s3 gateway on %s: %w", addr, err), g.release())
@@ -91,6 +106,10 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 // stop ends the gateway after the calls in progress and waits for it. It does not report why the gateway died earlier.
 func (g *gateway) stop() error {
 	g.stopping.Store(true)
+	if g.front != nil {
+		g.front.stopAccepting()
+		defer g.front.close()
+	}
 	err := g.server.ShutDown()
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil // a connection was busy all the time; the gateway closes it after the answer that is under way
@@ -113,7 +132,7 @@ func (g *gateway) closeWhenStopping(c fiber.Ctx) error {
 // release gives back what startGateway took, once nothing serves.
 func (g *gateway) release() error {
 	g.backend.Shutdown()
-	err := errors.Join(g.notifier.Close(), os.Chdir(g.back))
+	err := errors.Join(g.notifier.Close(), os.Chdir(g.back), os.RemoveAll(g.socket))
 	taken.Store(false)
 	return err
 }
@@ -161,16 +180,6 @@ func hasXattrs(dir string) bool {
 	const probe = "facestream-probe"
 	var x meta.XattrMeta
 	return x.StoreAttribute(nil, dir, "", probe, []byte("1")) == nil && x.DeleteAttribute(dir, "", probe) == nil
-}
-
-// pickPort replaces port 0 by a free one: the gateway does not tell which one it was given.
-func pickPort(addr string) (string, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return "", cannotListen(err, "embedded.s3_addr", addr, fmt.Errorf("listen for s3 on %s: %w", addr, err))
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // mute makes os.Stdout the null device until the returned function is called.
