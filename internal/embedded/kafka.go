@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -41,6 +42,7 @@ func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error)
 	broker, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ListenFn(listen),
+		kfake.ClusterID(uuid.NewString()), // of a new folder; else the one that the folder has
 		kfake.DataDir(filepath.Join(o.Dir, "kafka")),
 		kfake.SyncWrites(), // an acknowledged record is on disk, so that SIGKILL loses none (invariant 7)
 		kfake.GroupMinSessionTimeout(minSessionTimeout),

@@ -51,9 +51,19 @@ type Peers interface {
 	CatchUp(ctx context.Context) error
 }
 
+// Broker says where the ends of topics are.
+type Broker interface {
+	// Cluster returns the id of the cluster.
+	Cluster(ctx context.Context) (string, error)
+	// Ends returns the offset that the next record of each partition gets. Every record that the broker acknowledged before
+	// the call lies before it.
+	Ends(ctx context.Context, topics ...events.Topic) (map[events.Topic][]int64, error)
+}
+
 // Service handles the records of facestream.requests and facestream.objects. Its fields are set once, before use.
 type Service struct {
 	Publisher outcome.Publisher
+	Broker    Broker
 	Objects   Objects
 	Ledger    Ledger
 	Peers     Peers
@@ -92,7 +102,7 @@ func (s *Service) handleRequest(ctx context.Context, r events.Record) error {
 	if elsewhere, err := s.forward(ctx, r, req.ID); elsewhere || err != nil {
 		return err
 	}
-	return s.accept(ctx, arrival{Request: req, problems: problems, trace: r.Event.TraceParent})
+	return s.accept(ctx, arrival{Request: req, problems: problems, source: source{record: &r}})
 }
 
 // forward sends a request on to the home of its id and reports that it did. There, requests with this id are decided one
@@ -128,7 +138,7 @@ func (s *Service) handleNotification(ctx context.Context, r events.Record) error
 		}
 		ref, err := s.meant(ctx, n)
 		if err == nil {
-			_, err = s.acceptObject(ctx, ref, notified, r.Event.TraceParent)
+			_, err = s.acceptObject(ctx, ref, source{record: &r})
 		}
 		switch {
 		case err == nil:
@@ -156,17 +166,9 @@ func (s *Service) meant(ctx context.Context, n notify.Notification) (schema.Obje
 	return n.Ref, nil
 }
 
-// origin is how ingest learned of an object.
-type origin int
-
-const (
-	notified origin = iota // the store has just said so
-	listed                 // it lies in the bucket, perhaps for days
-)
-
 // acceptObject makes the request that an upload stands for and accepts it. It reports whether the object is an upload:
 // objects that no route covers are not, and neither are those that facestream wrote itself.
-func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from origin, trace string) (bool, error) {
+func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from source) (bool, error) {
 	if routes.IsFolder(ref.Key) {
 		s.ignored("folder_marker")
 		return false, nil
@@ -187,7 +189,7 @@ func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from o
 		return false, err
 	}
 	if gone && !own {
-		return true, s.accept(ctx, arrival{Request: named, problems: problems, floors: match.Floors(), upload: true, trace: trace})
+		return true, s.accept(ctx, arrival{Request: named, problems: problems, floors: match.Floors(), upload: true, source: from})
 	}
 	req := named
 	if !gone {
@@ -198,7 +200,7 @@ func (s *Service) acceptObject(ctx context.Context, ref schema.ObjectRef, from o
 		return false, s.remember(ctx, req.ID, named.ID)
 	}
 	problems = append(problems, match.Apply(&req, info.Metadata)...)
-	err = s.accept(ctx, arrival{Request: req, problems: problems, floors: match.Floors(), upload: true, resolved: true, trace: trace})
+	err = s.accept(ctx, arrival{Request: req, problems: problems, floors: match.Floors(), upload: true, resolved: true, source: from})
 	if err != nil || req.ID == named.ID {
 		return true, err
 	}
@@ -220,7 +222,7 @@ func (s *Service) remember(ctx context.Context, ids ...schema.RequestID) error {
 // say in their content which image they are about, and their portraits have a name that nobody invents. Whoever uploads a
 // portrait that they downloaded does so away from its image; but a portrait that a listing finds there may be an old one,
 // whose image was erased, and its face must not come back.
-func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.Info, gone bool, from origin) (bool, error) {
+func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.Info, gone bool, from source) (bool, error) {
 	image, ok := outcome.ImageOf(ref.Key)
 	if !ok || gone || outcome.Marked(ref.Key, info.Metadata) {
 		return ok, nil // an output that is gone needs no outcome either
@@ -236,7 +238,7 @@ func (s *Service) wrote(ctx context.Context, ref schema.ObjectRef, info objects.
 	if _, marked := info.Metadata[routes.OutputMark]; marked {
 		return false, nil // a copy
 	}
-	if from == listed {
+	if from.record == nil {
 		return true, nil
 	}
 	_, err := s.Objects.Stat(ctx, schema.ObjectRef{Bucket: ref.Bucket, Key: image})
@@ -256,7 +258,7 @@ type arrival struct {
 	floors   schema.Floors // of the route that it came by
 	upload   bool          // it stands for an upload
 	resolved bool          // its images name versions that were seen to exist
-	trace    string
+	source   source
 }
 
 // digest tells requests with one id apart. The id of an upload is made of the object, which stands for one content however
@@ -273,7 +275,7 @@ func (s *Service) accept(ctx context.Context, r arrival) error {
 	lock := &s.deciding[fnv32(string(r.ID))%uint32(len(s.deciding))]
 	lock.Lock()
 	defer lock.Unlock()
-	digest := r.digest()
+	digest, trace := r.digest(), r.source.trace()
 	if seen, err := s.seen(ctx, &r, digest); seen || err != nil {
 		return err
 	}
@@ -296,10 +298,10 @@ func (s *Service) accept(ctx context.Context, r arrival) error {
 		}
 	}
 	if len(problems) == 0 && job.Expired(job.AcceptedAt) {
-		return s.reject(ctx, &job, schema.ReasonExpired, "the deadline had passed when the request arrived", r.trace)
+		return s.reject(ctx, &job, schema.ReasonExpired, "the deadline had passed when the request arrived", trace)
 	}
 	if len(problems) > 0 {
-		return s.reject(ctx, &job, problems.Reason(), problems.Error(), r.trace)
+		return s.reject(ctx, &job, problems.Reason(), problems.Error(), trace)
 	}
 	for i := range job.Images {
 		if r.resolved {
@@ -307,17 +309,24 @@ func (s *Service) accept(ctx context.Context, r arrival) error {
 		}
 		info, err := s.Objects.Stat(ctx, job.Images[i])
 		if reason := schema.ReasonOf(err); reason != "" {
-			return s.reject(ctx, &job, reason, fmt.Sprintf("images[%d]: %s", i, schema.MessageOf(err)), r.trace)
+			return s.reject(ctx, &job, reason, fmt.Sprintf("images[%d]: %s", i, schema.MessageOf(err)), trace)
 		} else if err != nil {
 			return err
 		}
 		job.Images[i] = info.Ref
 	}
+	if job.Operation.WritesGallery() {
+		order, err := s.order(ctx, &job, r.source)
+		if err != nil {
+			return err
+		}
+		job.Order = order
+	}
 	data, err := json.Marshal(&job)
 	if err != nil {
 		return schema.Fatal("ingest.job", err)
 	}
-	e := s.Results.Event(events.TypeJob, &job, data, r.trace)
+	e := s.Results.Event(events.TypeJob, &job, data, trace)
 	e.Key = string(job.ID) // spreads the load; order per person begins with the analyses
 	if err := s.Publisher.Publish(ctx, events.Jobs, e); err != nil {
 		return err

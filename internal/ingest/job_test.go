@@ -53,7 +53,7 @@ func (s *surroundings) Publish(_ context.Context, topic events.Topic, published 
 // TestJobCarriesItsConfiguration: ingest fills in the defaults, so that no other service has to.
 func TestJobCarriesItsConfiguration(t *testing.T) {
 	around := &surroundings{}
-	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Peers: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"}}
+	s := &ingest.Service{Publisher: around, Broker: &broker{}, Objects: around, Ledger: around, Peers: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"}}
 	request := []byte(`{"id":"r","operation":"predict","images":[{"bucket":"b","key":"k"}],"config":{"neighbors":3}}`)
 	if err := s.Handle(t.Context(), events.Record{Topic: events.Requests, Key: []byte("r"), Event: events.Event{Data: request}}); err != nil || len(around.jobs) != 1 {
 		t.Fatalf("%d jobs, %v", len(around.jobs), err)
@@ -77,7 +77,7 @@ func TestJobCarriesItsConfiguration(t *testing.T) {
 // TestDefaultsOfACollection: the operator's defaults reach the jobs about their collection and no others.
 func TestDefaultsOfACollection(t *testing.T) {
 	around := &surroundings{}
-	s := &ingest.Service{Publisher: around, Objects: around, Ledger: around, Peers: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"},
+	s := &ingest.Service{Publisher: around, Broker: &broker{}, Objects: around, Ledger: around, Peers: around, Results: &outcome.Sink{Service: "ingest", Publisher: around}, Buckets: []string{"b"},
 		Defaults: ingest.Defaults{{Config: json.RawMessage(`{"neighbors":2}`)}, {Collections: []schema.Collection{"yard"}, Config: json.RawMessage(`{"capture":"surveillance"}`)}}}
 	for collection, want := range map[string]schema.Capture{"yard": schema.CaptureSurveillance, "staff": schema.CaptureSelfie} {
 		around.jobs = nil

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"facestream/internal/routes"
@@ -17,6 +18,11 @@ type Reconciler struct {
 	OnPass   func(c Counts, took time.Duration)
 
 	failed map[schema.RequestID]bool // the objects that the last pass skipped
+
+	// An upload that no record announced is younger than what the topics held when a listing did not have it yet. So it does
+	// not bring back a person whose deletion was sent after the upload.
+	began    *schema.Order                      // the ends when the last complete pass began; nil before it
+	unlisted map[schema.RequestID]*schema.Order // began when an object was listed first that no pass has accepted
 }
 
 // Counts are the objects of one pass: those that were listed, those of them that were fed, and those that were skipped
@@ -56,10 +62,24 @@ const tolerated = 10
 func (r *Reconciler) Pass(ctx context.Context) (c Counts, err error) {
 	s := r.Service
 	failed := map[schema.RequestID]bool{}
+	unlisted := map[schema.RequestID]*schema.Order{}
+	if r.unlisted == nil {
+		r.unlisted = map[schema.RequestID]*schema.Order{}
+	}
+	began, err := s.ends(ctx)
+	if err != nil {
+		return c, err
+	}
 	var cause error
 	inARow := 0
 	defer func() {
-		r.failed = failed
+		if err == nil {
+			r.began = began
+		} else {
+			maps.Copy(r.unlisted, unlisted) // the pass may not have come to the others
+			unlisted = r.unlisted
+		}
+		r.failed, r.unlisted = failed, unlisted
 		if c.Skipped > 0 && ctx.Err() == nil {
 			s.Log.Warn().AnErr("cause", cause).Int("count", c.Skipped).Msg("reconciliation skipped objects; the next pass tries them again")
 		}
@@ -78,18 +98,23 @@ func (r *Reconciler) Pass(ctx context.Context) (c Counts, err error) {
 			c.Listed++
 			age := now.Sub(info.Modified)
 			match, ok := s.Routes.Match(at.Bucket, info.Ref.Key)
-			if !ok || routes.IsFolder(info.Ref.Key) || age < r.Grace || age > r.Window {
+			if !ok || routes.IsFolder(info.Ref.Key) || age > r.Window {
 				continue
 			}
 			req, _ := match.Request(info.Ref)
+			if unlisted[req.ID] = r.unlistedAt(req.ID, began.Cluster); age < r.Grace {
+				continue
+			}
 			if _, seen, err := s.Ledger.Seen(ctx, req.ID); err != nil {
 				return c, err
 			} else if seen {
+				delete(unlisted, req.ID)
 				continue
 			}
-			switch upload, err := s.acceptObject(ctx, info.Ref, listed, ""); {
+			switch upload, err := s.acceptObject(ctx, info.Ref, source{unlisted: unlisted[req.ID]}); {
 			case err == nil:
 				inARow = 0
+				delete(unlisted, req.ID)
 				if upload {
 					c.Fed++
 				}
@@ -108,4 +133,15 @@ func (r *Reconciler) Pass(ctx context.Context) (c Counts, err error) {
 		}
 	}
 	return c, nil
+}
+
+// unlistedAt is the order of an object: the latest moment that is known to lie before its upload.
+func (r *Reconciler) unlistedAt(id schema.RequestID, cluster string) *schema.Order {
+	if order, ok := r.unlisted[id]; ok {
+		return order
+	}
+	if r.began == nil {
+		return &schema.Order{Cluster: cluster}
+	}
+	return r.began
 }

@@ -40,12 +40,13 @@ type house struct {
 	ignored []string
 	stats   int
 	log     strings.Builder
+	broker  broker
 }
 
 func newHouse(objects map[string]stored) (*house, *ingest.Service) {
 	h := &house{objects: objects, known: map[schema.RequestID]bool{}}
 	return h, &ingest.Service{
-		Publisher: h, Objects: h, Ledger: h, Peers: &surroundings{}, Results: &outcome.Sink{Service: "ingest", Publisher: h, Objects: h}, Routes: routes.Table{{}},
+		Publisher: h, Broker: &h.broker, Objects: h, Ledger: h, Peers: &surroundings{}, Results: &outcome.Sink{Service: "ingest", Publisher: h, Objects: h}, Routes: routes.Table{{}},
 		Buckets: []string{"images"}, Ignored: func(why string) { h.ignored = append(h.ignored, why) }, Log: zerolog.New(&h.log),
 	}
 }

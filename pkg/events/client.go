@@ -478,6 +478,37 @@ func (c *Client) listOffsets(ctx context.Context, level kafka.IsolationLevel, to
 	return out, nil
 }
 
+// Cluster returns the id of the cluster, which it keeps as long as its data. The error is transient.
+func (c *Client) Cluster(ctx context.Context) (string, error) {
+	res, err := c.kafka.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return "", schema.Transient("events.cluster", err)
+	}
+	return res.ClusterID, nil
+}
+
+// Ends returns, for each topic, the offset that the next record of each partition gets, in the order of the partitions.
+// Every record that was acknowledged by all replicas before the call lies before it, also in an open transaction. A
+// partition that was added in the last two seconds may be missing. The error is transient.
+func (c *Client) Ends(ctx context.Context, topics ...Topic) (map[Topic][]int64, error) {
+	const op = "events.ends"
+	out := map[Topic][]int64{}
+	for _, t := range topics {
+		ids, err := c.partitions(ctx, t)
+		if err != nil {
+			return nil, schema.Transient(op, err)
+		}
+		ranges, err := c.rangesAt(ctx, kafka.ReadUncommitted, t, ids)
+		if err != nil {
+			return nil, schema.Transient(op, err)
+		}
+		for _, r := range ranges {
+			out[t] = append(out[t], r.Last)
+		}
+	}
+	return out, nil
+}
+
 // again is how requests to the broker are repeated.
 var again = retry.Policy{Least: 50 * time.Millisecond, Most: time.Second}
 

@@ -32,7 +32,9 @@ const (
 	headerAttempts        = "fs_attempts"
 	headerReplayed        = "fs_replayed"  // how often the record was replayed; also on the replayed record
 	headerForwarded       = "fs_forwarded" // on a record that was written again under another key
-	headerFirst           = "fs_first"     // beside it: where the record lay first, as "partition/offset" of its topic
+	// headerFirst is where the record lay before it was replayed or forwarded: "partition/offset" of its topic. It is on the
+	// later record and on the dead letters that follow.
+	headerFirst = "fs_first"
 	// These three say that only a reference to the record is kept; see Cut.
 	headerCutLast   = "fs_cut_last_offset"
 	headerCutSize   = "fs_cut_size"
@@ -82,7 +84,8 @@ type DeadLetter struct {
 	Error    string
 	Service  string
 	Attempts int
-	Replayed int // how often it had been replayed before it failed this time
+	Replayed int          // how often it had been replayed before it failed this time
+	First    DeadLetterID // where it lay in its topic before it was ever replayed
 
 	Key     []byte
 	Value   []byte   // the original bytes
@@ -92,11 +95,14 @@ type DeadLetter struct {
 
 // deadLetterMessage keeps key, value and headers of m and adds where, when, why and who.
 func deadLetterMessage(m message, service string, attempts int, cause error, now time.Time) kafka.Message {
-	replayed := 0
+	replayed, first := 0, DeadLetterID{m.Partition, m.Offset}
 	headers := make([]kafka.Header, 0, len(m.Headers)+10)
 	for _, h := range m.Headers {
 		if h.Key == headerReplayed {
 			replayed, _ = strconv.Atoi(string(h.Value))
+		}
+		if id, err := ParseDeadLetterID(string(h.Value)); h.Key == headerFirst && err == nil {
+			first = id
 		}
 		if !strings.HasPrefix(h.Key, headerPrefix) {
 			headers = append(headers, h)
@@ -114,6 +120,9 @@ func deadLetterMessage(m message, service string, attempts int, cause error, now
 	add(headerAttempts, strconv.Itoa(attempts))
 	if replayed > 0 {
 		add(headerReplayed, strconv.Itoa(replayed))
+	}
+	if first != (DeadLetterID{m.Partition, m.Offset}) {
+		add(headerFirst, first.String())
 	}
 	if m.cut != nil {
 		add(headerCutLast, strconv.FormatInt(m.cut.Last, 10))
@@ -137,6 +146,7 @@ func shorten(s string, n int) string {
 func parseDeadLetter(m kafka.Message) DeadLetter {
 	d := DeadLetter{ID: DeadLetterID{m.Partition, m.Offset}, FailedAt: m.Time, Key: m.Key, Value: m.Value}
 	var cut Cut
+	first := DeadLetterID{Offset: -1} // not said
 	for _, h := range m.Headers {
 		v := string(h.Value)
 		switch h.Key {
@@ -162,6 +172,10 @@ func parseDeadLetter(m kafka.Message) DeadLetter {
 			d.Attempts, _ = strconv.Atoi(v)
 		case headerReplayed:
 			d.Replayed, _ = strconv.Atoi(v)
+		case headerFirst:
+			if id, err := ParseDeadLetterID(v); err == nil {
+				first = id
+			}
 		case headerCutLast:
 			cut.Last, _ = strconv.ParseInt(v, 10, 64)
 			d.Cut = &cut
@@ -172,6 +186,9 @@ func parseDeadLetter(m kafka.Message) DeadLetter {
 		default:
 			d.Headers = append(d.Headers, Header(h))
 		}
+	}
+	if d.First = first; first.Offset < 0 {
+		d.First = d.OriginID
 	}
 	return d
 }
@@ -286,7 +303,7 @@ func (c *Client) readRange(ctx context.Context, topic Topic, p PartitionStatus, 
 var errEnough = errors.New("enough was read")
 
 // Replay writes the original record of d to the topic where it failed, with the same key, bytes and headers, and a header
-// fs_replayed that counts the replays. nil means durable. The dead letter itself stays until retention removes it. To
+// fs_replayed that counts the replays. The record also says where it lay first ([Record.First]). nil means durable. The dead letter itself stays until retention removes it. To
 // replay it twice does the work twice, with the same outcome (invariant 3). A dead letter that is only a reference ([Cut])
 // cannot be replayed.
 func (c *Client) Replay(ctx context.Context, p *Publisher, d DeadLetter) error {
@@ -296,7 +313,8 @@ func (c *Client) Replay(ctx context.Context, p *Publisher, d DeadLetter) error {
 	if d.Cut != nil {
 		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s is only a reference to the record at %s %s, which was too large or malformed", d.ID, d.Origin, d.OriginID))
 	}
-	headers := append(kafkaHeaders(d.Headers), kafka.Header{Key: headerReplayed, Value: []byte(strconv.Itoa(d.Replayed + 1))})
+	headers := append(kafkaHeaders(d.Headers), kafka.Header{Key: headerReplayed, Value: []byte(strconv.Itoa(d.Replayed + 1))},
+		kafka.Header{Key: headerFirst, Value: []byte(d.First.String())})
 	return p.write(ctx, d.Origin, []kafka.Message{{Topic: string(d.Origin), Key: d.Key, Value: d.Value, Headers: headers}})
 }
 

@@ -82,6 +82,9 @@ func TestDeadLettersAndReplay(t *testing.T) {
 	if again.Replayed != 1 || !cmp.Equal(again.Headers, one.Headers) || !cmp.Equal(again.Value, one.Value) || !cmp.Equal(again.Key, one.Key) || again.OriginID == one.OriginID {
 		t.Errorf("replayed and dead again: %+v", again)
 	}
+	if one.First != one.OriginID || again.First != one.OriginID {
+		t.Errorf("the record lay first at %s; its dead letters say %s and %s", one.OriginID, one.First, again.First)
+	}
 	if err := c.Replay(ctx, p, again); err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +92,10 @@ func TestDeadLettersAndReplay(t *testing.T) {
 	counts := map[string]int{}
 	for _, r := range values(t, ctx, c, topic) {
 		counts[header(r, headerReplayed)]++
+		partition, offset, replayed := r.First()
+		if was := header(r, headerReplayed) != ""; replayed != was || was && (DeadLetterID{partition, offset}) != one.OriginID {
+			t.Errorf("the record at offset %d, replayed %v, says that it lay at %d/%d", r.Offset, was, partition, offset)
+		}
 	}
 	if diff := cmp.Diff(map[string]int{"": 2, "1": 1, "2": 1}, counts); diff != "" {
 		t.Errorf("records by fs_replayed (-want +got):\n%s", diff)

@@ -28,6 +28,18 @@ type Record struct {
 	Deaths    int   // how many processes died, or may have died, while they worked on the record; 0 outside a Consumer
 }
 
+// First returns where a record lay in its topic before it was replayed from the dead letters or forwarded, as its header
+// says. moved is false if no header says so. The writer of the record chose the header.
+func (r Record) First() (partition int, offset int64, moved bool) {
+	for _, h := range r.Headers {
+		if h.Key == headerFirst {
+			id, err := ParseDeadLetterID(string(h.Value))
+			return id.Partition, id.Offset, err == nil
+		}
+	}
+	return 0, 0, false
+}
+
 // Header is a header of a record. A record may have several with one key.
 type Header struct {
 	Key   string

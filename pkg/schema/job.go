@@ -19,6 +19,8 @@ type Job struct {
 	// Floors are the lowest matching thresholds that the operator allows, which the worker compares with those of its
 	// model pack; nil where there are none.
 	Floors *Thresholds `json:"floors,omitempty"`
+	// Order orders what changes the gallery. Other operations have none, and an older ingest leaves it out.
+	Order *Order `json:"order,omitempty"`
 }
 
 // Resolve completes j from its request: it normalises the request ([Request.Normalize]) and resolves its configuration.

@@ -50,7 +50,7 @@ func Run(ctx context.Context, a *host.App) error {
 	defer publisher.Close()
 	peers := &peers{client: a.Client, publisher: publisher}
 	service.Publisher, service.Objects, service.Ledger, service.Peers, service.Results = publisher, a.Objects, book, peers, a.Sink("ingest", publisher)
-	service.Ignored, service.Log = a.Metrics.Ignored, a.Log
+	service.Broker, service.Ignored, service.Log = a.Client, a.Metrics.Ignored, a.Log
 
 	g, ctx := errgroup.WithContext(ctx)
 	caughtUp := make(chan struct{}, 2)
