@@ -57,6 +57,7 @@ type stream struct {
 	objects     *objects.Store
 	gallery     gallery.Gallery
 	galleryDown atomic.Bool
+	broken      brokenGallery
 	log         *syncBuffer
 
 	mu      sync.Mutex
@@ -191,7 +192,8 @@ func startStream() (stop func() error, err error) {
 		return nil, err
 	}
 	s.gallery = g
-	faulty := &gallerytest.Faulty{Inner: g, Down: s.galleryDown.Load}
+	s.broken.Gallery = g
+	faulty := &gallerytest.Faulty{Inner: &s.broken, Down: s.galleryDown.Load}
 	ping := func(ctx context.Context) error {
 		if s.galleryDown.Load() {
 			return errors.New("the gallery is switched off")

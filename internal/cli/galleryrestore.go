@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/config"
-	"facestream/internal/gallery"
 	"facestream/internal/gallery/drivers"
 	"facestream/internal/gallery/local"
 	"facestream/internal/gallery/restore"
@@ -83,7 +82,7 @@ func restoreFile(c *cobra.Command, cfg config.Config, from string, empty, asJSON
 	}
 	defer client.Close()
 	var out restored
-	out.Salvaged, err = drivers.Restore(c.Context(), cfg.Indexer.Gallery, from, empty, func(ctx context.Context, g gallery.Gallery) (err error) {
+	out.Salvaged, err = drivers.Restore(c.Context(), cfg.Indexer.Gallery, from, empty, func(ctx context.Context, g *local.Gallery) (err error) {
 		out.Filled, err = restore.FromTopics(ctx, client, g)
 		return err
 	})
@@ -152,7 +151,7 @@ func sendAgain(c *cobra.Command, cfg config.Config, uploads, asJSON bool) (err e
 			return err
 		}
 		out.Uploads = &found
-		service.Publisher, service.Objects, service.Ledger = publisher, store, only(missing)
+		service.Publisher, service.Broker, service.Objects, service.Ledger = publisher, client, store, only(missing)
 		service.Results = &published.Sink{Service: "ingest", Publisher: publisher, Objects: store, Log: zerolog.Nop()}
 		service.Ignored, service.Log = func(string) {}, program.Logger(cfg, "facestream").Level(zerolog.WarnLevel)
 		r := ingest.Reconciler{Service: service, Window: math.MaxInt64}

@@ -40,6 +40,12 @@ func Stranger(op string) error {
 		errors.New("nobody in the collection has this puid; to enrol a new person leave it out, and the result contains a new one"))
 }
 
+// Erased is the error for a row that a deletion of its person outlived.
+func Erased(op string) error {
+	return schema.Permanent(op, schema.ReasonDeletedMeanwhile,
+		errors.New("the person was deleted after this enrolment was sent, so nobody was enrolled; to enrol the person again, send another request"))
+}
+
 // Unit returns a copy of e's vector scaled to unit length, and what it would tie a collection to. The error is permanent
 // with reason invalid_request: the model is not named, or the vector is empty, zero or not finite.
 func Unit(op string, e schema.Embedding) ([]float32, Tie, error) {

@@ -18,6 +18,8 @@ type Reader interface {
 	Collections(ctx context.Context) ([]Kept, error)
 	// List is that of Gallery.
 	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (Page, error)
+	// Tombstones returns what is remembered of the deletions of people. Nobody who was never deleted is among them.
+	Tombstones(ctx context.Context, c schema.Collection, people ...schema.PUID) (map[schema.PUID]schema.Tombstone, error)
 }
 
 // Staging builds a gallery under another model beside the one that serves. Its rows have the ids of the rows that they
@@ -28,7 +30,8 @@ type Reader interface {
 // Errors are classified like those of [Gallery]. They are fatal when another process stages; a driver that cannot keep a
 // second process away notices that at the latest when the other one has switched.
 type Staging interface {
-	// Upsert writes rows like that of Gallery. A row that was deleted from the serving gallery may be written or not.
+	// Upsert writes rows like that of Gallery. A row that was deleted from the serving gallery, or that a deletion outlived, may
+	// be written or not; the answer is nil.
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
 	// Remove removes rows by id; unknown ids are not an error. A row that was removed can be written again.
 	Remove(ctx context.Context, c schema.Collection, ids []string) error

@@ -106,7 +106,7 @@ func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Resul
 
 func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
 	image := a.Images[0]
-	puid, err := s.enrolledAs(ctx, a)
+	puid, also, err := s.enrolledAs(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,9 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		ID: schema.RowID(a.ID, image, 0), FormerID: schema.FormerRowID(a.ID, image, 0, a.Probes[0].Model),
 		PUID: puid, ExternalID: a.ExternalID.Normal(), Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
 		Source: &gallery.Source{Image: image, Box: a.Faces[0].Geometry.InPicture()},
+		Order:  a.Order,
 		Joins:  a.PUID != "", // nobody but facestream gives puids
+		Also:   also,
 	}
 	if err := s.Gallery.Upsert(ctx, a.Collection, []gallery.Row{row})[0]; err != nil {
 		return nil, err
@@ -127,19 +129,20 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 }
 
 // enrolledAs returns the puid to which an enrolment adds its face. A person whom an earlier version stored under
-// another spelling of the name keeps that puid.
-func (s *Service) enrolledAs(ctx context.Context, a *schema.Analysis) (schema.PUID, error) {
-	if len(a.Persons()) == 1 {
-		return a.Person(), nil
+// another spelling of the name keeps that puid. If nobody is stored, also are the puids that the person could have had.
+func (s *Service) enrolledAs(ctx context.Context, a *schema.Analysis) (puid schema.PUID, also []schema.PUID, err error) {
+	persons := a.Persons()
+	if len(persons) == 1 {
+		return a.Person(), nil, nil
 	}
 	stored, err := s.person(ctx, a)
 	switch {
 	case schema.ReasonOf(err) == schema.ReasonUnknownCollection || err == nil && len(stored) == 0:
-		return a.Person(), nil
+		return a.Person(), persons, nil
 	case err != nil:
-		return "", err
+		return "", nil, err
 	}
-	return stored[0].Row.PUID, nil
+	return stored[0].Row.PUID, nil, nil
 }
 
 // person returns the most similar row of the person whom a names, as a list of one, or an empty list if nobody is
@@ -213,7 +216,7 @@ func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Resul
 func (s *Service) delete(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
 	var deletions []gallery.Deletion
 	for _, puid := range a.Persons() {
-		deletions = append(deletions, gallery.Deletion{PUID: puid, Request: a.ID})
+		deletions = append(deletions, gallery.Deletion{PUID: puid, Request: a.ID, Order: a.Order})
 	}
 	count := 0
 	for _, deleted := range s.Gallery.Delete(ctx, a.Collection, deletions) {

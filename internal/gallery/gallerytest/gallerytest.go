@@ -54,6 +54,12 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 		{"DeleteRemovesThePerson", "", (*suite).deleteRemoves},
 		{"DeleteRepeatedAnswersTheFirstCount", "", (*suite).deleteRepeated},
 		{"Invariant3DeletedRowStaysDeleted", "", (*suite).deletedStaysDeleted},
+		{"DeletedMeanwhile", "", (*suite).deletedMeanwhile},
+		{"DeletionBeforeTheCollection", "", (*suite).deletionBeforeTheCollection},
+		{"DeletionSparesTheYounger", "", (*suite).deletionSparesTheYounger},
+		{"JoinsAfterADeletion", "", (*suite).joinsAfterADeletion},
+		{"DeletionsAgreeWithAModel", "", (*suite).deletionsAgreeWithAModel},
+		{"DeletedIsNeverSeen", "", (*suite).deletedIsNeverSeen},
 		{"JoinsPersonsWhoAreThere", "", (*suite).joins},
 		{"Invariant3JoiningIsRepeatable", "", (*suite).joinsAgain},
 		{"DeleteAnswersPerItem", "", (*suite).deleteAnswersPerItem},
@@ -227,6 +233,7 @@ func (s *suite) upsertIsFound() {
 	when := time.Date(2024, 2, 29, 1, 2, 3, 0, time.UTC)
 	a := row("a", "ann", at(0))
 	a.ExternalID, a.Consent = "staff-7", &schema.Consent{Given: true, Reference: "form 12", At: &when}
+	a.Order = placed(3, 4711)
 	a.Source = &gallery.Source{
 		Image: schema.ObjectRef{Bucket: "images", Key: "enroll/é \"a\".jpg", Version: "3/L4kqtJ", ETag: "9b2cf5"},
 		Box:   schema.BoxF{TopLeft: schema.PointF{X: -1.5, Y: 20.1}, BottomRight: schema.PointF{X: 99.25, Y: 130}},
@@ -236,7 +243,7 @@ func (s *suite) upsertIsFound() {
 
 	a.Embedding, b.Embedding = schema.Embedding{}, schema.Embedding{}
 	found := a
-	found.Source = nil
+	found.Source, found.Order = nil, nil
 	want := []gallery.Match{{Row: found, Score: 1}, {Row: b, Score: 0.5}}
 	if diff := cmp.Diff(want, s.search(main, at(0), 5), cmpopts.EquateApprox(0, 1e-5)); diff != "" {
 		s.t.Errorf("search (-want +got):\n%s", diff)

@@ -62,7 +62,7 @@ func under(r gallery.Row) gallery.Row {
 
 func sourced(id string, person schema.PUID, degrees float64) gallery.Row {
 	r := row(id, person, at(degrees))
-	r.ExternalID, r.Consent = schema.ExternalID("name "+person), &schema.Consent{Given: true, Reference: id}
+	r.ExternalID, r.Consent, r.Order = schema.ExternalID("name "+person), &schema.Consent{Given: true, Reference: id}, placed(1, 42)
 	r.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: id + ".jpg"}, Box: schema.BoxF{BottomRight: schema.PointF{X: 1.5, Y: 2}}}
 	return r
 }
@@ -187,6 +187,7 @@ func (s *stagingSuite) switches() {
 	a, b, c := sourced("a", "ann", 0), sourced("b", "bob", 60), sourced("c", "cid", 10)
 	s.upsert(main, a, b, c)
 	s.upsert("other", a)
+	s.deleteAt("zoe", "d", ends(0, 43), 0)
 	g := s.Staging(next)
 	s.stage(g, main, under(b), under(a)) // c is left out
 	s.whileStopped(func() error { return g.Switch(s.t.Context(), []schema.Collection{main}) })
@@ -197,6 +198,7 @@ func (s *stagingSuite) switches() {
 	if len(got) != 2 || got[0].Row.ID != "b" || got[0].Score < 0.9999 || got[0].Row.PUID != b.PUID || got[0].Row.ExternalID != b.ExternalID {
 		s.t.Errorf("after the switch a search finds %v", names(got))
 	}
+	s.refused("older than a deletion before the switch", under(sourced("z", "zoe", 0)))
 	s.wantPermanent("a probe of the former model", s.g.Search(s.t.Context(), main, []schema.Embedding{at(0)}, 1)[0].Err, schema.ReasonModelMismatch)
 	page, err := s.g.List(s.t.Context(), main, "", 10)
 	a.Embedding = schema.Embedding{}

@@ -57,11 +57,18 @@ func collectionSum(key int64, name schema.Collection, tie gallery.Tie) int64 {
 }
 
 // faceSum has the name of the collection and not its number, which differs between a gallery and what is staged for it.
-func faceSum(c schema.Collection, f face, vector []byte, source string) int64 {
-	return sumOf(string(c), f.id, string(f.puid), string(f.externalID), f.consent, f.created, vector, source)
+// A row without an order has the checksum that it had before there were orders.
+func faceSum(c schema.Collection, f face, vector []byte, source, placed string) int64 {
+	columns := []any{string(c), f.id, string(f.puid), string(f.externalID), f.consent, f.created, vector, source}
+	if placed != "" {
+		columns = append(columns, placed)
+	}
+	return sumOf(columns...)
 }
 
 func deletionSum(key []byte, count int) int64 { return sumOf(key, int64(count)) }
+
+func tombstoneSum(key []byte, orders string) int64 { return sumOf(key, orders) }
 
 // isUnit reports whether v is finite and of unit length.
 func isUnit(v []float32) bool {
@@ -154,7 +161,7 @@ func addSums(ctx context.Context, tx *sql.Tx) error {
 			if err != nil || len(v) != dimensions[key] || !isUnit(v) {
 				bad.faces[names[key]]++
 			}
-			sums[last] = faceSum(names[key], f, vector, source)
+			sums[last] = faceSum(names[key], f, vector, source, "")
 			bad.rows++
 			n++
 			return nil

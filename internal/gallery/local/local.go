@@ -51,6 +51,7 @@ var migrations = []func(context.Context, *sql.Tx) error{
 	// Where the image of a row is.
 	statement("ALTER TABLE faces ADD COLUMN source TEXT NOT NULL DEFAULT ''"), // JSON, '' for none
 	addSums,
+	statement(tombstones),
 }
 
 func statement(text string) func(context.Context, *sql.Tx) error {
@@ -85,6 +86,16 @@ CREATE TABLE deletions (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT; -- one row: 1 after a deletion, until the next Open
 INSERT INTO rewrite VALUES (0);
+`
+
+// tombstones has what format 4 adds.
+const tombstones = `
+ALTER TABLE faces ADD COLUMN placed TEXT NOT NULL DEFAULT ''; -- the order of the enrolment: JSON, '' for none
+CREATE TABLE tombstones (
+	key    BLOB PRIMARY KEY, -- a hash of collection and person; of collection and refused row; or of collection, request and person
+	orders TEXT NOT NULL,    -- of the deletions of a person: JSON; '' for the others
+	sum    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 `
 
 // dbFile is the name of the file in a gallery's folder.
@@ -307,6 +318,9 @@ func (g *Gallery) load(ctx context.Context) error {
 	if err := readDeletions(ctx, g.db, bad, func([]byte, int) {}); err != nil {
 		return fmt.Errorf("read the deletions: %w", err)
 	}
+	if err := readTombstones(ctx, g.db, bad, func([]byte, string) {}); err != nil {
+		return fmt.Errorf("read the tombstones: %w", err)
+	}
 	if bad.any() {
 		return bad
 	}
@@ -336,7 +350,7 @@ func readCollections(ctx context.Context, db *sql.DB, bad *flaws, sound func(*co
 // readFaces calls sound for each row that holds what was written, and counts the others.
 func readFaces(ctx context.Context, db *sql.DB, collections map[schema.Collection]*collection, bad *flaws, sound func(*collection, stored)) error {
 	byKey := keyed(collections)
-	rows, err := db.QueryContext(ctx, "SELECT rowid, collection, id, puid, external_id, consent, created, vector, source, sum FROM faces ORDER BY rowid")
+	rows, err := db.QueryContext(ctx, "SELECT rowid, collection, id, puid, external_id, consent, created, vector, source, placed, sum FROM faces ORDER BY rowid")
 	return each(rows, err, func(scan func(...any) error) error {
 		_, err := readFace(scan, byKey, bad, sound)
 		return err
@@ -358,7 +372,7 @@ func readFace(scan func(...any) error, collections map[int64]*collection, bad *f
 		s            stored
 		vector       sql.RawBytes
 	)
-	if err := scan(&id, &key, &s.id, &s.puid, &s.externalID, &s.consent, &s.created, &vector, &s.source, &sum); err != nil {
+	if err := scan(&id, &key, &s.id, &s.puid, &s.externalID, &s.consent, &s.created, &vector, &s.source, &s.placed, &sum); err != nil {
 		return 0, err
 	}
 	bad.rows++
@@ -371,7 +385,7 @@ func readFace(scan func(...any) error, collections map[int64]*collection, bad *f
 	}
 	var err error
 	s.vector, err = schema.DecodeVector(vector)
-	if err != nil || len(s.vector) != c.tie.Dimension || !isUnit(s.vector) || !bad.sound(sum, faceSum(c.name, s.face, vector, s.source)) {
+	if err != nil || len(s.vector) != c.tie.Dimension || !isUnit(s.vector) || !bad.sound(sum, faceSum(c.name, s.face, vector, s.source, s.placed)) {
 		bad.faces[c.name]++
 		return id, nil
 	}
@@ -395,6 +409,26 @@ func readDeletions(ctx context.Context, db *sql.DB, bad *flaws, sound func(key [
 			return nil
 		}
 		sound(key, count)
+		return nil
+	})
+}
+
+// readTombstones calls sound for each tombstone that holds what was written, and counts the others.
+func readTombstones(ctx context.Context, db *sql.DB, bad *flaws, sound func(key []byte, orders string)) error {
+	rows, err := db.QueryContext(ctx, "SELECT key, orders, sum FROM tombstones")
+	return each(rows, err, func(scan func(...any) error) error {
+		var key sql.RawBytes
+		var orders string
+		var sum int64
+		if err := scan(&key, &orders, &sum); err != nil {
+			return err
+		}
+		bad.rows++
+		if len(key) != len(gallery.DeletionKey{}) || sum != tombstoneSum(key, orders) {
+			bad.deletions++
+			return nil
+		}
+		sound(key, orders)
 		return nil
 	})
 }
@@ -485,6 +519,22 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 			if it == nil {
 				continue
 			}
+			if col := t.known(c); col != nil {
+				if errs[i] = col.tie.Admit(op, c, it.tie); errs[i] != nil {
+					continue
+				}
+				if repeat, err := t.wasDeleted(ctx, col, it.stored); err != nil {
+					return err
+				} else if repeat {
+					continue
+				}
+			}
+			if refused, err := t.outlived(ctx, c, it.stored); err != nil {
+				return err
+			} else if refused {
+				errs[i] = gallery.Erased(op)
+				continue
+			}
 			if it.joins && t.known(c) == nil {
 				errs[i] = gallery.Unknown(op, c)
 				continue
@@ -493,11 +543,8 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 			if err != nil {
 				return err
 			}
-			if errs[i] = col.tie.Admit(op, c, it.tie); errs[i] != nil {
-				continue
-			}
 			if it.joins {
-				known, err := t.mayJoin(ctx, col, it.stored)
+				known, err := t.hasRows(ctx, col, it.puid)
 				if err != nil {
 					return err
 				}
@@ -528,8 +575,9 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []gallery.Deletion) []gallery.Outcome[int] {
 	const op = "gallery.delete"
 	out := make([]gallery.Outcome[int], len(deletions))
-	_, err := g.lookup(ctx, op, c)
+	err := g.open(ctx, op)
 	wanted := slices.Clone(deletions)
+	unknown := make([]bool, len(wanted))
 	counts := make([]int, len(wanted))
 	good := 0
 	for i, d := range wanted {
@@ -540,13 +588,12 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 	if err == nil && good > 0 {
 		refused := slices.Clone(out)
 		err = g.erase(ctx, op, func(ctx context.Context, t *transaction) error {
-			col := t.known(c)
 			for i, d := range wanted {
 				if refused[i].Err != nil {
 					continue
 				}
 				var err error
-				if counts[i], err = t.remove(ctx, col, d); err != nil {
+				if counts[i], unknown[i], err = t.remove(ctx, c, d); err != nil {
 					return err
 				}
 			}
@@ -558,6 +605,8 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 		case out[i].Err != nil:
 		case err != nil:
 			out[i].Err = err
+		case unknown[i]:
+			out[i].Err = gallery.Unknown(op, c)
 		default:
 			out[i].Value = counts[i]
 		}
@@ -621,7 +670,7 @@ func (g *Gallery) List(ctx context.Context, c schema.Collection, after string, l
 // readPage sets Rows and Next of page.
 func readPage(ctx context.Context, db *sql.DB, collection int64, after string, limit int, among []schema.PUID, page *gallery.Page) error {
 	from, args := facesOf(collection, among)
-	rows, err := db.QueryContext(ctx, "SELECT id, puid, external_id, consent, created, source "+from+" AND id > ? ORDER BY id LIMIT ?",
+	rows, err := db.QueryContext(ctx, "SELECT id, puid, external_id, consent, created, source, placed "+from+" AND id > ? ORDER BY id LIMIT ?",
 		append(args, after, int64(limit)+1)...)
 	return each(rows, err, func(scan func(...any) error) error {
 		if len(page.Rows) == limit { // the row beyond the page
@@ -629,11 +678,14 @@ func readPage(ctx context.Context, db *sql.DB, collection int64, after string, l
 			return nil
 		}
 		var f face
-		var source string
-		if err := scan(&f.id, &f.puid, &f.externalID, &f.consent, &f.created, &source); err != nil {
+		var source, placed string
+		if err := scan(&f.id, &f.puid, &f.externalID, &f.consent, &f.created, &source, &placed); err != nil {
 			return err
 		}
 		r, err := f.row()
+		if err == nil {
+			r.Order, err = readOrder(placed)
+		}
 		if err == nil && source != "" {
 			r.Source = new(gallery.Source)
 			if err = json.Unmarshal([]byte(source), r.Source); err != nil {
@@ -672,14 +724,24 @@ type stored struct {
 	face
 	vector   []float32 // unit length
 	source   string    // JSON, "" for none
+	order    *schema.Order
+	placed   string // order as JSON, "" for none
 	formerID string
 	joins    bool
+	also     []schema.PUID
 }
 
 func newStored(op string, r gallery.Row, vector []float32) (stored, error) {
 	s := stored{
 		face:   face{id: r.ID, puid: r.PUID, externalID: r.ExternalID, created: r.Created.UnixMicro()},
-		vector: vector, formerID: r.FormerID, joins: r.Joins,
+		vector: vector, order: r.Order, formerID: r.FormerID, joins: r.Joins, also: slices.Clone(r.Also),
+	}
+	if r.Order != nil {
+		b, err := json.Marshal(r.Order)
+		if err != nil {
+			return stored{}, schema.Permanent(op, schema.ReasonInternal, fmt.Errorf("order: %w", err))
+		}
+		s.placed = string(b)
 	}
 	if r.Consent != nil {
 		b, err := json.Marshal(r.Consent)
@@ -696,6 +758,18 @@ func newStored(op string, r gallery.Row, vector []float32) (stored, error) {
 		s.source = string(b)
 	}
 	return s, nil
+}
+
+// readOrder reads the order of an enrolment as it is stored.
+func readOrder(placed string) (*schema.Order, error) {
+	if placed == "" {
+		return nil, nil
+	}
+	order := new(schema.Order)
+	if err := json.Unmarshal([]byte(placed), order); err != nil {
+		return nil, fmt.Errorf("order: %w", err)
+	}
+	return order, nil
 }
 
 func (f face) row() (gallery.Row, error) {

@@ -266,8 +266,18 @@ CREATE TABLE rewrite (due INTEGER NOT NULL) STRICT;
 INSERT INTO rewrite VALUES (0);
 PRAGMA user_version = 1`
 
-// A file of format 1 is read and brought to this format. Its rows have no source.
-func TestFormerFormat(t *testing.T) {
+// format2 brings the tables of format 1 to those of format 2.
+const format2 = `ALTER TABLE faces ADD COLUMN source TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 2`
+
+// A file of a former format is read and brought to this format. Its rows have no source and no order, so every deletion is
+// younger.
+func TestFormerFormats(t *testing.T) {
+	for name, tables := range map[string][]string{"format 1": {format1}, "format 2": {format1, format2}} {
+		t.Run(name, func(t *testing.T) { testFormerFormat(t, name, tables) })
+	}
+}
+
+func testFormerFormat(t *testing.T, name string, tables []string) {
 	dir := t.TempDir()
 	db, err := openDB(dir, nil)
 	if err != nil {
@@ -279,7 +289,7 @@ func TestFormerFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, statement := range []string{format1, "INSERT INTO collections VALUES (7, 'visitors', 'net@12345678', 32)"} {
+	for _, statement := range append(tables, "INSERT INTO collections VALUES (7, 'visitors', 'net@12345678', 32)") {
 		if _, err := db.Exec(statement); err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +298,7 @@ func TestFormerFormat(t *testing.T) {
 	const decomposed = schema.ExternalID("Zoe\u0308")
 	puid := "45a7f494-70ea-53b4-a2b6-fba78bdc1d51"
 	for _, row := range [][]any{{"a", "ann", "", `{"given":true,"reference":"form 12"}`}, {"z", puid, string(decomposed), ""}} {
-		if _, err := db.Exec("INSERT INTO faces VALUES (7, ?, ?, ?, ?, ?, ?)", append(row, a.Created.UnixMicro(), schema.EncodeVector(unit))...); err != nil {
+		if _, err := db.Exec("INSERT INTO faces (collection, id, puid, external_id, consent, created, vector) VALUES (7, ?, ?, ?, ?, ?, ?)", append(row, a.Created.UnixMicro(), schema.EncodeVector(unit))...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -301,8 +311,8 @@ func TestFormerFormat(t *testing.T) {
 	}
 
 	_, err = OpenReader(t.Context(), dir)
-	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "format 1") || !strings.Contains(err.Error(), "indexer") {
-		t.Errorf("a reader of format 1: %v; want a fatal error that says who brings it to this format", err)
+	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "indexer") {
+		t.Errorf("a reader of %s: %v; want a fatal error that says who brings it to this format", name, err)
 	}
 	b, c := testRow("b", "bob", 2), testRow("c", "cid", 3)
 	b.FormerID = "b as it was called"

@@ -81,6 +81,11 @@ func (g *Gallery) Collections(ctx context.Context) ([]gallery.Kept, error) {
 	return collections(ctx, g.db)
 }
 
+// Tombstones implements [gallery.Reader].
+func (g *Gallery) Tombstones(ctx context.Context, c schema.Collection, people ...schema.PUID) (map[schema.PUID]schema.Tombstone, error) {
+	return tombstonesOf(ctx, g.db, c, people)
+}
+
 // Export is List with the embeddings, of unit length.
 func (g *Gallery) Export(ctx context.Context, c schema.Collection, after string, limit int) (gallery.Page, error) {
 	page, err := g.List(ctx, c, after, limit)
@@ -106,7 +111,7 @@ func (g *Gallery) Export(ctx context.Context, c schema.Collection, after string,
 
 // Deletions returns what the gallery remembers of deletions.
 func (g *Gallery) Deletions(ctx context.Context) (gallery.Deletions, error) {
-	d := gallery.Deletions{Numbers: map[schema.Collection]int64{}, Counts: map[gallery.DeletionKey]int{}}
+	d := gallery.Deletions{Numbers: map[schema.Collection]int64{}, Counts: map[gallery.DeletionKey]int{}, Tombstones: map[gallery.DeletionKey]schema.Tombstone{}}
 	g.mu.RLock()
 	for name, c := range g.collections {
 		d.Numbers[name] = c.key
@@ -125,6 +130,22 @@ func (g *Gallery) Deletions(ctx context.Context) (gallery.Deletions, error) {
 		d.Counts[gallery.DeletionKey(key)] = count
 		return nil
 	})
+	if err == nil {
+		rows, err = g.db.QueryContext(ctx, "SELECT key, orders FROM tombstones")
+		err = each(rows, err, func(scan func(...any) error) error {
+			var key []byte
+			var orders string
+			if err := scan(&key, &orders); err != nil {
+				return err
+			}
+			if len(key) != len(gallery.DeletionKey{}) {
+				return errors.New("the memory of deletions is damaged; restore the file from a backup")
+			}
+			stone, err := readTombstone(orders)
+			d.Tombstones[gallery.DeletionKey(key)] = stone
+			return err
+		})
+	}
 	if err != nil {
 		return d, schema.Transient("gallery.deletions", err)
 	}

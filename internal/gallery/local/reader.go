@@ -87,3 +87,27 @@ func (r *Reader) List(ctx context.Context, c schema.Collection, after string, li
 	}
 	return page, nil
 }
+
+// Tombstones implements [gallery.Reader].
+func (r *Reader) Tombstones(ctx context.Context, c schema.Collection, people ...schema.PUID) (map[schema.PUID]schema.Tombstone, error) {
+	return tombstonesOf(ctx, r.db, c, people)
+}
+
+func tombstonesOf(ctx context.Context, db *sql.DB, c schema.Collection, people []schema.PUID) (map[schema.PUID]schema.Tombstone, error) {
+	out := map[schema.PUID]schema.Tombstone{}
+	for _, p := range once(people) {
+		key := gallery.TombstoneKey(c, p)
+		var orders string
+		err := db.QueryRowContext(ctx, "SELECT orders FROM tombstones WHERE key = ?", key[:]).Scan(&orders)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err == nil {
+			out[p], err = readTombstone(orders)
+		}
+		if err != nil {
+			return nil, schema.Transient("gallery.tombstones", err)
+		}
+	}
+	return out, nil
+}

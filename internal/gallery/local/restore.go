@@ -183,13 +183,26 @@ func salvage(ctx context.Context, dir string, g *Gallery) (out Salvaged, err err
 	if err := unread(&out, err); err != nil {
 		return out, err
 	}
-	out.Deletions, out.Forgotten = len(keys), bad.deletions
+	var buried [][]byte
+	var orders []string
+	err = readTombstones(ctx, db, bad, func(key []byte, text string) {
+		buried, orders = append(buried, slices.Clone(key)), append(orders, text)
+	})
+	if err := unread(&out, err); err != nil {
+		return out, err
+	}
+	out.Deletions, out.Forgotten = len(keys)+len(buried), bad.deletions
 	for c, n := range bad.faces {
 		out.Lost[c] += n
 	}
 	return out, g.commit(ctx, "gallery.restore", func(ctx context.Context, t *transaction) error {
 		for i, key := range keys {
 			if _, err := t.remember.ExecContext(ctx, key, counts[i], deletionSum(key, counts[i])); err != nil {
+				return err
+			}
+		}
+		for i, key := range buried {
+			if err := t.remind(ctx, key, orders[i]); err != nil {
 				return err
 			}
 		}
@@ -269,7 +282,7 @@ func beyond(ctx context.Context, db *sql.DB, from int64) (int64, bool, error) {
 	from = max(from, 0) // SQLite numbers rows from 1
 	readable := func(at int64) (bool, error) {
 		var row int64
-		var all [9]any
+		var all [10]any
 		into := []any{&row}
 		for i := range all {
 			into = append(into, &all[i])
@@ -307,7 +320,7 @@ func beyond(ctx context.Context, db *sql.DB, from int64) (int64, bool, error) {
 	return 0, false, nil
 }
 
-const facesFrom = "SELECT rowid, collection, id, puid, external_id, consent, created, vector, source, sum FROM faces WHERE rowid >= ? ORDER BY rowid"
+const facesFrom = "SELECT rowid, collection, id, puid, external_id, consent, created, vector, source, placed, sum FROM faces WHERE rowid >= ? ORDER BY rowid"
 
 // readFacesFrom is readFaces for up to limit rows from a number on. It returns the number of the last row that it read.
 func readFacesFrom(ctx context.Context, db *sql.DB, from int64, limit int, collections map[schema.Collection]*collection, bad *flaws, sound func(*collection, stored)) (last int64, err error) {

@@ -244,8 +244,8 @@ func (s *Staging) takeOverOne(ctx context.Context, tx *sql.Tx, c schema.Collecti
 		{"DELETE FROM main.faces WHERE collection = ?", []any{key}},
 		{"UPDATE main.collections SET model = ?, dimension = ?, sum = ? WHERE id = ?",
 			[]any{string(s.tie.Model), s.tie.Dimension, collectionSum(key, c, s.tie), key}},
-		{`INSERT INTO main.faces (collection, id, puid, external_id, consent, created, vector, source, sum)
-			SELECT ?, f.id, f.puid, f.external_id, f.consent, f.created, f.vector, f.source, f.sum
+		{`INSERT INTO main.faces (collection, id, puid, external_id, consent, created, vector, source, placed, sum)
+			SELECT ?, f.id, f.puid, f.external_id, f.consent, f.created, f.vector, f.source, f.placed, f.sum
 			FROM staged.faces f JOIN staged.collections c ON c.id = f.collection WHERE c.name = ? ORDER BY f.id`, []any{key, string(c)}},
 	} {
 		if _, err := tx.ExecContext(ctx, step.statement, step.args...); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,7 +78,7 @@ type writer struct {
 }
 
 type statements struct {
-	addCollection, sumCollection, adoptCollection, putFace, joinable, removeFaces, dropFace, remember, recall, rewriteDue, count *sql.Stmt
+	addCollection, sumCollection, adoptCollection, putFace, hasFaces, facesOf, dropFace, remember, recall, recallRow, bury, buried, rewriteDue, count *sql.Stmt
 }
 
 func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
@@ -89,17 +90,18 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 		{&w.addCollection, "INSERT INTO collections (name, model, dimension) VALUES (?, ?, ?)"},
 		{&w.sumCollection, "UPDATE collections SET sum = ? WHERE id = ?"},
 		{&w.adoptCollection, "INSERT INTO collections (id, name, model, dimension, sum) VALUES (?, ?, ?, ?, ?)"},
-		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector, source, sum)
-			SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))
-			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id,
-			consent = excluded.consent, created = excluded.created, vector = excluded.vector, source = excluded.source,
-			sum = excluded.sum`},
-		{&w.joinable, `SELECT EXISTS (SELECT 1 FROM faces WHERE collection = ? AND puid = ?)
-			OR EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))`},
-		{&w.removeFaces, "DELETE FROM faces WHERE collection = ? AND puid = ? RETURNING id"},
+		{&w.putFace, `INSERT INTO faces (collection, id, puid, external_id, consent, created, vector, source, placed, sum)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id, consent = excluded.consent,
+			created = excluded.created, vector = excluded.vector, source = excluded.source, placed = excluded.placed, sum = excluded.sum`},
+		{&w.hasFaces, "SELECT EXISTS (SELECT 1 FROM faces WHERE collection = ? AND puid = ?)"},
+		{&w.facesOf, "SELECT id, placed FROM faces WHERE collection = ? AND puid = ?"},
 		{&w.dropFace, "DELETE FROM faces WHERE collection = ? AND id = ?"},
 		{&w.remember, "INSERT INTO deletions (key, count, sum) VALUES (?, ?, ?)"},
 		{&w.recall, "SELECT count FROM deletions WHERE key = ?"},
+		{&w.recallRow, "SELECT EXISTS (SELECT 1 FROM deletions WHERE key IN (?, ?))"},
+		{&w.bury, "INSERT INTO tombstones (key, orders, sum) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET orders = excluded.orders, sum = excluded.sum"},
+		{&w.buried, "SELECT orders FROM tombstones WHERE key = ?"},
 		{&w.rewriteDue, "UPDATE rewrite SET due = 1 WHERE due = 0"},
 		{&w.count, "UPDATE rewrite SET commits = ?"},
 	} {
@@ -157,11 +159,14 @@ func (w *writer) transact(group []*write, errs []error) error {
 			sumCollection:   tx.StmtContext(ctx, w.sumCollection),
 			adoptCollection: tx.StmtContext(ctx, w.adoptCollection),
 			putFace:         tx.StmtContext(ctx, w.putFace),
-			joinable:        tx.StmtContext(ctx, w.joinable),
-			removeFaces:     tx.StmtContext(ctx, w.removeFaces),
+			hasFaces:        tx.StmtContext(ctx, w.hasFaces),
+			facesOf:         tx.StmtContext(ctx, w.facesOf),
 			dropFace:        tx.StmtContext(ctx, w.dropFace),
 			remember:        tx.StmtContext(ctx, w.remember),
 			recall:          tx.StmtContext(ctx, w.recall),
+			recallRow:       tx.StmtContext(ctx, w.recallRow),
+			bury:            tx.StmtContext(ctx, w.bury),
+			buried:          tx.StmtContext(ctx, w.buried),
 			rewriteDue:      tx.StmtContext(ctx, w.rewriteDue),
 			count:           tx.StmtContext(ctx, w.count),
 		},
@@ -266,64 +271,153 @@ func (t *transaction) known(name schema.Collection) *collection {
 	return t.g.collections[name]
 }
 
-// put writes a row, unless the row was deleted: then this is a late repeat of its enrolment.
+// put writes a row.
 func (t *transaction) put(ctx context.Context, c *collection, f stored) error {
-	key, former := gallery.RowKey(c.key, f.id), gallery.RowKey(c.key, f.formerID)
 	vector := schema.EncodeVector(f.vector)
-	res, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created,
-		vector, f.source, faceSum(c.name, f.face, vector, f.source), key[:], former[:])
-	if err != nil {
-		return err
+	_, err := t.putFace.ExecContext(ctx, c.key, f.id, string(f.puid), string(f.externalID), f.consent, f.created,
+		vector, f.source, f.placed, faceSum(c.name, f.face, vector, f.source, f.placed))
+	if err == nil {
+		t.changes[c] = append(t.changes[c], change{f.face, f.vector})
 	}
-	if n, err := res.RowsAffected(); n == 0 || err != nil {
-		return err
-	}
-	t.changes[c] = append(t.changes[c], change{f.face, f.vector})
-	return nil
+	return err
 }
 
-// mayJoin reports whether the person of a row has rows already, or the row was deleted.
-func (t *transaction) mayJoin(ctx context.Context, c *collection, f stored) (bool, error) {
+// wasDeleted reports whether a row was deleted: then this is a late repeat of its enrolment.
+func (t *transaction) wasDeleted(ctx context.Context, c *collection, f stored) (bool, error) {
 	key, former := gallery.RowKey(c.key, f.id), gallery.RowKey(c.key, f.formerID)
 	var yes bool
-	err := t.joinable.QueryRowContext(ctx, c.key, string(f.puid), key[:], former[:]).Scan(&yes)
+	err := t.recallRow.QueryRowContext(ctx, key[:], former[:]).Scan(&yes)
 	return yes, err
 }
 
-// remove deletes the rows of a person and returns how many there were. For a request that did so before it only returns that.
-func (t *transaction) remove(ctx context.Context, c *collection, d gallery.Deletion) (int, error) {
+// outlived reports whether a deletion outlived a row, or the row was refused for that before. It remembers a refusal, so
+// that every repeat of the enrolment has the same answer.
+func (t *transaction) outlived(ctx context.Context, c schema.Collection, f stored) (bool, error) {
+	refused := gallery.RefusedKey(c, f.id)
+	_, before, err := t.tombstone(ctx, refused)
+	if err != nil || before {
+		return before, err
+	}
+	for _, key := range (gallery.Row{PUID: f.puid, Also: f.also}).TombstoneKeys(c) {
+		stone, _, err := t.tombstone(ctx, key)
+		if err != nil {
+			return false, err
+		}
+		if stone.Covers(f.order) {
+			return true, t.remind(ctx, refused[:], "")
+		}
+	}
+	return false, nil
+}
+
+// tombstone returns what is remembered under key.
+func (t *transaction) tombstone(ctx context.Context, key gallery.DeletionKey) (stone schema.Tombstone, known bool, err error) {
+	var orders string
+	err = t.buried.QueryRowContext(ctx, key[:]).Scan(&orders)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err == nil {
+		stone, err = readTombstone(orders)
+	}
+	return stone, err == nil, err
+}
+
+// remind writes a tombstone.
+func (t *transaction) remind(ctx context.Context, key []byte, orders string) error {
+	_, err := t.bury.ExecContext(ctx, key, orders, tombstoneSum(key, orders))
+	return err
+}
+
+func readTombstone(orders string) (stone schema.Tombstone, err error) {
+	if orders == "" {
+		return nil, nil
+	}
+	if err = json.Unmarshal([]byte(orders), &stone); err != nil {
+		err = fmt.Errorf("the memory of deletions: %w", err)
+	}
+	return stone, err
+}
+
+// hasRows reports whether a person has rows.
+func (t *transaction) hasRows(ctx context.Context, c *collection, puid schema.PUID) (yes bool, err error) {
+	err = t.hasFaces.QueryRowContext(ctx, c.key, string(puid)).Scan(&yes)
+	return yes, err
+}
+
+// remove deletes the rows of a person, except those that are younger than the deletion, and returns how many there were. For a request that did so
+// before it only returns that. unknown says that the collection was unknown when the request came first.
+func (t *transaction) remove(ctx context.Context, name schema.Collection, d gallery.Deletion) (n int, unknown bool, err error) {
+	nobody := d.NobodyKey(name)
+	if _, unknown, err = t.tombstone(ctx, nobody); err != nil || unknown {
+		return 0, unknown, err
+	}
+	c := t.known(name)
+	if c == nil {
+		if err = t.outlive(ctx, name, d); err == nil {
+			err = t.remind(ctx, nobody[:], "")
+		}
+		return 0, true, err
+	}
 	key := d.Key(c.key)
 	var before int
 	if err := t.recall.QueryRowContext(ctx, key[:]).Scan(&before); !errors.Is(err, sql.ErrNoRows) {
-		return before, err
+		return before, false, err
+	}
+	if err := t.outlive(ctx, name, d); err != nil {
+		return 0, false, err
 	}
 	var removed []change
-	rows, err := t.removeFaces.QueryContext(ctx, c.key, string(d.PUID))
+	rows, err := t.facesOf.QueryContext(ctx, c.key, string(d.PUID))
 	err = each(rows, err, func(scan func(...any) error) error {
 		var f face
-		if err := scan(&f.id); err != nil {
+		var placed string
+		if err := scan(&f.id, &placed); err != nil {
 			return err
 		}
-		removed = append(removed, change{face: f})
-		return nil
+		order, err := readOrder(placed)
+		if !order.Younger(d.Order) {
+			removed = append(removed, change{face: f})
+		}
+		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	for _, x := range removed {
 		key := gallery.RowKey(c.key, x.id)
+		if _, err := t.dropFace.ExecContext(ctx, c.key, x.id); err != nil {
+			return 0, false, err
+		}
 		if _, err := t.remember.ExecContext(ctx, key[:], 0, deletionSum(key[:], 0)); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
 	t.changes[c] = append(t.changes[c], removed...)
 	if len(removed) > 0 {
 		if err := t.freed(ctx); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
 	_, err = t.remember.ExecContext(ctx, key[:], len(removed), deletionSum(key[:], len(removed)))
-	return len(removed), err
+	return len(removed), false, err
+}
+
+// outlive adds the order of a deletion to what is remembered of its person.
+func (t *transaction) outlive(ctx context.Context, c schema.Collection, d gallery.Deletion) error {
+	if d.Order == nil {
+		return nil
+	}
+	key := gallery.TombstoneKey(c, d.PUID)
+	stone, _, err := t.tombstone(ctx, key)
+	if err != nil {
+		return err
+	}
+	orders, err := json.Marshal(stone.Add(d.Order))
+	if err != nil {
+		return err
+	}
+	return t.remind(ctx, key[:], string(orders))
 }
 
 // forget deletes a row and does not remember it. It is not an error if the row is not there.

@@ -73,6 +73,8 @@ func (g *Gallery) alias(c schema.Collection) string { return g.cfg.Prefix + "_" 
 
 func (g *Gallery) deletions() string { return g.cfg.Prefix + modelMark + "deletions" }
 
+func (g *Gallery) tombstones() string { return g.cfg.Prefix + modelMark + "tombstones" }
+
 // escape writes s as letters, digits and underscores, so that different texts stay different.
 func escape(s string) string {
 	var b strings.Builder
@@ -180,14 +182,24 @@ func (g *Gallery) name(op string, c schema.Collection, model schema.ModelID) (st
 	return name, nil
 }
 
-// makeDeletions creates the memory of deletions.
-func (g *Gallery) makeDeletions(ctx context.Context) error {
+// makeMemory creates the memory of deletions.
+func (g *Gallery) makeMemory(ctx context.Context) error {
 	g.creating.Lock()
 	defer g.creating.Unlock()
-	if err := g.make(ctx, deletions(g.deletions()), FLAT); err != nil {
-		return err
+	for _, memory := range []*entity.Schema{deletions(g.deletions()), tombstones(g.tombstones())} {
+		if err := g.make(ctx, memory, FLAT); err != nil {
+			return err
+		}
+		if memory.CollectionName == g.tombstones() {
+			if err := g.indexText(ctx, memory.CollectionName, personField); err != nil {
+				return err
+			}
+		}
+		if err := g.load(ctx, memory.CollectionName); err != nil {
+			return err
+		}
 	}
-	return g.load(ctx, g.deletions())
+	return nil
 }
 
 // make creates a Milvus collection with an index. Either may be there already: another process created it, or an earlier try
@@ -237,14 +249,14 @@ func (g *Gallery) makeRows(ctx context.Context, name string, dimension int) erro
 	if err := g.make(ctx, faces(name, dimension), g.cfg.Index); err != nil {
 		return err
 	}
-	return g.indexPersons(ctx, name)
+	return g.indexText(ctx, name, puidField)
 }
 
-// indexPersons indexes rows by person. Servers from 2.4 on have one kind of index for that, earlier ones another. A server
-// with neither finds the same rows more slowly.
-func (g *Gallery) indexPersons(ctx context.Context, name string) error {
+// indexText indexes rows by a field of text. Servers from 2.4 on have one kind of index for that, earlier ones another. A
+// server with neither finds the same rows more slowly.
+func (g *Gallery) indexText(ctx context.Context, name, field string) error {
 	for _, kind := range []entity.IndexType{entity.Inverted, entity.Trie} {
-		err := g.index(ctx, name, puidField, entity.NewScalarIndexWithType(kind))
+		err := g.index(ctx, name, field, entity.NewScalarIndexWithType(kind))
 		if _, refused := errors.AsType[*refusal](err); !refused {
 			return err
 		}
@@ -260,7 +272,7 @@ func (g *Gallery) indexExisting(ctx context.Context) error {
 	}
 	for _, names := range all {
 		for _, name := range names {
-			if err := g.indexPersons(ctx, name); err != nil {
+			if err := g.indexText(ctx, name, puidField); err != nil {
 				return err
 			}
 		}

@@ -59,6 +59,17 @@ func (g *Gallery) Adopt(ctx context.Context, d gallery.Deletions) error {
 			return transient(op, err)
 		}
 	}
+	var stones []tombstone
+	for key, orders := range d.Tombstones {
+		if len(orders) == 0 {
+			stones = append(stones, tombstone{key: hexKey(key)})
+		} else {
+			stones = append(stones, tombstoneOf(key, "copied", orders))
+		}
+	}
+	if err := g.bury(ctx, stones...); err != nil {
+		return transient(op, err)
+	}
 	byCount := map[int][]string{}
 	for key, n := range d.Counts {
 		byCount[n] = append(byCount[n], hex.EncodeToString(key[:]))

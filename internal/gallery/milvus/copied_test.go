@@ -21,12 +21,24 @@ func TestCopiedFromLocal(t *testing.T) {
 	a, gone, former := testRow("a", "ann", 1), testRow("gone", "bob", 2), testRow("gone before", "bob", 3)
 	a.ExternalID, a.Consent = "alice", &schema.Consent{Given: true, Reference: "form 12"}
 	a.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "a.jpg"}}
-	deletion := gallery.Deletion{PUID: "bob", Request: "d"}
+	placed := func(offset int64) *schema.Order {
+		return &schema.Order{Cluster: "cluster", Topic: "requests", Offset: offset}
+	}
+	a.Order, gone.Order = placed(3), placed(4)
+	deletion := gallery.Deletion{PUID: "bob", Request: "d", Order: &schema.Order{Cluster: "cluster", Ends: schema.Ends{"requests": {10}}}}
+	elsewhere := deletion
+	elsewhere.PUID = "cid"
+	from.Delete(t.Context(), "not there yet", []gallery.Deletion{elsewhere})
+	refused := testRow("refused", "bob", 5)
+	refused.Order = placed(5)
 	if err := errors.Join(from.Upsert(t.Context(), people, []gallery.Row{a, gone, former})...); err != nil {
 		t.Fatal(err)
 	}
 	if o := from.Delete(t.Context(), people, []gallery.Deletion{deletion})[0]; o.Err != nil || o.Value != 2 {
 		t.Fatal(o)
+	}
+	if err := from.Upsert(t.Context(), people, []gallery.Row{refused})[0]; schema.ReasonOf(err) != schema.ReasonDeletedMeanwhile {
+		t.Fatal(err)
 	}
 	for i := range 2 {
 		report, err := transfer.Run(t.Context(), from, g, nil)
@@ -39,7 +51,7 @@ func TestCopiedFromLocal(t *testing.T) {
 		t.Errorf("search: %v, %v", o.Value, o.Err)
 	}
 	page, err := g.List(t.Context(), people, "", 10, "ann")
-	if err != nil || len(page.Rows) != 1 || page.Rows[0].Consent == nil || page.Rows[0].Consent.Reference != "form 12" || page.Rows[0].Source == nil {
+	if err != nil || len(page.Rows) != 1 || page.Rows[0].Consent == nil || page.Rows[0].Consent.Reference != "form 12" || page.Rows[0].Source == nil || page.Rows[0].Order == nil {
 		t.Errorf("listed %v, %v", page.Rows, err)
 	}
 
@@ -57,7 +69,21 @@ func TestCopiedFromLocal(t *testing.T) {
 			t.Errorf("the deletion, repeated: %d, %v; want its first count, 2", o.Value, o.Err)
 		}
 	}
-	upsert(t, g, testRow("new", "bob", 4))
+	late, far := testRow("late", "bob", 6), testRow("far", "cid", 6)
+	late.Order, far.Order = placed(9), placed(9)
+	later := refused // another notification of the same upload
+	later.Order = placed(11)
+	for _, r := range []gallery.Row{late, refused, later} {
+		if err := g.Upsert(t.Context(), people, []gallery.Row{r})[0]; schema.ReasonOf(err) != schema.ReasonDeletedMeanwhile {
+			t.Errorf("%s, older than a deletion before the copy: %v", r.ID, err)
+		}
+	}
+	if err := g.Upsert(t.Context(), "not there yet", []gallery.Row{far})[0]; schema.ReasonOf(err) != schema.ReasonDeletedMeanwhile {
+		t.Errorf("older than a deletion in an unknown collection: %v", err)
+	}
+	newcomer := testRow("new", "bob", 4)
+	newcomer.Order = placed(10)
+	upsert(t, g, newcomer)
 	if o := g.Delete(t.Context(), people, []gallery.Deletion{{PUID: "bob", Request: "d2"}})[0]; o.Err != nil || o.Value != 1 {
 		t.Errorf("another deletion: %d, %v; want 1", o.Value, o.Err)
 	}

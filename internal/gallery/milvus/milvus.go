@@ -5,6 +5,7 @@
 //	<prefix>_<collection>           the alias: which model the collection is tied to, in one atomic switch
 //	<prefix>_<collection>__<model>  its rows: id, puid, external_id, created, metadata (JSON), vector (unit length, COSINE)
 //	<prefix>__deletions             which rows were deleted and how many each request deleted, under hashes
+//	<prefix>__tombstones            the orders of the deletions of each person, and the rows that they outlived, under hashes
 //
 // Names are escaped: a byte that is not an ASCII letter or digit is written as _hh. So vectors of two models never meet
 // (invariant 5), and dropping a Milvus collection erases the rows of one model and nothing else. There is no partition key,
@@ -22,7 +23,6 @@
 package milvus
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -73,7 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Gallery, error) {
 		return err
 	})
 	if err == nil {
-		if err = g.makeDeletions(ctx); err == nil {
+		if err = g.makeMemory(ctx); err == nil {
 			err = g.indexExisting(ctx)
 		}
 		if err != nil {
@@ -102,103 +102,141 @@ func (g *Gallery) Ping(ctx context.Context) error {
 // written.
 func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
 	const op = "gallery.upsert"
-	return g.put(ctx, op, c, rows, func(first gallery.Tie) (collection, error) {
+	errs, outlived := g.put(ctx, op, c, rows, func(first gallery.Tie) (collection, error) {
 		col, err := g.resolve(ctx, op, c)
 		if schema.ReasonOf(err) == schema.ReasonUnknownCollection && first != (gallery.Tie{}) {
 			col, err = g.create(ctx, op, c, first)
 		}
 		return col, err
 	})
+	if len(outlived) > 0 { // so that every repeat of them has the same answer
+		ids := make([]string, len(outlived))
+		for j, i := range outlived {
+			ids[j], errs[i] = rows[i].ID, gallery.Erased(op)
+		}
+		if err := g.rememberRefused(ctx, c, ids); err != nil {
+			for _, i := range outlived {
+				errs[i] = transient(op, err)
+			}
+		}
+	}
+	return errs
 }
 
-// put writes rows of c into the Milvus collection that find returns. find gets what the first good row would tie a new
-// collection to, or nothing if all good rows join somebody.
-func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows []gallery.Row, find func(gallery.Tie) (collection, error)) []error {
-	errs := make([]error, len(rows))
+// put writes rows of c into the Milvus collection that find returns. find gets what the first row to be written would tie a
+// new collection to, or nothing if all of them join somebody. outlived are the indexes of the rows that a deletion outlived,
+// which are not written.
+//
+// put asks for deletions before it writes, so that what was deleted never shows, and once more afterwards: a process that
+// had lost its partition for a while can meet the deletion of the next owner. A deletion is remembered before it erases
+// anything, so one of the two erases the row.
+func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows []gallery.Row, find func(gallery.Tie) (collection, error)) (errs []error, outlived []int) {
+	errs = make([]error, len(rows))
 	entries := make([]*entry, len(rows))
 	ties := make([]gallery.Tie, len(rows))
-	var first gallery.Tie
-	good := false
+	var good []int
 	for i, r := range rows {
-		entries[i], ties[i], errs[i] = newEntry(op, r)
-		good = good || errs[i] == nil
-		if errs[i] == nil && !r.Joins && first == (gallery.Tie{}) {
-			first = ties[i]
+		if entries[i], ties[i], errs[i] = newEntry(op, r); errs[i] == nil {
+			good = append(good, i)
 		}
 	}
-	if !good {
-		return errs
+	if len(good) == 0 {
+		return errs, nil
+	}
+	fates, err := g.fates(ctx, c, rows, good)
+	if err != nil {
+		for _, i := range good {
+			errs[i] = transient(op, err)
+		}
+		return errs, nil
+	}
+	good = slices.DeleteFunc(good, func(i int) bool {
+		if fates[i] == fateOutlived {
+			outlived = append(outlived, i)
+		}
+		return fates[i] == fateOutlived
+	})
+	if len(good) == 0 {
+		return errs, outlived
+	}
+	var first gallery.Tie
+	for _, i := range good {
+		if !rows[i].Joins && fates[i] == fateNone {
+			first = ties[i]
+			break
+		}
 	}
 	col, err := find(first)
-	for i := range rows {
-		if errs[i] == nil {
-			errs[i] = err
-		}
-		if errs[i] == nil {
+	for _, i := range good {
+		if errs[i] = err; err == nil {
 			errs[i] = col.tie.Admit(op, c, ties[i])
 		}
 	}
-	g.refuseStrangers(ctx, op, c, col, rows, errs)
+	good = slices.DeleteFunc(good, func(i int) bool { return errs[i] != nil || fates[i] == fateDeleted })
+	g.refuseStrangers(ctx, op, col, rows, good, errs)
 	last := map[string]int{} // of the rows with one id, the one that stays
-	for i := range rows {
+	for _, i := range good {
 		if errs[i] == nil {
 			last[entries[i].id] = i
 		}
 	}
+	good = slices.DeleteFunc(good, func(i int) bool { return errs[i] != nil })
 	var standing []int
-	for i := range rows {
-		if errs[i] == nil && last[entries[i].id] == i {
+	for _, i := range good {
+		if last[entries[i].id] == i {
 			standing = append(standing, i)
 		}
 	}
-	failed := map[string]error{}
 	for part := range slices.Chunk(standing, batchRows) {
 		batch := make([]*entry, len(part))
 		for j, i := range part {
 			batch[j] = entries[i]
 		}
 		err := g.write(ctx, col, batch)
+		var late map[int]fate
 		if err == nil {
-			err = g.eraseDeleted(ctx, c, col, batch)
+			late, err = g.fates(ctx, c, rows, part)
 		}
-		if err != nil {
-			for _, e := range batch {
-				failed[e.id] = transient(op, err)
+		var erased []string
+		for i, f := range late {
+			if f == fateNone {
+				continue
+			}
+			if erased = append(erased, entries[i].id); f == fateOutlived {
+				outlived = append(outlived, i)
 			}
 		}
-	}
-	for i := range rows {
-		if errs[i] == nil {
-			errs[i] = failed[entries[i].id]
+		if err == nil && len(erased) > 0 {
+			err = g.erase(ctx, col, erased)
+		}
+		for _, i := range part {
+			errs[i] = transient(op, err)
 		}
 	}
-	return errs
+	for _, i := range good {
+		errs[i] = errs[last[entries[i].id]]
+	}
+	return errs, outlived
 }
 
-// refuseStrangers sets the error of each good row that joins a person who has no row.
-func (g *Gallery) refuseStrangers(ctx context.Context, op string, c schema.Collection, col collection, rows []gallery.Row, errs []error) {
+// refuseStrangers sets the error of each of the good rows that joins a person who has no row.
+func (g *Gallery) refuseStrangers(ctx context.Context, op string, col collection, rows []gallery.Row, good []int, errs []error) {
 	var persons []schema.PUID
-	for i, r := range rows {
-		if errs[i] == nil && r.Joins {
-			persons = append(persons, r.PUID)
+	for _, i := range good {
+		if rows[i].Joins {
+			persons = append(persons, rows[i].PUID)
 		}
 	}
 	if len(persons) == 0 {
 		return
 	}
 	known, err := g.known(ctx, col, persons)
-	for i, r := range rows {
-		if errs[i] != nil || !r.Joins || known[r.PUID] {
-			continue
-		}
-		var deleted map[string]bool
-		if err == nil {
-			deleted, err = g.recallRows(ctx, c, []string{r.ID, cmp.Or(r.FormerID, r.ID)})
-		}
+	for _, i := range good {
 		switch {
+		case !rows[i].Joins || known[rows[i].PUID]:
 		case err != nil:
 			errs[i] = transient(op, err)
-		case len(deleted) == 0:
+		default:
 			errs[i] = gallery.Stranger(op)
 		}
 	}
@@ -213,12 +251,22 @@ func (g *Gallery) Delete(ctx context.Context, c schema.Collection, deletions []g
 		return out
 	}
 	col, err := g.resolve(ctx, op, c)
+	unknown := schema.ReasonOf(err) == schema.ReasonUnknownCollection
 	for i, d := range deletions {
-		if out[i].Err = gallery.CheckDeletion(op, d); out[i].Err == nil {
+		switch out[i].Err = gallery.CheckDeletion(op, d); {
+		case out[i].Err != nil:
+		case err != nil && !unknown:
 			out[i].Err = err
-		}
-		if out[i].Err == nil {
-			n, err := g.remove(ctx, c, col, d)
+		default:
+			nobody, err := g.outlive(ctx, c, &d, unknown)
+			if err == nil && nobody {
+				out[i].Err = gallery.Unknown(op, c)
+				continue
+			}
+			n := 0
+			if err == nil {
+				n, err = g.remove(ctx, c, col, d)
+			}
 			out[i] = gallery.Outcome[int]{Value: n, Err: transient(op, err)}
 		}
 	}

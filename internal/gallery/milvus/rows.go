@@ -101,7 +101,6 @@ func ofPersons(persons []schema.PUID) string {
 // entry is a row as it is stored.
 type entry struct {
 	id, puid, external string
-	formerID           string // not stored
 	created            int64
 	metadata           []byte
 	vector             []float32
@@ -111,6 +110,7 @@ type entry struct {
 type metadata struct {
 	Consent *schema.Consent `json:"consent,omitempty"`
 	Source  *gallery.Source `json:"source,omitempty"`
+	Order   *schema.Order   `json:"order,omitempty"`
 }
 
 // newEntry checks r and copies what is stored of it. The error is permanent with reason invalid_request.
@@ -130,11 +130,11 @@ func newEntry(op string, r gallery.Row) (*entry, gallery.Tie, error) {
 	if err != nil {
 		return nil, gallery.Tie{}, err
 	}
-	m, err := json.Marshal(metadata{r.Consent, r.Source})
+	m, err := json.Marshal(metadata{r.Consent, r.Source, r.Order})
 	if err != nil {
-		return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("consent or source cannot be written as JSON: %w", err))
+		return nil, gallery.Tie{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("consent, source or order cannot be written as JSON: %w", err))
 	}
-	return &entry{r.ID, string(r.PUID), string(r.ExternalID), r.FormerID, r.Created.UnixMicro(), m, vector}, tie, nil
+	return &entry{r.ID, string(r.PUID), string(r.ExternalID), r.Created.UnixMicro(), m, vector}, tie, nil
 }
 
 // write upserts entries. No two of them have the same id.
@@ -250,31 +250,25 @@ func decode(columns client.ResultSet) ([]gallery.Row, error) {
 			return nil, errors.New("the metadata of a row in the server's answer is not what this program writes")
 		}
 		rows[i] = gallery.Row{
-			ID: id, PUID: schema.PUID(puid), ExternalID: schema.ExternalID(external), Consent: m.Consent, Source: m.Source, Created: time.UnixMicro(created).UTC(),
+			ID: id, PUID: schema.PUID(puid), ExternalID: schema.ExternalID(external), Consent: m.Consent, Source: m.Source, Order: m.Order, Created: time.UnixMicro(created).UTC(),
 		}
 	}
 	return rows, nil
 }
 
-// remove deletes the rows of a person and returns how many there were when the deletion was first asked for. A deletion that
-// was carried out before deletes nothing more.
+// remove deletes the rows of a person, except those that are younger than the deletion, and returns how many there were when
+// the deletion was first asked for. A deletion that was carried out before deletes nothing more.
 //
 // The order of the steps makes a repeat return the same, after a crash between any two of them and beside another process
 // with the same deletion. The rows are counted before the memory is read, and the memory is written before any row is deleted.
 // So a process that finds fewer rows, because the other has deleted some, finds the other's count in the memory too.
 func (g *Gallery) remove(ctx context.Context, c schema.Collection, col collection, d gallery.Deletion) (int, error) {
 	key := deletionKey(c, string(d.Request), string(d.PUID))
-	expression := puidField + " == " + literal(string(d.PUID))
-	ids, err := g.ids(ctx, col, expression)
+	ids, err := g.erasable(ctx, col, d)
 	if err != nil {
 		return 0, err
 	}
 	n := len(ids)
-	if n == window { // the person has more
-		if n, err = g.countOf(ctx, col.name, expression); err != nil {
-			return 0, err
-		}
-	}
 	before, err := g.recallIn(ctx, c, []string{key}, func(number int64, _ int) gallery.DeletionKey { return d.Key(number) })
 	if err != nil {
 		return 0, err
@@ -286,21 +280,35 @@ func (g *Gallery) remove(ctx context.Context, c schema.Collection, col collectio
 	} else if err := g.remember(ctx, []string{key}, n); err != nil {
 		return 0, err
 	}
-	for {
-		for part := range slices.Chunk(ids, batchRows) {
-			if err := g.remember(ctx, rowKeys(c, part), 0); err != nil {
-				return 0, err
-			}
-			if err := g.erase(ctx, col, part); err != nil {
-				return 0, err
-			}
-		}
-		if len(ids) < window {
-			return n, g.remember(ctx, []string{key}, -1-n)
-		}
-		if ids, err = g.ids(ctx, col, expression); err != nil {
+	for part := range slices.Chunk(ids, batchRows) {
+		if err := g.remember(ctx, rowKeys(c, part), 0); err != nil {
 			return 0, err
 		}
+		if err := g.erase(ctx, col, part); err != nil {
+			return 0, err
+		}
+	}
+	return n, g.remember(ctx, []string{key}, -1-n)
+}
+
+// erasable returns the ids of the rows that a deletion erases.
+func (g *Gallery) erasable(ctx context.Context, col collection, d gallery.Deletion) ([]string, error) {
+	var ids []string
+	theirs := ofPersons([]schema.PUID{d.PUID})
+	for after := ""; ; {
+		rows, err := g.following(ctx, col, theirs, after, maxPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if !r.Order.Younger(d.Order) {
+				ids = append(ids, r.ID)
+			}
+		}
+		if len(rows) < maxPage {
+			return ids, nil
+		}
+		after = rows[len(rows)-1].ID
 	}
 }
 
@@ -342,30 +350,6 @@ func (g *Gallery) known(ctx context.Context, col collection, persons []schema.PU
 // erase deletes rows by id. A deletion by another field would read at the server's default consistency.
 func (g *Gallery) erase(ctx context.Context, col collection, ids []string) error {
 	return g.call(ctx, g.cfg.Timeout, func(ctx context.Context) error { return g.client.Delete(ctx, col.name, "", oneOf(idField, ids)) })
-}
-
-// eraseDeleted erases those entries, just written, that had been deleted before: they are late repeats of enrolments. It
-// looks after the write, and a deletion remembers a row before it erases it. So if both happen at the same time, one of the
-// two erases the row.
-func (g *Gallery) eraseDeleted(ctx context.Context, c schema.Collection, col collection, entries []*entry) error {
-	var ids, owners []string // an id under which a row may have been deleted, and the id that it has
-	for _, e := range entries {
-		ids, owners = append(ids, e.id), append(owners, e.id)
-		if e.formerID != "" {
-			ids, owners = append(ids, e.formerID), append(owners, e.id)
-		}
-	}
-	deleted, err := g.recallRows(ctx, c, ids)
-	if err != nil || len(deleted) == 0 {
-		return err
-	}
-	var again []string
-	for i, id := range owners {
-		if deleted[ids[i]] {
-			again = append(again, id)
-		}
-	}
-	return g.erase(ctx, col, again)
 }
 
 // deletionKey identifies a deletion that is remembered. It is a hash, so that no name outlives the deletion.

@@ -141,7 +141,7 @@ func (g *Gallery) rows(ctx context.Context, col collection, ids []string) (map[s
 				return nil, errors.New("the server's answer lacks the vectors")
 			}
 			for i, r := range read {
-				r.Source = nil // a listing has it; no search needs it
+				r.Source, r.Order = nil, nil // a listing has them; no search needs them
 				rows[r.ID] = stored{r, vectors.Data()[i]}
 			}
 		}

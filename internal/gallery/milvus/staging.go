@@ -145,7 +145,8 @@ func (s *Staging) make(ctx context.Context, op string, c schema.Collection, col 
 // Upsert implements [gallery.Staging].
 func (s *Staging) Upsert(ctx context.Context, c schema.Collection, rows []gallery.Row) []error {
 	const op = "gallery.stage"
-	return s.g.put(ctx, op, c, rows, func(gallery.Tie) (collection, error) { return s.stage(ctx, op, c) })
+	errs, _ := s.g.put(ctx, op, c, rows, func(gallery.Tie) (collection, error) { return s.stage(ctx, op, c) })
+	return errs
 }
 
 // Remove implements [gallery.Staging].

@@ -31,19 +31,31 @@ type Filled struct {
 	Missing  int `json:"missing"`  // rows that results call enrolled and that are still not there
 }
 
-// FromTopics repeats in g the enrolments and deletions that the topic of analyses still holds, and then deletes whom the
-// results call deleted. It publishes nothing.
-func FromTopics(ctx context.Context, client *events.Client, g gallery.Gallery) (out Filled, err error) {
-	topics, err := client.Describe(ctx, events.Analyses, events.Results)
+// Gallery is what FromTopics fills.
+type Gallery interface {
+	gallery.Gallery
+	verify.Lister
+}
+
+// FromTopics repeats in g the enrolments and deletions that the topic of analyses still holds, and the deletions of the topic
+// of jobs, which keeps them longer. Then it deletes whom the results call deleted. It publishes nothing.
+func FromTopics(ctx context.Context, client *events.Client, g Gallery) (out Filled, err error) {
+	topics, err := client.Describe(ctx, events.Analyses, events.Jobs, events.Results)
 	if err != nil {
 		return out, err
 	}
 	service := indexer.Service{Gallery: g, Results: &outcome.Sink{Service: "restore", Publisher: nowhere{}}}
-	if topics[0].Exists {
-		err := readAll(ctx, client, events.Analyses, func(r events.Record) error {
-			var a schema.Analysis
-			if json.Unmarshal(r.Event.Data, &a) != nil || a.Operation != schema.OpEnroll && a.Operation != schema.OpUserDelete {
+	for _, topic := range topics[:2] {
+		if !topic.Exists {
+			continue
+		}
+		err := readAll(ctx, client, topic.Topic, func(r events.Record) error {
+			var a schema.Analysis // the job of a deletion is one, too
+			if json.Unmarshal(r.Event.Data, &a) != nil || a.Operation != schema.OpUserDelete && (a.Operation != schema.OpEnroll || topic.Topic != events.Analyses) {
 				return nil
+			}
+			if topic.Topic == events.Jobs && a.Order == nil {
+				return nil // of an earlier ingest: it would erase whoever was enrolled since
 			}
 			a.ResultObject = false
 			data, err := json.Marshal(&a)
@@ -55,14 +67,16 @@ func FromTopics(ctx context.Context, client *events.Client, g gallery.Gallery) (
 			if schema.ClassOf(err) == schema.ClassPermanent { // a dead letter, then as now
 				err = nil
 			}
-			out.Analyses++
+			if topic.Topic == events.Analyses {
+				out.Analyses++
+			}
 			return err
 		})
 		if err != nil {
 			return out, err
 		}
 	}
-	if !topics[1].Exists {
+	if !topics[2].Exists {
 		return out, nil
 	}
 	report, err := verify.Run(ctx, client, g, "")

@@ -164,7 +164,7 @@ func (c collection) write(ctx context.Context, rows []gallery.Row) error {
 		var failed error
 		var next []gallery.Row
 		for i, err := range c.to.Upsert(ctx, c.tally.Collection, left) {
-			if err != nil {
+			if err != nil && schema.ReasonOf(err) != schema.ReasonDeletedMeanwhile { // there, and the comparison names the row
 				failed, next = fmt.Errorf("row %s: %w", left[i].ID, err), append(next, left[i])
 			}
 		}

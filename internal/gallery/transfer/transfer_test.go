@@ -60,11 +60,12 @@ func fill(t *testing.T, g *local.Gallery, n int) {
 		r := gallerytest.Random(model, fmt.Sprintf("%05d", i), schema.PUID(fmt.Sprint("p", i)), uint64(i))
 		r.ExternalID, r.Consent = schema.ExternalID(fmt.Sprint("name ", i)), &schema.Consent{Given: true, Reference: r.ID}
 		r.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: r.ID}}
+		r.Order = &schema.Order{Cluster: "cluster", Topic: "requests", Offset: int64(i)}
 		rows = append(rows, r)
 	}
 	errs := append(g.Upsert(t.Context(), "staff", rows), g.Upsert(t.Context(), "guests", rows[:1])...)
 	last := rows[n-1].PUID
-	errs = append(errs, g.Delete(t.Context(), "staff", []gallery.Deletion{{PUID: last, Request: "d"}})[0].Err)
+	errs = append(errs, g.Delete(t.Context(), "staff", []gallery.Deletion{{PUID: last, Request: "d", Order: &schema.Order{Cluster: "cluster", Ends: schema.Ends{"requests": {int64(n)}}}}})[0].Err)
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("rows (-source +target):\n%s", diff)
 	}
 	deletions, err := from.Deletions(t.Context())
-	if diff := cmp.Diff(deletions, to.adopted); err != nil || diff != "" || len(deletions.Counts) != 2 {
+	if diff := cmp.Diff(deletions, to.adopted); err != nil || diff != "" || len(deletions.Counts) != 2 || len(deletions.Tombstones) != 1 {
 		t.Errorf("what is remembered of deletions, %v (-source +target):\n%s", err, diff)
 	}
 

@@ -23,7 +23,7 @@ type Kind string
 const (
 	Missing    Kind = "missing"    // a result says that it was enrolled, but it is not there
 	Unexpected Kind = "unexpected" // it is there, but no result says that it was enrolled
-	Deleted    Kind = "deleted"    // it is there, but the last result about its person says that they were deleted
+	Deleted    Kind = "deleted"    // it is there, but a result says that its person was deleted, or the gallery remembers it
 )
 
 // Difference is one row in which the gallery and the results differ.
@@ -55,9 +55,10 @@ type Report struct {
 	Differences []Difference `json:"differences"`
 }
 
-// Lister lists a collection: the part of a [gallery.Gallery] that the comparison needs.
+// Lister lists a collection: the part of a [gallery.Reader] that the comparison needs.
 type Lister interface {
 	List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error)
+	Tombstones(ctx context.Context, c schema.Collection, people ...schema.PUID) (map[schema.PUID]schema.Tombstone, error)
 }
 
 // settle is how long a row may be ahead of its result, which is published after the row is written.
@@ -102,6 +103,7 @@ type book struct {
 // person is what the results say about somebody so far.
 type person struct {
 	rows    map[string]source // enrolled and not deleted since
+	gone    map[string]source // enrolled, and deleted since if the deletion was younger
 	deleted source            // the last deletion, if any
 }
 
@@ -159,13 +161,19 @@ func (b *book) add(r events.Record) {
 	case result.Enroll != nil && result.Enroll.EnrollPerformed && result.Enroll.Response != nil:
 		// The puid of the answer, and not that of the key: who was stored under another spelling of the name keeps their puid.
 		p := b.person(result.Collection, result.Enroll.Response.PUID)
-		if p.deleted.before(says) {
-			p.rows[result.Enroll.Response.GUID] = says
+		guid := result.Enroll.Response.GUID
+		if _, repeat := p.gone[guid]; !repeat && p.deleted.before(says) {
+			p.rows[guid] = says
 		}
 	case result.Operation == schema.OpUserDelete && (result.CallStatus.Reason == "" || result.CallStatus.Reason == schema.ReasonUnknownPUID):
 		for _, puid := range erased(result, schema.PUID(puid)) {
 			p := b.person(result.Collection, puid)
-			maps.DeleteFunc(p.rows, func(_ string, row source) bool { return row.before(says) })
+			for guid, row := range p.rows {
+				if row.before(says) {
+					p.gone[guid] = row
+					delete(p.rows, guid)
+				}
+			}
 			p.deleted = says
 		}
 	}
@@ -188,7 +196,7 @@ func (b *book) person(c schema.Collection, id schema.PUID) *person {
 	}
 	p := people[id]
 	if p == nil {
-		p = &person{rows: map[string]source{}}
+		p = &person{rows: map[string]source{}, gone: map[string]source{}}
 		people[id] = p
 	}
 	return p
@@ -234,13 +242,23 @@ func (b *book) compareCollection(ctx context.Context, g Lister, c schema.Collect
 		} else if err != nil {
 			return tally, nil, err
 		}
+		var people []schema.PUID
+		for _, row := range page.Rows {
+			people = append(people, row.PUID)
+		}
+		stones, err := g.Tombstones(ctx, c, people...)
+		if err != nil {
+			return tally, nil, err
+		}
 		for _, row := range page.Rows {
 			seen[row.ID] = true
 			tally.Rows++
 			p := b.people[c][row.PUID]
 			d := Difference{Kind: Unexpected, Collection: c, GUID: row.ID, PUID: row.PUID, At: row.Created}
 			switch {
-			case p != nil && p.enrolled(row.ID):
+			case stones[row.PUID].Covers(row.Order):
+				d.Kind = Deleted
+			case p != nil && (has(p.rows, row.ID) || has(p.gone, row.ID) && stones[row.PUID].Spares(row.Order)):
 				tally.Enrolled++
 				continue
 			case p != nil && p.deleted != (source{}):
@@ -266,7 +284,7 @@ func (b *book) compareCollection(ctx context.Context, g Lister, c schema.Collect
 	return tally, out, nil
 }
 
-func (p *person) enrolled(guid string) bool {
-	_, ok := p.rows[guid]
+func has(rows map[string]source, guid string) bool {
+	_, ok := rows[guid]
 	return ok
 }

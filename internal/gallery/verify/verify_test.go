@@ -78,8 +78,13 @@ func (s *system) enroll(c schema.Collection, person schema.ExternalID, id string
 
 func (s *system) handle(op schema.Operation, c schema.Collection, person schema.ExternalID, id string) {
 	s.t.Helper()
+	s.handleAt(op, c, person, id, nil)
+}
+
+func (s *system) handleAt(op schema.Operation, c schema.Collection, person schema.ExternalID, id string, order *schema.Order) {
+	s.t.Helper()
 	a := schema.Analysis{Job: schema.Job{
-		Request: schema.Request{ID: schema.RequestID(id), Operation: op, Collection: c, ExternalID: person, Images: []schema.ObjectRef{{Bucket: "images", Key: id}}}, AcceptedAt: time.Now(),
+		Request: schema.Request{ID: schema.RequestID(id), Operation: op, Collection: c, ExternalID: person, Images: []schema.ObjectRef{{Bucket: "images", Key: id}}}, AcceptedAt: time.Now(), Order: order,
 	}}
 	if op == schema.OpEnroll {
 		a.Faces, a.Thresholds = make([]schema.FaceResult, 1), &schema.Thresholds{}
@@ -201,6 +206,48 @@ func TestVerify(t *testing.T) {
 		t.Fatalf("%d looks, %v; want 2", looks, err)
 	}
 	s.wantDifferences(r)
+}
+
+// A deletion that is carried out late spares the enrolments that were accepted after it, and a row that it outlived is a
+// difference even if a result names it.
+func TestVerifyKnowsTheOrder(t *testing.T) {
+	s := start(t)
+	at := func(offset int64) *schema.Order {
+		return &schema.Order{Cluster: "cluster", Topic: "requests", Offset: offset}
+	}
+	until := func(end int64) *schema.Order {
+		return &schema.Order{Cluster: "cluster", Ends: schema.Ends{"requests": {end}}}
+	}
+	s.handleAt(schema.OpEnroll, "staff", "ann", "e1", at(1))
+	s.handleAt(schema.OpEnroll, "staff", "ann", "e2", at(7))
+	s.handleAt(schema.OpUserDelete, "staff", "ann", "d1", until(5)) // replayed, say
+	s.handleAt(schema.OpEnroll, "staff", "ann", "e3", at(2))        // overtaken, and refused
+	s.handleAt(schema.OpEnroll, "staff", "ann", "e1", at(1))        // a late repeat
+	r := s.verify("")
+	s.wantDifferences(r)
+	if diff := cmp.Diff([]Tally{{Collection: "staff", Rows: 1, Enrolled: 1}}, r.Collections); diff != "" {
+		t.Errorf("collections (-want +got):\n%s", diff)
+	}
+
+	// As if the gallery had it all the same.
+	row := gallery.Row{ID: guid("e3"), PUID: puid("staff", "ann"), Order: at(2), Created: time.Now()}
+	r, err := Run(t.Context(), s.client, haunted{s.reader, row}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wantDifferences(r, difference(Deleted, "staff", "ann", "e3", ""))
+}
+
+// haunted has a row more.
+type haunted struct {
+	Lister
+	row gallery.Row
+}
+
+func (h haunted) List(ctx context.Context, c schema.Collection, after string, limit int, among ...schema.PUID) (gallery.Page, error) {
+	page, err := h.Lister.List(ctx, c, after, limit, among...)
+	page.Rows = append(page.Rows, h.row)
+	return page, err
 }
 
 // listed calls after each page.

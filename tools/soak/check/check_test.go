@@ -412,9 +412,38 @@ func TestSeveralAtATime(t *testing.T) {
 		}
 	})
 	t.Run("deletion first", func(t *testing.T) {
+		s := tell(t)
+		d := s.send("d3", "user_delete", about("dora", nil), nil)
+		e := s.send("e3", "enroll", about("dora", s.image(180)), nil)
+		s.analysis("e3", 180)
+		end(s, e, d, 0)
+		s.predict("p4", 180, hit{"d1", "dora", 1, 3})
+		s.row(e, "d1", 180, s.now)
+		if v := s.check(); len(v.problems[unordered]) > 0 {
+			t.Error(v.problems)
+		}
+	})
+	t.Run("overtaken, and yet enrolled", func(t *testing.T) {
 		s, e, d := begin(t)
 		end(s, e, d, 0)
 		s.predict("p4", 180, hit{"d1", "dora", 1, 3})
+		s.row(e, "d1", 180, s.now)
+		if v := s.check(); len(v.problems[unordered]) == 0 {
+			t.Error("the broker had the enrolment before the deletion was sent, and the person is back")
+		}
+	})
+	t.Run("spared by a late deletion", func(t *testing.T) {
+		s := tell(t)
+		d := s.send("d3", "user_delete", about("dora", nil), nil)
+		e := s.send("e3", "enroll", about("dora", s.image(180)), nil)
+		s.analysis("e3", 180)
+		s.result(e, "", enrolledAs("d1", "puid of dora"))
+		s.predict("p3", 180, hit{"d1", "dora", 1, 3})
+		s.result(d, "unknown_puid", nil)
+		s.predict("p4", 180, hit{"d1", "dora", 1, 3})
+		if v := s.check(); len(v.problems[unordered]) == 0 {
+			t.Error("the row is missing at the end")
+		}
 		s.row(e, "d1", 180, s.now)
 		if v := s.check(); len(v.problems[unordered]) > 0 {
 			t.Error(v.problems)

@@ -91,7 +91,7 @@ type step struct {
 	about string // the request
 
 	row    string   // enrol: what it adds
-	before []string // delete: rows whose enrolment was accepted before it
+	before []string // delete: rows whose enrolment the broker had taken before the deletion was sent
 	count  int      // delete: how many rows it removed
 	have   string   // end: the rows that are there
 
@@ -149,6 +149,14 @@ func (v *verdict) linearizable(h *history, enrolled map[string]*asked) {
 				}
 			case "user_delete":
 				s := step{kind: "delete", about: c.RequestID}
+				for _, e := range all {
+					// A store may tell the broker of an upload after it has answered it.
+					if e.Request.Operation == "enroll" && e.Via != "upload" && e.acked >= 0 && e.acked < a.Begun {
+						if r := e.copies[0].Enroll; r != nil && r.Response != nil {
+							s.before = append(s.before, r.Response.GUID)
+						}
+					}
+				}
 				if c.UserDelete != nil {
 					s.count = c.UserDelete.Count
 				}
@@ -195,10 +203,19 @@ func (v *verdict) linearizable(h *history, enrolled map[string]*asked) {
 	for p := range writes {
 		add(p, step{kind: "end", about: "the end", have: set(there[p])}, h.end+1, h.end+2)
 	}
-	m := porcupine.Model{
-		Init: func() any { return model{} },
-		Step: func(state, input, _ any) (bool, any) { return advance(state.(model), input.(step), enrolled) },
+	nondeterministic := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{model{}} },
+		Step: func(state, input, _ any) []any {
+			if s := input.(step); s.kind == "delete" {
+				return erase(state.(model), s)
+			}
+			if ok, next := advance(state.(model), input.(step), enrolled); ok {
+				return []any{next}
+			}
+			return nil
+		},
 	}
+	m := nondeterministic.ToModel()
 	for _, p := range slices.SortedFunc(maps.Keys(people), func(a, b person) int { return strings.Compare(a.collection+"/"+a.name, b.collection+"/"+b.name) }) {
 		ops := people[p]
 		v.persons++
@@ -261,16 +278,35 @@ func neighbours(r *request) int {
 	return *c.Neighbors
 }
 
+// erase returns what a deletion can leave. It erases the enrolments that came before it, and they may not come any more. It
+// spares the younger ones. Which of those that were under way at the same time are younger, nobody outside knows.
+func erase(state model, s step) []any {
+	rows := split(state.rows)
+	spared := len(rows) - s.count
+	open := slices.DeleteFunc(slices.Clone(rows), func(r string) bool { return slices.Contains(s.before, r) })
+	var out []any
+	for bits := range uint(1) << len(open) {
+		var left []string
+		for i, r := range open {
+			if bits&(1<<i) != 0 {
+				left = append(left, r)
+			}
+		}
+		if len(left) == spared {
+			out = append(out, model{set(left), set(append(split(state.banned), s.before...))})
+		}
+	}
+	return out
+}
+
 // advance says whether s can happen in a state, and what the state is then.
 func advance(state model, s step, enrolled map[string]*asked) (bool, model) {
 	rows := split(state.rows)
 	switch s.kind {
 	case "enrol":
-		return true, model{set(append(rows, s.row)), state.banned}
+		return !slices.Contains(split(state.banned), s.row), model{set(append(rows, s.row)), state.banned}
 	case "nothing":
 		return true, state
-	case "delete":
-		return s.count == len(rows), model{"", state.banned}
 	case "end":
 		return s.have == state.rows, state
 	}

@@ -200,7 +200,7 @@ var reference = map[schema.Operation]operation{
 			"Neither a spoof nor a face with a trait that [fails enroll](operation-config.md#traits) is enrolled.",
 		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, which is kept with the enrolment: optional, but required in the collections of `ingest.consent.required`. If its `given` is false, nobody is enrolled",
 		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; `faces[]`, the face with its `ids`",
-		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
+		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonDeletedMeanwhile, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
 		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
 	},
 	schema.OpPredict: {
@@ -263,7 +263,7 @@ var reference = map[schema.Operation]operation{
 		request: "request_challenge", results: []string{"result_challenge"},
 	},
 	schema.OpUserDelete: {
-		summary: "Deletes every image of a person from a collection. When the result is published, predict no longer finds the person.",
+		summary: "Deletes every image of a person from a collection. When the result is published, predict no longer finds the person. An enrolment that was sent before the deletion and is not done yet ends with `deleted_meanwhile`. To enrol the person again, wait for the result of the deletion.",
 		fields:  "`external_id` or `puid`; `collection` (default `default`); no images",
 		answer:  "`user_delete.status` 0 and `uuid_count`, the number of images that were deleted. If nobody has this id, the answer is `unknown_puid`, without `user_delete`",
 		reasons: []schema.Reason{schema.ReasonUnknownPUID, schema.ReasonUnknownCollection},
