@@ -14,6 +14,7 @@ import (
 	"facestream/pkg/schema"
 
 	"github.com/google/uuid"
+	"github.com/segmentio/kafka-go/protocol/offsetcommit"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -334,4 +335,36 @@ func TestBrokerWithoutRoomForMarks(t *testing.T) {
 	group := uuid.NewString()
 	consume(t, ctx, c, ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(context.Context, Record) error { return nil })
 	wantCommitted(t, ctx, c, group, topic, 20)
+}
+
+// TestMarksThatTheBrokerHas: a consumer whose session was lost finds at the broker just what it is about to say, and goes on.
+func TestMarksThatTheBrokerHas(t *testing.T) {
+	b := newBroker(t)
+	ctx, c, topic := setup(t, b, 1)
+	publish(t, ctx, c, topic, 1, 1)
+	group := uuid.NewString()
+	done := make(chan struct{})
+	consumer := c.NewConsumer(ConsumerConfig{Group: group, Topics: []Topic{topic}}, func(context.Context, Record) error {
+		close(done)
+		return nil
+	})
+	_, err := c.transport.RoundTrip(ctx, c.kafka.Addr, &offsetcommit.Request{GroupID: group, GenerationID: -1, Topics: []offsetcommit.RequestTopic{{
+		Name:       string(topic),
+		Partitions: []offsetcommit.RequestPartition{{CommittedOffset: 0, CommittedMetadata: fmt.Sprintf("fs1 %s 0 %d", consumer.self, 1+reservedAhead)}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error)
+	go func() { ended <- consumer.Run(ctx) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Error("the record is not handed out")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -48,7 +48,7 @@ type session struct {
 	hurry    chan struct{}            // signalled when somebody waits for a commit
 
 	mu       sync.Mutex
-	passed   chan struct{} // closed, and replaced, when a commit succeeded
+	passed   chan struct{} // closed, and replaced, when the broker knows more
 	lanes    map[laneID]*lane
 	inFlight int
 
@@ -633,6 +633,7 @@ func (s *session) commit(kind commitKind) error {
 		RetentionTimeMs: -1, // the broker's default
 	}
 	place, after := map[string]int{}, map[partitionID]func(){}
+	known := false
 	for id, t := range s.trackers {
 		m := s.marks[id]
 		offset, due := t.due()
@@ -643,7 +644,9 @@ func (s *session) commit(kind commitKind) error {
 			continue
 		}
 		text, told := m.render(offset, kind != ordinary)
-		if !due && text == m.told() {
+		if !due && text == m.told() { // an earlier session of this consumer may have said so
+			told()
+			known = true
 			continue
 		}
 		if s.speechless.Load() {
@@ -659,6 +662,9 @@ func (s *session) commit(kind commitKind) error {
 			PartitionIndex: int32(id.partition), CommittedOffset: offset, CommittedMetadata: text, CommittedLeaderEpoch: -1, // unknown
 		})
 		after[id] = func() { t.acknowledge(offset); told() }
+	}
+	if known {
+		s.wake()
 	}
 	if len(after) == 0 {
 		return nil
@@ -696,9 +702,14 @@ func (s *session) commit(kind commitKind) error {
 	if err != nil {
 		return err
 	}
+	s.wake()
+	return nil
+}
+
+// wake lets those look again who wait for what the broker knows.
+func (s *session) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.passed)
 	s.passed = make(chan struct{})
-	return nil
 }
