@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -59,14 +60,14 @@ func otherPack(t *testing.T) string {
 	}
 	text := string(manifest)
 	for _, change := range [][2]string{
-		{"name: starter\n", "name: other\n"}, {"starter_embedding", "other_embedding"},
-		{"    file:", "    source: https://example.org/none\n    file:"}, {"mean: [0.5, 0.5, 0.5]", "mean: [0.4, 0.5, 0.6]"},
+		{"name: starter\n", "name: other\n"}, {"starter_embedding", "other_embedding"}, {"mean: [0.5, 0.5, 0.5]", "mean: [0.4, 0.5, 0.6]"},
 	} {
 		if !strings.Contains(text, change[0]) {
 			t.Fatalf("the manifest has no %q", change[0])
 		}
 		text = strings.ReplaceAll(text, change[0], change[1])
 	}
+	text = regexp.MustCompile(`(?m)^( +)file:`).ReplaceAllString(text, "${1}source: https://example.org/none\n${0}")
 	file := filepath.Join(dir, "pack.yaml")
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)

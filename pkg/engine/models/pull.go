@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -240,10 +241,14 @@ func (p *puller) away(ctx context.Context, missing []FileStatus) (map[Source]err
 	if ctx.Err() != nil {
 		return nil, schema.Transient("models.pull", ctx.Err())
 	}
-	for _, err := range found {
-		if schema.ClassOf(err) == schema.ClassFatal {
-			return nil, err
+	var wrong []error // each once, in the same order every time
+	for _, s := range slices.Sorted(maps.Keys(found)) {
+		if err := found[s]; schema.ClassOf(err) == schema.ClassFatal && !slices.Contains(wrong, err) {
+			wrong = append(wrong, err)
 		}
+	}
+	if len(wrong) > 0 {
+		return nil, schema.Fatal("models.pull", errors.Join(wrong...))
 	}
 	return found, nil
 }
