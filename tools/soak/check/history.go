@@ -217,7 +217,6 @@ type history struct {
 	requests map[string]*asked
 	order    []string   // ids of the requests as they were sent
 	records  []*sending // that must become dead letters
-	unasked  []copied
 	dead     []dead
 	faults   map[string]int
 	causes   []span   // faults and rebalances

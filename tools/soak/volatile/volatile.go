@@ -55,9 +55,7 @@ func (d *Disk) up() error {
 	if err := syscall.Stat(d.live, &st); err != nil {
 		return err
 	}
-	root := &fs.LoopbackRoot{Path: d.live, Dev: uint64(st.Dev), NewNode: func(r *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &node{LoopbackNode: fs.LoopbackNode{RootData: r}, disk: d}
-	}}
+	root := &fs.LoopbackRoot{Path: d.live, Dev: uint64(st.Dev)}
 	top := &node{LoopbackNode: fs.LoopbackNode{RootData: root}, disk: d}
 	root.RootNode = top
 	server, err := fs.Mount(d.mount, top, &fs.Options{NullPermissions: true, MountOptions: fuse.MountOptions{Name: "volatile", FsName: "volatile", DirectMount: true}})
@@ -175,6 +173,11 @@ func opened(f fs.FileHandle) fs.FileHandle {
 type node struct {
 	fs.LoopbackNode
 	disk *Disk
+}
+
+// WrapChild implements fs.NodeWrapChilder: what is below a node of this disk is one, too.
+func (n *node) WrapChild(context.Context, fs.InodeEmbedder) fs.InodeEmbedder {
+	return &node{LoopbackNode: fs.LoopbackNode{RootData: n.RootData}, disk: n.disk}
 }
 
 func (n *node) inode() uint64 { return n.StableAttr().Ino }
