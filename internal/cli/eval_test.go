@@ -430,7 +430,7 @@ func TestEvalDrawn(t *testing.T) {
 // What is refused is named with its reason, at both operations, and the configuration of the requests counts.
 func TestEvalDefaults(t *testing.T) {
 	folder := filepath.Join(drawnData(t, 3), "faces", "pairs")
-	r, _, err := runEval(t, "defaults", folder, "--operation-config", `{"anti_spoofing_mode": 0, "allowed_face_traits_flags": 4194303}`, "--json")
+	r, _, err := runEval(t, "defaults", folder, "--operation-config", `{"anti_spoofing_mode": 0, "allowed_face_traits_flags": 4194303, "refuse_occlusion": "never"}`, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -581,7 +581,7 @@ func TestEvalPage(t *testing.T) {
 	}
 
 	// Again with fewer failures, and then into a folder that holds something else, or is none.
-	if _, _, err := runEval(t, "defaults", photographs, "--operation-config", `{"anti_spoofing_mode": 0, "allowed_face_traits_flags": 4194303}`, "--html", folder); err != nil {
+	if _, _, err := runEval(t, "defaults", photographs, "--operation-config", `{"anti_spoofing_mode": 0, "allowed_face_traits_flags": 4194303, "refuse_occlusion": "never"}`, "--html", folder); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"report/index.html", "report/pictures/1-1.jpg"}; !slices.Equal(list(), want) {
