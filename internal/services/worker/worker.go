@@ -53,14 +53,14 @@ func With(packs func(schema.Collection) []worker.Pack) host.Service {
 func open(ctx context.Context, cfg config.Worker, log zerolog.Logger) (packs func(schema.Collection) []worker.Pack, done func(), err error) {
 	loaded := map[string]worker.Pack{}
 	var engines []*engine.Engine
-	done = func() {
+	closeAll := func() {
 		for _, e := range slices.Backward(engines) {
 			e.Close()
 		}
 	}
 	defer func() {
 		if err != nil {
-			done()
+			closeAll()
 		}
 	}()
 	var first *engine.Engine
@@ -87,7 +87,7 @@ func open(ctx context.Context, cfg config.Worker, log zerolog.Logger) (packs fun
 			packs = append(packs, loaded[name])
 		}
 		return packs
-	}, done, nil
+	}, closeAll, nil
 }
 
 // Budget returns the memory that images in work may take: together, and their files alone, of which it is an eighth. It is 0 where
