@@ -17,7 +17,7 @@ const (
 	// MaxDeaths is how many processes may die while they work on one record; then it becomes a dead letter without another
 	// try. It is larger than the two deaths after which the record is isolated, because a process can also die of
 	// something else, again and again.
-	MaxDeaths = 5
+	MaxDeaths = 12
 )
 
 const (

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -185,7 +186,7 @@ func TestPoisonousRecord(t *testing.T) {
 		tries    []string // of the poison
 	}{
 		"with a process of its own":    {true, []string{"among", "among", "isolated"}},
-		"without a process of its own": {false, []string{"among", "among", "among", "among", "among"}},
+		"without a process of its own": {false, slices.Repeat([]string{"among"}, MaxDeaths)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const n = 40

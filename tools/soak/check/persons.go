@@ -143,7 +143,10 @@ func (v *verdict) linearizable(h *history, enrolled map[string]*asked) {
 					add(p, step{kind: "enrol", about: c.RequestID, row: c.Enroll.Response.GUID}, a.Begun, c.t)
 				case c.CallStatus.Reason == "deleted_meanwhile":
 					add(p, step{kind: "nothing", about: c.RequestID}, a.Begun, c.t)
-					if !slices.ContainsFunc(all, func(d *asked) bool { return d.Request.Operation == "user_delete" && d.copies[0].t > a.Begun }) {
+					// What the first listing of an ingest process finds counts as older than every deletion.
+					if !slices.ContainsFunc(all, func(d *asked) bool {
+						return d.Request.Operation == "user_delete" && (d.copies[0].t > a.Begun || a.Via == "upload")
+					}) {
 						v.wrong(wrong, "request %s ended with deleted_meanwhile, and nobody deleted the person", c.RequestID)
 					}
 				}
