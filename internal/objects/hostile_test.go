@@ -35,6 +35,9 @@ func TestCheapInputCheapCost(t *testing.T) {
 		_, stat := s.Stat(t.Context(), ref)
 		_, _, get := s.Get(t.Context(), ref, 10)
 		for what, err := range map[string]error{"stat": stat, "get": get} {
+			if err == nil && servers == nil {
+				continue // another store may take a key of this kind for a name of what it has
+			}
 			if schema.ClassOf(err) != schema.ClassPermanent {
 				t.Errorf("%s of bucket %q, key %.20q, version %.20q, etag %.20q: got %v, want a permanent error", what, ref.Bucket, ref.Key, ref.Version, ref.ETag, err)
 			}

@@ -339,11 +339,14 @@ func (s *Store) Ping(ctx context.Context, bucket string) error {
 	return nil
 }
 
-// unreadable says why no content can have the ETag of ref, or returns nil. In the header of a request such an ETag would
+// unreadable says why no content can have the ETag or the key of ref, or returns nil. In the header of a request such an ETag would
 // break the request, or stand for any content (https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3).
 func unreadable(ref schema.ObjectRef) error {
 	if ref.ETag == "*" || strings.ContainsFunc(ref.ETag, func(r rune) bool { return r < ' ' || r == '"' || r == 0x7f }) {
 		return errors.New("no content has such an ETag: it is * or contains quotes or control characters; name the ETag that the store gave")
+	}
+	if strings.ContainsRune(ref.Key, 0) { // the protocol's XML cannot say it
+		return errors.New("no object has such a key: it contains a NUL character")
 	}
 	return nil
 }
@@ -353,7 +356,7 @@ func unwritable(op string, ref schema.ObjectRef) error {
 	switch {
 	case s3utils.CheckValidBucketName(ref.Bucket) != nil:
 		return schema.Permanent(op, schema.ReasonBucketNotAllowed, errors.New(answers[minio.InvalidBucketName].text))
-	case s3utils.CheckValidObjectName(ref.Key) != nil:
+	case s3utils.CheckValidObjectName(ref.Key) != nil || strings.ContainsRune(ref.Key, 0):
 		return schema.Permanent(op, schema.ReasonInvalidRequest, errors.New(unusableKey))
 	}
 	return nil
