@@ -372,9 +372,9 @@ func TestReindex(t *testing.T) {
 	wantError(t, err, "workers run", "stop them")
 	f.idle("worker", events.Jobs)
 	f.stop("worker")
+	f.idle("indexer", events.Analyses)
 	_, err = f.reindex(other, "--switch", "--drop-lost", "2")
 	wantError(t, err, "indexers run", "stop them")
-	f.idle("indexer", events.Analyses)
 	f.stop("indexer")
 	undone := events.Event{ID: uuid.NewString(), Source: "test", Type: events.TypeAnalysis, Time: time.Now(), Key: "undone", Data: []byte("{}")}
 	if err := f.publisher.Publish(t.Context(), events.Analyses, undone); err != nil {
