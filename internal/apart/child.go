@@ -3,10 +3,8 @@ package apart
 import (
 	"context"
 	"encoding/gob"
-	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"sync"
 	"syscall"
 
@@ -69,15 +67,11 @@ func Child(open func(ctx context.Context, setup []byte, parent *Parent) (events.
 	return 0
 }
 
-// run calls the handler. A panic is an unclassified error; of its value only the Go runtime's own is shown (invariant 6).
+// run calls the handler, and turns a panic into its error.
 func run(ctx context.Context, handle events.Handler, r events.Record) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			what := fmt.Sprintf("%T", p)
-			if e, ok := p.(runtime.Error); ok {
-				what = e.Error()
-			}
-			err = fmt.Errorf("the handler panicked: %s", what)
+			err = events.Panicked(p)
 		}
 	}()
 	limitTime()

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,17 +151,15 @@ func quietIndexers(ctx context.Context, client *events.Client, collections []gal
 		}
 	}
 	former := 0
-	read, done := context.WithCancel(ctx)
-	defer done()
-	err = client.ReadAll(read, events.Analyses, committed, func(r events.Record) error {
+	err = client.ReadPresent(ctx, events.Analyses, committed, func(r events.Record) error {
 		var a schema.Analysis
 		if json.Unmarshal(r.Event.Data, &a) == nil && a.Operation.Images() > 0 && !servedBy(&a, model) &&
 			slices.ContainsFunc(collections, func(c gallery.Kept) bool { return c.Name == a.Collection }) {
 			former++
 		}
 		return nil
-	}, done)
-	if err = cmp.Or(err, ctx.Err()); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	if former > 0 {

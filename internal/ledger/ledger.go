@@ -189,12 +189,9 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 // Close closes the file. No other call may run at the same time or afterwards.
 func (l *Ledger) Close() error { return l.db.Close() }
 
-// maxID is the length of the longest id that a request may have, in bytes.
-const maxID = 128
-
 // stored is the id as it is kept. A longer one is refused, and the refusal is an outcome; its hash says which it was.
 func stored(id schema.RequestID) string {
-	if len(id) <= maxID {
+	if len(id) <= schema.MaxRequestID {
 		return string(id)
 	}
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(id)))

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -241,6 +242,13 @@ const (
 // handled.
 func (c *Client) ReadAll(ctx context.Context, topic Topic, from map[int]int64, h func(Record) error, caughtUp func()) error {
 	return c.NewFollower(topic, h).Run(ctx, from, caughtUp)
+}
+
+// ReadPresent is [Client.ReadAll] up to the end that the topic has at the call. It returns the error of h, or that of ctx.
+func (c *Client) ReadPresent(ctx context.Context, topic Topic, from map[int]int64, h func(Record) error) error {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	return cmp.Or(c.ReadAll(reading, topic, from, h, stop), ctx.Err())
 }
 
 // Follower reads a topic as [Client.ReadAll] does, and can tell when it has read what is on the topic.

@@ -495,16 +495,21 @@ func (s *session) try(r Record, marks *marks) (began bool, err error) {
 	return true, s.call(handle, r)
 }
 
-// call runs a handler and turns a panic into an unclassified error. The value of a panic may be anything, so only that
-// of the Go runtime is shown (invariant 6).
+// Panicked returns the unclassified error of a handler that panicked with a value. The value may be anything, so only that of
+// the Go runtime is shown (invariant 6).
+func Panicked(value any) error {
+	what := fmt.Sprintf("%T", value)
+	if e, ok := value.(runtime.Error); ok {
+		what = e.Error()
+	}
+	return fmt.Errorf("the handler panicked: %s", what)
+}
+
+// call runs a handler and turns a panic into its error.
 func (s *session) call(handle Handler, r Record) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			what := fmt.Sprintf("%T", p)
-			if e, ok := p.(runtime.Error); ok {
-				what = e.Error()
-			}
-			err = fmt.Errorf("the handler panicked: %s", what)
+			err = Panicked(p)
 			s.log.Error("panic", "topic", string(r.Topic), "partition", r.Partition, "offset", r.Offset, "error", err,
 				"stack", string(debug.Stack()))
 		}

@@ -11,6 +11,9 @@ import (
 // (invariant 3).
 type RequestID string
 
+// MaxRequestID is the length of the longest request id, in bytes.
+const MaxRequestID = 128
+
 // Collection names one gallery. All embeddings of a collection are of one model.
 type Collection string
 

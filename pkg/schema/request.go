@@ -114,7 +114,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	if r.ID == "" {
 		add("id", "is missing; choose one that is unique per request")
 	}
-	name("id", string(r.ID), 128)
+	name("id", string(r.ID), MaxRequestID)
 	if !r.Operation.Known() {
 		return config, append(Problems{{"operation", unknownOperation(r.Operation), ReasonUnknownOperation}}, ps...)
 	}

@@ -440,15 +440,10 @@ func (f *facestream) dead(ctx context.Context, meant func(events.DeadLetter) boo
 
 // records reads a topic to its end.
 func (f *facestream) records(ctx context.Context, topic events.Topic) (all []events.Record, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	err = f.client.ReadAll(ctx, topic, nil, func(r events.Record) error {
+	err = f.client.ReadPresent(ctx, topic, nil, func(r events.Record) error {
 		all = append(all, r)
 		return nil
-	}, cancel)
-	if ctx.Err() != nil {
-		err = nil // cancel, at the end
-	}
+	})
 	return all, err
 }
 

@@ -4,7 +4,6 @@
 package restore
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -49,7 +48,7 @@ func FromTopics(ctx context.Context, client *events.Client, g Gallery) (out Fill
 		if !topic.Exists {
 			continue
 		}
-		err := readAll(ctx, client, topic.Topic, func(r events.Record) error {
+		err := client.ReadPresent(ctx, topic.Topic, nil, func(r events.Record) error {
 			var a schema.Analysis // the job of a deletion is one, too
 			if json.Unmarshal(r.Event.Data, &a) != nil || a.Operation != schema.OpUserDelete && (a.Operation != schema.OpEnroll || topic.Topic != events.Analyses) {
 				return nil
@@ -108,13 +107,6 @@ type nowhere struct{}
 
 func (nowhere) Publish(context.Context, events.Topic, ...events.Event) error { return nil }
 
-// readAll calls h for each record that is on the topic now.
-func readAll(ctx context.Context, client *events.Client, topic events.Topic, h func(events.Record) error) error {
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	return cmp.Or(client.ReadAll(reading, topic, nil, h, stop), ctx.Err())
-}
-
 // Sent is what SendAgain did.
 type Sent struct {
 	Sent int `json:"sent"` // enrolments that the workers carry out again
@@ -138,7 +130,7 @@ func SendAgain(ctx context.Context, client *events.Client, p outcome.Publisher, 
 	}
 	sent := map[schema.RequestID]bool{}
 	if len(missing) > 0 {
-		err = readAll(ctx, client, events.Jobs, func(r events.Record) error {
+		err = client.ReadPresent(ctx, events.Jobs, nil, func(r events.Record) error {
 			var job schema.Job
 			if json.Unmarshal(r.Event.Data, &job) != nil || job.Operation != schema.OpEnroll || !missing[job.ID] || sent[job.ID] {
 				return nil
@@ -249,7 +241,7 @@ func results(ctx context.Context, client *events.Client) (book, error) {
 	if err != nil || !topics[0].Exists {
 		return b, err
 	}
-	return b, readAll(ctx, client, events.Results, func(r events.Record) error {
+	return b, client.ReadPresent(ctx, events.Results, nil, func(r events.Record) error {
 		var result schema.Result
 		switch {
 		case json.Unmarshal(r.Event.Data, &result) != nil:

@@ -131,9 +131,7 @@ func (b *book) read(ctx context.Context, client *events.Client) error {
 			b.began[p.ID] = time.Now() // until a record is seen
 		}
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	err = client.ReadAll(reading, events.Results, b.next, func(r events.Record) error {
+	return client.ReadPresent(ctx, events.Results, b.next, func(r events.Record) error {
 		b.next[r.Partition] = r.Offset + 1
 		if began, cut := b.began[r.Partition]; cut && r.Time.Before(began) {
 			b.began[r.Partition] = r.Time
@@ -141,8 +139,7 @@ func (b *book) read(ctx context.Context, client *events.Client) error {
 		b.results++
 		b.add(r)
 		return nil
-	}, stop)
-	return cmp.Or(ctx.Err(), err)
+	})
 }
 
 // add takes over what a result says. The last one of a key wins: that is the order in which the indexer worked.

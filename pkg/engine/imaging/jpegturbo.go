@@ -91,6 +91,7 @@ import (
 // JPEGDecoder names the decoder of sound JPEG files.
 const JPEGDecoder = "libjpeg-turbo"
 
+// jpegDecoders are tried in this order.
 var jpegDecoders = []jpegDecoder{decodeTurbo, decodeStrict, decodeLenient}
 
 // decodeTurbo is libjpeg-turbo's decoder, which takes sound grey and colour files alone. A chroma sample covers a whole block of pixels,
