@@ -76,30 +76,37 @@ type recordBatch struct {
 	payload    []byte // the records, compressed as attributes says
 }
 
-// batches splits what a broker sends of a partition's log. The last batch may be cut off and is then left out.
+// batches splits what a broker sends of a partition's log. The last batch may be cut off and is then left out. An error is a
+// *damagedBatch, and ends the sequence.
 func batches(log []byte) iter.Seq2[recordBatch, error] {
 	return func(yield func(recordBatch, error) bool) {
-		for len(log) >= batchPrefix {
+		damaged := func(format string, args ...any) {
+			yield(recordBatch{}, &damagedBatch{log, fmt.Errorf(format, args...)})
+		}
+		for first := true; len(log) > 0; first = false {
+			if len(log) < batchPrefix || batchSize(log) > len(log) {
+				if first { // which a broker sends whole, whatever its size
+					damaged("the broker sends only %d bytes of a batch", len(log))
+				}
+				return
+			}
 			if magic := log[16]; magic != 2 {
-				yield(recordBatch{}, fmt.Errorf("the broker sends records in the format of before Kafka 0.11 (%d), which is not supported", magic))
+				damaged("the broker sends records in the format of before Kafka 0.11 (%d), which is not supported", magic)
 				return
 			}
-			size := 12 + int(int32(binary.BigEndian.Uint32(log[8:])))
-			if size > len(log) {
-				return
-			}
+			size := batchSize(log)
 			if size < batchPrefix {
-				yield(recordBatch{}, fmt.Errorf("the broker sends a batch of %d bytes, which is too small for one", size))
+				damaged("the broker sends a batch of %d bytes, which is too small for one", size)
 				return
 			}
 			c := cursor{b: log[:size]}
-			log = log[size:]
 			b := recordBatch{base: c.int64()}
 			c.take(4 + 4 + 1) // length, leader's epoch, magic
 			if sum := uint32(c.int32()); sum != crc32.Checksum(c.b, castagnoli) {
-				yield(recordBatch{}, fmt.Errorf("the checksum of the batch at offset %d is wrong", b.base))
+				damaged("the checksum of the batch at offset %d is wrong", b.base)
 				return
 			}
+			log = log[size:]
 			b.attributes = protocol.Attributes(c.int16())
 			b.last = b.base + int64(c.int32())
 			b.first = c.int64()
@@ -113,6 +120,54 @@ func batches(log []byte) iter.Seq2[recordBatch, error] {
 			}
 		}
 	}
+}
+
+// batchSize is the length of the batch with which log begins, as its header says.
+func batchSize(log []byte) int { return 12 + int(int32(binary.BigEndian.Uint32(log[8:]))) }
+
+// damagedBatch is the error of a batch that does not hold what was written.
+type damagedBatch struct {
+	log   []byte // from the batch on, as far as the broker sent it
+	cause error
+}
+
+func (d *damagedBatch) Error() string { return d.cause.Error() }
+
+// claimed is the last offset of the batch as its header says, which may be what is damaged.
+func (d *damagedBatch) claimed() int64 {
+	if len(d.log) < batchPrefix || d.log[16] != 2 {
+		return -1
+	}
+	return int64(binary.BigEndian.Uint64(d.log)) + int64(int32(binary.BigEndian.Uint32(d.log[23:])))
+}
+
+// whole is the batch without what follows.
+func (d *damagedBatch) whole() []byte {
+	if len(d.log) < batchPrefix {
+		return d.log
+	}
+	if size := batchSize(d.log); size >= batchPrefix && size < len(d.log) {
+		return d.log[:size]
+	}
+	return d.log
+}
+
+// last is the last offset of the batch, which is at or after from in a log up to end. No field of the header is believed alone:
+// the batch that follows must be sound, or begin where this one says that it ends, or the log must end there.
+func (d *damagedBatch) last(from, end int64) (last int64, known bool) {
+	claimed := d.claimed()
+	if rest := d.log[len(d.whole()):]; len(rest) > 0 {
+		for next, err := range batches(rest) {
+			if err == nil && next.base > from && next.base < end {
+				return next.base - 1, true
+			}
+			break
+		}
+		if len(rest) >= 8 && int64(binary.BigEndian.Uint64(rest)) == claimed+1 && claimed >= from && claimed < end-1 {
+			return claimed, true
+		}
+	}
+	return claimed, claimed >= from && claimed == end-1
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -167,6 +167,9 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 //     what they can with a result of their own; a record that fails here cannot be answered.
 //   - fatal: Run stops with the error. Neither this record nor any other is committed from then on.
 //
+// A batch of records whose checksum is wrong is read again, because it may have been damaged on its way. After eight more times it
+// becomes one dead letter, a reference ([Cut]). If it cannot be told where it ends, Run stops with a fatal error.
+//
 // A process that dies while it works on records, by SIGKILL or for want of memory, finishes none of them. Deaths are counted
 // for each record, with the group's offsets, so that the count outlives processes and machines. A record during which two
 // processes have died is worked on alone, by [ConsumerConfig.Isolated]; after [MaxDeaths] it becomes a dead letter. An

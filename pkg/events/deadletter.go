@@ -64,11 +64,11 @@ func ParseDeadLetterID(s string) (DeadLetterID, error) {
 }
 
 // Cut says that a dead letter is only a reference to what lies on its original topic, because the record is too large to
-// be read or to be kept, or because a batch of records is malformed. The dead letter then holds the first 4 KiB of the
-// value, and key and headers if they are small. It cannot be replayed.
+// be read or to be kept, or because a batch of records is malformed or damaged. The dead letter then holds the first 4 KiB of
+// the value (of a batch: of its records, as they are stored), and key and headers if they are small. It cannot be replayed.
 type Cut struct {
 	Last   int64             // the dead letter stands for the records from its OriginID up to this offset
-	Size   int64             // of what was read: the record's value, as far as it was decompressed, or the batch's compressed records
+	Size   int64             // of what was read: the record's value, as far as it was decompressed, the batch's compressed records, or a damaged batch
 	SHA256 [sha256.Size]byte // of the same bytes
 }
 
@@ -274,7 +274,7 @@ func (c *Client) readRange(ctx context.Context, topic Topic, p PartitionStatus, 
 		case m.Offset >= p.Last:
 			return errEnough
 		case m.cut != nil:
-			c.log.Warn("skipping what is too large to read", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "last", m.last(), "error", m.cut.cause)
+			c.log.Warn("skipping what cannot be read", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "last", m.last(), "error", m.cut.cause)
 		case !h(m.Message):
 			return errEnough
 		}
@@ -311,7 +311,7 @@ func (c *Client) Replay(ctx context.Context, p *Publisher, d DeadLetter) error {
 		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s does not say which topic it comes from", d.ID))
 	}
 	if d.Cut != nil {
-		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s is only a reference to the record at %s %s, which was too large or malformed", d.ID, d.Origin, d.OriginID))
+		return schema.Permanent("events.replay", schema.ReasonInvalidRequest, fmt.Errorf("dead letter %s is only a reference to the record at %s %s, which was too large, malformed or damaged", d.ID, d.Origin, d.OriginID))
 	}
 	headers := append(kafkaHeaders(d.Headers), kafka.Header{Key: headerReplayed, Value: []byte(strconv.Itoa(d.Replayed + 1))},
 		kafka.Header{Key: headerFirst, Value: []byte(d.First.String())})

@@ -1,9 +1,12 @@
 package events
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -73,6 +76,10 @@ func (r *partitionReader) run(ctx context.Context) error {
 	log := r.client.log.With("topic", string(r.topic), "partition", r.partition)
 	progressed := time.Now()
 	failures := 0
+	var damaged struct { // how often the batch at an offset came damaged
+		at    int64
+		times int
+	}
 	for ctx.Err() == nil {
 		before := r.next
 		if r.next < 0 {
@@ -102,6 +109,7 @@ func (r *partitionReader) run(ctx context.Context) error {
 		}
 		end := answer.readable()
 		var stopped error // why a callback ended the reading
+		var bad *damagedBatch
 		err = answer.records(ctx, r.next, func(m *message, next int64) error {
 			if m != nil {
 				m.Topic, m.Partition = string(r.topic), r.partition
@@ -116,6 +124,26 @@ func (r *partitionReader) run(ctx context.Context) error {
 		switch {
 		case stopped != nil:
 			return stop(ctx, stopped)
+		case errors.As(err, &bad):
+			if damaged.at != r.next || damaged.times == 0 {
+				damaged.at, damaged.times = r.next, 0
+				log.Warn("a batch of records is damaged; reading it again", "offset", r.next, "error", err)
+			}
+			if damaged.times++; damaged.times <= damagedReads {
+				failures++
+				r.client.transport.CloseIdleConnections() // one of them may be what damages it
+				r.pause(ctx, log, &progressed, failures, err)
+				continue
+			}
+			damaged.times = 0
+			if done, err := r.passDamaged(ctx, bad, end); done {
+				return stop(ctx, err)
+			} else if err != nil {
+				failures++
+				r.pause(ctx, log, &progressed, failures, err)
+				continue
+			}
+			// What follows is fetched anew: the broker's list of aborted transactions was for what was asked for.
 		case err != nil:
 			failures++
 			r.pause(ctx, log, &progressed, failures, err)
@@ -132,6 +160,46 @@ func (r *partitionReader) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// damagedReads is how often a damaged batch is read again, before it counts as damaged at the broker. That takes some seconds.
+const damagedReads = 8
+
+// passDamaged delivers a reference to the batch at r.next and moves on behind it. done ends run: a callback failed, or nobody
+// knows where the batch ends. Other errors mean that the broker could not be asked.
+func (r *partitionReader) passDamaged(ctx context.Context, bad *damagedBatch, end int64) (done bool, err error) {
+	last, known := bad.last(r.next, end)
+	if !known && last >= r.next && last < end-1 { // ask what follows
+		ahead := *r
+		ahead.next = last + 1
+		answer, err := ahead.fetch(ctx)
+		if err != nil {
+			return false, err
+		}
+		for b, err := range batches(answer.log) {
+			if known = err == nil && b.base > last; known {
+				last = b.base - 1
+			}
+			break
+		}
+	}
+	if !known {
+		return true, schema.Fatal("events.read", fmt.Errorf("the batch of records at offset %d of topic %s, partition %d, is damaged (%w), and its end is damaged, too, so that it cannot be passed over; nothing behind it is read. Restore the partition from a replica, or delete its records up to the first sound batch with kafka-delete-records",
+			r.next, r.topic, r.partition, bad))
+	}
+	raw := bad.whole()
+	m := message{Message: kafka.Message{Topic: string(r.topic), Partition: r.partition, Offset: r.next, HighWaterMark: end},
+		cut: &cut{Cut: Cut{Last: last, Size: int64(len(raw)), SHA256: sha256.Sum256(raw)},
+			cause: permanently("the batch of records is damaged, each of %d times that it was read: %w", damagedReads+1, bad)}}
+	if len(raw) > batchPrefix {
+		m.Value = bytes.Clone(head(raw[batchPrefix:]))
+	}
+	if err := r.deliver(m); err != nil {
+		return true, err
+	}
+	r.next = last + 1
+	err = r.progress(r.next, end)
+	return err != nil, err
 }
 
 // stop tells the end of ctx from an error of a callback.
@@ -232,7 +300,8 @@ const (
 // ReadAll reads every partition of topic without a group and calls h for each record, until ctx ends (ReadAll then returns
 // nil) or h fails (ReadAll returns that error). Calls of h do not overlap, and the records of a partition come in order. A
 // record whose CloudEvents envelope cannot be read has its whole value as Event.Data and no type. A record that takes more
-// than 9 MiB when decompressed is skipped with a warning.
+// than 9 MiB when decompressed, and a batch that comes damaged again and again, are skipped with a warning. A damaged batch whose
+// end nobody can tell is a fatal error.
 //
 // from says at which offset each partition begins, which may be [FirstOffset] or [LastOffset]. Partitions that it does not
 // name begin at their first record, and so do partitions that are added later. ReadAll waits for a topic that does not
@@ -414,7 +483,7 @@ func (f *Follower) read(ctx context.Context, start map[int]int64) error {
 func (f *Follower) deliver(ctx context.Context) func(message) error {
 	return func(m message) error {
 		if m.cut != nil {
-			f.client.log.Warn("skipping what is too large to read", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "last", m.last(), "error", m.cut.cause)
+			f.client.log.Warn("skipping what cannot be read", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "last", m.last(), "error", m.cut.cause)
 			return nil
 		}
 		r, err := record(m.Message)
