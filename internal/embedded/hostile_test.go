@@ -1,13 +1,19 @@
 package embedded
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"facestream/pkg/schema"
 )
 
 // TestInvariant6StandardErrorNamesNoObject: whatever is asked of the store, and however badly, nothing that it prints has the
@@ -61,6 +67,97 @@ func TestInvariant6StandardErrorNamesNoObject(t *testing.T) {
 	if err != nil || strings.Contains(string(printed), secret) {
 		t.Errorf("printed: %v\n%s", err, printed)
 	}
+}
+
+// TestRefusedUploadIsReadToItsEnd: what an upload sends after its header is never taken for the next request of its connection,
+// even if the answer does not depend on it.
+func TestRefusedUploadIsReadToItsEnd(t *testing.T) {
+	s := open(t, options(t, t.TempDir()))
+	for _, size := range []int{40, 1000, 100_000, 3_000_000} {
+		conn, err := net.Dial("tcp", s.S3Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(time.Minute))
+		const hidden = "BREW /images/pot HTTP/1.1\r\nHost: x\r\n\r\n"
+		go fmt.Fprint(conn, "PUT /images/a.jpg HTTP/1.1\r\nHost: x\r\nContent-Length: ", size, "\r\n\r\n", hidden, strings.Repeat("\n", size-len(hidden)),
+			"HEAD /images/a.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		from := bufio.NewReader(conn)
+		for _, method := range []string{http.MethodPut, http.MethodHead} {
+			response, err := http.ReadResponse(from, &http.Request{Method: method})
+			if err != nil {
+				t.Fatalf("%d bytes: %s: %v", size, method, err)
+			}
+			io.Copy(io.Discard, response.Body)
+			if response.StatusCode != http.StatusForbidden {
+				t.Errorf("%d bytes: %s: %s", size, method, response.Status)
+			}
+			if response.Close && method == http.MethodPut && size > 1<<20 {
+				break // so much is not worth a connection
+			}
+		}
+		if rest, _ := io.ReadAll(from); len(rest) > 0 {
+			t.Errorf("%d bytes: the store also says %.100q", size, rest)
+		}
+	}
+}
+
+// TestUnreadUploads: an upload of nothing, and one whose key is refused, do not spoil the connection for the next request.
+func TestUnreadUploads(t *testing.T) {
+	s := open(t, options(t, t.TempDir()))
+	said := &recording{}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", s.S3Addr())
+			if err != nil {
+				client.Close()
+				return
+			}
+			go io.Copy(server, client)
+			go io.Copy(client, io.TeeReader(server, said))
+		}
+	}()
+	store := storeOf(t, l.Addr().String())
+	for i := range 20 {
+		wantContent(t, store, put(t, store, fmt.Sprintf("empty-%d.jpg", i), ""), "")
+		wantContent(t, store, put(t, store, fmt.Sprintf("full-%d.jpg", i), "content"), "content")
+		long := schema.ObjectRef{Bucket: "images", Key: strings.Repeat("x", maxPart+1)}
+		if _, err := store.Put(t.Context(), long, make([]byte, 1000*i), "image/jpeg", nil); schema.ReasonOf(err) != schema.ReasonInvalidRequest {
+			t.Fatalf("a key that is too long: %v", err)
+		}
+	}
+	if said.contains("<Code>BadRequest</Code>") {
+		t.Error("the store answers what nobody asked")
+	}
+}
+
+// recording is what was written to it.
+type recording struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (r *recording) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.text = append(r.text, p...)
+	return len(p), nil
+}
+
+func (r *recording) contains(part string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return bytes.Contains(r.text, []byte(part))
 }
 
 // TestHalfOpenConnectionsKeepNobodyOut: 1,200 connections that begin a request and say no more do not keep the store from

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -79,6 +80,7 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 		s3api.WithMpMaxParts(10_000), // the protocol's own limit
 		s3api.WithKeepAlive(),
 		s3api.WithMiddleware("/", g.closeWhenStopping),
+		s3api.WithMiddleware("/", readToTheEnd),
 		s3api.WithQuiet(),
 		s3api.WithOnListen(func() { close(ready) }),
 	)
@@ -125,6 +127,21 @@ func (g *gateway) closeWhenStopping(c fiber.Ctx) error {
 	err := c.Next()
 	if g.stopping.Load() {
 		c.RequestCtx().SetConnectionClose()
+	}
+	return err
+}
+
+// mostUnread is how many bytes of a request that nobody wanted are read before the connection is given up instead.
+const mostUnread = 1 << 20
+
+// readToTheEnd reads what the answer to a request left unread of its body. The server would take it for the next request of the
+// connection, and answer that one with an error.
+func readToTheEnd(c fiber.Ctx) error {
+	err := c.Next()
+	if body := c.Request().BodyStream(); body != nil {
+		if n, cause := io.CopyN(io.Discard, body, mostUnread); n == mostUnread || !errors.Is(cause, io.EOF) {
+			c.RequestCtx().SetConnectionClose()
+		}
 	}
 	return err
 }
