@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/config":             {"pkg/schema", "internal/routes"},
 	"internal/telemetry":          {"pkg/schema", "pkg/events", "internal/config"},
 	"internal/drawn":              {},
+	"internal/benchmark":          {"internal/drawn"},
 	"internal/dbfault":            {},
 	"internal/dirlock":            {},
 	"internal/memory":             {},

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"facestream/internal/benchmark"
 )
 
 // jobPartitions is what facestream.jobs has by default.
@@ -118,7 +120,7 @@ func rebalance(ctx context.Context, o options) error {
 			}
 		}()
 		defer stop()
-		fifth := func() *process {
+		fifth := func() *benchmark.Process {
 			p := s.workers[crew]
 			s.workers = s.workers[:crew]
 			return p
@@ -130,9 +132,9 @@ func rebalance(ctx context.Context, o options) error {
 			}{
 				{"none", func() error { return nil }},
 				{"joins", func() error { return s.addSleeper(crewPause, timeout) }},
-				{"SIGTERM", func() error { return fifth().terminate() }},
+				{"SIGTERM", func() error { return fifth().Terminate() }},
 				{"joins", func() error { return s.addSleeper(crewPause, timeout) }},
-				{"SIGKILL", func() error { fifth().kill(); return nil }},
+				{"SIGKILL", func() error { fifth().Kill(); return nil }},
 			} {
 				began := time.Now()
 				if err := event.do(); err != nil {

@@ -2,18 +2,14 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
+	"facestream/internal/benchmark"
 	"facestream/internal/config"
 	"facestream/internal/host"
 	service "facestream/internal/services/worker"
@@ -23,53 +19,9 @@ import (
 	"facestream/pkg/schema"
 )
 
-// process is a program that writes to a log.
-type process struct {
-	cmd   *exec.Cmd
-	log   string
-	ended chan struct{}
-}
-
-func start(log string, env []string, program string, args ...string) (*process, error) {
-	out, err := os.Create(log)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	p := &process{cmd: exec.Command(program, args...), log: log, ended: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = append(os.Environ(), env...), out, out
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(p.ended)
-		p.cmd.Wait()
-	}()
-	return p, nil
-}
-
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	<-p.ended
-}
-
-// terminate tells the process to stop.
-func (p *process) terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-
-// says waits until the log has text.
-func (p *process) says(text string, patience time.Duration) error {
-	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(20 * time.Millisecond) {
-		if log, err := os.ReadFile(p.log); err == nil && bytes.Contains(log, []byte(text)) {
-			return nil
-		}
-	}
-	log, _ := os.ReadFile(p.log)
-	return fmt.Errorf("%s did not start: %s", filepath.Base(p.cmd.Path), log)
-}
-
 // membership is the worker's last generation in its group and how many partitions it has there; 0 while it has none.
-func (p *process) membership() (generation, partitions int) {
-	f, err := os.Open(p.log)
+func membership(p *benchmark.Process) (generation, partitions int) {
+	f, err := os.Open(p.Log)
 	if err != nil {
 		return 0, 0
 	}
@@ -90,25 +42,6 @@ func (p *process) membership() (generation, partitions int) {
 		}
 	}
 	return generation, partitions
-}
-
-// used is the processor time of a running process so far.
-func (p *process) used() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, after, _ := strings.Cut(string(stat), ") ") // the name before may hold anything
-	fields := strings.Fields(after)
-	if len(fields) < 13 {
-		return 0
-	}
-	var ticks int64
-	for _, f := range fields[11:13] { // utime, stime
-		n, _ := strconv.ParseInt(f, 10, 64)
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100) // Linux counts in hundredths for programs, on every machine
 }
 
 // sleeperPause makes this program a worker whose network sleeps for that long.
@@ -159,7 +92,7 @@ func (s *stand) addSleeper(pause time.Duration, env ...string) error {
 func (s *stand) add(env []string, program string, args ...string) error {
 	log := filepath.Join(s.dir, fmt.Sprintf("worker-%d.log", len(s.all)))
 	env = append(append([]string{"FACESTREAM_WORKER_CONCURRENCY=1"}, s.env...), env...)
-	w, err := start(log, env, program, args...)
+	w, err := benchmark.Start(log, env, program, args...)
 	if err == nil {
 		s.workers, s.all = append(s.workers, w), append(s.all, w)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"facestream/internal/benchmark"
 	"facestream/internal/config"
 	"facestream/internal/drawn"
 	"facestream/internal/host"
@@ -28,8 +29,8 @@ type stand struct {
 	publisher  *events.Publisher
 	results    *events.Caller
 	image      schema.ObjectRef
-	workers    []*process // that should run
-	all        []*process // that ever did
+	workers    []*benchmark.Process // that should run
+	all        []*benchmark.Process // that ever did
 
 	awaiting sync.WaitGroup // for the results of jobs
 	mu       sync.Mutex
@@ -59,7 +60,7 @@ func with(ctx context.Context, o options, partitions int, f func(context.Context
 	}
 	defer func() {
 		for _, p := range s.all {
-			p.kill()
+			p.Kill()
 		}
 	}()
 	if os.Getenv("FACESTREAM_KAFKA") == "" {
@@ -116,12 +117,12 @@ func (s *stand) serve() error {
 		}
 		s.env = append(s.env, listen+"="+addr, connect+"="+addr)
 	}
-	servers, err := start(filepath.Join(s.dir, "servers.log"), s.env, filepath.Join(s.bin, "facestream"), "servers")
+	servers, err := benchmark.Start(filepath.Join(s.dir, "servers.log"), s.env, filepath.Join(s.bin, "facestream"), "servers")
 	if err != nil {
 		return err
 	}
 	s.all = append(s.all, servers)
-	return servers.says("Kafka ", 30*time.Second)
+	return servers.Says("Kafka ", 30*time.Second)
 }
 
 // send writes n jobs.
@@ -185,7 +186,7 @@ func (s *stand) join(ctx context.Context) error {
 	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 		total, generations := 0, map[int]bool{}
 		for _, w := range s.workers {
-			generation, partitions := w.membership()
+			generation, partitions := membership(w)
 			total += partitions
 			generations[generation] = true
 		}
@@ -227,7 +228,7 @@ func (s *stand) rate(ctx context.Context, window time.Duration, ahead int) (perS
 	retry.Sleep(ctx, 3*time.Second) // warms up
 	count := func() (n int, used time.Duration) {
 		for _, w := range s.workers {
-			used += w.used()
+			used += w.Used()
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
