@@ -18,6 +18,7 @@ TARGET      ?= cpu
 MILVUS      ?= lite
 S3          ?= minio
 BENCHTIME   ?= 3s
+PROFILE     ?= .cache/profile
 FLOW        ?= .
 TIMEOUT     ?= 40m
 
@@ -34,7 +35,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,8 +81,11 @@ lint: toolchain ## gofmt, vet and staticcheck
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-bench: build models ## Measure the networks alone, uploads to results, and the time from event to result (BENCHFLAGS)
+bench: build models ## Measure the engine alone, uploads to results, and the time from event to result (BENCHFLAGS: -images DIR, -json FILE)
 	$(GO) run ./tools/bench $(BENCHFLAGS)
+
+profile: build models ## The same, and leave profiles (CPU, heap, block) and a flame graph in PROFILE (.cache/profile)
+	$(GO) run ./tools/bench -profile $(PROFILE) $(BENCHFLAGS)
 
 bench-scale: build models ## Measure workers on one core each, 1 to 32 simulated workers, and the pauses of a rebalance (SCALEFLAGS)
 	$(GO) run ./tools/scale $(SCALEFLAGS)

@@ -21,6 +21,7 @@ import (
 type Sandbox struct {
 	Bucket  string
 	Objects *objects.Store
+	Client  *events.Client
 	Results *events.Caller // sees every result from the start
 }
 
@@ -48,12 +49,13 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 		if err != nil {
 			return err
 		}
+		defer client.Close()
 		caller, err := client.OpenCaller(ctx, events.PublisherConfig{Source: "facestream/sandbox"})
 		if err != nil {
 			return err
 		}
 		defer caller.Close()
-		return f(ctx, &Sandbox{Bucket: a.Bucket, Objects: store, Results: caller})
+		return f(ctx, &Sandbox{Bucket: a.Bucket, Objects: store, Client: client, Results: caller})
 	})
 }
 
