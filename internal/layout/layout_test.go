@@ -18,6 +18,7 @@ var mayImport = map[string][]string{
 	"pkg/schema/schematest":      {"pkg/schema"},
 	"pkg/retry":                  {"pkg/schema"},
 	"pkg/groupcommit":            {},
+	"pkg/mrz":                    {},
 	"pkg/events":                 {"pkg/schema", "pkg/retry"},
 	"pkg/engine":                 {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face", "pkg/engine/quality"},
 	"pkg/engine/imaging":         {"pkg/schema"},

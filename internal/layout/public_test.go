@@ -94,6 +94,30 @@ func exportedReceiver(f *ast.FuncDecl) bool {
 	return exported
 }
 
+// TestMRZNeedsTheStandardLibraryOnly: whoever wants the parser of machine-readable zones gets no other module with it.
+func TestMRZNeedsTheStandardLibraryOnly(t *testing.T) {
+	n := 0
+	eachPublicFile(t, func(name string, file *ast.File, _ string) {
+		if !strings.HasPrefix(name, "pkg/mrz/") {
+			return
+		}
+		n++
+		for _, i := range file.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(p, "/")
+			if own := p == "facestream/pkg/mrz" && strings.HasSuffix(name, "_test.go"); !own && (first == "facestream" || strings.Contains(first, ".")) {
+				t.Errorf("%s imports %s", name, p)
+			}
+		}
+	})
+	if n == 0 {
+		t.Error("pkg/mrz has no files")
+	}
+}
+
 // eachPublicFile calls f for every Go file of pkg.
 func eachPublicFile(t *testing.T, f func(name string, file *ast.File, source string)) {
 	t.Helper()
