@@ -189,8 +189,7 @@ func (b recordBatch) records(ctx context.Context) iter.Seq[message] {
 			return
 		}
 		defer plain.Close()
-		// Most batches are one small record; a large buffer for each would be most of what reading a topic allocates.
-		r := bufio.NewReaderSize(&bounded{ctx: ctx, from: plain, left: maxBatchBytes}, min(max(len(b.payload), 4<<10), 64<<10))
+		r := bufio.NewReaderSize(&bounded{ctx: ctx, from: plain, left: maxBatchBytes}, 64<<10)
 		for range b.count {
 			m, err := b.record(r, next)
 			if ctx.Err() != nil {
