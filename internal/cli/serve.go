@@ -51,7 +51,7 @@ func serversCommand() *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(repairCommand())
+	c.AddCommand(repairCommand(), checkCommand())
 	return c
 }
 
@@ -86,6 +86,46 @@ func repairCommand() *cobra.Command {
 			}
 			fmt.Fprintf(c.OutOrStdout(), "The damaged files are in %s. Erase it when you do not need it any more.\n", aside)
 			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
+	return c
+}
+
+func checkCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Compare every object of the embedded store with its checksum",
+		Long: "check reads every object in the data folder, older versions too, and names the files whose content is not what was\n" +
+			"uploaded. The path of a newest version is that of bucket and key; it may name a person. check changes nothing, and\n" +
+			"everything may run meanwhile. Exit code 3 says that objects are damaged.",
+		Example: "  facestream servers check --data-dir data",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			damaged := []string{}
+			for path, err := range embedded.DamagedObjects(cfg.DataDir) {
+				if err != nil {
+					return err
+				}
+				damaged = append(damaged, path)
+				if !asJSON {
+					fmt.Fprintf(c.OutOrStdout(), "damaged  %s\n", path)
+				}
+			}
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), damaged)
+			}
+			if err == nil && len(damaged) > 0 {
+				err = &exitError{exitOutcome, fmt.Errorf("%d objects of the store are damaged; upload them again", len(damaged))}
+			} else if err == nil && !asJSON {
+				fmt.Fprintln(c.OutOrStdout(), "every object is as it was uploaded")
+			}
+			return err
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")

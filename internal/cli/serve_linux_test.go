@@ -17,9 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"facestream/internal/embedded"
+	"facestream/internal/objects"
 	"facestream/internal/program"
 	"facestream/internal/sandbox"
 	"facestream/pkg/engine/onnx"
+	"facestream/pkg/schema"
 )
 
 // TestUpEndsWithItsServers: a command that runs embedded servers ends when one of them dies, says which, and exits with a
@@ -154,4 +157,39 @@ func (s *shared) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// TestServersCheck names the objects of the embedded store that are damaged, also while the store runs.
+func TestServersCheck(t *testing.T) {
+	t.Chdir(".") // to come back: the embedded store changes the folder
+	t.Setenv("FACESTREAM_CONFIG", "")
+	dir := t.TempDir()
+	s, err := embedded.Open(t.Context(), embedded.Options{Dir: dir, KafkaAddr: "127.0.0.1:0", S3Addr: "127.0.0.1:0", AccessKey: "access", SecretKey: "secret-secret",
+		Bucket: "images", ObjectsTopic: "facestream.objects", ObjectsPartitions: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	store, err := objects.New(objects.Config{Endpoint: s.S3Addr(), AccessKey: "access", SecretKey: "secret-secret", Region: embedded.Region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a/sound", "a/damaged"} {
+		if _, err := store.Put(t.Context(), schema.ObjectRef{Bucket: "images", Key: key}, []byte(key), "image/jpeg", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, said, code := facestream(t, "servers", "check", "--data-dir", dir); code != 0 || !strings.Contains(out, "every object is as it was uploaded") {
+		t.Errorf("exit %d: %s%s", code, out, said)
+	}
+	const file = "s3/objects/images/a/damaged"
+	if err := os.Truncate(filepath.Join(dir, file), 2); err != nil {
+		t.Fatal(err)
+	}
+	if out, said, code := facestream(t, "servers", "check", "--data-dir", dir); code != exitOutcome || out != "damaged  "+file+"\n" || !strings.Contains(said, "1 objects") {
+		t.Errorf("exit %d: %s%s", code, out, said)
+	}
+	if out, said, code := facestream(t, "servers", "check", "--data-dir", dir, "--json"); code != exitOutcome || !strings.Contains(out, `"`+file+`"`) {
+		t.Errorf("exit %d: %s%s", code, out, said)
+	}
 }

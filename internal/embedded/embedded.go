@@ -3,6 +3,9 @@
 // on disk and survive SIGKILL. A service cannot tell them from a cluster except by their addresses. They are for one
 // machine: one broker, no replication, no authentication at the broker (listen on a loopback address only).
 //
+// The store answers an upload, a copy and a deletion when they are on disk. It compares an object with its ETag, the MD5 of its
+// content, whenever the whole object is read, and answers HTTP 500 with the code XFacestreamObjectDamaged if it is another one.
+//
 // The store publishes a notification of every upload, copy and completed multipart upload, in the form of AWS S3. It
 // answers the upload once the broker has the notification on disk. A browser's form upload is not notified.
 //

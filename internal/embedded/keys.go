@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/rs/zerolog"
 	"github.com/versity/versitygw/backend"
+	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
@@ -69,12 +70,15 @@ func noSuchKey(key *string) error {
 	return nil
 }
 
-// files is the gateway's file backend behind two rules: a key that cannot be kept names no object, and no error text
-// carries a key. The gateway prints every error that it does not know to standard error, and those of the file system
-// hold paths (invariant 6).
+// files is the gateway's file backend behind four rules: a key that cannot be kept names no object; no error text carries a
+// key; what was answered is on disk; an object is read only as it was uploaded. The gateway prints every error that it does not
+// know to standard error, and those of the file system hold paths (invariant 6).
 type files struct {
 	*posix.Posix
-	log zerolog.Logger
+	log        zerolog.Logger
+	attributes meta.MetadataStorer
+	versions   string // the folder of the versions that are not the newest
+	sidecar    string // the folder of the attributes; "": they are extended attributes
 }
 
 // guard returns refused if it is an error, else the answer of do.
@@ -98,9 +102,8 @@ func (f files) known(err error) error {
 	}
 	if !errors.Is(err, context.Canceled) {
 		cause := errors.New("an error of the file backend")
-		var path *fs.PathError
-		if errors.As(err, &path) {
-			cause = path.Err
+		if bare := bare(err); bare != err {
+			cause = bare
 		}
 		f.log.Error().AnErr("cause", cause).Str("server", "s3").Msg("the embedded store failed to answer a request")
 	}
@@ -110,11 +113,17 @@ func (f files) known(err error) error {
 // What writes.
 
 func (f files) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
-	return guard(f, keyError(in.Key), func() (s3response.PutObjectOutput, error) { return f.Posix.PutObject(ctx, in) })
+	return guard(f, keyError(in.Key), func() (s3response.PutObjectOutput, error) {
+		out, err := f.Posix.PutObject(ctx, in)
+		return out, f.keep(deref(in.Bucket), deref(in.Key), err)
+	})
 }
 
 func (f files) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
-	return guard(f, first(keyError(in.Key), noSuchSource(in.CopySource)), func() (s3response.CopyObjectOutput, error) { return f.Posix.CopyObject(ctx, in) })
+	return guard(f, first(keyError(in.Key), f.copyable(ctx, in.CopySource)), func() (s3response.CopyObjectOutput, error) {
+		out, err := f.Posix.CopyObject(ctx, in)
+		return out, f.keep(deref(in.Bucket), deref(in.Key), err)
+	})
 }
 
 // first is the first error of errs. The gateway looks at an error itself, not at what it wraps.
@@ -127,13 +136,24 @@ func first(errs ...error) error {
 	return nil
 }
 
-// noSuchSource is noSuchKey of the object that is copied.
-func noSuchSource(source *string) error {
-	_, key, _, err := backend.ParseCopySource(deref(source))
+// copyable returns the answer to copying an object whose key cannot be kept, or which is damaged: its copy would get a checksum of
+// its own. Other mistakes are the backend's to find.
+func (f files) copyable(ctx context.Context, source *string) error {
+	bucket, key, version, err := backend.ParseCopySource(deref(source))
 	if err != nil {
 		return err
 	}
-	return noSuchKey(&key)
+	if err := noSuchKey(&key); err != nil {
+		return err
+	}
+	out, err := f.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, VersionId: &version, Range: new(string)})
+	if err == nil && out.Body != nil {
+		out.Body.Close()
+	}
+	if err == error(damagedObject) {
+		return err
+	}
+	return nil
 }
 
 func (f files) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (s3response.InitiateMultipartUploadResult, error) {
@@ -147,7 +167,7 @@ func (f files) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMulti
 		return s3response.CompleteMultipartUploadResult{}, "", err
 	}
 	result, version, err := f.Posix.CompleteMultipartUpload(ctx, in)
-	return result, version, f.known(err)
+	return result, version, f.known(f.keep(deref(in.Bucket), deref(in.Key), err))
 }
 
 func (f files) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) error {
@@ -167,7 +187,7 @@ func (f files) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.Uplo
 }
 
 func (f files) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) (s3response.CopyPartResult, error) {
-	return guard(f, first(noSuchKey(in.Key), noSuchSource(in.CopySource)), func() (s3response.CopyPartResult, error) { return f.Posix.UploadPartCopy(ctx, in) })
+	return guard(f, first(noSuchKey(in.Key), f.copyable(ctx, in.CopySource)), func() (s3response.CopyPartResult, error) { return f.Posix.UploadPartCopy(ctx, in) })
 }
 
 // What reads and removes.
@@ -177,7 +197,13 @@ func (f files) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.Head
 }
 
 func (f files) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
-	return guard(f, noSuchKey(in.Key), func() (*s3.GetObjectOutput, error) { return f.Posix.GetObject(ctx, in) })
+	return guard(f, noSuchKey(in.Key), func() (*s3.GetObjectOutput, error) {
+		out, err := f.Posix.GetObject(ctx, in)
+		if err != nil {
+			return out, err
+		}
+		return f.checked(in, out)
+	})
 }
 
 func (f files) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (s3response.GetObjectAttributesResponse, error) {
@@ -185,7 +211,10 @@ func (f files) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttribut
 }
 
 func (f files) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
-	return guard(f, noSuchKey(in.Key), func() (*s3.DeleteObjectOutput, error) { return f.Posix.DeleteObject(ctx, in) })
+	return guard(f, noSuchKey(in.Key), func() (*s3.DeleteObjectOutput, error) {
+		out, err := f.Posix.DeleteObject(ctx, in)
+		return out, f.keep(deref(in.Bucket), deref(in.Key), err)
+	})
 }
 
 func (f files) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s3response.DeleteResult, error) {
@@ -200,6 +229,9 @@ func (f files) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s3
 		}
 	}
 	result, err := f.Posix.DeleteObjects(ctx, &good)
+	for _, o := range good.Delete.Objects {
+		err = f.keep(deref(in.Bucket), deref(o.Key), err)
+	}
 	result.Error = append(result.Error, refused...)
 	return result, f.known(err)
 }
@@ -221,11 +253,15 @@ func (f files) GetObjectTagging(ctx context.Context, bucket, key, version string
 }
 
 func (f files) PutObjectTagging(ctx context.Context, bucket, key, version string, tags map[string]string) error {
-	return f.do(noSuchKey(&key), func() error { return f.Posix.PutObjectTagging(ctx, bucket, key, version, tags) })
+	return f.do(noSuchKey(&key), func() error {
+		return f.keep(bucket, key, f.Posix.PutObjectTagging(ctx, bucket, key, version, tags))
+	})
 }
 
 func (f files) DeleteObjectTagging(ctx context.Context, bucket, key, version string) error {
-	return f.do(noSuchKey(&key), func() error { return f.Posix.DeleteObjectTagging(ctx, bucket, key, version) })
+	return f.do(noSuchKey(&key), func() error {
+		return f.keep(bucket, key, f.Posix.DeleteObjectTagging(ctx, bucket, key, version))
+	})
 }
 
 func (f files) PutObjectRetention(ctx context.Context, bucket, key, version string, retention []byte) error {

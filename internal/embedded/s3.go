@@ -66,11 +66,11 @@ func startGateway(ctx context.Context, o Options, failed chan<- error) (_ *gatew
 	if err != nil {
 		return nil, "", errors.Join(err, os.RemoveAll(folder))
 	}
-	backend, err := openBackend(o.Dir, o.Log)
+	backend, err := openBackend(filepath.Join(o.Dir, "s3"), o.Log)
 	if err != nil {
 		return nil, "", errors.Join(err, os.Chdir(back), os.RemoveAll(folder))
 	}
-	g := &gateway{backend: files{backend, o.Log}, notifier: newNotifier(o), served: make(chan error, 1), back: back, socket: folder}
+	g := &gateway{backend: backend, notifier: newNotifier(o), served: make(chan error, 1), back: back, socket: folder}
 	socket := filepath.Join(folder, "s3")
 	ready := make(chan struct{})
 	root := auth.Account{Access: o.AccessKey, Secret: string(o.SecretKey), Role: auth.RoleAdmin}
@@ -154,14 +154,12 @@ func (g *gateway) release() error {
 	return err
 }
 
-// openBackend opens the object files in dir. Object metadata live in extended attributes, or, on file systems that
-// have none, in files beside the objects; a folder that began with such files goes on with them.
-func openBackend(dir string, log zerolog.Logger) (*posix.Posix, error) {
-	dir = filepath.Join(dir, "s3")
-	root, versions, sidecar := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "metadata")
+// openBackend opens the object files in dir.
+func openBackend(dir string, log zerolog.Logger) (files, error) {
+	root, versions := filepath.Join(dir, "objects"), filepath.Join(dir, "versions")
 	for _, d := range []string{root, versions} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, err
+			return files{}, err
 		}
 	}
 	moved, err := setAside(root, filepath.Join(dir, "set-aside"))
@@ -172,24 +170,38 @@ func openBackend(dir string, log zerolog.Logger) (*posix.Posix, error) {
 	if err != nil {
 		log.Warn().Err(err).Msg("a listing may fail until the next start")
 	}
-	var metadata meta.MetadataStorer = meta.XattrMeta{}
-	opts := posix.PosixOpts{VersioningDir: versions, CopyObjectThreshold: 5 << 30} // 5 GiB is the protocol's own limit
-	if _, err := os.Stat(sidecar); err == nil || !hasXattrs(root) {
-		if err := os.MkdirAll(sidecar, 0o700); err != nil {
-			return nil, err
-		}
-		files, err := meta.NewSideCar(sidecar)
-		if err != nil {
-			return nil, err
-		}
-		metadata, opts.SideCarDir = files, sidecar
+	attributes, sidecar, err := attributesIn(dir)
+	if err != nil {
+		return files{}, err
 	}
 	unmute, err := mute()
 	if err != nil {
-		return nil, err
+		return files{}, err
 	}
 	defer unmute()
-	return posix.New(root, metadata, opts)
+	opts := posix.PosixOpts{
+		VersioningDir: versions, SideCarDir: sidecar,
+		CopyObjectThreshold: 5 << 30, // 5 GiB is the protocol's own limit
+		ForceNoObjLockFile:  true,    // which would be for several processes
+	}
+	opts.SetNewFilePerm(0o600)
+	opts.SetNewDirPerm(0o700)
+	backend, err := posix.New(root, syncing{attributes, versions}, opts)
+	return files{Posix: backend, log: log, attributes: attributes, versions: versions, sidecar: sidecar}, err
+}
+
+// attributesIn returns where the store in dir keeps the metadata of objects: in extended attributes, or, on file systems that have
+// none, in files in the folder that is returned, too. A store that began with such files goes on with them.
+func attributesIn(dir string) (meta.MetadataStorer, string, error) {
+	sidecar := filepath.Join(dir, "metadata")
+	if _, err := os.Stat(sidecar); err != nil && hasXattrs(filepath.Join(dir, "objects")) {
+		return meta.XattrMeta{}, "", nil
+	}
+	if err := os.MkdirAll(sidecar, 0o700); err != nil {
+		return nil, "", err
+	}
+	files, err := meta.NewSideCar(sidecar)
+	return files, sidecar, err
 }
 
 // hasXattrs tries to store an attribute, because what a file system reports is not always what it does.

@@ -33,6 +33,9 @@ const (
 	damaged       = "the data was damaged on the way to the store; send it again"
 )
 
+// DamagedCode is the embedded store's code for an object whose content has another checksum than what was uploaded.
+const DamagedCode = "XFacestreamObjectDamaged"
+
 // answers are the codes that facestream's calls can meet, of AWS S3 and of the stores that follow it. Those that begin
 // with X are MinIO's and Versity's.
 var answers = map[string]answer{
@@ -43,6 +46,8 @@ var answers = map[string]answer{
 	"KeyTooLongError":    {schema.ClassPermanent, schema.ReasonImageNotFound, unusableKey},
 	"InvalidURI":         {schema.ClassPermanent, schema.ReasonImageNotFound, unusableKey},
 	"InvalidObjectState": {schema.ClassPermanent, schema.ReasonImageUnreadable, "the object is archived and cannot be read; restore it first"},
+
+	DamagedCode: {schema.ClassPermanent, schema.ReasonImageUnreadable, "the store's copy of the object is damaged; upload it again"},
 
 	minio.XMinioInvalidObjectName: {schema.ClassPermanent, schema.ReasonImageNotFound, unusableKey},
 

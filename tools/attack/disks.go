@@ -217,10 +217,10 @@ func exchangedPicture(ctx context.Context, l *lab) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if r.CallStatus.Reason == "" {
-		return "", errors.New("another person's picture verifies as alice")
+	if r.CallStatus.Reason != schema.ReasonImageUnreadable {
+		return "", fmt.Errorf("a picture that is not what was uploaded is answered %q", r.CallStatus.Reason)
 	}
-	return fmt.Sprintf("answered %q; whoever writes to the store's folder is the uploader of everything in it", r.CallStatus.Reason), nil
+	return "the store does not give it out; whoever makes its checksum anew is the uploader of everything in the folder", nil
 }
 
 func emptyKey(ctx context.Context, l *lab) (string, error) {
