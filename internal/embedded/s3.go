@@ -135,13 +135,18 @@ func (g *gateway) closeWhenStopping(c fiber.Ctx) error {
 const mostUnread = 1 << 20
 
 // readToTheEnd reads what the answer to a request left unread of its body. The server would take it for the next request of the
-// connection, and answer that one with an error.
+// connection, and answer that one with an error. A body in chunks does not say where it ends, so it ends its connection.
 func readToTheEnd(c fiber.Ctx) error {
 	err := c.Next()
-	if body := c.Request().BodyStream(); body != nil {
+	length, body := c.Request().Header.ContentLength(), c.Request().BodyStream()
+	switch {
+	case body == nil:
+	case length > 0:
 		if n, cause := io.CopyN(io.Discard, body, mostUnread); n == mostUnread || !errors.Is(cause, io.EOF) {
 			c.RequestCtx().SetConnectionClose()
 		}
+	case length == -1: // chunks
+		c.RequestCtx().SetConnectionClose()
 	}
 	return err
 }
