@@ -76,7 +76,8 @@ type Gallery interface {
 	// Upsert writes rows. The first row of a new collection creates it, unless the row joins somebody. A row that was
 	// deleted stays deleted: because its id is deterministic, this can only be a late repeat of its enrolment (invariant 3).
 	// The answer is nil, as it was the first time. A row that a deletion outlived is never written, not even for a moment: it
-	// is refused with deleted_meanwhile, and so is every repeat of it.
+	// is refused with deleted_meanwhile, and so is every repeat of it. An upload that a listing found as well as a record
+	// ([schema.Order.Listed]) has landed if its row is there: the answer is nil, and nothing changes.
 	Upsert(ctx context.Context, c schema.Collection, rows []Row) []error
 	// Search answers each probe with up to k persons, best first, and the most similar row of each. Exact ties are ordered
 	// by row ID. If among names persons, only these are compared; the cost then depends on the number of their rows, not on

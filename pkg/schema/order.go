@@ -65,6 +65,10 @@ func (e Ends) reaches(other Ends) bool {
 	return true
 }
 
+// Listed reports whether o is the order of an upload that no record announced. An upload can have two orders: one of the
+// listing that found it, and later or earlier one of the record that announced it.
+func (o *Order) Listed() bool { return o != nil && o.Topic == "" }
+
 // Outlived reports whether an enrolment of order o is known to be older than a deletion: it must not land after it. An enrolment without an order (nil) comes from an earlier version and is older than every deletion
 // that has one. A deletion without an order, or with one of another cluster, says nothing about what comes after it.
 func (o *Order) Outlived(deletion *Order) bool {

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 		{"DeleteRepeatedAnswersTheFirstCount", "", (*suite).deleteRepeated},
 		{"Invariant3DeletedRowStaysDeleted", "", (*suite).deletedStaysDeleted},
 		{"DeletedMeanwhile", "", (*suite).deletedMeanwhile},
+		{"TakenUpTwice", "", (*suite).takenUpTwice},
 		{"DeletionBeforeTheCollection", "", (*suite).deletionBeforeTheCollection},
 		{"DeletionSparesTheYounger", "", (*suite).deletionSparesTheYounger},
 		{"JoinsAfterADeletion", "", (*suite).joinsAfterADeletion},

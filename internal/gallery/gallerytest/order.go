@@ -70,6 +70,28 @@ func (s *suite) deletedMeanwhile() {
 	}
 }
 
+// takenUpTwice: an upload can be announced by a record and found by a listing as well, which does not know how old it is.
+func (s *suite) takenUpTwice() {
+	s.upsert(main, row("z", "zoe", at(90)))
+	s.deleteAt("ann", "d1", ends(10), 0)
+	listed := func(id string, offsets ...int64) gallery.Row { return ordered(id, "ann", ends(offsets...)) }
+	s.upsert(main, ordered("a1", "ann", placed(0, 15)))
+	s.upsert(main, listed("a1"), listed("a1", 9), listed("a1", 14)) // it has landed
+	s.wantIDs(main, "a1", "z")
+	s.deleteAt("ann", "d2", ends(13), 0) // older than the record, whose order stands
+	s.upsert(main, listed("a1"), ordered("a1", "ann", placed(0, 15)))
+	s.wantIDs(main, "a1", "z")
+	s.deleteAt("ann", "d3", ends(20), 1)
+	s.upsert(main, listed("a1"), ordered("a1", "ann", placed(0, 15))) // it was enrolled once
+	s.wantIDs(main, "z")
+
+	s.refused("only listed", listed("a2"), listed("a2", 19))
+	s.refused("announced after it was refused", ordered("a2", "ann", placed(0, 25)))
+	s.upsert(main, listed("a3", 20))
+	s.upsert(main, ordered("a3", "ann", placed(0, 30)))
+	s.wantIDs(main, "a3", "z")
+}
+
 // deletionBeforeTheCollection: the enrolment that creates a collection can be on its way when its person is deleted.
 func (s *suite) deletionBeforeTheCollection() {
 	unknown := func(request schema.RequestID, order *schema.Order) {

@@ -529,9 +529,21 @@ func (g *Gallery) Upsert(ctx context.Context, c schema.Collection, rows []galler
 					continue
 				}
 			}
-			if refused, err := t.outlived(ctx, c, it.stored); err != nil {
+			outlived, err := t.outlived(ctx, c, it.stored)
+			if err != nil {
 				return err
-			} else if refused {
+			}
+			if col := t.known(c); col != nil && (outlived || it.order.Listed()) {
+				if landed, err := t.hasRow(ctx, col, it.id); err != nil {
+					return err
+				} else if landed {
+					continue
+				}
+			}
+			if outlived {
+				if err := t.refuse(ctx, c, it.stored); err != nil {
+					return err
+				}
 				errs[i] = gallery.Erased(op)
 				continue
 			}

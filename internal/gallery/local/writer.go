@@ -78,7 +78,7 @@ type writer struct {
 }
 
 type statements struct {
-	addCollection, sumCollection, adoptCollection, putFace, hasFaces, facesOf, dropFace, remember, recall, recallRow, bury, buried, rewriteDue, count *sql.Stmt
+	addCollection, sumCollection, adoptCollection, putFace, hasFace, hasFaces, facesOf, dropFace, remember, recall, recallRow, bury, buried, rewriteDue, count *sql.Stmt
 }
 
 func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
@@ -94,6 +94,7 @@ func newWriter(ctx context.Context, g *Gallery) (*writer, error) {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (collection, id) DO UPDATE SET puid = excluded.puid, external_id = excluded.external_id, consent = excluded.consent,
 			created = excluded.created, vector = excluded.vector, source = excluded.source, placed = excluded.placed, sum = excluded.sum`},
+		{&w.hasFace, "SELECT EXISTS (SELECT 1 FROM faces WHERE collection = ? AND id = ?)"},
 		{&w.hasFaces, "SELECT EXISTS (SELECT 1 FROM faces WHERE collection = ? AND puid = ?)"},
 		{&w.facesOf, "SELECT id, placed FROM faces WHERE collection = ? AND puid = ?"},
 		{&w.dropFace, "DELETE FROM faces WHERE collection = ? AND id = ?"},
@@ -159,6 +160,7 @@ func (w *writer) transact(group []*write, errs []error) error {
 			sumCollection:   tx.StmtContext(ctx, w.sumCollection),
 			adoptCollection: tx.StmtContext(ctx, w.adoptCollection),
 			putFace:         tx.StmtContext(ctx, w.putFace),
+			hasFace:         tx.StmtContext(ctx, w.hasFace),
 			hasFaces:        tx.StmtContext(ctx, w.hasFaces),
 			facesOf:         tx.StmtContext(ctx, w.facesOf),
 			dropFace:        tx.StmtContext(ctx, w.dropFace),
@@ -290,11 +292,9 @@ func (t *transaction) wasDeleted(ctx context.Context, c *collection, f stored) (
 	return yes, err
 }
 
-// outlived reports whether a deletion outlived a row, or the row was refused for that before. It remembers a refusal, so
-// that every repeat of the enrolment has the same answer.
+// outlived reports whether a deletion outlived a row, or the row was refused for that before.
 func (t *transaction) outlived(ctx context.Context, c schema.Collection, f stored) (bool, error) {
-	refused := gallery.RefusedKey(c, f.id)
-	_, before, err := t.tombstone(ctx, refused)
+	_, before, err := t.tombstone(ctx, gallery.RefusedKey(c, f.id))
 	if err != nil || before {
 		return before, err
 	}
@@ -304,10 +304,22 @@ func (t *transaction) outlived(ctx context.Context, c schema.Collection, f store
 			return false, err
 		}
 		if stone.Covers(f.order) {
-			return true, t.remind(ctx, refused[:], "")
+			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// refuse remembers that a row was refused, so that every repeat of the enrolment has the same answer.
+func (t *transaction) refuse(ctx context.Context, c schema.Collection, f stored) error {
+	key := gallery.RefusedKey(c, f.id)
+	return t.remind(ctx, key[:], "")
+}
+
+// hasRow reports whether a row is there.
+func (t *transaction) hasRow(ctx context.Context, c *collection, id string) (yes bool, err error) {
+	err = t.hasFace.QueryRowContext(ctx, c.key, id).Scan(&yes)
+	return yes, err
 }
 
 // tombstone returns what is remembered under key.

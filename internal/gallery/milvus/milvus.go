@@ -144,6 +144,9 @@ func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows 
 		return errs, nil
 	}
 	fates, err := g.fates(ctx, c, rows, good)
+	if err == nil {
+		err = g.landed(ctx, rows, good, fates, find)
+	}
 	if err != nil {
 		for _, i := range good {
 			errs[i] = transient(op, err)
@@ -172,7 +175,7 @@ func (g *Gallery) put(ctx context.Context, op string, c schema.Collection, rows 
 			errs[i] = col.tie.Admit(op, c, ties[i])
 		}
 	}
-	good = slices.DeleteFunc(good, func(i int) bool { return errs[i] != nil || fates[i] == fateDeleted })
+	good = slices.DeleteFunc(good, func(i int) bool { return errs[i] != nil || fates[i] == fateDeleted || fates[i] == fateLanded })
 	g.refuseStrangers(ctx, op, col, rows, good, errs)
 	last := map[string]int{} // of the rows with one id, the one that stays
 	for _, i := range good {

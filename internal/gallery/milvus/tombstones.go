@@ -129,6 +129,7 @@ const (
 	fateNone     fate = iota
 	fateDeleted       // it was enrolled and deleted: this is a late repeat
 	fateOutlived      // it never was enrolled, and must not be any more
+	fateLanded        // it is there: this is a repeat that does not know how young the enrolment is
 )
 
 // fates returns the fates of rows, of which it looks at those with the given indexes.
@@ -178,6 +179,43 @@ func (g *Gallery) fates(ctx context.Context, c schema.Collection, rows []gallery
 		}
 	}
 	return fates, nil
+}
+
+// landed changes the fates of the rows that are there already, though a deletion outlived them or a listing alone found them.
+func (g *Gallery) landed(ctx context.Context, rows []gallery.Row, at []int, fates map[int]fate, find func(gallery.Tie) (collection, error)) error {
+	var ids []string
+	doubtful := func(i int) bool {
+		return fates[i] == fateOutlived || fates[i] == fateNone && rows[i].Order.Listed()
+	}
+	for _, i := range at {
+		if doubtful(i) {
+			ids = append(ids, rows[i].ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	col, err := find(gallery.Tie{})
+	if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
+		return nil
+	}
+	there := map[string]bool{}
+	for part := range slices.Chunk(ids, batchRows) {
+		if err != nil {
+			return err
+		}
+		var found []string
+		found, err = g.ids(ctx, col, oneOf(idField, part))
+		for _, id := range found {
+			there[id] = true
+		}
+	}
+	for _, i := range at {
+		if doubtful(i) && there[rows[i].ID] {
+			fates[i] = fateLanded
+		}
+	}
+	return err
 }
 
 // rememberRefused remembers that rows were refused.
