@@ -16,6 +16,9 @@
 // Two or more misread characters of one field can cancel each other out. No parser can notice that; the confidence of the
 // reader is the only other witness (Options.Confidence).
 //
+// National layouts of the same size, such as French identity cards of before 2021, are read as the format of that size; their
+// fields then have problems and check digits that do not hold.
+//
 // Documents and readings hold personal data and print them with %v. The errors of this package do not: they name fields,
 // positions, lengths and at most one character.
 package mrz

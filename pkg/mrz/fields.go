@@ -150,13 +150,13 @@ func (p *parser) read() *Reading {
 	return &p.reading
 }
 
-// demandDigit replaces a letter by the digit that it looks like.
-func (p *parser) demandDigit(a at) {
-	if v := p.value(a); isLetter(v) {
-		if s := digitsLike(v); s != "" {
-			p.set(a, s[0], ReasonAlphabet)
-		}
+// demandDigit replaces a letter by the digit that it looks like, and reports whether it did.
+func (p *parser) demandDigit(a at) bool {
+	s := digitsLike(p.value(a))
+	if s != "" {
+		p.set(a, s[0], ReasonAlphabet)
 	}
+	return s != ""
 }
 
 func (p *parser) readCode(f *field) {
@@ -232,7 +232,8 @@ func (p *parser) longNumber(number, optional *field) {
 	}
 	number.places = slices.Concat(number.places, optional.places[:end-1])
 	number.check = &optional.places[end-1]
-	p.demandDigit(*number.check)
+	// A letter there may also be the end of a number whose check digit was lost. If the look-alike holds, it may be by chance.
+	number.spent = p.demandDigit(*number.check)
 	if optional.places = optional.places[end:]; len(optional.places) > 0 {
 		optional.start = optional.places[0]
 	}
@@ -319,7 +320,9 @@ func (p *parser) correct(composite, number, optional *field) {
 	}
 	holds := composite == nil || p.checkState(p.covered(), composite.check) == CheckOK
 	for i, c := range changes {
-		if c.f.spent = holds; !holds {
+		if holds {
+			c.f.spent = true
+		} else {
 			*p.cell(c.a) = before[i]
 			c.f.doubt(p, c.a, string(c.value))
 		}

@@ -384,6 +384,23 @@ func TestAgeAt(t *testing.T) {
 	}
 }
 
+// TestLetterBehindALongNumber: where the check digit of a long number is lost, its last letter stands in the place. What a
+// look-alike of that letter makes hold is no proof.
+func TestLetterBehindALongNumber(t *testing.T) {
+	good := "A<CZEM<FWGV<<O<FZ<<<<<<<<<<<<<<<<<<<\nYDOSCRXZU<MRT2504<<7M96010756VI9<D<7"
+	if r := read(t, good); !r.Clean() || r.Document.Number != "YDOSCRXZU6VI" {
+		t.Fatalf("%+v", r)
+	}
+	r := read(t, edit(good, "1:31 <"))
+	if f := r.Field(FieldNumber); r.Clean() || f.Evidence != EvidenceSpent || len(f.Corrections) != 1 {
+		t.Errorf("%+v", f)
+	}
+	r = read(t, edit(specimens[5].lines, "0:15 73G<"))
+	if f := r.Field(FieldNumber); f.Text != "D2314589073" || f.Check != CheckWrong {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestSex(t *testing.T) {
 	for printed, want := range map[string]Sex{"F": SexFemale, "M": SexMale, "<": SexUnspecified, "X": SexUnspecified, "N": ""} {
 		r := read(t, edit(passport, "1:20 "+printed))
@@ -434,6 +451,19 @@ func TestBrokenLines(t *testing.T) {
 		r, err := Parse(strings.ReplaceAll(s.lines, "\n", ""), Options{Reference: reference})
 		if err != nil || r.Document != s.want {
 			t.Errorf("%s in one line: %v", s.name, err)
+		}
+	}
+}
+
+// TestNationalLayout: a French identity card of before 2021 has two lines of 36 characters and other fields. It is not clean.
+func TestNationalLayout(t *testing.T) {
+	r := read(t, "IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<\n8806923102858CORINNE<<<<<<<6512068F6")
+	if r.Document.Format != TD2 || r.Clean() {
+		t.Errorf("%+v", r)
+	}
+	for _, name := range []FieldName{FieldNationality, FieldBirth} {
+		if f := r.Field(name); f.Problem == "" {
+			t.Errorf("%+v", f)
 		}
 	}
 }
