@@ -43,7 +43,7 @@ func TopicSpecs(k config.Kafka) []events.TopicSpec {
 
 // StoreConfig returns the options of a client of the object store.
 func StoreConfig(s config.S3) (objects.Config, error) {
-	out := objects.Config{Endpoint: s.Endpoint, AccessKey: string(s.AccessKey), SecretKey: s.SecretKey, Region: s.Region, VirtualHost: s.VirtualHost}
+	out := objects.Config{Endpoint: s.Endpoint, AccessKey: string(s.AccessKey), SecretKey: s.SecretKey, Region: s.Region, VirtualHost: s.VirtualHost, Home: s.Bucket}
 	var err error
 	out.TLS, err = s.TLS.Client("s3.tls")
 	return out, err

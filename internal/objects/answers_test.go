@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,9 +19,130 @@ import (
 // recorded is a store that gives recorded answers.
 func recorded(t *testing.T, answer http.HandlerFunc) *objects.Store {
 	t.Helper()
+	return recordedHome(t, "", answer)
+}
+
+func recordedHome(t *testing.T, home string, answer http.HandlerFunc) *objects.Store {
+	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	return storeFor(t, objects.Config{Endpoint: strings.TrimPrefix(server.URL, "http://"), AccessKey: "access", SecretKey: "secret-secret", Region: "us-east-1"})
+	return storeFor(t, objects.Config{Home: home, Endpoint: strings.TrimPrefix(server.URL, "http://"), AccessKey: "access", SecretKey: "secret-secret", Region: "us-east-1"})
+}
+
+// listed answers a listing with an empty bucket.
+func listed(w http.ResponseWriter, r *http.Request) bool {
+	if !r.URL.Query().Has("list-type") {
+		return false
+	}
+	io.WriteString(w, `<ListBucketResult><Name>images</Name><IsTruncated>false</IsTruncated></ListBucketResult>`)
+	return true
+}
+
+// A store that refuses or fails one object, or one bucket, says so about that. One that does it to all is out of service, and
+// nobody's request is to blame.
+func TestRefusalOfAll(t *testing.T) {
+	const code = `<Error><Code>%s</Code><Message>planted</Message></Error>`
+	for _, refusal := range []struct {
+		status int
+		code   string
+		one    schema.Class // of a refusal of one object
+		reason schema.Reason
+	}{
+		{http.StatusForbidden, "AccessDenied", schema.ClassPermanent, schema.ReasonBucketNotAllowed},
+		{http.StatusForbidden, "SomethingNew", schema.ClassTransient, ""},
+		{http.StatusInternalServerError, "InternalError", schema.ClassTransient, ""},
+		{http.StatusBadGateway, "", schema.ClassTransient, ""},
+		{http.StatusGatewayTimeout, "", schema.ClassTransient, ""},
+	} {
+		for _, tt := range []struct {
+			name    string
+			refused func(r *http.Request) bool
+			all     bool
+		}{
+			{"one key", func(r *http.Request) bool { return strings.Contains(r.URL.Path, "planted") }, false},
+			{"one bucket", func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/others/") }, false},
+			{"all keys of the home bucket", func(r *http.Request) bool { return !r.URL.Query().Has("list-type") }, true},
+			{"listings of the home bucket, and the key", func(r *http.Request) bool {
+				return strings.Contains(r.URL.Path, "planted") || r.URL.Query().Has("list-type")
+			}, true},
+			{"everything", func(*http.Request) bool { return true }, true},
+		} {
+			t.Run(fmt.Sprintf("%s %d %s", tt.name, refusal.status, refusal.code), func(t *testing.T) {
+				var refusing atomic.Bool
+				kept := 0 // uploads in parts
+				s := recordedHome(t, "images", func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case refusing.Load() && tt.refused(r):
+						w.WriteHeader(refusal.status)
+						if refusal.code != "" {
+							fmt.Fprintf(w, code, refusal.code)
+						}
+					case listed(w, r):
+					case r.Method == http.MethodPost:
+						kept++
+						io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>`)
+					case r.Method == http.MethodDelete:
+						kept--
+						w.WriteHeader(http.StatusNoContent)
+					default:
+						w.Header().Set("ETag", `"d41d"`)
+						w.Header().Set("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+					}
+				})
+				good, bad := schema.ObjectRef{Bucket: "images", Key: "good"}, schema.ObjectRef{Bucket: "images", Key: "planted"}
+				if tt.name == "one bucket" {
+					bad.Bucket = "others"
+				}
+				get := func(ref schema.ObjectRef) error { _, _, err := s.Get(t.Context(), ref, 10); return err }
+				put := func(ref schema.ObjectRef) error {
+					_, err := s.Put(t.Context(), ref, nil, "image/jpeg", nil)
+					return err
+				}
+				for _, call := range []func(schema.ObjectRef) error{get, put} {
+					refusing.Store(false)
+					if err := call(good); err != nil {
+						t.Fatal(err)
+					}
+					refusing.Store(true)
+					class, reason := refusal.one, refusal.reason
+					if tt.all {
+						class, reason = schema.ClassOutage, ""
+					}
+					wantError(t, call(bad), class, reason, "planted")
+					if !tt.all {
+						if err := call(good); err != nil {
+							t.Errorf("the others: %v", err)
+						}
+					}
+				}
+				if kept != 0 {
+					t.Errorf("%d uploads in parts were left behind", kept)
+				}
+			})
+		}
+	}
+}
+
+// An object that was read, and is refused later, is no evidence about all.
+func TestRefusalOfTheObjectReadLast(t *testing.T) {
+	var refusing atomic.Bool
+	s := recordedHome(t, "images", func(w http.ResponseWriter, r *http.Request) {
+		if listed(w, r) {
+			return
+		}
+		w.Header().Set("ETag", `"d41d"`)
+		w.Header().Set("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+		if refusing.Load() {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	ref := schema.ObjectRef{Bucket: "images", Key: "planted"}
+	if _, _, err := s.Get(t.Context(), ref, 10); err != nil {
+		t.Fatal(err)
+	}
+	refusing.Store(true)
+	_, _, err := s.Get(t.Context(), ref, 10)
+	wantError(t, err, schema.ClassPermanent, schema.ReasonBucketNotAllowed, "planted")
 }
 
 // TestAnswersInWords: every code that a user can meet is a cause and a way out. Results get no code of HTTP, and nothing
@@ -62,7 +184,10 @@ func TestAnswersInWords(t *testing.T) {
 		{"SomethingNew", 418, schema.ClassTransient, "", "SomethingNew (HTTP 418)", "documentation"},
 	} {
 		t.Run(tt.code, func(t *testing.T) {
-			s := recorded(t, func(w http.ResponseWriter, _ *http.Request) {
+			s := recorded(t, func(w http.ResponseWriter, r *http.Request) {
+				if tt.code != "SomethingNew" && listed(w, r) {
+					return
+				}
 				w.WriteHeader(tt.status)
 				fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>planted</Message><Key>planted</Key><Resource>/images/planted</Resource></Error>`, tt.code)
 			})

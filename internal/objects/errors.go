@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
 
@@ -128,6 +130,8 @@ func (s *Store) classifyRead(ctx context.Context, op string, ref schema.ObjectRe
 		return schema.Permanent(op, schema.ReasonImageNotFound, errors.New(answers["InvalidVersionId"].text))
 	case response.Code == minio.InvalidArgument:
 		return schema.Permanent(op, schema.ReasonImageNotFound, errors.New(unusableKey))
+	case s.refusesAll(ctx, ref, err, s.readAgain):
+		return schema.Outage(op, sanitise(err))
 	case s.refusesThisAlone(ctx, ref, err):
 		return schema.Permanent(op, schema.ReasonImageUnreadable, fmt.Errorf("the store refuses to give out what the request names (HTTP %d); check key, version and etag, and whether the object is encrypted with a key that only its uploader has (SSE-C)", response.StatusCode))
 	}
@@ -157,7 +161,72 @@ func (s *Store) classifyWrite(ctx context.Context, op string, ref schema.ObjectR
 	if code := minio.ToErrorResponse(err).Code; code == minio.InvalidArgument || answers[code].text == unusableKey || s.refusesThisAlone(ctx, ref, err) {
 		return schema.Permanent(op, schema.ReasonInvalidRequest, errors.New(unusableKey))
 	}
+	if s.refusesAll(ctx, ref, err, s.writeAgain) {
+		return schema.Outage(op, sanitise(err))
+	}
 	return classify(op, err)
+}
+
+// refusal is a way to refuse that can be about one object or about all.
+type refusal int
+
+const (
+	noRefusal refusal = iota
+	forbidden         // no right
+	failing           // the store, or a proxy before it, has an error of its own
+)
+
+// refusalOf tells which one err is.
+func refusalOf(err error) refusal {
+	response := minio.ToErrorResponse(err)
+	a, known := answers[response.Code]
+	switch {
+	case known && (a.class == schema.ClassFatal || a.class == schema.ClassOutage || a.reason == schema.ReasonImageUnreadable):
+		return noRefusal
+	case response.StatusCode == http.StatusForbidden:
+		return forbidden
+	case response.StatusCode >= 500 && response.StatusCode != http.StatusNotImplemented && !slices.Contains(away, response.StatusCode):
+		return failing
+	}
+	return noRefusal
+}
+
+// refusesAll reports whether the store refuses everything as it refused a request about ref: also to list its home bucket, or again
+// what it did before. An author of requests cannot bring that about: a listing has no key, and what was done last for anybody
+// is what is asked for again.
+func (s *Store) refusesAll(ctx context.Context, ref schema.ObjectRef, err error, again func(context.Context, schema.ObjectRef) error) bool {
+	how := refusalOf(err)
+	return how != noRefusal && (refusalOf(s.list(ctx, cmp.Or(s.home, ref.Bucket))) == how || refusalOf(again(ctx, ref)) == how)
+}
+
+// worked notes what was read or written.
+func (s *Store) worked(last *atomic.Pointer[schema.ObjectRef], ref schema.ObjectRef) {
+	if s.home == "" || ref.Bucket == s.home {
+		last.Store(&ref)
+	}
+}
+
+// readAgain asks for the object that was read last. nil: it was answered, or none but that of ref was read yet.
+func (s *Store) readAgain(ctx context.Context, ref schema.ObjectRef) error {
+	last := s.read.Load()
+	if last == nil || last.Key == ref.Key {
+		return nil
+	}
+	_, err := s.client.StatObject(ctx, last.Bucket, last.Key, exactly(*last))
+	return err
+}
+
+// writeAgain begins to write the object that was written last, in parts, and gives up before the first: so nothing is overwritten.
+func (s *Store) writeAgain(ctx context.Context, ref schema.ObjectRef) error {
+	last := s.written.Load()
+	if last == nil || last.Key == ref.Key {
+		return nil
+	}
+	id, err := s.client.NewMultipartUpload(ctx, last.Bucket, last.Key, minio.PutObjectOptions{})
+	if err == nil {
+		_ = s.client.AbortMultipartUpload(ctx, last.Bucket, last.Key, id) // else the store keeps an upload without parts
+	}
+	return err
 }
 
 // sanitise keeps of err what is known to hold no object name: codes, statuses, addresses, and causes of known types.

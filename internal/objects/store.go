@@ -3,7 +3,7 @@
 // It adds to an S3 client:
 //   - A reference means one content. Get returns exactly the version (or, without versions, the ETag) that was named, or an error if it is gone. It never returns the content that replaced it.
 //   - Limits come before cost (invariant 8): an object larger than the caller's limit is refused by its header, without reading it.
-//   - Every error has a class: unreachable and broken stores are schema.Transient, those that are busy, full or not set up are schema.Outage, objects that can never be read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
+//   - Every error has a class: unreachable and broken stores are schema.Transient, those that are busy, full, not set up, or refuse or fail everything are schema.Outage, objects that can never be read are schema.Permanent with the reason of their result, refused credentials are schema.Fatal.
 //   - No error text carries an object key (invariant 6). S3 servers and clients put keys there; this package removes them.
 //
 // Every call makes one attempt. Retrying is up to the caller.
@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -42,6 +43,9 @@ type Config struct {
 	Region string
 	// VirtualHost addresses buckets as bucket.endpoint; the default is endpoint/bucket, which every store understands.
 	VirtualHost bool
+	// Home is the bucket that must always answer. What the store says about it tells a refusal of everybody from the refusal of one
+	// object or one bucket; empty: the bucket of the object is asked.
+	Home string
 	// Timeout bounds each call as a whole, its body included; 0 means DefaultTimeout. A listing is bounded by page.
 	Timeout time.Duration
 }
@@ -56,6 +60,9 @@ const dialTimeout = 2 * time.Second
 type Store struct {
 	client  minio.Core
 	timeout time.Duration
+	home    string
+	// The objects in the home bucket that were read and written last; nil: none.
+	read, written atomic.Pointer[schema.ObjectRef]
 }
 
 // Info is what the store says about one version of an object.
@@ -114,7 +121,7 @@ func newStore(cfg Config, dial func(ctx context.Context, network, addr string) (
 	if err != nil {
 		return nil, schema.Fatal(op, fmt.Errorf("the endpoint %q is not usable: %w", cfg.Endpoint, err))
 	}
-	return &Store{client: minio.Core{Client: client}, timeout: timeout}, nil
+	return &Store{client: minio.Core{Client: client}, timeout: timeout, home: cfg.Home}, nil
 }
 
 // Stat returns what the store says about ref: the version that it names, else the content with the ETag that it names,
@@ -135,6 +142,7 @@ func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
 	if err != nil {
 		return Info{}, s.classifyRead(ctx, op, ref, err)
 	}
+	s.worked(&s.read, ref)
 	return infoOf(ref.Bucket, ref.Key, o), nil
 }
 
@@ -145,7 +153,8 @@ func (s *Store) Stat(ctx context.Context, ref schema.ObjectRef) (Info, error) {
 // Permanent errors: ReasonImageChanged (other content has replaced the named content, and no version keeps it),
 // ReasonImageNotFound (no such object or version), ReasonImageTooLarge (more than maxBytes; detected before a byte is
 // read), ReasonBucketNotAllowed (no such bucket, or no permission to read it). An unreachable store is
-// Transient, a busy one an Outage, refused credentials are Fatal.
+// Transient, a busy one an Outage, and so is one that gives permission to read nothing or fails whatever it is asked; refused
+// credentials are Fatal.
 func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error) {
 	const op = "objects.get"
 	if err := unreadable(ref); err != nil {
@@ -173,6 +182,7 @@ func (s *Store) Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) (
 	if _, err := io.ReadFull(body, data); err != nil {
 		return nil, schema.ObjectRef{}, classify(op, err)
 	}
+	s.worked(&s.read, ref)
 	return data, infoOf(ref.Bucket, ref.Key, o).Ref, nil
 }
 
@@ -234,6 +244,7 @@ func (s *Store) Put(ctx context.Context, ref schema.ObjectRef, data []byte, cont
 	if err != nil {
 		return schema.ObjectRef{}, s.classifyWrite(ctx, op, ref, err)
 	}
+	s.worked(&s.written, ref)
 	return resolve(ref.Bucket, ref.Key, up.VersionID, up.ETag), nil
 }
 
@@ -326,17 +337,21 @@ func (s *Store) Ping(ctx context.Context, bucket string) error {
 	const op = "objects.ping"
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	// It lists one key instead of a HEAD, because the refusal of a listing has a body that says why.
-	for o := range s.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: 1}) {
-		if o.Err != nil {
-			return classify(op, o.Err)
-		}
-		break
-	}
-	if err := ctx.Err(); err != nil {
+	if err := s.list(ctx, bucket); err != nil {
 		return classify(op, err)
 	}
 	return nil
+}
+
+// list lists one key of a bucket. It does that instead of a HEAD, because the refusal of a listing has a body that says why.
+func (s *Store) list(ctx context.Context, bucket string) error {
+	for o := range s.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: 1}) {
+		if o.Err != nil {
+			return o.Err
+		}
+		break
+	}
+	return ctx.Err()
 }
 
 // unreadable says why no content can have the ETag or the key of ref, or returns nil. In the header of a request such an ETag would

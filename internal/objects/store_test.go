@@ -359,7 +359,7 @@ func TestDownThenUp(t *testing.T) {
 	}
 }
 
-// TestAnswers holds what a store may say against what is made of it. The server is a plain HTTP one: the embedded store
+// TestAnswers holds what a store may say to everybody against what is made of it. The server is a plain HTTP one: the embedded store
 // cannot be made to say these.
 func TestAnswers(t *testing.T) {
 	const key = "enroll/staff/bob smith/face.jpg"
@@ -377,16 +377,16 @@ func TestAnswers(t *testing.T) {
 		reason schema.Reason
 	}{
 		{"slow down", refusal(503, "SlowDown"), schema.ClassOutage, ""},
-		{"internal error", refusal(500, "InternalError"), schema.ClassTransient, ""},
+		{"internal error", refusal(500, "InternalError"), schema.ClassOutage, ""},
 		{"throttled", refusal(429, "TooManyRequests"), schema.ClassOutage, ""},
 		{"expired token", refusal(400, "ExpiredToken"), schema.ClassOutage, ""},
 		{"clock skew", refusal(403, "RequestTimeTooSkewed"), schema.ClassOutage, ""},
-		{"access denied", refusal(403, "AccessDenied"), schema.ClassPermanent, schema.ReasonBucketNotAllowed},
+		{"access denied", refusal(403, "AccessDenied"), schema.ClassOutage, ""},
 		{"wrong region", refusal(400, "AuthorizationHeaderMalformed"), schema.ClassFatal, ""},
 		{"archived", refusal(403, "InvalidObjectState"), schema.ClassPermanent, schema.ReasonImageUnreadable},
 		{"a proxy's page", func(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "bad gateway to "+r.URL.Path, http.StatusBadGateway)
-		}, schema.ClassTransient, ""},
+		}, schema.ClassOutage, ""},
 		{"closed connection", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, schema.ClassTransient, ""},
 		{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, schema.ClassTransient, ""},
 		{"cut off", func(w http.ResponseWriter, r *http.Request) {
