@@ -74,6 +74,7 @@ type field struct {
 	start   at
 	places  []at // its characters
 	check   *at  // its check digit, or nil
+	aside   []at // what belongs to it besides: the filler that announces the rest of a long number
 	problem string
 	doubts  []Doubt
 	spent   bool
@@ -231,7 +232,7 @@ func (p *parser) longNumber(number, optional *field) {
 		return
 	}
 	number.places = slices.Concat(number.places, optional.places[:end-1])
-	number.check = &optional.places[end-1]
+	number.aside, number.check = []at{*number.check}, &optional.places[end-1]
 	// A letter there may also be the end of a number whose check digit was lost. If the look-alike holds, it may be by chance.
 	number.spent = p.demandDigit(*number.check)
 	if optional.places = optional.places[end:]; len(optional.places) > 0 {
@@ -483,19 +484,7 @@ func (p *parser) finish(fields []*field, composite *field) {
 		if !p.measured || len(f.places) == 0 {
 			out.Confidence = 0
 		}
-		places := f.places
-		if f.check != nil && f != composite {
-			places = slices.Concat(places, []at{*f.check})
-		}
-		for _, a := range places {
-			if c := p.cell(a); c.reason != "" {
-				to := string(c.value)
-				if c.reason == ReasonFiller && a.column+1 < len(p.grid[a.line]) && p.grid[a.line][a.column+1].raw == "" {
-					to = "<<"
-				}
-				out.Corrections = append(out.Corrections, Correction{a.line, a.column, c.raw, to, c.reason})
-			}
-		}
+		out.Corrections = p.corrections(f)
 		p.reading.Fields = append(p.reading.Fields, out)
 	}
 	for _, line := range p.grid {
@@ -505,6 +494,26 @@ func (p *parser) finish(fields []*field, composite *field) {
 		}
 		p.reading.Lines = append(p.reading.Lines, string(b))
 	}
+}
+
+// corrections lists what was replaced in a field and its check digit.
+func (p *parser) corrections(f *field) (out []Correction) {
+	places := slices.Concat(f.places, f.aside)
+	if f.check != nil && f.name != FieldComposite {
+		places = append(places, *f.check)
+	}
+	for _, a := range places {
+		c := p.cell(a)
+		if c.reason == "" {
+			continue
+		}
+		to := string(c.value)
+		if line := p.grid[a.line]; c.reason == ReasonFiller && a.column+1 < len(line) && line[a.column+1].raw == "" {
+			to = "<<"
+		}
+		out = append(out, Correction{a.line, a.column, c.raw, to, c.reason})
+	}
+	return out
 }
 
 // equals notes the characters for which a look-alike weighs the same modulo 10, so that no check digit tells them apart.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // FuzzParse: whatever arrives, Parse returns, its answer is no longer than a zone, and what it understood can be written and
@@ -38,6 +39,10 @@ func FuzzParse(f *testing.F) {
 			if f.Line >= len(r.Lines) || f.Column >= len(r.Lines[0]) && f.Text != "" || len(f.Text) > 39 || len(f.Doubts) > 39 {
 				t.Fatalf("%+v", f)
 			}
+		}
+		blank := func(c rune) bool { return unicode.IsSpace(c) || c == '\u200b' || c == '\ufeff' }
+		if len(r.Corrections()) == 0 && strings.Join(strings.FieldsFunc(text, blank), "") != strings.Join(r.Lines, "") {
+			t.Fatalf("a correction that is not reported: %q is %q", text, r.Lines)
 		}
 		lines, err := Generate(r.Document)
 		if err != nil {

@@ -49,6 +49,11 @@ func Parse(text string, o Options) (*Reading, error) {
 	if n > maxRunes {
 		return nil, fmt.Errorf("mrz: %w: %s; found a text of %d characters", ErrNoZone, expected, n)
 	}
+	for _, c := range o.Confidence {
+		if !(c >= 0 && c <= 1) {
+			return nil, fmt.Errorf("mrz: Options.Confidence has the value %v, which is not within 0 and 1", c)
+		}
+	}
 	format, grid, err := arrange(cellsOf(text, n, o.Confidence))
 	if err != nil {
 		return nil, err

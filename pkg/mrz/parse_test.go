@@ -3,6 +3,7 @@ package mrz
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -158,6 +159,8 @@ func TestCorrections(t *testing.T) {
 		{"quotation marks", strings.Replace(strings.Replace(passport, "ON<<", "ON«", 1), "A<M", "A‹M", 1),
 			[]Correction{{0, 13, "«", "<<", ReasonFiller}, {0, 19, "‹", "<", ReasonFiller}},
 			FieldHolder, "ERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", CheckAbsent, EvidenceNone},
+		{"the filler that announces the rest of a long number", strings.Replace(specimens[5].lines, "<7349", "‹7349", 1),
+			[]Correction{{0, 14, "‹", "<", ReasonFiller}}, FieldNumber, "D23145890734", CheckOK, EvidenceCheckDigit},
 		{"diacritical marks", strings.Replace(passport, "ANNA", "ÄñńÅ", 1),
 			[]Correction{{0, 15, "Ä", "A", ReasonMark}, {0, 16, "ñ", "N", ReasonMark}, {0, 17, "ń", "N", ReasonMark}, {0, 18, "Å", "A", ReasonMark}},
 			FieldHolder, "ERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", CheckAbsent, EvidenceNone},
@@ -499,8 +502,10 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	for name, o := range map[string]Options{
-		"Options.Reference":  {},
-		"Options.Confidence": {Reference: reference, Confidence: make([]float64, 3)},
+		"Options.Reference":                     {},
+		"Options.Confidence has 3 values":       {Reference: reference, Confidence: make([]float64, 3)},
+		"Options.Confidence has the value NaN":  {Reference: reference, Confidence: slices.Repeat([]float64{math.NaN()}, len(passport))},
+		"Options.Confidence has the value 1.01": {Reference: reference, Confidence: slices.Repeat([]float64{1.01}, len(passport))},
 	} {
 		if _, err := Parse(passport, o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
