@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -72,5 +73,40 @@ func BenchmarkValidate(b *testing.B) {
 	b.ReportMetric(float64(alone.Microseconds())/1000/float64(b.N), "ms/bare")
 	for stage, took := range stages {
 		b.ReportMetric(float64(took.Microseconds())/1000/float64(b.N), "ms/"+stage)
+	}
+}
+
+// BenchmarkPhotograph analyses the photographs of faces/pairs one after the other, from the file on: once as for an enrolment (detector,
+// alignment, embedding), once as for a full validation. A CPU profile of it says where the time of a photograph goes.
+func BenchmarkPhotograph(b *testing.B) {
+	paths, err := filepath.Glob(filepath.Join(dataDir(b), "faces", "pairs", "*.jpg"))
+	if err != nil || len(paths) == 0 {
+		b.Fatal("no photographs", err)
+	}
+	var files [][]byte
+	for _, path := range paths {
+		files = append(files, read(b, path))
+	}
+	e := openEngine(b)
+	for name, params := range map[string]Params{
+		"embed":    {Strategy: BestConfidence, Embed: true},
+		"validate": {Strategy: BestConfidence, Attributes: true, Liveness: 1},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			stages := map[string]time.Duration{}
+			for i := 0; b.Loop(); i++ {
+				a, err := e.Analyze(b.Context(), files[i%len(files)], params)
+				if err != nil {
+					b.Fatal(paths[i%len(files)], err)
+				}
+				for stage, took := range a.Timings {
+					stages[stage] += took
+				}
+			}
+			for stage, took := range stages {
+				b.ReportMetric(float64(took.Microseconds())/1000/float64(b.N), "ms/"+stage)
+			}
+		})
 	}
 }

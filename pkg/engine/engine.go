@@ -241,6 +241,7 @@ func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crow
 		return nil, w.end(err)
 	}
 	defer place.leave()
+	defer f.picture.Release()
 	if keep := p.Portray; keep != nil {
 		f.params.Portray = func(_ context.Context, i, faces int, portraits []*face.Portrait) error {
 			start := time.Now()

@@ -64,6 +64,9 @@ func (f *frame) upright(do func(*frame) error) error {
 				return err
 			}
 		}
+		if whole.picture != f.picture {
+			whole.picture.Release()
+		}
 	}
 	return nil
 }

@@ -4,15 +4,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"facestream/packs"
+	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
@@ -97,4 +100,48 @@ func TestWeightsAreChecked(t *testing.T) {
 	if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), "sha256 of weights.bin") {
 		t.Errorf("%v; want a fatal error that names the weights", err)
 	}
+}
+
+// Images that are analysed at the same time, in memory that goes from one to the next, have the answers that each has alone. Under the
+// race detector what was given back is poisoned.
+func TestImagesShareNoMemory(t *testing.T) {
+	e := starter(t, Options{})
+	params := everything
+	params.Age, params.Documents = false, false
+	files := cast(t, 3)
+	small, _, err := imaging.Decode(t.Context(), files[0], imaging.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := small.ResizePart(-20, -30, small.Width+50, small.Height+10, 500, 410).Encode(imaging.PNG)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, part)
+	answer := func(file []byte) string {
+		a, err := e.Analyze(t.Context(), file, params)
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		a.Timings = nil
+		answer, err := json.Marshal(a)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(answer)
+	}
+	var alone []string
+	for _, file := range files {
+		alone = append(alone, answer(file))
+	}
+	var images sync.WaitGroup
+	for i := range 2 * len(files) {
+		images.Go(func() {
+			if n := i % len(files); answer(files[n]) != alone[n] {
+				t.Errorf("picture %d has another answer beside others than alone", n)
+			}
+		})
+	}
+	images.Wait()
 }

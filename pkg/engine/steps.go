@@ -269,6 +269,10 @@ func embedding(e *Engine, stages []face.Stage, _ Options) (_ action, err error) 
 	e.embedder, err = one(stages, face.NewEmbedder)
 	return action{run: func(ctx context.Context, f *frame) error {
 		embeddings, err := e.Embed(ctx, f.aligned)
+		for _, a := range f.aligned {
+			a.Release()
+		}
+		f.aligned = nil
 		for i := range embeddings {
 			f.faces[i].Embedding = &embeddings[i]
 		}

@@ -123,6 +123,7 @@ func (e *Engine) level(ctx context.Context, f *frame, c *candidate) (err error) 
 // caller does not want it turned.
 func (e *Engine) findAll(ctx context.Context, f *frame) ([]candidate, error) {
 	scene := e.detector.Scene(f.picture)
+	defer scene.Release()
 	upright, err := e.findTurned(ctx, f, scene, 0)
 	if err != nil || !f.params.Turn {
 		return upright, err

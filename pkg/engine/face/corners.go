@@ -8,7 +8,6 @@ import (
 
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
-	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -56,7 +55,9 @@ func NewCornerFinder(s Stage) (*CornerFinder, error) {
 // Find is the outline of the document in img; nil where there is none.
 func (c *CornerFinder) Find(ctx context.Context, img *imaging.Image) (*Outline, error) {
 	in := c.stage.Model.Input
-	answer := c.stage.Net.Run(ctx, []onnx.Tensor{c.stage.row(img.Resize(in.Width, in.Height))})[0]
+	v := c.stage.view([]*imaging.Image{img.ResizePart(0, 0, img.Width, img.Height, in.Width, in.Height)})
+	defer v.release()
+	answer := c.stage.Net.Run(ctx, v.rows)[0]
 	err := answer.Err
 	if err == nil {
 		err = errors.Join(c.stage.sound(answer.Value[c.coords].Data, 8), c.stage.sound(answer.Value[c.score].Data, 1))

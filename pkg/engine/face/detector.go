@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -39,7 +38,6 @@ type Detector struct {
 	minConfidence float32
 	maxOverlap    float32
 	outputs       [3]heads
-	buffers       sync.Pool // *[]float32, the input planes: megabytes that every call needs and Network.Run does not keep
 }
 
 // heads are the positions, among the network's outputs, of one stride's four maps.
@@ -78,14 +76,15 @@ func NewDetector(s Stage, longSide int) (*Detector, error) {
 			}
 		}
 	}
-	d.buffers.New = func() any { return new([]float32) }
 	return d, nil
 }
 
 // Detect returns the faces of at least minConfidence, 0..1 (0 stands for the manifest's), best first; faces of equal confidence come
 // from top to bottom, then from left to right. It looks at the picture as [Scene] describes.
 func (d *Detector) Detect(ctx context.Context, img *imaging.Image, minConfidence float32) ([]Face, error) {
-	return d.Scene(img).Detect(ctx, 0, minConfidence)
+	scene := d.Scene(img)
+	defer scene.Release()
+	return scene.Detect(ctx, 0, minConfidence)
 }
 
 // detect looks at img once and returns its faces, as Detect does.
@@ -93,15 +92,13 @@ func (d *Detector) detect(ctx context.Context, img *imaging.Image, minConfidence
 	const op = "face.detect"
 	minConfidence = cmp.Or(minConfidence, d.minConfidence)
 	g := d.geometry(img.Width, img.Height)
-	scaled := img
-	if g.width != img.Width || g.height != img.Height {
-		scaled = img.Resize(g.width, g.height)
-	}
-
-	buffer := d.buffers.Get().(*[]float32)
-	defer d.buffers.Put(buffer)
-	*buffer = slices.Grow((*buffer)[:0], 3*g.paddedWidth*g.paddedHeight)[:3*g.paddedWidth*g.paddedHeight]
+	scaled := img.Resize(g.width, g.height)
+	buffer := tensors.Take(3 * g.paddedWidth * g.paddedHeight)
+	defer tensors.Give(buffer)
 	scaled.Planes(*buffer, g.paddedWidth, g.paddedHeight, normalisation(d.input))
+	if scaled != img {
+		scaled.Release()
+	}
 
 	row := onnx.Tensor{Shape: []int64{3, int64(g.paddedHeight), int64(g.paddedWidth)}, Data: *buffer}
 	result := d.net.Run(ctx, []onnx.Tensor{row})[0]

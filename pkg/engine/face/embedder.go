@@ -44,9 +44,10 @@ func (e *Embedder) Embed(ctx context.Context, aligned []*imaging.Image) []schema
 	const op = "face.embed"
 	rows := make([]onnx.Tensor, len(aligned))
 	for i, img := range aligned {
-		data := make([]float32, 3*AlignedSide*AlignedSide)
-		img.Planes(data, AlignedSide, AlignedSide, normalisation(e.input))
-		rows[i] = onnx.Tensor{Shape: []int64{3, AlignedSide, AlignedSide}, Data: data}
+		data := tensors.Take(3 * AlignedSide * AlignedSide)
+		defer tensors.Give(data)
+		img.Planes(*data, AlignedSide, AlignedSide, normalisation(e.input))
+		rows[i] = onnx.Tensor{Shape: []int64{3, AlignedSide, AlignedSide}, Data: *data}
 	}
 	results := make([]schema.Outcome[schema.Embedding], len(aligned))
 	for i, answer := range e.net.Run(ctx, rows) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -272,6 +274,22 @@ func TestEmbed(t *testing.T) {
 		change(&m)
 		if _, err := NewEmbedder(Stage{net, m}); schema.ClassOf(err) != schema.ClassFatal {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNthIsThatOfTheSorted(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 50 {
+		luma := make([]float32, 1+r.IntN(200))
+		for i := range luma {
+			luma[i] = []float32{r.Float32() * 255, float32(r.IntN(4)), 255, 0}[r.IntN(4)]
+		}
+		sorted := slices.Sorted(slices.Values(luma))
+		for n, want := range sorted {
+			if got := nth(luma, n); got != want {
+				t.Fatalf("of %v the %d. is %v, want %v", luma, n, got, want)
+			}
 		}
 	}
 }

@@ -130,18 +130,24 @@ func (l *LivenessDetector) Observe(ctx context.Context, img *imaging.Image, face
 		}
 	}
 	sums := make([]float32, len(faces))
+	var shown *view
+	defer func() { shown.release() }()
 	for _, s := range stages {
-		crops := make([]*imaging.Image, 0, len(judged)*len(sizes))
-		for _, i := range judged {
-			for _, size := range sizes {
-				crops = append(crops, liveCrop(img, faces[i].Moved(0, 0, size), s))
+		if !shown.shows(s) {
+			shown.release()
+			crops := make([]*imaging.Image, 0, len(judged)*len(sizes))
+			for _, i := range judged {
+				for _, size := range sizes {
+					crops = append(crops, liveCrop(img, faces[i].Moved(0, 0, size), s))
+				}
 			}
+			shown = s.view(crops)
 		}
 		classes, live := 3, 1
 		if s.Model.Architecture == antispoof {
 			classes, live = 2, 0
 		}
-		answers := s.run(ctx, op, classes, crops)
+		answers := s.ask(ctx, op, classes, shown)
 		for n, i := range judged {
 			var odds float32
 			for _, answer := range answers[n*len(sizes) : (n+1)*len(sizes)] {
@@ -231,6 +237,7 @@ func surroundings(img *imaging.Image, f Face) float64 {
 func colour(img *imaging.Image, f Face) float64 {
 	const side = 64
 	cut := img.Cut(f.window(1), side, side)
+	defer cut.Release()
 	sum := 0
 	for i := 0; i < len(cut.Pix); i += 3 {
 		p := cut.Pix[i : i+3]
@@ -259,10 +266,11 @@ func liveCrop(img *imaging.Image, f Face, s Stage) *imaging.Image {
 		if n > mostMirrored && n > img.Width*img.Height/n {
 			// The square would be larger than the picture: it is cut out of a smaller copy.
 			small := (n + mostMirrored - 1) / mostMirrored
-			img = img.Resize(max(img.Width/small, 1), max(img.Height/small, 1))
+			img = img.ResizePart(0, 0, img.Width, img.Height, max(img.Width/small, 1), max(img.Height/small, 1))
+			defer img.Release()
 			x, y, n = x/small, y/small, n/small
 		}
-		return img.Crop(x, y, x+n, y+n, imaging.Reflect).Resize(in.Width, in.Height)
+		return img.ResizePart(x, y, x+n, y+n, in.Width, in.Height)
 	}
 	width, height := float64(img.Width), float64(img.Height)
 	scale := min(surroundings(img, f), float64(in.Crop))

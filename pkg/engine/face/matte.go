@@ -24,6 +24,7 @@ func replaceBackground(img *imaging.Image, w imaging.Window, mask *Mask, o Portr
 	width, height := o.Width, o.Height
 	// What is beyond the picture looks like its edge to the filters, and gets the pad colour at the end.
 	portrait := img.CutOver(w, width, height, *o.Pad)
+	defer portrait.Release()
 	rough, inside := make(plane, width*height), make([]bool, width*height)
 	for y := range height {
 		for x := range width {

@@ -81,15 +81,15 @@ func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	const width = 112
 	w := f.standing(1)
 	height := min(max(int(math.Round(width*w.Height/max(w.Width, 1))), 3), 4*width)
-	luma := img.Cut(w, width, height).Luma()
+	cut := img.Cut(w, width, height)
+	luma := cut.Luma()
+	cut.Release()
 	var sum float64
 	for _, v := range luma {
 		sum += float64(v)
 	}
-	sorted := slices.Clone(luma)
-	slices.Sort(sorted)
 	n := len(luma)
-	light := Light{Mean: float32(sum / float64(n) / 255), Low: sorted[n*5/100] / 255, High: sorted[n*95/100] / 255}
+	light := Light{Mean: float32(sum / float64(n) / 255), Low: nth(luma, n*5/100) / 255, High: nth(luma, n*95/100) / 255}
 	var shadows, highlights, inside int
 	for y := range height {
 		for x := range width {
@@ -108,6 +108,26 @@ func measureLight(img *imaging.Image, f Face) (Light, float32) {
 	}
 	light.LostShadows, light.LostHighlights = float32(shadows)/float32(max(inside, 1)), float32(highlights)/float32(max(inside, 1))
 	return light, LaplacianVariance(luma, width, height)
+}
+
+// nth is the value that has the index n, from 0, among lumas in ascending order.
+func nth(luma []float32, n int) float32 {
+	var counts [256]int
+	for _, v := range luma {
+		counts[int(v)]++
+	}
+	whole := 0
+	for ; n >= counts[whole]; whole++ {
+		n -= counts[whole]
+	}
+	near := make([]float32, 0, counts[whole])
+	for _, v := range luma {
+		if int(v) == whole {
+			near = append(near, v)
+		}
+	}
+	slices.Sort(near)
+	return near[n]
 }
 
 // LaplacianVariance is the variance of the four-neighbour Laplacian of a picture of at least 3 × 3 lumas, over the pixels that have
@@ -147,7 +167,9 @@ func newEyesPatch(img *imaging.Image, p []schema.PointF) eyesPatch {
 	middle := (down - up) / 2 * unit
 	w := imaging.Window{X: float64(c.X) - middle*sin, Y: float64(c.Y) + middle*cos, Width: 2 * side * unit, Height: (up + down) * unit, Turn: turn}
 	e := eyesPatch{width: int(2 * side * patchUnit), height: int((up + down) * patchUnit), x0: side * patchUnit, y0: up * patchUnit}
-	e.luma = img.Cut(w, e.width, e.height).Luma()
+	cut := img.Cut(w, e.width, e.height)
+	e.luma = cut.Luma()
+	cut.Release()
 	return e
 }
 

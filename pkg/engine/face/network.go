@@ -57,14 +57,18 @@ func (s Stage) checkInput(op string, layout models.Layout, architectures ...stri
 // cropless are the architectures whose part of the picture is no multiple of the face's box.
 var cropless = []string{openSeeFace, selfieSegmentation, portraitMask, DocumentGrid}
 
-// run asks the network about pictures of its input size. Each answer has as many numbers as values says, and all are finite.
+// run asks the network about pictures of its input size, which it releases. Each answer has as many numbers as values says, and all
+// are finite.
 func (s Stage) run(ctx context.Context, op string, values int, pictures []*imaging.Image) []schema.Outcome[[]float32] {
-	rows := make([]onnx.Tensor, len(pictures))
-	for i, img := range pictures {
-		rows[i] = s.row(img)
-	}
-	answers := make([]schema.Outcome[[]float32], len(rows))
-	for i, r := range s.Net.Run(ctx, rows) {
+	v := s.view(pictures)
+	defer v.release()
+	return s.ask(ctx, op, values, v)
+}
+
+// ask is run about what the network, or another one that sees the same, is shown.
+func (s Stage) ask(ctx context.Context, op string, values int, v *view) []schema.Outcome[[]float32] {
+	answers := make([]schema.Outcome[[]float32], len(v.rows))
+	for i, r := range s.Net.Run(ctx, v.rows) {
 		err := r.Err
 		if err == nil {
 			err = s.sound(r.Value[0].Data, values)
@@ -78,15 +82,52 @@ func (s Stage) run(ctx context.Context, op string, values int, pictures []*imagi
 	return answers
 }
 
-// row is a picture of the network's input size as it takes it.
-func (s Stage) row(img *imaging.Image) onnx.Tensor {
+// tensors has the values of networks' inputs: megabytes that every call needs and that Network.Run does not keep.
+var tensors = imaging.Pool[float32]{Poison: float32(math.NaN())}
+
+// view is what a network is shown. Its memory is pooled.
+type view struct {
+	model models.Model
+	rows  []onnx.Tensor
+	taken []*[]float32
+}
+
+// view makes pictures of the network's input size what it takes, and releases them.
+func (s Stage) view(pictures []*imaging.Image) *view {
 	in := s.Model.Input
-	data := make([]float32, 3*in.Width*in.Height)
-	img.Planes(data, in.Width, in.Height, normalisation(in))
+	v := &view{model: s.Model, rows: make([]onnx.Tensor, len(pictures)), taken: make([]*[]float32, len(pictures))}
+	shape := []int64{3, int64(in.Height), int64(in.Width)}
 	if in.Layout == models.NHWC {
-		return onnx.Tensor{Shape: []int64{int64(in.Height), int64(in.Width), 3}, Data: triples(data)}
+		shape = []int64{int64(in.Height), int64(in.Width), 3}
 	}
-	return onnx.Tensor{Shape: []int64{3, int64(in.Height), int64(in.Width)}, Data: data}
+	n := normalisation(in)
+	for i, img := range pictures {
+		v.taken[i] = tensors.Take(3 * in.Width * in.Height)
+		v.rows[i] = onnx.Tensor{Shape: shape, Data: *v.taken[i]}
+		if in.Layout == models.NHWC {
+			img.Triples(*v.taken[i], n)
+		} else {
+			img.Planes(*v.taken[i], in.Width, in.Height, n)
+		}
+		img.Release()
+	}
+	return v
+}
+
+// release gives the memory of v back. A nil view has none.
+func (v *view) release() {
+	if v == nil {
+		return
+	}
+	for _, t := range v.taken {
+		tensors.Give(t)
+	}
+	v.rows, v.taken = nil, nil
+}
+
+// shows reports whether v, which may be nil, is what s would be shown of the same faces.
+func (v *view) shows(s Stage) bool {
+	return v != nil && v.model.Architecture == s.Model.Architecture && v.model.Input == s.Model.Input
 }
 
 // sound says why an answer is not as many finite numbers as it should be, or nil.
@@ -100,16 +141,6 @@ func (s Stage) sound(answer []float32, values int) error {
 		}
 	}
 	return nil
-}
-
-// triples are three planes, pixel by pixel.
-func triples(planes []float32) []float32 {
-	size := len(planes) / 3
-	t := make([]float32, len(planes))
-	for i := range size {
-		t[3*i], t[3*i+1], t[3*i+2] = planes[i], planes[size+i], planes[2*size+i]
-	}
-	return t
 }
 
 func sigmoid(v float32) float32 { return 1 / (1 + exp(-v)) }

@@ -42,16 +42,22 @@ type Pose struct {
 func (p *PoseEstimator) Observe(ctx context.Context, img *imaging.Image, faces []*Observation) []error {
 	poses, errs := make([]Pose, len(faces)), make([]error, len(faces))
 	share := 1 / float32(len(p.stages))
+	var shown *view
+	defer func() { shown.release() }()
 	for _, s := range p.stages {
 		yaw := share
 		if s.Model.Architecture == fsaNet {
 			yaw = -share
 		}
-		crops := make([]*imaging.Image, len(faces))
-		for i, f := range faces {
-			crops[i] = img.Cut(square(f.standing(float64(s.Model.Input.Crop))), s.Model.Input.Width, s.Model.Input.Height)
+		if !shown.shows(s) {
+			shown.release()
+			crops := make([]*imaging.Image, len(faces))
+			for i, f := range faces {
+				crops[i] = img.Cut(square(f.standing(float64(s.Model.Input.Crop))), s.Model.Input.Width, s.Model.Input.Height)
+			}
+			shown = s.view(crops)
 		}
-		for i, answer := range s.run(ctx, "face.pose", 3, crops) {
+		for i, answer := range s.ask(ctx, "face.pose", 3, shown) {
 			if answer.Err != nil {
 				errs[i] = cmp.Or(errs[i], answer.Err)
 				continue

@@ -40,6 +40,7 @@ const (
 // concurrent use.
 type Scene struct {
 	detector      *Detector
+	picture       *imaging.Image
 	width, height int // of the picture
 	whole         look
 	tiles         []look
@@ -57,13 +58,26 @@ type look struct {
 
 var everywhere = float32(math.Inf(1))
 
-// Scene prepares img for detection in any orientation.
+// Scene prepares img, which stays the caller's, for detection in any orientation.
 func (d *Detector) Scene(img *imaging.Image) *Scene {
-	s := &Scene{detector: d, width: img.Width, height: img.Height}
+	s := &Scene{detector: d, picture: img, width: img.Width, height: img.Height}
 	g := d.geometry(img.Width, img.Height)
 	s.whole = s.look(img.Resize(g.width, g.height), 0, 0, img.Width, img.Height)
 	s.addTiles(img, float64(max(g.width, g.height))/float64(max(img.Width, img.Height)))
 	return s
+}
+
+// Release gives the memory of the scaled copies back. It ends the use of s.
+func (s *Scene) Release() {
+	looks := append(s.tiles, s.whole)
+	if s.coarse != nil {
+		looks = append(looks, *s.coarse)
+	}
+	for _, l := range looks {
+		if l.picture != s.picture {
+			l.picture.Release()
+		}
+	}
 }
 
 // addTiles cuts img into tiles if they show faces much larger than the whole look does, in which a pixel of img is scale wide.
@@ -86,7 +100,7 @@ func (s *Scene) addTiles(img *imaging.Image, scale float64) {
 			x, y, w, h = y, x, h, w
 		}
 		g := s.detector.geometry(w, h)
-		l := s.look(img.Crop(x, y, x+w, y+h, imaging.Reflect).Resize(g.width, g.height), x, y, w, h)
+		l := s.look(img.ResizePart(x, y, x+w, y+h, g.width, g.height), x, y, w, h)
 		if img.Height > img.Width {
 			l.from.Y, l.to.Y = inner(from, length, long)
 		} else {
@@ -137,7 +151,7 @@ func (s *Scene) Detect(ctx context.Context, quarters int, minConfidence float32)
 		return faces, nil
 	}
 	if s.coarse == nil {
-		l := s.look(small.Resize(max(small.Width/coarser, 1), max(small.Height/coarser, 1)), 0, 0, s.width, s.height)
+		l := s.look(small.ResizePart(0, 0, small.Width, small.Height, max(small.Width/coarser, 1), max(small.Height/coarser, 1)), 0, 0, s.width, s.height)
 		s.coarse = &l
 	}
 	found, err := s.at(ctx, *s.coarse, quarters, minConfidence)
@@ -173,7 +187,11 @@ func (s *Scene) withCloseUp(faces []Face, closeUp Face) []Face {
 
 // at returns the faces of one look, in pixels of the turned picture.
 func (s *Scene) at(ctx context.Context, l look, quarters int, minConfidence float32) ([]Face, error) {
-	found, err := s.detector.detect(ctx, l.picture.Turned(quarters), minConfidence)
+	picture := l.picture.Turned(quarters)
+	found, err := s.detector.detect(ctx, picture, minConfidence)
+	if picture != l.picture {
+		picture.Release()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,9 @@ func (d *Detector) Level(ctx context.Context, img *imaging.Image, f Face, quarte
 	for range tiltLooks {
 		w := turnedBy(square(best.window(tiltReach)), turn)
 		side := min(max(int(math.Round(w.Width)), 1), tiltSide)
-		found, err := d.detect(ctx, img.Cut(w.Turned(4-quarters, width, height), side, side), minConfidence)
+		part := img.Cut(w.Turned(4-quarters, width, height), side, side)
+		found, err := d.detect(ctx, part, minConfidence)
+		part.Release()
 		if err != nil {
 			return f, err
 		}

@@ -12,7 +12,7 @@ func fromGo(m image.Image, width, height int) *Image {
 	if p, ok := m.(packed); ok {
 		return p.Image
 	}
-	out := New(width, height)
+	out := unset(width, height)
 	b := m.Bounds()
 	if b != image.Rect(0, 0, width, height) { // a GIF frame may be smaller than its screen
 		for i := range out.Pix {

@@ -14,7 +14,10 @@ const (
 // Crop returns the pixels of m from (x0, y0), included, to (x1, y1), excluded, which must lie to the right and below; they may
 // lie beyond m.
 func (m *Image) Crop(x0, y0, x1, y1 int, border Border) *Image {
-	out := New(x1-x0, y1-y0)
+	out := unset(x1-x0, y1-y0)
+	if border == Black {
+		clear(out.Pix)
+	}
 	for y := range out.Height {
 		sy, ok := border.at(y0+y, m.Height)
 		if !ok {
@@ -61,7 +64,7 @@ func (b Border) at(i, size int) (int, bool) {
 // four pixels around each sample, however much it shrinks: OpenCV's resize with INTER_LINEAR. It is for networks that were
 // trained so; [Image.Resize] shrinks without false patterns. The part must lie inside m and be at least a pixel wide and high.
 func (m *Image) SampleLinear(x0, y0, x1, y1, width, height int) *Image {
-	out := New(width, height)
+	out := unset(width, height)
 	type tap struct {
 		a, b   int // the two pixels' offsets in a row, or their rows
 		second float32
@@ -131,7 +134,7 @@ func (m *Image) CutOver(w Window, width, height int, beyond RGB) *Image {
 		x, y := w.Place(corner[0], corner[1])
 		left, top, right, bottom = min(left, x), min(top, y), max(right, x), max(bottom, y)
 	}
-	out := New(width, height)
+	out := black(width, height)
 	if beyond != (RGB{}) {
 		out.Fill(beyond)
 	}
@@ -144,7 +147,8 @@ func (m *Image) CutOver(w Window, width, height int, beyond RGB) *Image {
 	src, k := m, 1.0
 	if factor > 1 {
 		x1, y1 = x0+(x1-x0+factor-1)/factor*factor, y0+(y1-y0+factor-1)/factor*factor
-		src, k = m.Crop(x0, y0, x1, y1, Reflect).Resize((x1-x0)/factor, (y1-y0)/factor), 1/float64(factor)
+		src, k = m.ResizePart(x0, y0, x1, y1, (x1-x0)/factor, (y1-y0)/factor), 1/float64(factor)
+		defer src.Release()
 	} else {
 		x0, y0 = 0, 0
 	}

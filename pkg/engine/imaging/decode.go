@@ -193,7 +193,11 @@ func (f *File) Decode(ctx context.Context) (*Image, Info, error) {
 	if err != nil {
 		return nil, Info{}, err
 	}
-	return orient(m, f.header.orientation), Info{f.format, f.header.orientation, damage}, nil
+	upright := orient(m, f.header.orientation)
+	if upright != m {
+		m.Release()
+	}
+	return upright, Info{f.format, f.header.orientation, damage}, nil
 }
 
 // stored returns the picture as the file stores it. What the decoder made is garbage then.

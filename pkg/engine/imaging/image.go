@@ -13,6 +13,7 @@ import "fmt"
 type Image struct {
 	Width, Height int
 	Pix           []byte
+	buffer        *[]byte // that Release gives back; nil for none
 }
 
 // New returns a black image.
@@ -54,32 +55,54 @@ type Normalisation struct {
 	Mean, Std [3]float32
 }
 
+// values are what each value of a pixel's channel, 0..255, becomes in each plane, and channels that channel: 0 is red.
+func (n *Normalisation) values() (values [3][256]float32, channels [3]int) {
+	for plane := range values {
+		channels[plane] = plane
+		if n.BGR {
+			channels[plane] = 2 - plane
+		}
+		for v := range values[plane] {
+			values[plane][v] = (float32(v)*n.Scale - n.Mean[plane]) / n.Std[plane]
+		}
+	}
+	return values, channels
+}
+
 // Planes fills dst, three planes of width × height float32 in row-major order, with m at the top left and with what a black
 // pixel becomes elsewhere. m must not be larger than width × height, and dst must hold 3·width·height values.
 func (m *Image) Planes(dst []float32, width, height int, n Normalisation) {
-	for plane := range 3 {
-		channel := plane
-		if n.BGR {
-			channel = 2 - plane
+	values, channels := n.values()
+	size := width * height
+	for y := range height {
+		var row [3][]float32
+		for plane := range row {
+			row[plane] = dst[plane*size+y*width : plane*size+(y+1)*width]
 		}
-		var value [256]float32
-		for v := range value {
-			value[v] = (float32(v)*n.Scale - n.Mean[plane]) / n.Std[plane]
-		}
-		out := dst[plane*width*height : (plane+1)*width*height]
-		for y := range height {
-			row := out[y*width : (y+1)*width]
-			filled := 0
-			if y < m.Height {
-				src := m.Pix[3*y*m.Width+channel : 3*(y+1)*m.Width]
-				for x := range m.Width {
-					row[x] = value[src[3*x]]
-				}
-				filled = m.Width
+		filled := 0
+		if y < m.Height {
+			filled = m.Width
+			src := m.Pix[3*y*filled : 3*(y+1)*filled]
+			a, b, c := row[0][:filled], row[1][:filled], row[2][:filled]
+			first, last := channels[0], channels[2]
+			for x := range a {
+				p := src[3*x : 3*x+3 : 3*x+3]
+				a[x], b[x], c[x] = values[0][p[first]], values[1][p[1]], values[2][p[last]]
 			}
+		}
+		for plane := range row {
 			for x := filled; x < width; x++ {
-				row[x] = value[0]
+				row[plane][x] = values[plane][0]
 			}
 		}
+	}
+}
+
+// Triples fills dst with three values for each pixel of m, row after row; it must hold as many.
+func (m *Image) Triples(dst []float32, n Normalisation) {
+	values, channels := n.values()
+	for i := 0; i < len(m.Pix); i += 3 {
+		p, to := m.Pix[i:i+3:i+3], dst[i:i+3:i+3]
+		to[0], to[1], to[2] = values[0][p[channels[0]]], values[1][p[1]], values[2][p[channels[2]]]
 	}
 }

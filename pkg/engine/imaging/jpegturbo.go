@@ -107,7 +107,7 @@ func decodeTurbo(ctx context.Context, f *jpegFile, data []byte) (image.Image, st
 	defer C.free(unsafe.Pointer(k))
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() { C.cancel(k); close(told) })
-	out := New(f.width, f.height)
+	out := unset(f.width, f.height)
 	failed := C.decode(k, (*C.uchar)(&data[0]), C.ulong(len(data)), (*C.uchar)(&out.Pix[0]), C.uint(f.width), C.uint(f.height)) != 0
 	if !stop() {
 		<-told // k is in use until then

@@ -54,7 +54,7 @@ func orient(m *Image, orientation int) *Image {
 	if orientation >= 5 {
 		w, h = h, w
 	}
-	out := New(w, h)
+	out := unset(w, h)
 	for y := range h {
 		row := out.Pix[3*y*w : 3*(y+1)*w]
 		from := 3 * (start + y*dy)

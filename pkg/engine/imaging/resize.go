@@ -1,26 +1,30 @@
 package imaging
 
+import (
+	"slices"
+	"sync"
+)
+
 // Fixed point of Resize: a pixel's weights along one axis sum to exactly 1 << weightBits.
 const weightBits = 14
 
-// axis is one dimension of a scaling: destination index i is the sum of weights[i][k] · source[first[i]+k].
+// axis is one dimension of a scaling: destination index i is the sum of weights[at[i]+k] · source[first[i]+k], for k from 0 to
+// at[i+1]-at[i]-1.
 type axis struct {
-	first   []int
-	weights [][]uint32
+	first, at []int32
+	weights   []uint32
+	share     []float64 // the weights of one destination index before they are rounded
 }
 
-// newAxis averages over the area that a destination pixel covers when it shrinks, which is what keeps fine detail from
+// set averages over the area that a destination pixel covers when it shrinks, which is what keeps fine detail from
 // turning into false patterns, and interpolates linearly between pixel centres when it enlarges: OpenCV's INTER_AREA and
 // INTER_LINEAR.
-func newAxis(from, to int) axis {
-	a := axis{make([]int, to), make([][]uint32, to)}
+func (a *axis) set(from, to int) {
+	a.first, a.at, a.weights = a.first[:0], append(a.at[:0], 0), a.weights[:0]
 	scale := float64(from) / float64(to)
-	taps := int(scale) + 2              // the most source pixels that one destination pixel can touch
-	store := make([]uint32, 0, to*taps) // all weights, end to end
-	share := make([]float64, 0, taps)
 	for i := range to {
 		var first int
-		share = share[:0]
+		share := a.share[:0]
 		if scale >= 1 {
 			begin, end := float64(i)*scale, min(float64(i+1)*scale, float64(from))
 			first = min(int(begin), from-1)
@@ -36,11 +40,10 @@ func newAxis(from, to int) axis {
 				share = append(share, 1)
 			}
 		}
-		begin := len(store)
-		store = appendFixed(store, share)
-		a.first[i], a.weights[i] = first, store[begin:]
+		a.share = share
+		a.weights = appendFixed(a.weights, share)
+		a.first, a.at = append(a.first, int32(first)), append(a.at, int32(len(a.weights)))
 	}
-	return a
 }
 
 // appendFixed rounds shares that sum to about 1; the largest takes what rounding left over.
@@ -64,18 +67,81 @@ func (m *Image) Resize(width, height int) *Image {
 	if width == m.Width && height == m.Height {
 		return m
 	}
-	out := New(width, height)
-	horizontal, vertical := newAxis(m.Width, width), newAxis(m.Height, height)
-	sums := make([]uint32, 3*m.Width) // one source-wide row, already scaled vertically
-	for y := range height {
-		m.sumRows(sums, vertical.first[y], vertical.weights[y])
-		row := out.Pix[3*y*width : 3*(y+1)*width]
-		for x := range width {
+	return m.ResizePart(0, 0, m.Width, m.Height, width, height)
+}
+
+// ResizePart returns what [Image.Crop] with the border Reflect and then [Image.Resize] return, without the copy between them. The
+// result is always a picture of its own.
+func (m *Image) ResizePart(x0, y0, x1, y1, width, height int) *Image {
+	s := scalings.Get().(*scaling)
+	defer scalings.Put(s)
+	s.set(m, x0, y0, x1, y1, width, height)
+	out := unset(width, height)
+	s.run(m, out)
+	return out
+}
+
+// scaling is a part of a picture on its way to another size: each row of the result is a weighted sum of rows of the part, which is
+// then summed along the row.
+type scaling struct {
+	vertical, horizontal axis
+	rows                 []int32 // of the picture, for each row of the part
+	left, right          int     // the columns of the picture that the part shows: from left on, before right
+	// columns are those of the picture, from left on, for each column of the part. They are empty where the part does not reach beyond
+	// the picture's sides: they then are in order.
+	columns []int32
+	sums    []uint32 // the sums of rows: of the picture's columns, and behind them of the part's where columns are not empty
+}
+
+var scalings = sync.Pool{New: func() any { return new(scaling) }}
+
+// sumBits are the fraction bits that a vertical sum keeps: 8 + sumBits + weightBits must fit in 32.
+const sumBits = 8
+
+// set readies s for a part of m.
+func (s *scaling) set(m *Image, x0, y0, x1, y1, width, height int) {
+	s.horizontal.set(x1-x0, width)
+	s.vertical.set(y1-y0, height)
+	s.rows, s.columns = s.rows[:0], s.columns[:0]
+	for y := y0; y < y1; y++ {
+		at, _ := Reflect.at(y, m.Height)
+		s.rows = append(s.rows, int32(at))
+	}
+	s.left, s.right = x0, x1
+	if x0 < 0 || x1 > m.Width {
+		for x := x0; x < x1; x++ {
+			at, _ := Reflect.at(x, m.Width)
+			s.columns = append(s.columns, int32(at))
+		}
+		s.left, s.right = int(slices.Min(s.columns)), int(slices.Max(s.columns))+1
+		for i := range s.columns {
+			s.columns[i] -= int32(s.left)
+		}
+	}
+	// One value more: vectors of four values read three.
+	size := 3*(s.right-s.left+len(s.columns)) + 1
+	s.sums = slices.Grow(s.sums[:0], size)[:size]
+}
+
+// runPlain writes the scaled part of m to out, in Go.
+func (s *scaling) runPlain(m, out *Image) {
+	sums := s.sums[:3*(s.right-s.left)]
+	along := sums
+	if len(s.columns) > 0 {
+		along = s.sums[len(sums) : len(sums)+3*len(s.columns)]
+	}
+	for y := range out.Height {
+		s.sumRows(sums, m, int(s.vertical.first[y]), s.vertical.weights[s.vertical.at[y]:s.vertical.at[y+1]])
+		for i, c := range s.columns {
+			copy(along[3*i:3*i+3], sums[3*c:3*c+3])
+		}
+		row := out.Pix[3*y*out.Width : 3*(y+1)*out.Width]
+		for x := range out.Width {
 			var r, g, b uint32
-			at := 3 * horizontal.first[x]
-			for _, w := range horizontal.weights[x] {
-				s := sums[at : at+3 : at+3]
-				r, g, b = r+w*s[0], g+w*s[1], b+w*s[2]
+			at := 3 * s.horizontal.first[x]
+			for _, w := range s.horizontal.weights[s.horizontal.at[x]:s.horizontal.at[x+1]] {
+				v := along[at : at+3 : at+3]
+				r, g, b = r+w*v[0], g+w*v[1], b+w*v[2]
 				at += 3
 			}
 			const half = 1 << (weightBits + sumBits - 1)
@@ -84,16 +150,11 @@ func (m *Image) Resize(width, height int) *Image {
 			row[3*x+2] = byte((b + half) >> (weightBits + sumBits))
 		}
 	}
-	return out
 }
 
-// sumBits are the fraction bits that a vertical sum keeps: 8 + sumBits + weightBits must fit in 32.
-const sumBits = 8
-
-// sumRows sets sums to the weighted sum of the rows from first on, with sumBits fraction bits.
-func (m *Image) sumRows(sums []uint32, first int, weights []uint32) {
-	stride := 3 * m.Width
-	row := func(k int) []byte { return m.Pix[(first+k)*stride:][:len(sums)] }
+// sumRows sets sums to the weighted sum of the part's rows from first on, with sumBits fraction bits.
+func (s *scaling) sumRows(sums []uint32, m *Image, first int, weights []uint32) {
+	row := func(k int) []byte { return m.Pix[3*(int(s.rows[first+k])*m.Width+s.left):][:len(sums)] }
 	r0, w0 := row(0), weights[0]
 	for i := range sums {
 		sums[i] = w0 * uint32(r0[i])

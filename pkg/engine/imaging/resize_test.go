@@ -1,8 +1,10 @@
 package imaging
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"facestream/pkg/engine/imaging/imagingtest"
@@ -30,6 +32,68 @@ func TestResizeAveragesAreas(t *testing.T) {
 				if math.Abs(float64(p[0])-2*cx) > 1 || math.Abs(float64(p[1])-4*cy) > 1 || p[2] != 77 {
 					t.Fatalf("%v: (%d,%d) is %v, want about (%.1f, %.1f, 77)", size, x, y, p[:3], 2*cx, 4*cy)
 				}
+			}
+		}
+	}
+}
+
+// byPixel is [Image.ResizePart] written down pixel by pixel: what its kernels must return to the last bit.
+func byPixel(m *Image, x0, y0, x1, y1, width, height int) *Image {
+	var vertical, horizontal axis
+	vertical.set(y1-y0, height)
+	horizontal.set(x1-x0, width)
+	part, out := m.Crop(x0, y0, x1, y1, Reflect), New(width, height)
+	for y := range height {
+		for x := range width {
+			for c := range 3 {
+				sum := uint32(1 << (weightBits + sumBits - 1))
+				for k, w := range horizontal.weights[horizontal.at[x]:horizontal.at[x+1]] {
+					column := uint32(1 << (weightBits - sumBits - 1))
+					for l, v := range vertical.weights[vertical.at[y]:vertical.at[y+1]] {
+						column += v * uint32(part.Pix[3*((int(vertical.first[y])+l)*part.Width+int(horizontal.first[x])+k)+c])
+					}
+					sum += w * (column >> (weightBits - sumBits))
+				}
+				out.Pix[3*(y*width+x)+c] = byte(sum >> (weightBits + sumBits))
+			}
+		}
+	}
+	return out
+}
+
+// Every kernel scales every part of a picture to every size as its definition says, to the last bit, also where the part reaches
+// beyond the picture.
+func TestResizePart(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	sizes := [][4]int{{1, 1, 1, 1}, {1, 1, 5, 3}, {640, 3, 7, 1}, {3, 640, 1, 7}, {97, 61, 97, 61}, {97, 61, 96, 60}, {97, 61, 194, 122}, {200, 150, 64, 48}}
+	for range 400 {
+		sizes = append(sizes, [4]int{1 + r.IntN(90), 1 + r.IntN(90), 1 + r.IntN(60), 1 + r.IntN(60)})
+	}
+	for _, s := range sizes {
+		m := New(s[0], s[1])
+		for i := range m.Pix {
+			m.Pix[i] = byte(r.Uint32())
+			if r.IntN(3) == 0 {
+				m.Pix[i] = 0xff // sums as large as they can be
+			}
+		}
+		x0, y0, x1, y1 := 0, 0, s[0], s[1]
+		switch r.IntN(3) {
+		case 1:
+			x0, y0 = r.IntN(s[0]), r.IntN(s[1])
+			x1, y1 = x0+1+r.IntN(s[0]-x0), y0+1+r.IntN(s[1]-y0)
+		case 2:
+			x0, y0 = r.IntN(3*s[0])-s[0], r.IntN(3*s[1])-s[1]
+			x1, y1 = x0+1+r.IntN(2*s[0]), y0+1+r.IntN(2*s[1])
+		}
+		want := byPixel(m, x0, y0, x1, y1, s[2], s[3])
+		plain := New(s[2], s[3])
+		var by scaling
+		by.set(m, x0, y0, x1, y1, s[2], s[3])
+		by.runPlain(m, plain)
+		for name, got := range map[string]*Image{"runPlain": plain, "ResizePart": m.ResizePart(x0, y0, x1, y1, s[2], s[3])} {
+			if !bytes.Equal(got.Pix, want.Pix) {
+				t.Fatalf("%s: (%d,%d) to (%d,%d) of %v to %v: not the weighted sums", name, x0, y0, x1, y1, m, got)
 			}
 		}
 	}

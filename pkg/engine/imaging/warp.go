@@ -21,7 +21,7 @@ func (s Similarity) Inverse() Similarity {
 // between the four nearest pixels, with black outside m. Pixel centres have integer coordinates. It is OpenCV's warpAffine
 // with INTER_LINEAR and a constant border of 0, except that OpenCV before version 5 rounds positions to 1/32 of a pixel.
 func (m *Image) WarpSimilarity(s Similarity, width, height int) *Image {
-	out := New(width, height)
+	out := black(width, height)
 	inverse := s.Inverse()
 	for y := range height {
 		for x := range width {

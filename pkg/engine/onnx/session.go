@@ -228,7 +228,15 @@ func (s *Session) run(ctx context.Context, rows []Tensor, group []int, results [
 	outputs, err := s.call(ctx, rows, group)
 	for n, i := range group {
 		results[i] = RowResult{Err: err}
+		if err != nil {
+			continue
+		}
+		results[i].Value = make([]Tensor, 0, len(outputs))
 		for _, o := range outputs {
+			if len(group) == 1 {
+				results[i].Value = append(results[i].Value, Tensor{Shape: o.Shape[1:], Data: o.Data})
+				continue
+			}
 			// Each row gets memory of its own: one that is kept must not keep its neighbours alive.
 			size := len(o.Data) / len(group)
 			results[i].Value = append(results[i].Value, Tensor{

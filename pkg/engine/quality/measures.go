@@ -136,7 +136,9 @@ func measureLight(img *imaging.Image, o *face.Observation, g geometry) []schema.
 	w := imaging.Window{X: float64(box.TopLeft.X+box.BottomRight.X) / 2, Y: float64(box.TopLeft.Y+box.BottomRight.Y) / 2,
 		Width: max(float64(box.BottomRight.X-box.TopLeft.X), 1), Height: max(float64(box.BottomRight.Y-box.TopLeft.Y), 1), Turn: g.turn}
 	height := min(max(int(width*w.Height/w.Width), 8), 4*width)
-	luma := img.Cut(w, width, height).Luma()
+	cut := img.Cut(w, width, height)
+	luma := cut.Luma()
+	cut.Release()
 	var h histogram
 	for y := range height {
 		for x := range width {
@@ -239,7 +241,9 @@ func measureBackground(img *imaging.Image, mask *face.Mask) schema.QualityMeasur
 	}
 	const height = 354
 	width := min(max(int(height*mask.Part.Width/max(mask.Part.Height, 1)), 8), 4*height)
-	luma := img.Cut(mask.Part, width, height).Luma()
+	cut := img.Cut(mask.Part, width, height)
+	luma := cut.Luma()
+	cut.Release()
 	behind := make([]bool, len(luma))
 	for y := range height {
 		for x := range width {
