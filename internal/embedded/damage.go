@@ -35,7 +35,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Loss is a part of the broker's log that does not hold what was written.
 type Loss struct {
-	Partition string `json:"partition"` // topic-number
+	Partition string `json:"partition,omitempty"` // topic-number; "" for what consumers committed, and for the list of producers
 	File      string `json:"file"`
 	Position  int    `json:"position"` // of the first byte in the file
 	First     int64  `json:"first"`    // the first record that is lost
@@ -43,6 +43,9 @@ type Loss struct {
 }
 
 func (l Loss) String() string {
+	if l.Partition == "" {
+		return fmt.Sprintf("file %q at byte %d: notes about consumers or producers, so that some records may be worked on again", l.File, l.Position)
+	}
 	last := fmt.Sprint(l.Last)
 	if l.Last < 0 {
 		last = "the end"
@@ -66,6 +69,11 @@ const unknownTail = 1 << 16
 // checkLog returns a fatal error if the broker's log below dir is damaged.
 func checkLog(dir string) error {
 	losses, err := damage(dir, nil)
+	if err == nil {
+		var more []Loss
+		more, err = checkNotes(dir, nil)
+		losses = append(losses, more...)
+	}
 	if err != nil || len(losses) == 0 {
 		return err
 	}
@@ -108,6 +116,19 @@ func Repair(dir string) (losses []Loss, aside string, err error) {
 		}
 		return err
 	})
+	if err == nil {
+		var more []Loss
+		more, err = checkNotes(filepath.Join(dir, "kafka"), func(path string, sound []byte) error {
+			if err := os.MkdirAll(aside, 0o700); err != nil {
+				return err
+			}
+			if err := os.Rename(path, filepath.Join(aside, filepath.Base(path))); err != nil {
+				return err
+			}
+			return os.WriteFile(path, sound, 0o600)
+		})
+		losses = append(losses, more...)
+	}
 	if err != nil {
 		return losses, aside, schema.Fatal("embedded.repair", err)
 	}

@@ -57,6 +57,7 @@ func startBroker(o Options, failed chan<- error) (*kfake.Cluster, string, error)
 		}
 		return nil, nil, false // the broker answers
 	})
+	keepRoom(broker, filepath.Join(o.Dir, "kafka"))
 	return broker, broker.ListenAddrs()[0], nil
 }
 
