@@ -31,7 +31,7 @@ func BenchmarkValidate(b *testing.B) {
 	}{{models.RoleDetector, 0, 1}, {models.RoleLandmarks, 0, 1}, {models.RolePose, 0, 1}, {models.RolePose, 1, 1},
 		{models.RoleLiveness, 0, 1}, {models.RoleLiveness, 1, 1}, {models.RoleAttributes, 0, 2}, {models.RoleAttributes, 1, 1}, {models.RoleAttributes, 2, 1}} {
 		m := pack.Models[use.role][use.index]
-		net, err := e.loan.network(e.pack, m)
+		net, _, err := e.loan.network(e.pack, m)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -18,8 +19,11 @@ import (
 type Options struct {
 	// Pack has the networks; its files must be on this machine.
 	Pack *models.Pack
-	// Library is the path of the ONNX Runtime library; "" searches for it as onnx.FindLibrary does.
+	// Library is the path of the ONNX Runtime library; "" searches for one that has Device, as onnx.FindLibraryFor does.
 	Library string
+	// Device runs the networks, except those that the pack keeps on the processor. The zero Device is the processor; onnx.Auto
+	// may become it. Another device that cannot be used is a Fatal error.
+	Device onnx.Device
 	// Limits bound what an image may cost; zero fields take imaging.DefaultLimits.
 	Limits imaging.Limits
 	// LongSide is the length of the longer side, in pixels, to which pictures are scaled down for the detector; 0 means
@@ -34,11 +38,14 @@ type Options struct {
 	// Concurrency is the number of images that Analyze processes at once, with one thread each; others wait. 0: any
 	// number.
 	Concurrency int
+	// OnGPU takes the place of Concurrency where images share calls, because the device is a GPU.
+	OnGPU int
 	// Calls is the largest number of concurrent calls of one network. Further images share the next call
-	// ([onnx.Share]). 0: each image makes its own calls.
+	// ([onnx.Share]). 0: the device decides: on a processor each image makes its own calls, on a GPU there are two.
 	Calls int
 	// Beside is an Engine that is open, or nil. The new one shares with it the networks that both packs have, and its
-	// Library, Memory, Concurrency and Calls; the options of these names are ignored. Each is closed by itself, in any order.
+	// Library, Device, Memory, Concurrency, OnGPU and Calls; the options of these names are ignored. Each is closed by itself,
+	// in any order.
 	Beside *Engine
 }
 
@@ -51,6 +58,7 @@ type Engine struct {
 	loan       *loan                       // of the networks
 	thresholds map[string]models.Threshold // face.Thresholds of pack
 	steps      []loaded                    // in the order in which they run
+	placed     []Placed
 	// The networks that more than one step, or the methods of Engine, ask; nil where the pack has none for the role.
 	detector   *face.Detector
 	landmarker *face.Landmarker
@@ -89,10 +97,11 @@ func (e *Engine) load(o Options) error {
 				continue
 			}
 			taken[modelKey{m.Role, m.Name}] = true
-			net, err := e.loan.network(e.pack, m)
+			net, where, err := e.loan.network(e.pack, m)
 			if err != nil {
 				return err
 			}
+			e.placed = append(e.placed, Placed{ModelRun: schema.ModelRun{Role: string(m.Role), ID: m.ID()}, Placement: where})
 			stages = append(stages, face.Stage{Net: recorded{net, m}, Model: m})
 		}
 		l := loaded{step: s, absent: s.role != "" && stages == nil}
@@ -120,6 +129,48 @@ func (e *Engine) Models() []schema.ModelRun {
 	return e.runs(func(m models.Model) bool {
 		return slices.ContainsFunc(e.steps, func(s loaded) bool { return s.takes(m) })
 	})
+}
+
+// Device returns the device that e runs on, the name of the GPU ("" where it is none of NVIDIA), and why it is this one, ""
+// where Options.Device named it.
+func (e *Engine) Device() (device onnx.Device, gpu, why string) {
+	r := e.pool.runtime
+	return r.Device, r.GPU, r.Why
+}
+
+// Concurrency returns the number of images that e processes at once, as Options say it for its device; 0: any number.
+func (e *Engine) Concurrency() int { return cap(e.pool.budget.slots) }
+
+// Placed is a network with the device that runs it.
+type Placed struct {
+	schema.ModelRun
+	Placement
+}
+
+// Placement is where a network runs.
+type Placement struct {
+	Device onnx.Device
+	// Shared says that the device leaves operators of the network to the processor (onnx.Session.Shared).
+	Shared bool
+}
+
+// String names the device and, where operators are left to it, the processor: "cuda:0", "cuda:0 and cpu".
+func (p Placement) String() string {
+	if p.Shared {
+		return p.Device.String() + " and cpu"
+	}
+	return p.Device.String()
+}
+
+// Networks returns where the networks of e run, in the order of its steps. One that serves several steps is listed once.
+func (e *Engine) Networks() []Placed {
+	var out []Placed
+	for _, p := range e.placed {
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // runs names the networks of the pack that which holds for.

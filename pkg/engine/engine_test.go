@@ -267,7 +267,7 @@ func TestEveryNetworkTakesBatches(t *testing.T) {
 		if m.Input.Layout == models.NHWC {
 			shape = []int64{int64(height), int64(width), 3}
 		}
-		net, err := e.loan.network(e.pack, m)
+		net, _, err := e.loan.network(e.pack, m)
 		if err != nil {
 			t.Errorf("%s: %v", m.Name, err)
 			continue

@@ -25,10 +25,15 @@ type pool struct {
 	networks map[networkKey]*pooled
 }
 
-// networkKey says which networks are the same: the same file, called with as many rows.
+// sharedCalls is the number of concurrent calls of a network on a device where images share them: one is computed, while
+// the rows of the next one are copied.
+const sharedCalls = 2
+
+// networkKey says which networks are the same: the same file, called with as many rows, on the same device.
 type networkKey struct {
 	sha256 string
 	batch  int
+	onCPU  bool
 }
 
 // pooled is a network that users Engines have.
@@ -43,18 +48,15 @@ func joinPool(ctx context.Context, o Options) (*pool, error) {
 	if o.Beside != nil {
 		return o.Beside.pool, o.Beside.pool.join()
 	}
-	library := o.Library
-	if library == "" {
-		var err error
-		if library, _, err = onnx.FindLibrary(ctx); err != nil {
-			return nil, err
-		}
-	}
-	runtime, err := onnx.Open(ctx, library)
+	runtime, err := onnx.OpenOn(ctx, o.Library, o.Device)
 	if err != nil {
 		return nil, err
 	}
-	return &pool{runtime: runtime, calls: o.Calls, budget: newBudget(o.Concurrency, o.Memory), users: 1, networks: map[networkKey]*pooled{}}, nil
+	concurrency := o.Concurrency
+	if runtime.Device.SharesCalls() {
+		concurrency = o.OnGPU
+	}
+	return &pool{runtime: runtime, calls: o.Calls, budget: newBudget(concurrency, o.Memory), users: 1, networks: map[networkKey]*pooled{}}, nil
 }
 
 func (p *pool) join() error {
@@ -68,8 +70,8 @@ func (p *pool) join() error {
 }
 
 // take returns the network of m, which it loads unless an Engine of the pool has it.
-func (p *pool) take(pack *models.Pack, m models.Model) (networkKey, onnx.Network, error) {
-	key := networkKey{m.SHA256, m.Batch}
+func (p *pool) take(pack *models.Pack, m models.Model) (networkKey, *pooled, error) {
+	key := networkKey{m.SHA256, m.Batch, m.OnCPU}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	shared := p.networks[key]
@@ -79,13 +81,21 @@ func (p *pool) take(pack *models.Pack, m models.Model) (networkKey, onnx.Network
 			return key, nil, err
 		}
 		shared = &pooled{net: session, session: session}
-		if p.calls > 0 && m.Batch != 1 {
-			shared.net = onnx.Share(session, sharedRows, p.calls)
+		if calls := p.atOnce(session.Device()); calls > 0 && m.Batch != 1 {
+			shared.net = onnx.Share(session, sharedRows, calls)
 		}
 		p.networks[key] = shared
 	}
 	shared.users++
-	return key, shared.net, nil
+	return key, shared, nil
+}
+
+// atOnce is the number of concurrent calls of a network on that device, 0 where each image makes its own.
+func (p *pool) atOnce(d onnx.Device) int {
+	if p.calls == 0 && d.SharesCalls() {
+		return sharedCalls
+	}
+	return p.calls
 }
 
 // load loads the network of m. A file of it whose sha256 is not that of the manifest is a Fatal error.
@@ -94,7 +104,7 @@ func load(runtime *onnx.Runtime, pack *models.Pack, m models.Model) (*onnx.Sessi
 	if err != nil {
 		return nil, err
 	}
-	options := onnx.SessionOptions{Batch: m.Batch}
+	options := onnx.SessionOptions{Batch: m.Batch, OnCPU: m.OnCPU}
 	if m.Weights == nil {
 		return runtime.Load(m.File, file, options)
 	}
@@ -135,13 +145,14 @@ type loan struct {
 	closed bool
 }
 
-func (l *loan) network(pack *models.Pack, m models.Model) (onnx.Network, error) {
-	key, net, err := l.pool.take(pack, m)
+// network is the network of m, until the loan ends, and where it runs.
+func (l *loan) network(pack *models.Pack, m models.Model) (onnx.Network, Placement, error) {
+	key, shared, err := l.pool.take(pack, m)
 	if err != nil {
-		return nil, err
+		return nil, Placement{}, err
 	}
 	l.taken = append(l.taken, key)
-	return lent{net, l}, nil
+	return lent{shared.net, l}, Placement{shared.session.Device(), shared.session.Shared()}, nil
 }
 
 func (l *loan) close() error {

@@ -213,6 +213,7 @@ func TestOpenNamesEveryProblem(t *testing.T) {
 			[]string{"models.detector.sha256", "models.embedding.sha256", "models.detector.bytes"}},
 		{"source and licence", replace("source: https://example.org/describer.onnx", "source: http://example.org/describer.onnx", "licence: MIT", "licence: ''"),
 			[]string{"models.embedding.source", "models.detector.licence"}},
+		{"device", replace("batch: 1", "batch: 1\n    device: cuda"), []string{"models.embedding.device", `"cuda"`, "cpu"}},
 		{"architecture and batch", replace("architecture: yunet", "architecture: ''", "batch: 1", "batch: -1"),
 			[]string{"models.detector.architecture", "models.embedding.batch"}},
 		{"input", replace("multiple: 32, ", "multiple: 32, width: 7, ", "colour: bgr", "colour: grey", "scale: 0.5", "scale: 0", "[1, 2, 3]", "[1, 2]", "[4, 5, 6]", "[4, 0, 6]"),

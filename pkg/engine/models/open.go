@@ -78,6 +78,7 @@ type (
 		LicenceNote  string                   `yaml:"licence_note"`
 		Architecture string                   `yaml:"architecture"`
 		Batch        int                      `yaml:"batch"`
+		Device       string                   `yaml:"device"`
 		Modes        []int                    `yaml:"modes"`
 		Offset       *offsetYAML              `yaml:"offset"`
 		Input        inputYAML                `yaml:"input"`
@@ -231,6 +232,9 @@ func (p *problems) addFiles(pack *Pack) {
 	}
 }
 
+// onCPU is the device of a network that others cannot run.
+const onCPU = "cpu"
+
 var (
 	packName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 	modelName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
@@ -294,6 +298,9 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	if w.Batch < 0 {
 		at("batch", "%d; it must be 0 (any number of rows per call) or more", w.Batch)
 	}
+	if w.Device != "" && w.Device != onCPU {
+		at("device", "%q; the only device that a network can ask for is %s", w.Device, onCPU)
+	}
 	switch {
 	case w.Modes == nil:
 	case role != RoleLiveness:
@@ -312,7 +319,7 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 		}
 	}
 	m := Model{Role: role, Name: w.Name, File: file.Name, SHA256: file.SHA256, Bytes: file.Bytes, Source: file.Source, Weights: weights, InsteadOf: w.InsteadOf,
-		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, Modes: w.Modes, Offset: offset,
+		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, OnCPU: w.Device == onCPU, Modes: w.Modes, Offset: offset,
 		Input: w.Input.input(at), Thresholds: map[string]Threshold{}}
 	for _, name := range slices.Sorted(maps.Keys(w.Thresholds)) {
 		t := w.Thresholds[name]

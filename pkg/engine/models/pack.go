@@ -93,6 +93,7 @@ type Model struct {
 	LicenceNote  string
 	Architecture string // names what feeds the network and decodes its outputs: "yunet", "arcface", …
 	Batch        int    // rows per call that the file allows; 0: any number
+	OnCPU        bool   // it runs on the processor, whatever the device of the others is
 	Modes        []int  // of anti_spoofing_mode, 1 to 3, in which a liveness network runs; nil: the architecture knows
 	Offset       Offset
 	Input        Input

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"facestream/packs"
@@ -53,23 +54,42 @@ func network(t *testing.T, name string) []byte {
 	return file
 }
 
-// buildLibrary compiles a shared library at path that has ONNX Runtime's entry point and says that it is that release.
-func buildLibrary(t *testing.T, path, release string) {
+// buildLibrary compiles a shared library at path that has ONNX Runtime's entry point and says that it is that release, with
+// those execution providers.
+func buildLibrary(t *testing.T, path, release string, providers ...string) {
 	t.Helper()
-	source := filepath.Join(t.TempDir(), "library.c")
-	text := fmt.Sprintf(`
-static const void *get_api(unsigned version) { return 0; }
+	compile(t, path, fmt.Sprintf(`
+static char *names[] = {%s 0};
+static void *available(char ***out, int *n) { *out = names; *n = %d; return 0; }
+static void *release(char **names, int n) { return 0; }
+static const void *table[200];
+static const void *get_api(unsigned version) { table[125] = available; table[126] = release; return table; }
 static const char *get_version(void) { return "%s"; }
 static const struct { const void *(*api)(unsigned); const char *(*version)(void); } base = {get_api, get_version};
 const void *OrtGetApiBase(void) { return &base; }
-`, release)
+`, quoted(providers), len(providers), release))
+}
+
+// quoted writes texts as they begin a list in C.
+func quoted(texts []string) string {
+	var b strings.Builder
+	for _, text := range texts {
+		fmt.Fprintf(&b, "%q, ", text)
+	}
+	return b.String()
+}
+
+// compile makes a shared library at path from the text in C.
+func compile(t *testing.T, path, text string, arguments ...string) {
+	t.Helper()
+	source := filepath.Join(t.TempDir(), "library.c")
 	if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", path, source).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cc", append([]string{"-shared", "-fPIC", "-o", path, source}, arguments...)...).CombinedOutput(); err != nil {
 		t.Fatalf("cc, which cgo needs too: %v\n%s", err, out)
 	}
 }

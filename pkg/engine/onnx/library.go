@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -16,27 +17,39 @@ import (
 // EnvLibrary names the environment variable that says which shared library to use, as a path.
 const EnvLibrary = "FACESTREAM_ORT_LIB"
 
-// The ends of the messages about a library that is missing or cannot be used.
-const (
-	wanted = "the path of a libonnxruntime of release 1.24 or a later 1.x"
-	wayOut = "run `facestream models runtime` to get release " + Version + ", or set " + EnvLibrary + " to " + wanted
-)
+// wanted and wayOut are the ends of the messages about a library that is missing or cannot be used for d.
+func wanted(d Device) string {
+	return "the path of a libonnxruntime of release 1.24 or a later 1.x" + d.with()
+}
 
-// FindLibrary looks for a shared library that this package can use: the one that FACESTREAM_ORT_LIB names, else one in the
-// system's folders for libraries, else one in [CacheDir]. tried says, in order, what it looked at and why it did not take
-// it. Where FACESTREAM_ORT_LIB names a library that cannot be used, nothing else is looked for. err is Fatal when there is
-// no library; it lists everything that was tried and says what to do.
-func FindLibrary(ctx context.Context) (path string, tried []string, err error) {
-	cache, err := CacheDir()
-	if err != nil {
-		return "", nil, schema.Fatal("onnx.find", err)
+func wayOut(d Device) string {
+	command := "facestream models runtime"
+	switch {
+	case d.gpu():
+		command += " --device " + string(d.Kind)
+	case d.Kind == OpenVINO:
+		return "set " + EnvLibrary + " to " + wanted(d)
 	}
-	return places{
-		named:  os.Getenv(EnvLibrary),
-		system: systemDirs(ctx),
-		cache:  cache,
-		goos:   runtime.GOOS,
-	}.find(ctx)
+	return "run `" + command + "` to get release " + Version + ", or set " + EnvLibrary + " to " + wanted(d)
+}
+
+// FindLibrary looks for a shared library that this package can use on a processor: the one that FACESTREAM_ORT_LIB names,
+// else one in the system's folders for libraries, else one in [CacheDir]. tried says, in order, what it looked at and why it
+// did not take it. Where FACESTREAM_ORT_LIB names a library that cannot be used, nothing else is looked for. err is Fatal when
+// there is no library; it lists everything that was tried and says what to do.
+func FindLibrary(ctx context.Context) (path string, tried []string, err error) {
+	return FindLibraryFor(ctx, processor)
+}
+
+// FindLibraryFor is FindLibrary for a library that has the execution provider of d. Whether d can be used is not looked at;
+// see [OpenOn]. Auto stands for the processor.
+func FindLibraryFor(ctx context.Context, d Device) (path string, tried []string, err error) {
+	places, err := here(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	found, tried, err := places.find(ctx, d)
+	return found.path, tried, err
 }
 
 // places are where a library may lie.
@@ -47,40 +60,86 @@ type places struct {
 	goos   string
 }
 
-func (p places) find(ctx context.Context) (string, []string, error) {
+// here are the places of this machine.
+func here(ctx context.Context) (places, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return places{}, schema.Fatal("onnx.find", err)
+	}
+	return places{named: os.Getenv(EnvLibrary), system: systemDirs(ctx), cache: cache, goos: runtime.GOOS}, nil
+}
+
+func (p places) find(ctx context.Context, d Device) (library, []string, error) {
 	const op = "onnx.find"
 	if p.named != "" {
-		if _, err := usable(p.named); err != nil {
+		l, err := usableOn(p.named, d)
+		if err != nil {
 			tried := []string{fmt.Sprintf("%s=%s: %v", EnvLibrary, p.named, err)}
-			return "", tried, schema.Fatal(op, fmt.Errorf("%s; unset it, or set it to %s", tried[0], wanted))
+			return library{}, tried, schema.Fatal(op, fmt.Errorf("%s; unset it, or set it to %s", tried[0], wanted(d)))
 		}
-		return p.named, nil, nil
+		return l, nil, nil
 	}
 	tried := []string{EnvLibrary + ": not set"}
-	for _, dir := range slices.Concat(p.system, p.releases()) {
+	for _, dir := range slices.Concat(p.system, p.releases(d)) {
 		if err := ctx.Err(); err != nil {
-			return "", tried, schema.Transient(op, err)
+			return library{}, tried, schema.Transient(op, err)
 		}
 		files := libraries(dir, p.goos)
 		if len(files) == 0 {
 			tried = append(tried, dir+": no ONNX Runtime in it")
 		}
 		for _, file := range files {
-			if _, err := usable(file); err != nil {
+			l, err := usableOn(file, d)
+			if err != nil {
 				tried = append(tried, fmt.Sprintf("%s: %v", file, err))
 				continue
 			}
-			return file, tried, nil
+			return l, tried, nil
 		}
 	}
-	return "", tried, schema.Fatal(op, fmt.Errorf("no usable ONNX Runtime library on this machine; tried:\n  %s\n%s",
-		strings.Join(tried, "\n  "), wayOut))
+	return library{}, tried, schema.Fatal(op, fmt.Errorf("no usable ONNX Runtime library%s on this machine; tried:\n  %s\n%s",
+		d.with(), strings.Join(tried, "\n  "), wayOut(d)))
 }
 
-// releases are the cache's folders, that of Version first. Version's is named even where it is missing, so that the
-// message of a failed search shows the cache.
-func (p places) releases() []string {
-	current := filepath.Join(p.cache, Version)
+// usableOn is usable for a library that must have the provider of d, with the files that hold it.
+func usableOn(path string, d Device) (library, error) {
+	l, err := usable(path)
+	if err != nil || d.provider() == processor.provider() { // every library has that
+		return l, err
+	}
+	if !slices.Contains(l.providers, d.provider()) {
+		return library{}, fmt.Errorf("it was built without the %s; it has %s", d.provider(), cmp.Or(strings.Join(l.providers, ", "), "no other"))
+	}
+	dir, err := l.dir()
+	if err != nil {
+		return library{}, err
+	}
+	for _, name := range d.libraries() {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return library{}, fmt.Errorf("its %s is not beside it: there is no %s", d.provider(), filepath.Join(dir, name))
+		}
+	}
+	return l, nil
+}
+
+// dir is where l looks for the files of its providers.
+func (l library) dir() (string, error) {
+	real, err := filepath.EvalSymlinks(l.path)
+	return filepath.Dir(real), err
+}
+
+// with names, in the middle of a message, the provider that a library needs besides that of the processor.
+func (d Device) with() string {
+	if d.provider() == processor.provider() {
+		return ""
+	}
+	return " with the " + d.provider()
+}
+
+// releases are the cache's folders, first that of Version for d. It is named even where it is missing, so that the message
+// of a failed search shows the cache.
+func (p places) releases(d Device) []string {
+	current := filepath.Join(p.cache, d.Folder(Version))
 	dirs := []string{current}
 	entries, _ := os.ReadDir(p.cache) // a cache that is not there has no releases
 	for _, e := range slices.Backward(entries) {
@@ -89,6 +148,14 @@ func (p places) releases() []string {
 		}
 	}
 	return dirs
+}
+
+// Folder is the name of the folder in [CacheDir] that has the library of that release for d.
+func (d Device) Folder(release string) string {
+	if d.gpu() {
+		return release + "-" + string(CUDA)
+	}
+	return release
 }
 
 // libraries are the files in dir whose names are those of ONNX Runtime, the unversioned name first.

@@ -17,17 +17,20 @@ func TestFindLibraryOrder(t *testing.T) {
 	library := func(release string) string {
 		path := filepath.Join(built, release+".so")
 		if _, err := os.Stat(path); err != nil {
-			buildLibrary(t, path, release)
+			version, providers, _ := strings.Cut(release, " ")
+			buildLibrary(t, path, version, strings.Fields(providers)...)
 		}
 		return path
 	}
 	tests := []struct {
 		name  string
-		files map[string]string // path below the test's folder: release, or "" for a file that is no library
+		files map[string]string // path below the test's folder: release and providers, or "" for a file that is no library
 		named string
 		want  string
 		tried []string // parts of the lines that say why something was not taken
 		fatal []string // parts of the error
+
+		device Device
 	}{
 		{
 			name:  "the named one wins",
@@ -65,6 +68,39 @@ func TestFindLibraryOrder(t *testing.T) {
 			fatal: []string{"cache/1.24.2/libonnxruntime.so", "facestream models runtime"},
 		},
 		{
+			name: "a library without the provider is passed by",
+			files: map[string]string{"sys/libonnxruntime.so": "1.24.2 CPUExecutionProvider", "cache/1.24.2/libonnxruntime.so": "1.24.2 CUDAExecutionProvider CPUExecutionProvider",
+				"cache/1.24.2-cuda/libonnxruntime.so": "1.24.2 CUDAExecutionProvider CPUExecutionProvider", "cache/1.24.2-cuda/libonnxruntime_providers_cuda.so": ""},
+			device: Device{Kind: CUDA, Index: 1}, want: "cache/1.24.2-cuda/libonnxruntime.so",
+			tried: []string{"sys/libonnxruntime.so: it was built without the CUDAExecutionProvider; it has CPUExecutionProvider"},
+		},
+		{
+			name: "TensorRT is in the library for CUDA",
+			files: map[string]string{"sys/libonnxruntime.so": "1.24.2 TensorrtExecutionProvider", "sys/libonnxruntime_providers_cuda.so": "",
+				"cache/1.24.2-cuda/libonnxruntime.so": "1.24.2 TensorrtExecutionProvider CUDAExecutionProvider", "cache/1.24.2-cuda/libonnxruntime_providers_cuda.so": "", "cache/1.24.2-cuda/libonnxruntime_providers_tensorrt.so": ""},
+			device: Device{Kind: TensorRT}, want: "cache/1.24.2-cuda/libonnxruntime.so",
+			tried: []string{"sys/libonnxruntime.so: its TensorrtExecutionProvider is not beside it"},
+		},
+		{
+			name:  "the processor runs with a library for CUDA, too",
+			files: map[string]string{"cache/1.24.2-cuda/libonnxruntime.so": "1.24.2 CUDAExecutionProvider CPUExecutionProvider"},
+			want:  "cache/1.24.2-cuda/libonnxruntime.so",
+		},
+		{
+			name:  "a named one without the provider is not replaced",
+			files: map[string]string{"mine.so": "1.24.0", "cache/1.24.2-cuda/libonnxruntime.so": "1.24.2 CUDAExecutionProvider"},
+			named: "mine.so", device: Device{Kind: CUDA}, fatal: []string{"FACESTREAM_ORT_LIB", "built without the CUDAExecutionProvider", "unset it"},
+		},
+		{
+			name:  "no library with the provider",
+			files: map[string]string{"sys/libonnxruntime.so": "1.24.2 CPUExecutionProvider"}, device: Device{Kind: CUDA},
+			fatal: []string{"no usable ONNX Runtime library with the CUDAExecutionProvider", "cache/1.24.2-cuda: no", "facestream models runtime --device cuda"},
+		},
+		{
+			name: "nobody publishes one with OpenVINO", device: Device{Kind: OpenVINO},
+			fatal: []string{"with the OpenVINOExecutionProvider", "set FACESTREAM_ORT_LIB to"},
+		},
+		{
 			name:  "nothing",
 			fatal: []string{"FACESTREAM_ORT_LIB: not set", "sys: no", "sys2: no", "cache/1.24.2: no", "facestream models runtime"},
 		},
@@ -93,7 +129,8 @@ func TestFindLibraryOrder(t *testing.T) {
 			if test.named != "" {
 				p.named = filepath.Join(dir, test.named)
 			}
-			path, tried, err := p.find(t.Context())
+			found, tried, err := p.find(t.Context(), test.device)
+			path := found.path
 			if test.fatal != nil {
 				if schema.ClassOf(err) != schema.ClassFatal {
 					t.Fatalf("find: %q, %v; want a fatal error", path, err)
@@ -120,7 +157,7 @@ func TestFindLibraryOrder(t *testing.T) {
 func TestFindLibraryCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := places{goos: "linux", cache: t.TempDir()}.find(ctx)
+	_, _, err := places{goos: "linux", cache: t.TempDir()}.find(ctx, processor)
 	if !errors.Is(err, context.Canceled) || schema.ClassOf(err) != schema.ClassTransient {
 		t.Errorf("find with a canceled context: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -19,6 +20,8 @@ type SessionOptions struct {
 	// Batch is the number of rows that one call of the network may take: 0 any number, 1 one by one. A file that
 	// declares a batch of 1 is run row by row whatever this says.
 	Batch int
+	// OnCPU runs the network on the processor, whatever the Runtime's device is.
+	OnCPU bool
 }
 
 // Session is a network that is loaded. It implements Network.
@@ -27,6 +30,8 @@ type Session struct {
 	batch   int
 	input   []int64 // dimensions of a row as the file declares them, -1 where any size is allowed
 	outputs []string
+	device  Device
+	shared  bool // see Shared
 
 	mu      sync.RWMutex // held for reading by each call, so that destroy waits for them
 	session *ort.DynamicAdvancedSession
@@ -68,11 +73,6 @@ func (r *Runtime) load(name, path string, options SessionOptions, create func(in
 	if r.closed {
 		return nil, schema.Fatal(op, errors.New("the runtime is closed"))
 	}
-	settings, err := settings()
-	if err != nil {
-		return nil, schema.Fatal(op, err)
-	}
-	defer settings.Destroy()
 	inputs, outputs, err := ends(path)
 	if err != nil {
 		return nil, schema.Fatal(op, fmt.Errorf("%s: %w", name, err))
@@ -87,18 +87,55 @@ func (r *Runtime) load(name, path string, options SessionOptions, create func(in
 	for _, o := range outputs {
 		s.outputs = append(s.outputs, o.Name)
 	}
-	if slices.Contains(s.input, -1) {
-		// The runtime keeps a memory plan for each input shape that it has ever seen, and images of all shapes would fill
-		// the memory (the detector, 200 shapes of up to 1280 pixels, 8 calls at once: 690 MB instead of 460 MB at most).
-		if err := settings.SetMemPattern(false); err != nil {
-			return nil, schema.Fatal(op, err)
-		}
+	s.device = r.Device
+	if options.OnCPU {
+		s.device = processor
 	}
-	if s.session, err = create([]string{inputs[0].Name}, s.outputs, settings); err != nil {
-		return nil, schema.Fatal(op, fmt.Errorf("%s: %w", name, err))
+	start := func(alone bool) (err error) {
+		settings, err := s.settings(path, alone)
+		if err != nil {
+			return err
+		}
+		defer settings.Destroy()
+		s.session, err = create([]string{inputs[0].Name}, s.outputs, settings)
+		return err
+	}
+	err = start(s.device != processor)
+	if err != nil && strings.Contains(err.Error(), cpuFallback) {
+		s.shared = true
+		err = start(false)
+	}
+	if err != nil {
+		return nil, schema.Fatal(op, fmt.Errorf("%s on %s: %w", name, s.device, err))
 	}
 	r.sessions[s] = struct{}{}
 	return s, nil
+}
+
+// cpuFallback is in the error of a session that the device does not run alone, although only that is allowed.
+const cpuFallback = "fallback to CPU EP has been explicitly disabled"
+
+// settings are those of the session for the file at path; alone forbids the device to leave operators to the processor.
+func (s *Session) settings(path string, alone bool) (*ort.SessionOptions, error) {
+	o, err := settings()
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(s.input, -1) {
+		// The runtime keeps a memory plan for each input shape that it has ever seen, and images of all shapes would fill
+		// the memory (the detector, 200 shapes of up to 1280 pixels, 8 calls at once: 690 MB instead of 460 MB at most).
+		err = o.SetMemPattern(false)
+	}
+	if alone {
+		err = errors.Join(err, o.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"))
+	}
+	if s.device == s.owner.Device {
+		err = errors.Join(err, s.owner.provide(o, path))
+	}
+	if err != nil {
+		return nil, errors.Join(err, o.Destroy())
+	}
+	return o, nil
 }
 
 // copied writes file to a temporary file and returns its path.
@@ -162,6 +199,13 @@ func supported(inputs, outputs []ort.InputOutputInfo) error {
 	}
 	return nil
 }
+
+// Device returns the device that runs s.
+func (s *Session) Device() Device { return s.device }
+
+// Shared reports whether the device leaves some operators of s to the processor, because it has no kernels for them. Each
+// change of the device copies values, which can cost more than the device wins.
+func (s *Session) Shared() bool { return s.shared }
 
 // Outputs implements Network.
 func (s *Session) Outputs() []string { return slices.Clone(s.outputs) }
