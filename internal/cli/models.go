@@ -366,21 +366,32 @@ func modelsVerifyCommand() *cobra.Command {
 }
 
 func modelsRuntimeCommand() *cobra.Command {
-	return &cobra.Command{
+	var text string
+	c := &cobra.Command{
 		Use:   "runtime",
 		Short: "Find the ONNX Runtime library, or fetch and verify it, and print its path",
 		Long: "runtime takes the library that " + onnx.EnvLibrary + " names, else the system's, else the one in the user's cache.\n" +
-			"Where none can be used it gets release " + onnx.Version + " from upstream, npm, Maven or the Go module cache and checks its sha256.",
-		Args: cobra.NoArgs,
+			"Where none can be used it gets release " + onnx.Version + " from upstream, npm, Maven or the Go module cache and checks its sha256.\n" +
+			"The library for cuda and tensorrt (371 MB, Linux on amd64) lies beside the one for processors; NVIDIA's driver, CUDA 12,\n" +
+			"cuDNN 9 and TensorRT 10 are not part of it.",
+		Example: "  facestream models runtime\n  facestream models runtime --device cuda",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			path, tried, err := onnx.FindLibrary(c.Context())
+			device, err := onnx.ParseDevice(text)
+			if err == nil && device.Kind == onnx.Auto {
+				err = errors.New("auto takes the library that is here; name a device")
+			}
+			if err != nil {
+				return &exitError{exitUsage, fmt.Errorf("--device: %w", err)}
+			}
+			path, tried, err := onnx.FindLibraryFor(c.Context(), device)
 			if err != nil {
 				// A library that the operator named is not replaced by another one.
 				if os.Getenv(onnx.EnvLibrary) != "" {
 					return err
 				}
-				fmt.Fprintf(c.ErrOrStderr(), "no ONNX Runtime here:\n  %s\n", strings.Join(tried, "\n  "))
-				if path, err = provision.Library(c.Context(), c.ErrOrStderr()); err != nil {
+				fmt.Fprintf(c.ErrOrStderr(), "no ONNX Runtime for %s here:\n  %s\n", device, strings.Join(tried, "\n  "))
+				if path, err = provision.Library(c.Context(), c.ErrOrStderr(), device); err != nil {
 					return err
 				}
 			}
@@ -388,4 +399,6 @@ func modelsRuntimeCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVar(&text, "device", string(onnx.CPU), "device that the library must drive: cpu, cuda, tensorrt, openvino, coreml")
+	return c
 }

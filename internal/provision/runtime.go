@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -33,9 +34,23 @@ type source struct {
 	name     string // as people read it
 	platform string // GOOS/GOARCH
 	release  string // of ONNX Runtime
-	sha256   string // of the library, not of the package that carries it
-	// get leaves the library as a file in the empty folder dir and returns the file's path.
-	get func(ctx context.Context, dir string) (string, error)
+	folder   string // in the cache
+	limit    time.Duration
+	files    []file // the library, and what it loads from its own folder
+	// get leaves the files in the empty folder dir and returns their paths, in the order of files.
+	get func(ctx context.Context, dir string) ([]string, error)
+}
+
+// file is one that a source has. sha256 is its own, not that of the package that carries it.
+type file struct{ name, sha256 string }
+
+// library is a source of the library for processors, a single file.
+func library(name, platform, release, sha256 string, get func(ctx context.Context, dir string) (string, error)) source {
+	return source{name, platform, release, onnx.Device{}.Folder(release), sourceTimeout, []file{{fileName(platform), sha256}},
+		func(ctx context.Context, dir string) ([]string, error) {
+			path, err := get(ctx, dir)
+			return []string{path}, err
+		}}
 }
 
 // bindingModule carries libraries for two platforms among its test data. Its release is the one that go.mod requires.
@@ -55,45 +70,71 @@ const (
 	bindingModuleFiles = "1.24.1" // release of the libraries in bindingModule
 )
 
-// sources are all ways to get a library, in the order in which they are tried.
+// sources are all ways to get the library for processors, in the order in which they are tried.
 func sources() []source {
 	const archive = "https://github.com/microsoft/onnxruntime/releases/download/v" + onnx.Version +
 		"/onnxruntime-linux-x64-" + onnx.Version + ".tgz"
 	return []source{
-		{"upstream release archive (8 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64,
-			fromArchive(archive, "libonnxruntime.so."+onnx.Version)},
-		{"npm onnxruntime-node (86 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64NPM,
-			fromNPM("package/bin/napi-v6/linux/x64/libonnxruntime.so.1")},
-		{"Maven com.microsoft.onnxruntime (41 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64,
-			fromMaven("ai/onnxruntime/native/linux-x64/libonnxruntime.so")},
+		library("upstream release archive (8 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64,
+			fromArchive(archive, "libonnxruntime.so."+onnx.Version)),
+		library("npm onnxruntime-node (86 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64NPM,
+			fromNPM("package/bin/napi-v6/linux/x64/libonnxruntime.so.1")),
+		library("Maven com.microsoft.onnxruntime (41 MB)", "linux/amd64", onnx.Version, sumLinuxAMD64,
+			fromJar("onnxruntime", "ai/onnxruntime/native/linux-x64/libonnxruntime.so")),
 
-		{"Go module " + bindingModule, "linux/arm64", bindingModuleFiles, sumLinuxARM64Mod,
-			fromGoModule("test_data/onnxruntime_arm64.so")},
-		{"npm onnxruntime-node (86 MB)", "linux/arm64", onnx.Version, sumLinuxARM64,
-			fromNPM("package/bin/napi-v6/linux/arm64/libonnxruntime.so.1")},
-		{"Maven com.microsoft.onnxruntime (41 MB)", "linux/arm64", onnx.Version, sumLinuxARM64,
-			fromMaven("ai/onnxruntime/native/linux-aarch64/libonnxruntime.so")},
+		library("Go module "+bindingModule, "linux/arm64", bindingModuleFiles, sumLinuxARM64Mod,
+			fromGoModule("test_data/onnxruntime_arm64.so")),
+		library("npm onnxruntime-node (86 MB)", "linux/arm64", onnx.Version, sumLinuxARM64,
+			fromNPM("package/bin/napi-v6/linux/arm64/libonnxruntime.so.1")),
+		library("Maven com.microsoft.onnxruntime (41 MB)", "linux/arm64", onnx.Version, sumLinuxARM64,
+			fromJar("onnxruntime", "ai/onnxruntime/native/linux-aarch64/libonnxruntime.so")),
 
-		{"Go module " + bindingModule, "darwin/arm64", bindingModuleFiles, sumDarwinARM64Mod,
-			fromGoModule("test_data/onnxruntime_arm64.dylib")},
-		{"npm onnxruntime-node (86 MB)", "darwin/arm64", onnx.Version, sumDarwinARM64NPM,
-			fromNPM("package/bin/napi-v6/darwin/arm64/libonnxruntime." + onnx.Version + ".dylib")},
-		{"Maven com.microsoft.onnxruntime (41 MB)", "darwin/arm64", onnx.Version, sumDarwinARM64,
-			fromMaven("ai/onnxruntime/native/osx-aarch64/libonnxruntime.dylib")},
+		library("Go module "+bindingModule, "darwin/arm64", bindingModuleFiles, sumDarwinARM64Mod,
+			fromGoModule("test_data/onnxruntime_arm64.dylib")),
+		library("npm onnxruntime-node (86 MB)", "darwin/arm64", onnx.Version, sumDarwinARM64NPM,
+			fromNPM("package/bin/napi-v6/darwin/arm64/libonnxruntime."+onnx.Version+".dylib")),
+		library("Maven com.microsoft.onnxruntime (41 MB)", "darwin/arm64", onnx.Version, sumDarwinARM64,
+			fromJar("onnxruntime", "ai/onnxruntime/native/osx-aarch64/libonnxruntime.dylib")),
 	}
 }
 
-// Library puts the library of ONNX Runtime into the cache folder, where onnx.FindLibrary finds it, and returns its path. It asks the
-// upstream release archive, npm, Maven and the Go module cache in turn, as far as they have a library for this platform,
-// through the clients' own settings, and accepts only a library whose sha256 is known. progress gets a line per step.
-// Two processes that fetch at once take turns, and the second finds the first one's file. The error is Transient when
-// every source failed, and names each failure and the way out.
-func Library(ctx context.Context, progress io.Writer) (string, error) {
+// gpuFiles are those of the library for GPUs of NVIDIA, with the providers of CUDA 12 and TensorRT 10. Their digests were
+// computed from Maven's jar.
+var gpuFiles = []file{
+	{"libonnxruntime.so", "4f79ab81eda5f5ef3bf4b280cb4aed6eb96f30153ae9a5593735a4bddacab74e"},
+	{"libonnxruntime_providers_shared.so", "c6a12593396095f5670160e284c35d1700b7708cf3037b7042e2a5200ccae772"},
+	{"libonnxruntime_providers_cuda.so", "8c33e871b1fef336e07f5541fae538e6bbdc89c4a5685c956616c7dda3e0269d"},
+	{"libonnxruntime_providers_tensorrt.so", "9451b8903ad0e0aa2f76ad69ac903bfcf9297c1a91c7e743d1082dcb0ba12780"},
+}
+
+// sourcesFor are all ways to get the library with the provider of a device, in the order in which they are tried.
+func sourcesFor(d onnx.Device) []source {
+	switch d.Kind {
+	case onnx.CUDA, onnx.TensorRT:
+		const gpuTimeout = 20 * time.Minute // for 370 MB
+		var members []string
+		for _, f := range gpuFiles {
+			members = append(members, "ai/onnxruntime/native/linux-x64/"+f.name)
+		}
+		return []source{{"Maven com.microsoft.onnxruntime:onnxruntime_gpu (371 MB)", "linux/amd64", onnx.Version, d.Folder(onnx.Version), gpuTimeout, gpuFiles,
+			fromMaven("onnxruntime_gpu", members...)}}
+	case onnx.OpenVINO: // nobody publishes one for other programs than Python's
+		return nil
+	}
+	return sources() // Apple's has CoreML
+}
+
+// Library puts the library of ONNX Runtime for a device into the cache folder, where onnx.FindLibraryFor finds it, and returns
+// its path. It asks the upstream release archive, npm, Maven and the Go module cache in turn, as far as they have a library
+// for this platform and device, through the clients' own settings, and accepts only files whose sha256 is known. progress
+// gets a line per step. Two processes that fetch at once take turns, and the second finds the first one's files. The error is
+// Transient when every source failed, and names each failure and the way out.
+func Library(ctx context.Context, progress io.Writer, device onnx.Device) (string, error) {
 	cache, err := onnx.CacheDir()
 	if err != nil {
 		return "", schema.Fatal("provision.library", err)
 	}
-	return fetch(ctx, progress, cache, runtime.GOOS+"/"+runtime.GOARCH, sources())
+	return fetch(ctx, progress, cache, runtime.GOOS+"/"+runtime.GOARCH, sourcesFor(device))
 }
 
 // sourceTimeout is for one source: the largest package, npm's 86 MB, takes this long at 300 KB/s.
@@ -122,19 +163,20 @@ func fetch(ctx context.Context, progress io.Writer, cache, platform string, from
 	defer lock.Close()
 
 	from = slices.DeleteFunc(slices.Clone(from), func(s source) bool { return s.platform != platform })
-	target := func(s source) string { return filepath.Join(cache, s.release, fileName(platform)) }
 	for _, s := range from {
-		if sum, err := fileSum(target(s)); err == nil && sum == s.sha256 {
-			return target(s), nil
+		if dir := filepath.Join(cache, s.folder); s.checkAll(func(i int) string { return filepath.Join(dir, s.files[i].name) }) == nil {
+			return filepath.Join(dir, s.files[0].name), nil
 		}
 	}
 	var failures []string
 	for _, s := range from {
 		fmt.Fprintf(progress, "ONNX Runtime %s: %s …\n", s.release, s.name)
-		err := s.install(ctx, target(s))
+		dir := filepath.Join(cache, s.folder)
+		err := s.install(ctx, dir)
 		if err == nil {
-			fmt.Fprintf(progress, "ONNX Runtime %s: verified, %s\n", s.release, target(s))
-			return target(s), nil
+			path := filepath.Join(dir, s.files[0].name)
+			fmt.Fprintf(progress, "ONNX Runtime %s: verified, %s\n", s.release, path)
+			return path, nil
 		}
 		if ctx.Err() != nil {
 			return "", schema.Transient(op, ctx.Err())
@@ -143,7 +185,7 @@ func fetch(ctx context.Context, progress io.Writer, cache, platform string, from
 		failures = append(failures, fmt.Sprintf("%s: %v", s.name, err))
 	}
 	if failures == nil {
-		return "", schema.Fatal(op, fmt.Errorf("no source has a library for %s; set %s to the path of one that you have", platform, onnx.EnvLibrary))
+		return "", schema.Fatal(op, fmt.Errorf("no source has such a library for %s; set %s to the path of one that you have", platform, onnx.EnvLibrary))
 	}
 	return "", schema.Transient(op, fmt.Errorf("no source gave ONNX Runtime %s; tried:\n  %s\n"+
 		"give this machine access to one of them, or set %s to the path of a library that you have",
@@ -158,34 +200,50 @@ func fileName(platform string) string {
 	return "libonnxruntime.so"
 }
 
-// install gets the library, checks its digest, and moves it to target in one step.
+// install gets the files, checks their digests, and moves them to the folder target, the library last: where it is, the
+// others are.
 func (s source) install(ctx context.Context, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
 	}
 	// Beside the target, because a rename does not cross file systems.
-	dir, err := os.MkdirTemp(filepath.Dir(target), ".fetch-*")
+	dir, err := os.MkdirTemp(target, ".fetch-*")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	file, err := s.get(ctx, dir)
+	paths, err := s.get(ctx, dir)
 	if err != nil {
 		return err
 	}
-	sum, err := fileSum(file)
-	if err != nil {
+	if err := s.checkAll(func(i int) string { return paths[i] }); err != nil {
 		return err
 	}
-	if sum != s.sha256 {
-		return fmt.Errorf("refused: the library's sha256 is %s, and %s is expected", sum, s.sha256)
+	for i, path := range slices.Backward(paths) {
+		if err := os.Chmod(path, 0o755); err != nil {
+			return err
+		}
+		if err := os.Rename(path, filepath.Join(target, s.files[i].name)); err != nil {
+			return err
+		}
 	}
-	if err := os.Chmod(file, 0o755); err != nil {
-		return err
+	return nil
+}
+
+// checkAll compares the files, the one of index i at path(i), with their digests.
+func (s source) checkAll(path func(i int) string) error {
+	for i, f := range s.files {
+		sum, err := fileSum(path(i))
+		if err != nil {
+			return err
+		}
+		if sum != f.sha256 {
+			return fmt.Errorf("refused: the sha256 of %s is %s, and %s is expected", f.name, sum, f.sha256)
+		}
 	}
-	return os.Rename(file, target)
+	return nil
 }
 
 // fromArchive downloads the gzipped tar at url and takes the member whose file name is name.
@@ -231,26 +289,45 @@ func fromNPM(member string) func(context.Context, string) (string, error) {
 	}
 }
 
-// fromMaven asks the mvn client for the jar onnxruntime and takes the member.
-func fromMaven(member string) func(context.Context, string) (string, error) {
+// fromJar is fromMaven for one member.
+func fromJar(artifact, member string) func(context.Context, string) (string, error) {
+	get := fromMaven(artifact, member)
 	return func(ctx context.Context, dir string) (string, error) {
+		paths, err := get(ctx, dir)
+		if err != nil {
+			return "", err
+		}
+		return paths[0], nil
+	}
+}
+
+// fromMaven asks the mvn client for a jar of com.microsoft.onnxruntime and takes the members.
+func fromMaven(artifact string, members ...string) func(context.Context, string) ([]string, error) {
+	return func(ctx context.Context, dir string) ([]string, error) {
 		_, err := runClient(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy",
-			"-Dartifact=com.microsoft.onnxruntime:onnxruntime:"+onnx.Version+":jar", "-DoutputDirectory="+dir,
+			"-Dartifact=com.microsoft.onnxruntime:"+artifact+":"+onnx.Version+":jar", "-DoutputDirectory="+dir,
 			"-Daether.connector.connectTimeout=5000")
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		jar, err := zip.OpenReader(filepath.Join(dir, "onnxruntime-"+onnx.Version+".jar"))
+		jar, err := zip.OpenReader(filepath.Join(dir, artifact+"-"+onnx.Version+".jar"))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		defer jar.Close()
-		file, err := jar.Open(member)
-		if err != nil {
-			return "", fmt.Errorf("the jar has no %s", member)
+		var paths []string
+		for _, member := range members {
+			file, err := jar.Open(member)
+			if err != nil {
+				return nil, fmt.Errorf("the jar has no %s", member)
+			}
+			saved, err := save(file, filepath.Join(dir, path.Base(member)))
+			if err := errors.Join(err, file.Close()); err != nil {
+				return nil, err
+			}
+			paths = append(paths, saved)
 		}
-		defer file.Close()
-		return save(file, dir)
+		return paths, nil
 	}
 }
 
@@ -270,7 +347,7 @@ func fromGoModule(name string) func(context.Context, string) (string, error) {
 			return "", err
 		}
 		defer file.Close()
-		return save(file, dir)
+		return save(file, filepath.Join(dir, "library"))
 	}
 }
 
@@ -314,17 +391,17 @@ func untar(r io.Reader, dir string, wanted func(member string) bool) (string, er
 			return "", err
 		}
 		if header.Typeflag == tar.TypeReg && wanted(header.Name) {
-			return save(archive, dir)
+			return save(archive, filepath.Join(dir, "library"))
 		}
 	}
 }
 
-// maxLibrary bounds what is unpacked; the largest library has 35 MB.
-const maxLibrary = 200 << 20
+// maxLibrary bounds what is unpacked; the largest file, the provider of CUDA, has 316 MB.
+const maxLibrary = 500 << 20
 
-// save writes r to a file in dir and returns its path.
-func save(r io.Reader, dir string) (string, error) {
-	file, err := os.Create(filepath.Join(dir, "library"))
+// save writes r to a new file at path, which it returns.
+func save(r io.Reader, path string) (string, error) {
+	file, err := os.Create(path)
 	if err != nil {
 		return "", err
 	}

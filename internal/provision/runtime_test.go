@@ -16,9 +16,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
@@ -109,9 +111,9 @@ func (c clients) calls(t *testing.T) []string {
 // fakeSources are sources with the real ways to get a library and digests of texts.
 func fakeSources(archive string) []source {
 	return []source{
-		{"archive", "linux/amd64", onnx.Version, sumOf("good"), fromArchive(archive, "libonnxruntime.so."+onnx.Version)},
-		{"npm", "linux/amd64", onnx.Version, sumOf("good from npm"), fromNPM(npmMember)},
-		{"Maven", "linux/amd64", onnx.Version, sumOf("good"), fromMaven(mavenMember)},
+		library("archive", "linux/amd64", onnx.Version, sumOf("good"), fromArchive(archive, "libonnxruntime.so."+onnx.Version)),
+		library("npm", "linux/amd64", onnx.Version, sumOf("good from npm"), fromNPM(npmMember)),
+		library("Maven", "linux/amd64", onnx.Version, sumOf("good"), fromJar("onnxruntime", mavenMember)),
 	}
 }
 
@@ -200,6 +202,77 @@ func TestLibrary(t *testing.T) {
 				t.Errorf("the second fetch called clients: %q", got)
 			}
 		})
+	}
+}
+
+// The library for GPUs comes with what it loads from its folder, or not at all.
+func TestLibraryOfSeveralFiles(t *testing.T) {
+	const folder = onnx.Version + "-cuda"
+	if d := (onnx.Device{Kind: onnx.TensorRT}); d.Folder(onnx.Version) != folder {
+		t.Fatalf("the folder of %v is %s", d, d.Folder(onnx.Version))
+	}
+	gpu := func(provider string) []source {
+		return []source{{"Maven", "linux/amd64", onnx.Version, folder, time.Minute, []file{{"libonnxruntime.so", sumOf("main")}, {"provider.so", provider}},
+			fromMaven("onnxruntime_gpu", "native/libonnxruntime.so", "native/provider.so")}}
+	}
+	c := newClients(t)
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range map[string]string{"native/libonnxruntime.so": "main", "native/provider.so": "cuda"} {
+		if w, err := z.Create(name); err != nil {
+			t.Fatal(err)
+		} else if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.add(t, "mvn", "onnxruntime_gpu-"+onnx.Version+".jar", b.Bytes())
+	cache := t.TempDir()
+	if path, err := fetch(t.Context(), io.Discard, cache, "linux/amd64", gpu(sumOf("another"))); schema.ClassOf(err) != schema.ClassTransient || !strings.Contains(err.Error(), "provider.so") {
+		t.Fatalf("a wrong provider: %q, %v", path, err)
+	}
+	if files, _ := os.ReadDir(filepath.Join(cache, folder)); len(files) > 0 {
+		t.Errorf("it left %v", files)
+	}
+	path, err := fetch(t.Context(), io.Discard, cache, "linux/amd64", gpu(sumOf("cuda")))
+	if err != nil || path != filepath.Join(cache, folder, "libonnxruntime.so") {
+		t.Fatalf("fetch: %q, %v", path, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(cache, folder, "provider.so")); err != nil || string(text) != "cuda" {
+		t.Errorf("the provider: %q, %v", text, err)
+	}
+	// A file that is missing is noticed, whichever it is.
+	before := len(c.calls(t))
+	if err := os.Remove(filepath.Join(cache, folder, "provider.so")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := fetch(t.Context(), io.Discard, cache, "linux/amd64", gpu(sumOf("cuda"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(c.calls(t)) - before; got != 1 {
+		t.Errorf("%d calls of mvn for one that is missing", got)
+	}
+}
+
+// Each device has a source on the platforms that it is for.
+func TestSourcesOfDevices(t *testing.T) {
+	for kind, want := range map[onnx.Kind][]string{
+		onnx.CPU: {"linux/amd64", "linux/arm64", "darwin/arm64"}, onnx.CoreML: {"linux/amd64", "linux/arm64", "darwin/arm64"},
+		onnx.CUDA: {"linux/amd64"}, onnx.TensorRT: {"linux/amd64"}, onnx.OpenVINO: nil,
+	} {
+		var got []string
+		for _, s := range sourcesFor(onnx.Device{Kind: kind}) {
+			if !slices.Contains(got, s.platform) {
+				got = append(got, s.platform)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: sources for %q, want %q", kind, got, want)
+		}
 	}
 }
 
