@@ -68,7 +68,7 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON document")
-	c.Flags().BoolVar(&load, "load", false, "also load the model packs of the worker, and say how much memory each takes; that much must be free")
+	c.Flags().BoolVar(&load, "load", false, "also load the model packs of the worker, and say how much memory each takes, which must be free, and which device runs each network")
 	return c
 }
 
@@ -80,7 +80,7 @@ type examination struct {
 
 func examinations(cfg config.Config, client *events.Client, store *objects.Store, load bool) []examination {
 	all := []examination{
-		{"onnx runtime", "", "facestream models runtime", func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
+		{"onnx runtime", "", runtimeFix(cfg.Worker), func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
 		{"jpeg", "", "", func(context.Context) (string, error) { return "decoded by " + imaging.JPEGDecoder, nil }},
 		{"exposure", "", "set telemetry.pprof to false, or telemetry.listen to a loopback address", func(context.Context) (string, error) { return lookAtExposure(cfg) }},
 		{"data folder", "", "give this user the right to write there, or name another folder with --data-dir", func(context.Context) (string, error) { return lookAtFolder(cfg.DataDir) }},
@@ -158,20 +158,33 @@ func printFindings(out screen, found []finding) error {
 	return nil
 }
 
-func lookAtRuntime(ctx context.Context, cfg config.Config) (string, error) {
-	library := cfg.Worker.ORTLib
-	if library == "" {
-		var err error
-		if library, _, err = onnx.FindLibrary(ctx); err != nil {
-			return "", err
-		}
+// runtimeFix says how to get what the worker's device needs.
+func runtimeFix(cfg config.Worker) string {
+	const command = "facestream models runtime"
+	if device, err := onnx.ParseDevice(cfg.Device); err == nil && device.Kind != onnx.Auto && device.Kind != onnx.CPU {
+		return "install what is named; `" + command + " --device " + string(device.Kind) + "` gets the library, or choose another --worker-device"
 	}
-	rt, err := onnx.Open(ctx, library)
+	return command
+}
+
+func lookAtRuntime(ctx context.Context, cfg config.Config) (string, error) {
+	device, err := onnx.ParseDevice(cfg.Worker.Device)
+	if err != nil {
+		return "", err
+	}
+	rt, err := onnx.OpenOn(ctx, cfg.Worker.ORTLib, device)
 	if err != nil {
 		return "", err
 	}
 	defer rt.Close()
-	return rt.Release + " at " + library, nil
+	detail := fmt.Sprintf("%s at %s; networks run on %s", rt.Release, rt.Library, rt.Device)
+	if rt.GPU != "" {
+		detail += ", " + rt.GPU
+	}
+	if rt.Why != "" {
+		detail += ", because " + rt.Why
+	}
+	return detail, nil
 }
 
 func lookAtPack(ctx context.Context, name string) (string, error) {
@@ -196,6 +209,11 @@ func lookAtPack(ctx context.Context, name string) (string, error) {
 		}
 	}
 	detail := fmt.Sprintf("%s: %d networks (%s of files) verified in %s", pack.Ref(), len(pack.All()), megabytes(size), pack.Where())
+	for _, m := range pack.All() {
+		if m.OnCPU {
+			detail += fmt.Sprintf("; %s runs on cpu always", m.ID())
+		}
+	}
 	return strings.Join(append([]string{detail}, standIns(pack)...), "; "), nil
 }
 

@@ -19,7 +19,9 @@ import (
 	"facestream/internal/eval"
 	"facestream/internal/gallery/drivers"
 	"facestream/packs"
+	"facestream/pkg/engine"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -141,7 +143,11 @@ func (e *evaluator) open(c *cobra.Command, name string) (*eval.Subject, error) {
 	if name == "" {
 		name = cfg.Worker.Models[0]
 	}
-	return eval.Open(c.Context(), name, cfg.Worker.ORTLib)
+	device, err := onnx.ParseDevice(cfg.Worker.Device)
+	if err != nil {
+		return nil, err
+	}
+	return eval.Open(c.Context(), name, engine.Options{Library: cfg.Worker.ORTLib, Device: device})
 }
 
 func evalLFWCommand() *cobra.Command {

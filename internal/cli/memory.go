@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"facestream/internal/config"
@@ -41,7 +44,26 @@ func lookAtMemory(ctx context.Context, cfg config.Worker) (string, error) {
 		} else {
 			more = " more"
 		}
-		said = append(said, fmt.Sprintf("%s takes %s%s", name, megabytes(after-before), more))
+		said = append(said, fmt.Sprintf("%s takes %s%s, %s", name, megabytes(after-before), more, devicesOf(e)))
 	}
-	return strings.Join(said, ", ") + " (resident; the first with ONNX Runtime; images in work come on top)", nil
+	return strings.Join(said, "; ") + " (resident; the first with ONNX Runtime; images in work come on top)", nil
+}
+
+// devicesOf says which device runs the networks of e: "9 networks on cuda:0, 1 on cpu (x@12345678)". All but the most
+// frequent are named.
+func devicesOf(e *engine.Engine) string {
+	on := map[string][]string{}
+	for _, n := range e.Networks() {
+		on[n.String()] = append(on[n.String()], string(n.ID))
+	}
+	devices := slices.SortedFunc(maps.Keys(on), func(a, b string) int { return cmp.Or(len(on[b])-len(on[a]), strings.Compare(a, b)) })
+	var said []string
+	for i, device := range devices {
+		if i == 0 {
+			said = append(said, fmt.Sprintf("%d networks on %s", len(on[device]), device))
+		} else {
+			said = append(said, fmt.Sprintf("%d on %s (%s)", len(on[device]), device, strings.Join(on[device], ", ")))
+		}
+	}
+	return strings.Join(said, ", ")
 }

@@ -55,7 +55,7 @@ func withReindexer(ctx context.Context, cfg config.Config, pack string, only []s
 	}
 	r := &reindex.Reindexer{
 		Serving: s.Serving, Staging: s.Staging, Objects: store, Engine: e, Model: model, Moves: moves,
-		MaxBytes: int64(cfg.Worker.MaxBytes), Concurrency: cfg.Worker.Concurrency, Progress: progress,
+		MaxBytes: int64(cfg.Worker.MaxBytes), Concurrency: e.Concurrency(), Progress: progress,
 	}
 	r.Quiet = func(ctx context.Context) error {
 		moving, err := r.Moving(ctx)

@@ -217,11 +217,12 @@ func (r Route) rule() (routes.Route, error) {
 
 // Worker is the service that runs the networks.
 type Worker struct {
-	Concurrency int                `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Number of images that the networks process at once, with one thread each; 0 means one per processor that the process may use. Three times as many jobs are in progress, so that fetching and publishing overlap with the networks."`
-	Calls       int                `yaml:"calls" default:"0" min:"0" max:"64" doc:"Largest number of concurrent calls of a network. Further images wait and share the next call, up to 64 of them. 0 means that each image makes its own calls, which is fastest on a processor. For a device that is faster with many images per call, set for example 2, and raise concurrency."`
+	Concurrency int                `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Number of images that the networks process at once, with one thread each; 0 means one per processor that the process may use, and on a GPU 64. Three times as many jobs are in progress, so that fetching and publishing overlap with the networks."`
+	Calls       int                `yaml:"calls" default:"0" min:"0" max:"64" doc:"Largest number of concurrent calls of a network. Further images wait and share the next call, up to 64 of them. 0 leaves it to worker.device: on a processor each image makes its own calls, on a GPU there are two."`
 	Models      []string           `yaml:"models" env:"MODELS" default:"starter" check:"nonempty" doc:"Model packs, of which the first serves every collection that worker.collections does not assign, and requests without a collection. Each is starter (part of the program), open (more accurate; facestream models pull open), best (open where it was pulled, else starter), one of them in a version (open@2), or the folder of a pack.yaml. Networks that packs share are loaded once."`
 	Collections []CollectionModels `yaml:"collections" doc:"Which collections are served by which of the packs of worker.models. The first entry that matches a collection applies."`
-	ORTLib      string             `yaml:"ort_lib" env:"ORT_LIB" doc:"Path of the ONNX Runtime library; empty searches the usual places of the system, then the cache folder."`
+	ORTLib      string             `yaml:"ort_lib" env:"ORT_LIB" doc:"Path of the ONNX Runtime library; empty searches one that has the device in the usual places of the system, then in the cache folder."`
+	Device      string             `yaml:"device" default:"auto" check:"nonempty,device" doc:"What runs the networks: cpu; cuda or tensorrt, a GPU of NVIDIA, the first one, or cuda:1 and so on; openvino; coreml; auto, which takes the GPU that CUDA offers where its library (facestream models runtime --device cuda) and the driver are there, else the processor. Networks whose pack says device: cpu stay there. Any other device that cannot be used stops the worker with what is missing."`
 	MaxBytes    Bytes              `yaml:"max_bytes" default:"20MB" min:"1KB" max:"1GB" doc:"Size of the largest image file that is accepted."`
 	MaxPixels   int                `yaml:"max_pixels" default:"50_000_000" min:"1" max:"1_000_000_000" doc:"Largest number of pixels (width × height) of an image."`
 	MaxSide     int                `yaml:"max_side" default:"16384" min:"1" max:"65535" doc:"Longest side of an image, in pixels."`
@@ -236,6 +237,20 @@ type Worker struct {
 type CollectionModels struct {
 	Pattern string   `yaml:"pattern" check:"nonempty,pattern" doc:"Name of a collection, in which * stands for any characters."`
 	Models  []string `yaml:"models" check:"nonempty" doc:"Packs of worker.models. The first enrols into a new collection. Where there are more, each analyses every image, and the analysis counts whose model is the collection's: so the collection is served before and after facestream reindex takes it to another model."`
+}
+
+// imagesOnGPU are in work at once, so that while a GPU computes a full call of a network, the rows of the next one are
+// gathered.
+const imagesOnGPU = 64
+
+// Images is the number of images that the networks process at once: Concurrency, or if that is 0 what the processors do, or
+// what a GPU needs if one runs the networks.
+func (w Worker) Images(onGPU bool) int {
+	processors := runtime.GOMAXPROCS(0) // unlike NumCPU, it knows the limit of a container
+	if onGPU {
+		return cmp.Or(w.Concurrency, max(imagesOnGPU, processors))
+	}
+	return cmp.Or(w.Concurrency, processors)
 }
 
 // ModelsOf returns the packs of w that serve collection c, "" for none: at least one, and the first counts where the
@@ -313,8 +328,7 @@ type Telemetry struct {
 	Pprof     bool   `yaml:"pprof" default:"false" doc:"Also serve /debug/pprof. Heap dumps contain images and embeddings, so use this only on a protected address."`
 }
 
-// Resolve fills in the settings that follow from others: the served buckets, the routes, the gallery's folder, the
-// worker's concurrency. [Load] and the services call it. Code that changes a [Default] must call it after the changes.
+// Resolve fills in the settings that follow from others: the served buckets, the routes, the gallery's folder. [Load] and the services call it. Code that changes a [Default] must call it after the changes.
 func (c *Config) Resolve() {
 	if len(c.S3.Buckets) == 0 {
 		c.S3.Buckets = []string{c.S3.Bucket}
@@ -328,8 +342,5 @@ func (c *Config) Resolve() {
 	}
 	if c.Indexer.Gallery.Dir == "" {
 		c.Indexer.Gallery.Dir = filepath.Join(c.DataDir, "gallery")
-	}
-	if c.Worker.Concurrency == 0 {
-		c.Worker.Concurrency = runtime.GOMAXPROCS(0) // unlike NumCPU, it knows the limit of a container
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"facestream/internal/routes"
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/events"
 )
 
@@ -59,8 +60,8 @@ func TestDefaultsAreUsable(t *testing.T) {
 	if d := cmp.Diff(want, c); d != "" {
 		t.Error(d)
 	}
-	if got := []any{c.Kafka.Brokers[0], c.Kafka.SessionTimeout, c.Kafka.Retention.Results, c.Worker.MaxBytes, c.Worker.MaxPixels, string(c.S3.AccessKey), c.Indexer.Gallery.Dir, c.Worker.Concurrency}; !reflect.DeepEqual(got,
-		[]any{"127.0.0.1:9092", 6 * time.Second, 7 * 24 * time.Hour, Bytes(20_000_000), 50_000_000, "facestream", filepath.Join("data", "gallery"), runtime.GOMAXPROCS(0)}) {
+	if got := []any{c.Kafka.Brokers[0], c.Kafka.SessionTimeout, c.Kafka.Retention.Results, c.Worker.MaxBytes, c.Worker.MaxPixels, string(c.S3.AccessKey), c.Indexer.Gallery.Dir, c.Worker.Device}; !reflect.DeepEqual(got,
+		[]any{"127.0.0.1:9092", 6 * time.Second, 7 * 24 * time.Hour, Bytes(20_000_000), 50_000_000, "facestream", filepath.Join("data", "gallery"), "auto"}) {
 		t.Error(got)
 	}
 }
@@ -152,6 +153,24 @@ func TestModels(t *testing.T) {
 		if err == nil || strings.Count(err.Error(), "\n") != 1 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %s", settings, err, want)
 		}
+	}
+}
+
+// What the settings take for a device is what the engine takes for one.
+func TestDevices(t *testing.T) {
+	for _, text := range []string{"auto", "cpu", "cuda", "cuda:0", "cuda:99", "tensorrt", "tensorrt:1", "openvino", "coreml",
+		"gpu", "CUDA", "cuda:", "cuda:01", "cuda:-1", "cuda:100", "cpu:0", "auto:1", "openvino:0", "cuda tensorrt", "cuda:1:2"} {
+		_, known := onnx.ParseDevice(text)
+		c, err := load(t, "worker: {device: '"+text+"'}", nil)
+		if (err == nil) != (known == nil) || err == nil && c.Worker.Device != text {
+			t.Errorf("%q: the settings say %v, the engine %v", text, err, known)
+		}
+		if err != nil && !strings.Contains(err.Error(), "worker.device (f.yaml:1): "+known.Error()) {
+			t.Errorf("%q: the settings say %v, the engine %v", text, err, known)
+		}
+	}
+	if _, err := load(t, "worker: {device: ''}", nil); err == nil || !strings.Contains(err.Error(), "must not be empty") {
+		t.Errorf("no device: %v", err)
 	}
 }
 
@@ -420,8 +439,13 @@ func FuzzFile(f *testing.F) {
 // One image is analysed per processor that the process may use, which in a container is less than the machine has.
 func TestConcurrencyFollowsTheLimit(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	if c, err := load(t, "", nil); err != nil || c.Worker.Concurrency != 1 {
-		t.Errorf("concurrency %d, error %v", c.Worker.Concurrency, err)
+	c, err := load(t, "", nil)
+	if err != nil || c.Worker.Images(false) != 1 || c.Worker.Images(true) != 64 {
+		t.Errorf("%d images at once, %d on a GPU, error %v", c.Worker.Images(false), c.Worker.Images(true), err)
+	}
+	c.Worker.Concurrency = 5
+	if c.Worker.Images(false) != 5 || c.Worker.Images(true) != 5 {
+		t.Errorf("%d images at once, %d on a GPU; the setting says 5", c.Worker.Images(false), c.Worker.Images(true))
 	}
 }
 

@@ -159,6 +159,7 @@ func (c *Config) validateListeners(add func(key, format string, args ...any)) {
 var (
 	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9_.*-]{0,63}$`)
 	prefixPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,31}$`)
+	devicePattern = regexp.MustCompile(`^(auto|cpu|openvino|coreml|(cuda|tensorrt)(:(0|[1-9][0-9]?))?)$`)
 	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 )
 
@@ -299,6 +300,10 @@ func checkText(check, text string) string {
 	case "pattern":
 		if !globPattern.MatchString(text) {
 			return fmt.Sprintf("%.80q cannot match a collection: 1-64 letters, digits, '_', '.', '-' or *", text)
+		}
+	case "device":
+		if !devicePattern.MatchString(text) {
+			return fmt.Sprintf("%.40q is no device; write auto, cpu, cuda, tensorrt, openvino or coreml, and for the GPU of that number cuda:1 or tensorrt:1", text)
 		}
 	case "bucket":
 		if !bucketPattern.MatchString(text) {

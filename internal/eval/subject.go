@@ -40,14 +40,15 @@ type Subject struct {
 	aligned vectors
 }
 
-// Open loads the pack called name (models.Locate) with the ONNX Runtime library at the given path. An empty path
-// searches for the library.
-func Open(ctx context.Context, name, library string) (*Subject, error) {
+// Open loads the pack called name (models.Locate) as the options say, whose Pack is ignored: with which ONNX Runtime library and
+// on which device.
+func Open(ctx context.Context, name string, o engine.Options) (*Subject, error) {
 	pack, err := models.Locate(name)
 	if err != nil {
 		return nil, err
 	}
-	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: library})
+	o.Pack = pack
+	e, err := engine.Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type Metrics struct {
 	ignored    *prometheus.CounterVec
 	reconciled *prometheus.CounterVec
 	passes     prometheus.Histogram
+	networks   *prometheus.GaugeVec
 }
 
 // NewMetrics returns empty metrics, together with those of the Go runtime and of the process.
@@ -65,9 +66,11 @@ func NewMetrics() *Metrics {
 			Help: "Objects that reconciliation listed, fed (their notification was lost), and skipped (the store could not name or return them)."}, []string{"what"}),
 		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "facestream_reconcile_seconds",
 			Help: "Time of one pass of reconciliation.", Buckets: stageBuckets}),
+		networks: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_network_info",
+			Help: "1 for each network that a worker has loaded, with the device that runs it."}, []string{"pack", "role", "network", "device"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
-		m.stages, m.inFlight, m.lag, m.outcomes, m.retries, m.handled, m.handling, m.partitions, m.outage, m.isolated, m.ignored, m.reconciled, m.passes)
+		m.stages, m.inFlight, m.lag, m.outcomes, m.retries, m.handled, m.handling, m.partitions, m.outage, m.isolated, m.ignored, m.reconciled, m.passes, m.networks)
 	return m
 }
 
@@ -91,6 +94,11 @@ func (m *Metrics) Outcome(op schema.Operation, reason schema.Reason) {
 		name = "unknown"
 	}
 	m.outcomes.WithLabelValues(name, reasonLabel(reason)).Inc()
+}
+
+// Network says which device runs a network of a pack.
+func (m *Metrics) Network(pack, role string, network schema.ModelID, device string) {
+	m.networks.WithLabelValues(pack, role, string(network), device).Set(1)
 }
 
 // Ignored counts a notification that is not a request. why must be a constant in the code.

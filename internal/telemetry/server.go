@@ -36,11 +36,12 @@ type Server struct {
 	mu     sync.Mutex
 	checks map[string]Check
 	states map[string]Check
+	facts  map[string]map[string]string
 }
 
 // NewServer returns a server with no checks. It does no I/O.
 func NewServer(cfg config.Telemetry, metrics *Metrics, log zerolog.Logger) *Server {
-	return &Server{cfg: cfg, metrics: metrics, log: log, checks: map[string]Check{}, states: map[string]Check{}}
+	return &Server{cfg: cfg, metrics: metrics, log: log, checks: map[string]Check{}, states: map[string]Check{}, facts: map[string]map[string]string{}}
 }
 
 // AddCheck makes /readyz depend on check. It replaces an earlier check of the same name.
@@ -56,6 +57,13 @@ func (s *Server) AddState(name string, state func() error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.states[name] = func(context.Context) error { return state() }
+}
+
+// Say makes /readyz show facts about the process under a name, whether it is ready or not.
+func (s *Server) Say(name string, facts map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.facts[name] = facts
 }
 
 // Pending makes /readyz answer "not ready" because of name, until [Server.AddCheck] replaces it. It is for dependencies
@@ -117,8 +125,9 @@ func (s *Server) Handler() http.Handler {
 
 // Readiness is the body of /readyz.
 type Readiness struct {
-	Ready  bool              `json:"ready"`
-	Checks map[string]Status `json:"checks"` // by name
+	Ready  bool                         `json:"ready"`
+	Checks map[string]Status            `json:"checks"`          // by name
+	Facts  map[string]map[string]string `json:"facts,omitempty"` // by what they are about, see Say
 }
 
 // Status is the outcome of one check.
@@ -140,11 +149,12 @@ func (s *Server) readiness(ctx context.Context, states bool) Readiness {
 	if states {
 		maps.Copy(checks, s.states)
 	}
+	facts := maps.Clone(s.facts)
 	s.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	out := Readiness{Ready: len(checks) > 0, Checks: make(map[string]Status, len(checks))}
+	out := Readiness{Ready: len(checks) > 0, Checks: make(map[string]Status, len(checks)), Facts: facts}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for name, check := range checks {

@@ -45,9 +45,9 @@ func TestReadyz(t *testing.T) {
 		want   Readiness
 	}{
 		{"no checks yet", nil, 503, Readiness{Checks: map[string]Status{}}},
-		{"all well", map[string]Check{"a": fine, "b": fine}, 200, Readiness{true, map[string]Status{"a": {OK: true}, "b": {OK: true}}}},
-		{"one fails", map[string]Check{"a": fine, "b": broken}, 503, Readiness{false, map[string]Status{"a": {OK: true}, "b": {Error: "connection refused"}}}},
-		{"one hangs", map[string]Check{"a": hanging, "b": fine}, 503, Readiness{false, map[string]Status{"a": {Error: context.DeadlineExceeded.Error()}, "b": {OK: true}}}},
+		{"all well", map[string]Check{"a": fine, "b": fine}, 200, Readiness{Ready: true, Checks: map[string]Status{"a": {OK: true}, "b": {OK: true}}}},
+		{"one fails", map[string]Check{"a": fine, "b": broken}, 503, Readiness{Checks: map[string]Status{"a": {OK: true}, "b": {Error: "connection refused"}}}},
+		{"one hangs", map[string]Check{"a": hanging, "b": fine}, 503, Readiness{Checks: map[string]Status{"a": {Error: context.DeadlineExceeded.Error()}, "b": {OK: true}}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,6 +80,24 @@ func TestReadyz(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a process says about itself is shown, and decides nothing.
+func TestFacts(t *testing.T) {
+	s := newServer(config.Telemetry{})
+	facts := map[string]string{"starter: detector x@12345678": "cuda:0"}
+	s.Say("networks", facts)
+	for _, code := range []int{503, 200} {
+		w := get(t, s.Handler(), "/readyz")
+		var got Readiness
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(map[string]map[string]string{"networks": facts}, got.Facts); d != "" || w.Code != code {
+			t.Errorf("code %d, want %d; %s", w.Code, code, d)
+		}
+		s.AddCheck("a", func(context.Context) error { return nil })
 	}
 }
 

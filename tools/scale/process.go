@@ -75,7 +75,7 @@ func runSleeper(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e := sleeper{pause: pause, slots: make(chan struct{}, cfg.Worker.Concurrency)}
+	e := sleeper{pause: pause, slots: make(chan struct{}, cfg.Worker.Images(false))}
 	packs := func(schema.Collection) []worker.Pack { return []worker.Pack{{Engine: e}} }
 	return host.Serve(ctx, cfg, telemetry.NewLogger(cfg.Telemetry, "worker", os.Stderr), service.With(packs))
 }

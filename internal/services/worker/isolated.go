@@ -97,6 +97,7 @@ type setup struct{ Worker config.Worker }
 
 func setupOf(cfg config.Worker) ([]byte, error) {
 	cfg.Concurrency, cfg.Calls = 1, 0 // one record at a time
+	cfg.Device = string(onnx.CPU)     // a GPU may have no room for a second process, and is no safer place to die
 	var b bytes.Buffer
 	err := gob.NewEncoder(&b).Encode(setup{cfg})
 	return b.Bytes(), err

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(workerSettings) != "":
 		broker, endpoint, _ := strings.Cut(os.Getenv(workerSettings), " ")
 		err := host.Serve(context.Background(), settings(broker, endpoint), zerolog.Nop(), func(ctx context.Context, a *host.App) error {
-			return serve(ctx, a, fragilePacks("worker"), again)
+			return serve(ctx, a, fragilePacks("worker"), a.Config.Worker.Images(false), again)
 		})
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -248,7 +248,7 @@ func TestChildWithNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer done()
+	defer done.close()
 	picture, err := drawn.JPEG(drawn.Cast()[0], 0, 400, 92)
 	if err != nil {
 		t.Fatal(err)

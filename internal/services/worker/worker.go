@@ -2,7 +2,6 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -30,37 +30,57 @@ const jobsPerSlot = 3
 
 // Run is the service on the model packs that the settings name.
 func Run(ctx context.Context, a *host.App) error {
-	packs, done, err := open(ctx, a.Config.Worker, a.Log)
+	packs, engines, err := open(ctx, a.Config.Worker, a.Log)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer engines.close()
 	if native, err := memory.Native(); err == nil { // the networks, which the collector does not see
 		memory.Keep(native)
 	}
+	tell(a, engines)
 	all, _, source := Budget(a.Config.Worker)
 	a.Log.Info().Int64("bytes", all).Str("source", source).Msg("images in work share this memory")
-	return serve(ctx, a, packs, command())
+	return serve(ctx, a, packs, engines[0].Concurrency(), command())
 }
 
 // With is the service on model packs that are loaded: packs returns those that serve a collection, "" for none.
 func With(packs func(schema.Collection) []worker.Pack) host.Service {
-	return func(ctx context.Context, a *host.App) error { return serve(ctx, a, packs, nil) }
+	return func(ctx context.Context, a *host.App) error {
+		return serve(ctx, a, packs, a.Config.Worker.Images(false), nil)
+	}
 }
 
-// open loads the model packs that the settings name. It returns those that serve a collection, "" for none, and what closes
-// all of them.
-func open(ctx context.Context, cfg config.Worker, log zerolog.Logger) (packs func(schema.Collection) []worker.Pack, done func(), err error) {
-	loaded := map[string]worker.Pack{}
-	var engines []*engine.Engine
-	closeAll := func() {
-		for _, e := range slices.Backward(engines) {
-			e.Close()
+// tell shows in /readyz and in the metrics which device runs each network.
+func tell(a *host.App, all engines) {
+	networks := map[string]string{}
+	for i, e := range all {
+		pack := a.Config.Worker.Models[i]
+		for _, n := range e.Networks() {
+			networks[fmt.Sprintf("%s: %s %s", pack, n.Role, n.ID)] = n.String()
+			a.Metrics.Network(pack, n.Role, n.ID, n.String())
 		}
 	}
+	a.Health.Say("networks", networks)
+}
+
+// engines are those of the packs, in the order of the settings.
+type engines []*engine.Engine
+
+func (all engines) close() {
+	for _, e := range slices.Backward(all) {
+		e.Close()
+	}
+}
+
+// open loads the model packs that the settings name. It returns those that serve a collection, "" for none, and the engines of
+// all.
+func open(ctx context.Context, cfg config.Worker, log zerolog.Logger) (packs func(schema.Collection) []worker.Pack, opened engines, err error) {
+	var all engines
+	loaded := map[string]worker.Pack{}
 	defer func() {
 		if err != nil {
-			closeAll()
+			all.close()
 		}
 	}()
 	var first *engine.Engine
@@ -73,8 +93,18 @@ func open(ctx context.Context, cfg config.Worker, log zerolog.Logger) (packs fun
 		if err != nil {
 			return nil, nil, err
 		}
-		engines = append(engines, e)
-		first = cmp.Or(first, e)
+		all = append(all, e)
+		if first == nil {
+			first = e
+			device, gpu, why := e.Device()
+			log.Info().Stringer("device", device).Str("gpu", gpu).Str("why", why).Msg("the device is chosen")
+		}
+		for _, n := range e.Networks() {
+			if n.Shared {
+				log.Warn().Str("network", string(n.ID)).Stringer("device", n.Device).
+					Msg("the device leaves operators of a network to the processor, which copies values between them; `device: cpu` in the pack keeps all of it there")
+			}
+		}
 		log.Info().Str("pack", pack.Name).Interface("models", e.Models()).Msg("the models are loaded")
 		judged, err := verdict.Of(pack, e.Models())
 		if err != nil {
@@ -87,7 +117,7 @@ func open(ctx context.Context, cfg config.Worker, log zerolog.Logger) (packs fun
 			packs = append(packs, loaded[name])
 		}
 		return packs
-	}, closeAll, nil
+	}, all, nil
 }
 
 // Budget returns the memory that images in work may take: together, and their files alone, of which it is an eighth. It is 0 where
@@ -106,17 +136,21 @@ func Budget(cfg config.Worker) (all, files int64, source string) {
 func OpenEngine(ctx context.Context, cfg config.Worker, pack *models.Pack, beside *engine.Engine) (*engine.Engine, error) {
 	limits := imaging.Limits{Bytes: int(cfg.MaxBytes), Pixels: cfg.MaxPixels, Side: cfg.MaxSide, Time: cfg.DecodeTime}
 	all, files, _ := Budget(cfg)
-	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: cfg.ORTLib, Limits: limits, LongSide: cfg.LongSide,
-		Memory: all - files, Time: cfg.WorkTime, Concurrency: cfg.Concurrency, Calls: cfg.Calls, Beside: beside})
+	device, err := onnx.ParseDevice(cfg.Device)
+	if err != nil {
+		return nil, schema.Fatal("worker.device", err)
+	}
+	e, err := engine.Open(ctx, engine.Options{Pack: pack, Library: cfg.ORTLib, Device: device, Limits: limits, LongSide: cfg.LongSide,
+		Memory: all - files, Time: cfg.WorkTime, Concurrency: cfg.Images(false), OnGPU: cfg.Images(true), Calls: cfg.Calls, Beside: beside})
 	if err != nil {
 		return nil, fmt.Errorf("loading model pack %q: %w", pack.Name, err)
 	}
 	return e, nil
 }
 
-// serve runs the service. program returns the program of a process that works on one record (see apart), or nil where the
+// serve runs the service, whose engines work on so many images at once. program returns the program of a process that works on one record (see apart), or nil where the
 // running program cannot be started as one.
-func serve(ctx context.Context, a *host.App, packs func(schema.Collection) []worker.Pack, program func() (*exec.Cmd, error)) error {
+func serve(ctx context.Context, a *host.App, packs func(schema.Collection) []worker.Pack, images int, program func() (*exec.Cmd, error)) error {
 	keys, err := challenge.ParseKeys(a.Config.Worker.Challenge.Keys)
 	if err != nil {
 		return fmt.Errorf("worker.challenge.keys: %w", err)
@@ -139,7 +173,7 @@ func serve(ctx context.Context, a *host.App, packs func(schema.Collection) []wor
 	a.Log.Info().Msg("worker is ready")
 	return a.Consume(ctx, host.Work{
 		Service: "worker", Reads: []events.Topic{events.Jobs}, Writes: []events.Topic{events.Analyses, events.Results},
-		Concurrency: jobsPerSlot * a.Config.Worker.Concurrency, Handle: service.Handle, Isolated: service.Isolated(isolated),
+		Concurrency: jobsPerSlot * images, Handle: service.Handle, Isolated: service.Isolated(isolated),
 	})
 }
 
