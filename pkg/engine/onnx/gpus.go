@@ -82,7 +82,8 @@ func findGPUs(driver string) (gpus, error) {
 	defer C.free(unsafe.Pointer(cDriver))
 	var names [16384]C.char
 	var version C.int
-	said := C.gpus(cDriver, &names[0], C.size_t(len(names)), &version)
+	var said C.int
+	keepHandlers(func() { said = C.gpus(cDriver, &names[0], C.size_t(len(names)), &version) })
 	text := C.GoString(&names[0])
 	switch {
 	case said == 2:
@@ -96,8 +97,9 @@ func findGPUs(driver string) (gpus, error) {
 }
 
 // inferVersion is the version of the TensorRT library of that name or path as it says it, 0 where it does not.
-func inferVersion(library string) int {
+func inferVersion(library string) (version int) {
 	cLibrary := C.CString(library)
 	defer C.free(unsafe.Pointer(cLibrary))
-	return int(C.infer_version(cLibrary))
+	keepHandlers(func() { version = int(C.infer_version(cLibrary)) })
+	return version
 }

@@ -90,7 +90,11 @@ func describe(path string) (library, error) {
 	defer C.free(unsafe.Pointer(cPath))
 	var version [1024]C.char
 	var providers [4096]C.char
-	if C.probe(cPath, &version[0], C.size_t(len(version)), &providers[0], C.size_t(len(providers))) != 0 {
+	var failed C.int
+	keepHandlers(func() {
+		failed = C.probe(cPath, &version[0], C.size_t(len(version)), &providers[0], C.size_t(len(providers)))
+	})
+	if failed != 0 {
 		return library{}, errors.New(C.GoString(&version[0]))
 	}
 	return library{path, C.GoString(&version[0]), strings.Fields(C.GoString(&providers[0]))}, nil
@@ -116,7 +120,9 @@ func loadable(name string) error {
 	cName := C.CString(name)
 	defer C.free(unsafe.Pointer(cName))
 	var why [1024]C.char
-	if C.loadable(cName, &why[0], C.size_t(len(why))) != 0 {
+	var failed C.int
+	keepHandlers(func() { failed = C.loadable(cName, &why[0], C.size_t(len(why))) })
+	if failed != 0 {
 		return errors.New(C.GoString(&why[0]))
 	}
 	return nil

@@ -93,12 +93,14 @@ func open(c choice) (*Runtime, error) {
 	}
 	if environment.users == 0 {
 		ort.SetSharedLibraryPath(library)
-		if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+		keepHandlers(func() { err = ort.InitializeEnvironment(ort.WithLogLevelError()) })
+		if err != nil {
 			return nil, schema.Fatal(op, fmt.Errorf("%s: %w; %s", library, err, wayOut(c.device)))
 		}
 	}
 	r := &Runtime{Release: c.library.release, Library: library, Device: c.device, GPU: c.gpu, Why: c.why, sessions: map[*Session]struct{}{}}
-	if err := r.try(c); err != nil {
+	keepHandlers(func() { err = r.try(c) })
+	if err != nil {
 		if environment.users == 0 {
 			err = errors.Join(err, ort.DestroyEnvironment())
 		}

@@ -100,11 +100,13 @@ func (r *Runtime) load(name, path string, options SessionOptions, create func(in
 		s.session, err = create([]string{inputs[0].Name}, s.outputs, settings)
 		return err
 	}
-	err = start(s.device != processor)
-	if err != nil && strings.Contains(err.Error(), cpuFallback) {
-		s.shared = true
-		err = start(false)
-	}
+	keepHandlers(func() {
+		err = start(s.device != processor)
+		if err != nil && strings.Contains(err.Error(), cpuFallback) {
+			s.shared = true
+			err = start(false)
+		}
+	})
 	if err != nil {
 		return nil, schema.Fatal(op, fmt.Errorf("%s on %s: %w", name, s.device, err))
 	}
