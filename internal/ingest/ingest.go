@@ -99,6 +99,7 @@ func (s *Service) handleRequest(ctx context.Context, r events.Record) error {
 		}
 		return schema.Permanent("ingest.request", schema.ReasonUnparsable, problems) // nobody to answer: a dead letter
 	}
+	req.ID = req.ID.Bounded()
 	if elsewhere, err := s.forward(ctx, r, req.ID); elsewhere || err != nil {
 		return err
 	}

@@ -1,8 +1,11 @@
 package schema
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -13,6 +16,20 @@ type RequestID string
 
 // MaxRequestID is the length of the longest request id, in bytes.
 const MaxRequestID = 128
+
+// Bounded is id as it may be repeated: longer than 512 bytes, it is cut to these and gets the hash of the whole. No such id is valid.
+func (id RequestID) Bounded() RequestID {
+	const most = 512
+	if len(id) <= most {
+		return id
+	}
+	end := most
+	for end > most-utf8.UTFMax && !utf8.RuneStart(id[end]) {
+		end--
+	}
+	sum := sha256.Sum256([]byte(id))
+	return id[:end] + RequestID("…sha256:"+hex.EncodeToString(sum[:]))
+}
 
 // Collection names one gallery. All embeddings of a collection are of one model.
 type Collection string
