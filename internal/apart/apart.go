@@ -25,6 +25,7 @@ import (
 type Objects interface {
 	Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error)
 	Put(ctx context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error)
+	Remove(ctx context.Context, ref schema.ObjectRef) error
 }
 
 // Publisher is what the child uses of the broker.
@@ -52,6 +53,7 @@ type question struct {
 	Ready   bool // to take a record, or to work on the one that it took
 	Get     *getting
 	Put     *putting
+	Remove  *schema.ObjectRef
 	Publish *publishing
 	Done    *failure // the handler has returned
 }
@@ -262,6 +264,8 @@ func (c *child) work(ctx context.Context, r *Runner) (alive bool, err error) {
 			said.Data, said.Ref, err = r.Objects.Get(ctx, q.Get.Ref, q.Get.MaxBytes)
 		case q.Put != nil:
 			said.Ref, err = r.Objects.Put(ctx, q.Put.Ref, q.Put.Data, q.Put.ContentType, q.Put.Metadata)
+		case q.Remove != nil:
+			err = r.Objects.Remove(ctx, *q.Remove)
 		case q.Publish != nil:
 			err = r.Publisher.Publish(ctx, q.Publish.Topic, q.Publish.Events...)
 		case q.Done != nil:

@@ -52,6 +52,12 @@ func open(_ context.Context, setup []byte, p *Parent) (events.Handler, error) {
 				return err
 			}
 			return p.Publish(ctx, events.Results, events.Event{ID: "1", Type: "t", Key: string(r.Key), Data: data})
+		case "remove":
+			ref := schema.ObjectRef{Key: "removed"}
+			if _, err := p.Put(ctx, ref, nil, "", nil); err != nil {
+				return err
+			}
+			return p.Remove(ctx, ref)
 		case "permanent":
 			return schema.Permanent("handler", schema.ReasonNoFace, errors.New("nobody"))
 		case "transient":
@@ -113,6 +119,11 @@ func (w *world) Put(_ context.Context, ref schema.ObjectRef, data []byte, conten
 	return ref, nil
 }
 
+func (w *world) Remove(_ context.Context, ref schema.ObjectRef) error {
+	delete(w.put, ref.Key+" "+ref.Version)
+	return nil
+}
+
 func (w *world) Publish(_ context.Context, _ events.Topic, list ...events.Event) error {
 	w.published = append(w.published, list...)
 	return nil
@@ -143,6 +154,9 @@ func TestWork(t *testing.T) {
 	}
 	if diff := cmp.Diff([]events.Event{{ID: "1", Type: "t", Key: "key", Data: []byte("aaaaaaa")}}, w.published, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
+	}
+	if err := r.Handle(t.Context(), job("remove")); err != nil || len(w.put) != 1 {
+		t.Errorf("%v; the store has %v", err, w.put)
 	}
 	first := r.Handle(t.Context(), job("pid"))
 	if again := r.Handle(t.Context(), job("pid")); first.Error() != again.Error() {

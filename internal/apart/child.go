@@ -107,6 +107,12 @@ func (p *Parent) Put(_ context.Context, ref schema.ObjectRef, data []byte, conte
 	return a.Ref, err
 }
 
+// Remove removes an object.
+func (p *Parent) Remove(_ context.Context, ref schema.ObjectRef) error {
+	_, err := p.exchange(question{Remove: &ref})
+	return err
+}
+
 // Publish publishes events.
 func (p *Parent) Publish(_ context.Context, topic events.Topic, list ...events.Event) error {
 	_, err := p.exchange(question{Publish: &publishing{topic, list}})

@@ -248,6 +248,39 @@ func (s *Store) Put(ctx context.Context, ref schema.ObjectRef, data []byte, cont
 	return resolve(ref.Bucket, ref.Key, up.VersionID, up.ETag), nil
 }
 
+// Remove removes the object under ref's bucket and key, with all its versions. What is not there is no error. Errors are those of Put.
+func (s *Store) Remove(ctx context.Context, ref schema.ObjectRef) error {
+	const op = "objects.remove"
+	if err := unwritable(op, ref); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	versions := []string{} // the newest last: a store that removes the newest puts the one before in its place
+	for o := range s.client.ListObjectsIter(ctx, ref.Bucket, minio.ListObjectsOptions{Prefix: ref.Key, Recursive: true, WithVersions: true}) {
+		if notImplemented(o.Err) {
+			versions = []string{""}
+			break
+		}
+		if o.Err != nil {
+			return classify(op, o.Err)
+		}
+		if o.Key != ref.Key { // keys are in order: longer ones follow
+			break
+		}
+		versions = append([]string{o.VersionID}, versions...)
+	}
+	if err := ctx.Err(); err != nil {
+		return classify(op, err) // a cancelled listing ends without an error of its own
+	}
+	for _, v := range versions {
+		if err := s.client.RemoveObject(ctx, ref.Bucket, ref.Key, minio.RemoveObjectOptions{VersionID: v}); err != nil {
+			return classify(op, err)
+		}
+	}
+	return nil
+}
+
 // encoded is metadata as it travels in headers.
 func encoded(metadata map[string]string) map[string]string {
 	out := make(map[string]string, len(metadata))

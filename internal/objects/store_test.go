@@ -127,7 +127,7 @@ func put(t *testing.T, s *objects.Store, bucket, key, content string) schema.Obj
 	return ref
 }
 
-// remove deletes the newest version of an object as its owner would; the store of the services has no delete.
+// remove deletes the newest version of an object as its owner would; the store of the services removes all.
 func remove(t *testing.T, bucket, key string) {
 	t.Helper()
 	if err := owner(t, nil).RemoveObject(t.Context(), bucket, key, minio.RemoveObjectOptions{}); err != nil {
@@ -357,6 +357,36 @@ func TestDownThenUp(t *testing.T) {
 	if data, _, err := s.Get(t.Context(), ref, 100); err != nil || string(data) != "content" {
 		t.Errorf("after the outage: %q, %v", data, err)
 	}
+}
+
+// TestRemove: nothing is left of an object, and its neighbours stay.
+func TestRemove(t *testing.T) {
+	s := newStore(t)
+	for _, bucket := range []string{"images", "plain"} {
+		key := fmt.Sprint("removed/", time.Now().UnixNano())
+		var versions []schema.ObjectRef
+		for i := range 3 {
+			versions = append(versions, put(t, s, bucket, key, fmt.Sprint(i)))
+		}
+		neighbour := put(t, s, bucket, key+".jpg", "stays")
+		remove(t, bucket, key) // where there are versions, this leaves a mark
+		put(t, s, bucket, key, "again")
+		for range 2 { // what is not there is no error
+			if err := s.Remove(t.Context(), schema.ObjectRef{Bucket: bucket, Key: key}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, ref := range append(versions, schema.ObjectRef{Bucket: bucket, Key: key}) {
+			_, err := s.Stat(t.Context(), ref)
+			if reason := schema.ReasonOf(err); reason != schema.ReasonImageNotFound && reason != schema.ReasonImageChanged {
+				t.Errorf("%s, version %q: %v", bucket, ref.Version, err)
+			}
+		}
+		if _, err := s.Stat(t.Context(), neighbour); err != nil {
+			t.Errorf("%s: the neighbour: %v", bucket, err)
+		}
+	}
+	wantError(t, s.Remove(t.Context(), schema.ObjectRef{Bucket: "not there", Key: "planted"}), schema.ClassPermanent, schema.ReasonBucketNotAllowed, "planted")
 }
 
 // TestAnswers holds what a store may say to everybody against what is made of it. The server is a plain HTTP one: the embedded store

@@ -8,14 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"facestream/internal/outcome"
 	"facestream/internal/worker"
 	"facestream/pkg/schema"
 )
 
 // slow is a store whose files take a second to fetch.
 type slow struct {
-	outcome.Objects
+	worker.Objects
 	size        int64
 	held, most  atomic.Int64 // bytes that are being fetched
 	allowed     atomic.Int64 // of the last fetch

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"facestream/internal/outcome"
@@ -32,6 +33,8 @@ func (s *Service) keep(ctx context.Context, a *analysis, image, place int, p *fa
 	if a.Operation == schema.OpFaceISO {
 		object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
 	}
+	// Noted before: a write that fails may have been carried out.
+	*a.written = append(*a.written, object)
 	if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), outcome.Mark(object.Key)); err != nil {
 		return err
 	}
@@ -41,5 +44,34 @@ func (s *Service) keep(ctx context.Context, a *analysis, image, place int, p *fa
 		Object: object, Corners: p.Corners,
 	}
 	s.measure(a, "keep", time.Since(start))
+	return nil
+}
+
+// removeUnnamed removes the portraits that found does not name: those of a job that failed at a later image, or was refused. A face
+// that nobody knows of would stay for ever.
+func (s *Service) removeUnnamed(ctx context.Context, written []schema.ObjectRef, found []schema.Finding) error {
+	named := map[string]bool{}
+	for _, f := range found {
+		faces := f.Faces
+		if r := f.Answer; r != nil {
+			faces = r.Faces
+			if r.ISOImage != nil && r.ISOImage.Image != nil {
+				named[r.ISOImage.Image.Object.Key] = true
+			}
+		}
+		for _, face := range faces {
+			if face.Crop != nil {
+				named[face.Crop.Object.Key] = true
+			}
+		}
+	}
+	for _, ref := range slices.DeleteFunc(written, func(ref schema.ObjectRef) bool { return named[ref.Key] }) {
+		err := s.Objects.Remove(ctx, ref)
+		if schema.ClassOf(err) == schema.ClassPermanent {
+			s.Log.Warn().Err(err).Msg("a portrait that no result names cannot be removed; it stays beside its image")
+		} else if err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -20,9 +20,10 @@ import (
 )
 
 // Objects fetches images and stores the images that are made from them. Get returns exactly the version that ref names,
-// or a permanent error.
+// or a permanent error. Remove removes an object with all its versions; one that is not there is no error.
 type Objects interface {
 	Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error)
+	Remove(ctx context.Context, ref schema.ObjectRef) error
 	outcome.Objects
 }
 
@@ -71,18 +72,26 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	files := s.fetcher(&job)
 	defer files.close()
 	var found []schema.Finding
+	var written []schema.ObjectRef // the portraits
 	for i, pack := range packs {
 		by := ""
 		if i > 0 {
 			by = pack.Verdict.Name
 		}
-		f, err := s.find(ctx, &job, pack, by, files)
+		f, err := s.find(ctx, &job, pack, by, files, &written)
 		if err != nil {
 			return err
 		}
 		found = append(found, f)
 	}
-	if !slices.ContainsFunc(found, func(f schema.Finding) bool { return f.Answer == nil }) {
+	answered := !slices.ContainsFunc(found, func(f schema.Finding) bool { return f.Answer == nil })
+	if answered {
+		found = found[:1]
+	}
+	if err := s.removeUnnamed(ctx, written, found); err != nil {
+		return err
+	}
+	if answered {
 		return s.Results.Publish(ctx, &job, found[0].Answer, trace)
 	}
 	data, err := json.Marshal(schema.NewAnalysis(job, found))
@@ -135,8 +144,8 @@ func (s *Service) challenge(ctx context.Context, job *schema.Job, trace string) 
 }
 
 // find returns what pack finds in the images of job. A permanent error is an answer.
-func (s *Service) find(ctx context.Context, job *schema.Job, pack Pack, by string, files *fetcher) (schema.Finding, error) {
-	a, err := s.analyze(ctx, job, pack, by, files)
+func (s *Service) find(ctx context.Context, job *schema.Job, pack Pack, by string, files *fetcher, written *[]schema.ObjectRef) (schema.Finding, error) {
+	a, err := s.analyze(ctx, job, pack, by, files, written)
 	if reason := schema.ReasonOf(err); reason != "" {
 		return schema.Finding{Answer: schema.NewResult(job, reason, schema.MessageOf(err))}, nil
 	} else if err != nil {
@@ -159,9 +168,10 @@ type analysis struct {
 	found      verdict.Found
 	kept       map[int]*schema.OutputImage // the portraits that are stored, by the index of the face in found
 	pixels     int                         // of kept
+	written    *[]schema.ObjectRef         // the portraits of all packs
 }
 
-func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by string, files *fetcher) (*analysis, error) {
+func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by string, files *fetcher, written *[]schema.ObjectRef) (*analysis, error) {
 	judged, err := verdict.New(job, pack.Verdict)
 	if err != nil {
 		return nil, err
@@ -175,7 +185,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by st
 			return nil, err
 		}
 	}
-	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}, Notes: judged.Notes()}, by: by, verdict: judged, kept: map[int]*schema.OutputImage{}}
+	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}, Notes: judged.Notes()}, by: by, verdict: judged, kept: map[int]*schema.OutputImage{}, written: written}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}

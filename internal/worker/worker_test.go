@@ -37,6 +37,7 @@ type picture struct {
 	turned   int
 	damage   string
 	document *face.Outline
+	err      error // of the analysis
 }
 
 // desk joins a worker and an indexer on a gallery of the test's own, with nothing between them.
@@ -51,8 +52,10 @@ type desk struct {
 	asked    []engine.Params   // of the engine, in order
 	written  map[string]string // into the store: content type and content, by key
 	full     bool              // the store takes nothing
-	result   []byte            // the last that was published
-	analysis []byte
+	// unremovable is the store's answer to every removal.
+	unremovable error
+	result      []byte // the last that was published
+	analysis    []byte
 }
 
 var everyRole = []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}, {Role: "segmentation", ID: "s@1"}}
@@ -97,11 +100,20 @@ func (d *desk) Put(_ context.Context, ref schema.ObjectRef, data []byte, content
 	return ref, nil
 }
 
+// Remove implements worker.Objects.
+func (d *desk) Remove(_ context.Context, ref schema.ObjectRef) error {
+	delete(d.written, ref.Key)
+	return d.unremovable
+}
+
 // Analyze implements worker.Engine as the real one does: by confidence, by strategy, and with no more than was asked for.
 func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*engine.Analysis, error) {
 	d.asked = append(d.asked, p)
 	found := &engine.Analysis{Width: 400, Height: 500, Models: everyRole[:1]}
 	pic := d.pictures[string(image)]
+	if pic.err != nil {
+		return nil, pic.err
+	}
 	found.Damage = pic.damage
 	if pic.turned != 0 && !p.Turn {
 		return found, nil
@@ -721,6 +733,31 @@ func TestCropFaces(t *testing.T) {
 	before := len(d.written)
 	if r := d.ask(schema.Request{Operation: schema.OpCompare, Images: images("crowd", "b"), Config: json.RawMessage(config)}); r.CallStatus.Reason != schema.ReasonSeveralFaces || len(d.written) != before {
 		t.Errorf("too many faces: %+v, %d crops kept", r.CallStatus, len(d.written)-before)
+	}
+}
+
+// TestPortraitsOfAFailedRequest: no portrait stays that no result names.
+func TestPortraitsOfAFailedRequest(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["a"] = picture{faces: []face.Observation{someone(0)}}
+	d.pictures["broken"] = picture{err: schema.Permanent("test", schema.ReasonImageUnreadable, errors.New("no picture"))}
+	compare := schema.Request{Operation: schema.OpCompare, Images: images("a", "broken"), Config: json.RawMessage(`{"crop_faces":true}`)}
+	if r := d.ask(compare); r.CallStatus.Reason != schema.ReasonImageUnreadable || len(d.written) != 0 {
+		t.Errorf("%+v, %d portraits are left", r.CallStatus, len(d.written))
+	}
+	// A store without the right to remove does not hold the answer back; one that fails is tried again.
+	d.unremovable = schema.Permanent("test", schema.ReasonBucketNotAllowed, errors.New("no right"))
+	if r := d.ask(compare); r.CallStatus.Reason != schema.ReasonImageUnreadable {
+		t.Errorf("without the right to remove: %+v", r.CallStatus)
+	}
+	d.unremovable, d.result = schema.Transient("test", errors.New("away")), nil
+	compare.ID = "r"
+	job, err := json.Marshal(schema.Job{Request: compare, AcceptedAt: time.Unix(1700000000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.worker.Handle(t.Context(), events.Record{Event: events.Event{Data: job}}); schema.ClassOf(err) != schema.ClassTransient || d.result != nil {
+		t.Errorf("while the store is away: %v, result %s", err, d.result)
 	}
 }
 

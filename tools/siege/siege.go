@@ -115,6 +115,9 @@ func (b *bench) Put(_ context.Context, ref schema.ObjectRef, _ []byte, _ string,
 	return ref, nil
 }
 
+// Remove implements worker.Objects.
+func (b *bench) Remove(context.Context, schema.ObjectRef) error { return nil }
+
 // Publish implements outcome.Publisher.
 func (b *bench) Publish(_ context.Context, _ events.Topic, all ...events.Event) error {
 	b.mu.Lock()

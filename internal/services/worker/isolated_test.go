@@ -302,6 +302,8 @@ func (d *desk) Put(_ context.Context, ref schema.ObjectRef, _ []byte, _ string, 
 	return ref, nil
 }
 
+func (d *desk) Remove(context.Context, schema.ObjectRef) error { return nil }
+
 func (d *desk) Publish(_ context.Context, topic events.Topic, list ...events.Event) error {
 	d.data = fmt.Appendf(nil, `{"topic":%q,"id":%q,"source":%q,"data":%s}`, topic, list[0].ID, list[0].Source, list[0].Data)
 	return nil
