@@ -119,6 +119,27 @@ func (s *Sink) Publish(ctx context.Context, job *schema.Job, r *schema.Result, t
 	return nil
 }
 
+// Counting is a Publisher that counts the results among the events: those of another process, whose [Sink] counts nothing here.
+type Counting struct {
+	Publisher Publisher
+	Count     func(op schema.Operation, reason schema.Reason)
+}
+
+// Publish implements Publisher.
+func (c Counting) Publish(ctx context.Context, topic events.Topic, list ...events.Event) error {
+	if err := c.Publisher.Publish(ctx, topic, list...); err != nil || topic != events.Results {
+		return err
+	}
+	for _, e := range list {
+		var r schema.Result
+		if err := json.Unmarshal(e.Data, &r); err != nil {
+			return schema.Fatal("outcome.count", err) // only results are published there
+		}
+		c.Count(r.Operation, r.CallStatus.Reason)
+	}
+	return nil
+}
+
 // Event wraps data, which follows from job, as an event with a deterministic id (invariant 3). Its key is that of the
 // subject, or of the request without a subject.
 func (s *Sink) Event(kind string, job *schema.Job, data []byte, trace string) events.Event {

@@ -54,6 +54,27 @@ func newJob(change func(*schema.Request)) *schema.Job {
 	return j
 }
 
+// Only results are counted, and only those that were published.
+func TestCounting(t *testing.T) {
+	o := &outside{}
+	var counted []string
+	c := Counting{Publisher: o, Count: func(op schema.Operation, reason schema.Reason) {
+		counted = append(counted, string(op)+" "+string(reason))
+	}}
+	result := events.Event{Data: []byte(`{"operation":"validate","call_status":{"reason":"no_face"}}`)}
+	publish := func(topic events.Topic, e events.Event) error { return c.Publish(t.Context(), topic, e) }
+	if err := errors.Join(publish(events.Results, result), publish(events.Analyses, events.Event{Data: []byte(`{}`)})); err != nil {
+		t.Fatal(err)
+	}
+	o.refuseIt = errors.New("away")
+	if err := publish(events.Results, result); err != o.refuseIt {
+		t.Error(err)
+	}
+	if want := []string{"validate no_face"}; !slices.Equal(counted, want) {
+		t.Errorf("counted %q, want %q", counted, want)
+	}
+}
+
 func TestPublish(t *testing.T) {
 	transient, permanent := schema.Transient("put", errors.New("away")), schema.Permanent("put", schema.ReasonInternal, errors.New("access denied"))
 	asked := func(r *schema.Request) { r.ResultObject = true }

@@ -92,6 +92,12 @@ func child(open func(context.Context, config.Worker) (packs, error)) int {
 	})
 }
 
+// newRunner returns what works on single jobs in a process that program names.
+func newRunner(cfg config.Worker, program func() (*exec.Cmd, error), store apart.Objects, publisher apart.Publisher) (*apart.Runner, error) {
+	setup, err := setupOf(cfg)
+	return &apart.Runner{Command: program, Setup: setup, Objects: store, Publisher: publisher}, err
+}
+
 // setup is what a child has to know.
 type setup struct{ Worker config.Worker }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
-	"facestream/internal/apart"
 	"facestream/internal/challenge"
 	"facestream/internal/config"
 	"facestream/internal/drawn"
@@ -273,11 +272,10 @@ func TestChildWithNetworks(t *testing.T) {
 		if err := service.Handle(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		setup, err := setupOf(cfg)
+		runner, err := newRunner(cfg, again, there, there)
 		if err != nil {
 			t.Fatal(err)
 		}
-		runner := &apart.Runner{Command: again, Setup: setup, Objects: there, Publisher: there}
 		defer runner.Close()
 		if err := runner.Handle(t.Context(), r); err != nil {
 			t.Fatal(err)
@@ -286,6 +284,30 @@ func TestChildWithNetworks(t *testing.T) {
 		if diff := cmp.Diff(here.published(t), there.published(t), timings); diff != "" || len(here.data) == 0 {
 			t.Errorf("%s: the worker says %s; the child differs (-worker +child):\n%s", request.ID, here.data, diff)
 		}
+	}
+}
+
+// What a child answers counts as an outcome of the worker.
+func TestResultsOfAChildAreCounted(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	d := &desk{picture: []byte("innocent")}
+	var counted []string
+	runner, err := newRunner(config.Default().Worker, again, d, outcome.Counting{Publisher: d, Count: func(op schema.Operation, reason schema.Reason) {
+		counted = append(counted, fmt.Sprint(op, " ", reason))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runner.Close()
+	data, err := json.Marshal(schema.Job{AcceptedAt: time.Now().UTC(), Request: schema.Request{ID: "r", Operation: schema.OpValidate, Images: []schema.ObjectRef{{Bucket: "b", Key: "k"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runner.Handle(t.Context(), events.Record{Topic: events.Jobs, Event: events.Event{ID: "1", Type: events.TypeJob, Key: "k", Data: data}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"validate no_face"}; !slices.Equal(counted, want) {
+		t.Errorf("counted %q, want %q", counted, want)
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"facestream/internal/apart"
 	"facestream/internal/challenge"
 	"facestream/internal/config"
 	"facestream/internal/host"
 	"facestream/internal/memory"
+	"facestream/internal/outcome"
 	"facestream/internal/verdict"
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
@@ -162,11 +162,10 @@ func serve(ctx context.Context, a *host.App, packs func(schema.Collection) []wor
 	service.Stage, service.Log = a.Metrics.Stage("worker"), a.Log
 	isolated := service.Handle
 	if program != nil {
-		setup, err := setupOf(a.Config.Worker)
+		runner, err := newRunner(a.Config.Worker, program, a.Objects, outcome.Counting{Publisher: publisher, Count: a.Metrics.Outcome})
 		if err != nil {
 			return err
 		}
-		runner := &apart.Runner{Command: program, Setup: setup, Objects: a.Objects, Publisher: publisher}
 		defer runner.Close()
 		isolated = runner.Handle
 	}
