@@ -35,7 +35,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,12 @@ bench: build models ## Measure the engine alone, uploads to results, and the tim
 
 profile: build models ## The same, and leave profiles (CPU, heap, block) and a flame graph in PROFILE (.cache/profile)
 	$(GO) run ./tools/bench -profile $(PROFILE) $(BENCHFLAGS)
+
+bench-peers: build ## Measure against a Python script, faiss, usearch and Milvus; fetches their packages (PEERSFLAGS: -parts, -milvus lite|standalone, -json FILE)
+	@$(MAKE) --no-print-directory models FACESTREAM_MODELS=open
+	test -d .cache/peers/venv || python3 -m venv .cache/peers/venv
+	.cache/peers/venv/bin/pip install --quiet --disable-pip-version-check -r tools/peers/requirements.txt
+	$(GO) run ./tools/peers $(PEERSFLAGS)
 
 bench-scale: build models ## Measure workers on one core each, 1 to 32 simulated workers, and the pauses of a rebalance (SCALEFLAGS)
 	$(GO) run ./tools/scale $(SCALEFLAGS)
