@@ -22,7 +22,7 @@ import (
 // The broker (kfake) keeps each partition as segments: <base offset>.dat holds batches in the format of Kafka's wire, one
 // after the other, and <base offset>.idx an entry of 15 bytes for each. It writes the batch, then the entry, syncs both, and
 // acknowledges. When it opens them, it cuts a segment off at the first batch that it cannot read, with a warning only. So
-// what it would cut is looked at before: the end of the last batch, which a crash left half-written and nobody was told of,
+// what it would cut is looked at before: the last batch, which a crash or a loss of power left unfinished and nobody was told of,
 // may be cut; anything else is damage.
 const (
 	batchHeader = 61 // bytes before the records of a batch
@@ -255,8 +255,8 @@ func readSegment(path string, base, next int64, last bool) (segment, error) {
 	switch rest := raw[at:]; {
 	case s.end < next: // a later segment or a clean stop knows more records
 		loss(at, next-1)
-	case len(s.losses) == 0 && indexed(index, len(s.batches)) && (!blank(rest) || indexed(index, len(s.batches)+1)):
-		loss(at, -1) // the batch was complete: its entry came after it
+	case len(s.losses) == 0 && indexed(index, len(s.batches)) && (!unwritten(rest, at) || indexed(index, len(s.batches)+1)):
+		loss(at, -1) // the batch was complete: its entry came after it, and one batch at a time is not synced yet
 	case !last && len(rest) > 0:
 		loss(at, -1)
 	}
@@ -272,8 +272,33 @@ func indexed(index []byte, n int) bool {
 	return e[0] == 1 && e[1] == byte(crc32.Checksum(e[2:], castagnoli))
 }
 
-// blank reports whether b holds something, but only zeros, as after a loss of power.
-func blank(b []byte) bool { return len(b) > 0 && len(bytes.Trim(b, "\x00")) == 0 }
+// unwritten reports whether rest, what the file holds from position at on, is what a loss of power can leave of a batch that was
+// not synced. The file system writes sectors, and the index, in any order: the end may be missing, and sectors may be zeros. Else
+// everything is there, and some of it was changed later.
+func unwritten(rest []byte, at int) bool {
+	const (
+		sector = 512
+		least  = 64 // of a sector that count: fewer bytes may be zeros by themselves
+	)
+	if len(rest) < batchHeader {
+		return true
+	}
+	if binary.BigEndian.Uint32(rest[17:]) == crc32.Checksum(rest[21:], castagnoli) {
+		return false // whole but for what the checksum does not cover
+	}
+	size := batchStart + int64(binary.BigEndian.Uint32(rest[8:]))
+	if size > int64(len(rest)) {
+		return true
+	}
+	for from := 0; from < len(rest); {
+		to := min(from+sector-(at+from)%sector, len(rest))
+		if to-from >= least && len(bytes.Trim(rest[from:to], "\x00")) == 0 {
+			return true
+		}
+		from = to
+	}
+	return false
+}
 
 // batchAt returns the batch with which b begins, or nil.
 func batchAt(b []byte) []byte {

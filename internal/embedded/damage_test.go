@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,7 +42,13 @@ func TestBrokerDamage(t *testing.T) {
 		"cut short":            {func(b []byte, s []int) []byte { return b[:s[n-3]] }, false, []int{n - 3, n - 2, n - 1}, fmt.Sprintf("offsets %d to the end", n-3)},
 		"cut short at rest":    {func(b []byte, s []int) []byte { return b[:s[n-3]] }, true, []int{n - 3, n - 2, n - 1}, fmt.Sprintf("offsets %d to %d", n-3, n-1)},
 		"empty":                {func(b []byte, s []int) []byte { return nil }, true, nil, fmt.Sprintf("offsets 0 to %d", n-1)},
-		"half-written":         {func(b []byte, s []int) []byte { return append(b, b[s[3]:s[3]+50]...) }, false, nil, ""},
+		"the last length":      {func(b []byte, s []int) []byte { b[s[n-1]+10] ^= 1; return b }, false, []int{n - 1}, fmt.Sprintf("offsets %d to the end", n-1)},
+		"the last base offset": {func(b []byte, s []int) []byte { b[s[n-1]+7] ^= 64; return b }, false, []int{n - 1}, fmt.Sprintf("offsets %d to the end", n-1)},
+		// The power fails while record n-1 is written: its entry in the index is on the disk, and of the batch what happened to be.
+		"power, no batch":     {func(b []byte, s []int) []byte { return b[:s[n-1]] }, false, []int{n - 1}, ""},
+		"power, half a batch": {func(b []byte, s []int) []byte { return b[:s[n-1]+90] }, false, []int{n - 1}, ""},
+		"power, zeros":        {func(b []byte, s []int) []byte { clear(b[s[n-1]:]); return b }, false, []int{n - 1}, ""},
+		"half-written":        {func(b []byte, s []int) []byte { return append(b, b[s[3]:s[3]+50]...) }, false, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(t, t.TempDir())
@@ -117,6 +124,36 @@ func TestBrokerDamage(t *testing.T) {
 			}
 			open(t, o) // and is sound
 		})
+	}
+}
+
+// Sectors of a batch that were not written tell a loss of power from damage.
+func TestUnwritten(t *testing.T) {
+	batch := emptyBatch(7, 7, 1)
+	for range 3000 {
+		batch = append(batch, 'x')
+	}
+	binary.BigEndian.PutUint32(batch[8:], uint32(len(batch)-batchStart))
+	binary.BigEndian.PutUint32(batch[17:], crc32.Checksum(batch[21:], castagnoli))
+	const at = 300 // in the file
+	for name, tt := range map[string]struct {
+		spoil func(b []byte) []byte
+		want  bool
+	}{
+		"nothing of it":           {func([]byte) []byte { return nil }, true},
+		"its beginning":           {func(b []byte) []byte { return b[:20] }, true},
+		"all but the end":         {func(b []byte) []byte { return b[:len(b)-1] }, true},
+		"a sector is missing":     {func(b []byte) []byte { clear(b[1024-at : 1536-at]); return b }, true},
+		"the first one is":        {func(b []byte) []byte { clear(b[:512-at]); return b }, true},
+		"the last one is":         {func(b []byte) []byte { clear(b[3072-at:]); return b }, true},
+		"nothing is, a byte":      {func(b []byte) []byte { b[2000] ^= 1; return b }, false},
+		"nothing is, the length":  {func(b []byte) []byte { b[9] ^= 1; return b }, false},
+		"nothing is, the version": {func(b []byte) []byte { b[16] ^= 1; return b }, false},
+		"part of a sector":        {func(b []byte) []byte { clear(b[1100-at : 1536-at]); return b }, false},
+	} {
+		if got := unwritten(tt.spoil(slices.Clone(batch)), at); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 
