@@ -377,7 +377,7 @@ func milvusServer(ctx context.Context, o options, r *report) (err error) {
 				s.Theirs.Wall.Add(their.Wall.Seconds() * 1000)
 				s.Ratio.Add(mine.Wall.Seconds() / their.Wall.Seconds())
 				if s.Same = min(s.Same, a.found(b)); s.Same < 1 && index == milvus.FLAT {
-					return fmt.Errorf("Milvus FLAT and the local gallery should find the same neighbours: %.3f are the same", s.Same)
+					return fmt.Errorf("the local gallery and Milvus (FLAT) should find the same neighbours: %.3f are the same", s.Same)
 				}
 			}
 			s.print()
