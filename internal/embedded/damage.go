@@ -276,10 +276,6 @@ func indexed(index []byte, n int) bool {
 // not synced. The file system writes sectors, and the index, in any order: the end may be missing, and sectors may be zeros. Else
 // everything is there, and some of it was changed later.
 func unwritten(rest []byte, at int) bool {
-	const (
-		sector = 512
-		least  = 64 // of a sector that count: fewer bytes may be zeros by themselves
-	)
 	if len(rest) < batchHeader {
 		return true
 	}
@@ -287,9 +283,15 @@ func unwritten(rest []byte, at int) bool {
 		return false // whole but for what the checksum does not cover
 	}
 	size := batchStart + int64(binary.BigEndian.Uint32(rest[8:]))
-	if size > int64(len(rest)) {
-		return true
-	}
+	return size > int64(len(rest)) || hasBlankSector(rest, at)
+}
+
+// hasBlankSector reports whether rest, from position at of a file on, has a sector of zeros only.
+func hasBlankSector(rest []byte, at int) bool {
+	const (
+		sector = 512
+		least  = 64 // bytes of a sector that count: fewer may be zeros by themselves
+	)
 	for from := 0; from < len(rest); {
 		to := min(from+sector-(at+from)%sector, len(rest))
 		if to-from >= least && len(bytes.Trim(rest[from:to], "\x00")) == 0 {

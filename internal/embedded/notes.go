@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -55,6 +56,17 @@ func readNotes(raw []byte) (sound []byte, loss, end int) {
 	return sound, loss, end
 }
 
+// halfWritten reports whether rest, what the file holds from position at on, is what a crash or a loss of power can leave of a note.
+func halfWritten(rest []byte, at int) bool {
+	if len(rest) < noteHeader || len(bytes.Trim(rest, "\x00")) == 0 {
+		return true
+	}
+	if binary.LittleEndian.Uint32(rest[4:]) == crc32.Checksum(rest[noteStart:], castagnoli) {
+		return false // whole but for its length
+	}
+	return int64(binary.LittleEndian.Uint32(rest))+noteStart > int64(len(rest)) || hasBlankSector(rest, at)
+}
+
 // checkNotes returns what the notes below dir have lost. It cuts off a note that a crash left half-written at the end. repair, if
 // not nil, is called for each damaged file with what can be read of it.
 func checkNotes(dir string, repair func(path string, sound []byte) error) (losses []Loss, err error) {
@@ -68,6 +80,9 @@ func checkNotes(dir string, repair func(path string, sound []byte) error) (losse
 			return losses, err
 		}
 		sound, loss, end := readNotes(raw)
+		if loss < 0 && end < len(raw) && !halfWritten(raw[end:], end) {
+			loss = end
+		}
 		switch {
 		case loss >= 0:
 			losses = append(losses, Loss{File: path, Position: loss})
