@@ -36,10 +36,13 @@ func Refused(err error) bool {
 	}, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
-// damage is what a check found in the structure of a file.
+// damage is what a check found in a file.
 type damage string
 
 func (d damage) Error() string { return string(d) }
+
+// Damage is the error of a row that does not hold what was written, for which [Damaged] holds.
+func Damage(what string) error { return damage(what) }
 
 // Check looks for damage in the structure of the file that db has open: every page, and the order of rows and of index
 // entries. It reads the whole file. When limit is over it ends, and what it has not seen is not checked.

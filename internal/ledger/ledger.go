@@ -11,8 +11,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"net/url"
 	"os"
@@ -27,21 +29,33 @@ import (
 )
 
 // formatVersion is the PRAGMA user_version of the files that this package reads and writes.
-const formatVersion = 1
+const formatVersion = 2
 
+// SQLite notices pages that are damaged in their structure. The checksums notice other damage to a row; they are NULL in rows of
+// format 1. A request has two of them, because a later record of it can change the digest and the time apart.
 const tables = `
 CREATE TABLE requests (
-	id     TEXT PRIMARY KEY,
-	digest TEXT NOT NULL,   -- '' until known
-	at     INTEGER NOT NULL -- microseconds since 1970
+	id         TEXT PRIMARY KEY,
+	digest     TEXT NOT NULL,    -- '' until known
+	at         INTEGER NOT NULL, -- microseconds since 1970
+	digest_sum INTEGER,          -- of id and digest
+	at_sum     INTEGER           -- of id and at
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_by_age ON requests (at);
 CREATE TABLE offsets (
 	topic     TEXT NOT NULL,
 	partition INTEGER NOT NULL,
 	next      INTEGER NOT NULL,
+	sum       INTEGER,
 	PRIMARY KEY (topic, partition)
 ) STRICT, WITHOUT ROWID;
+`
+
+// fromFormat1 adds what format 1 lacks.
+const fromFormat1 = `
+ALTER TABLE requests ADD COLUMN digest_sum INTEGER;
+ALTER TABLE requests ADD COLUMN at_sum INTEGER;
+ALTER TABLE offsets ADD COLUMN sum INTEGER;
 `
 
 // pruneStep is the number of entries that Prune deletes at a time, so that other calls can run in between.
@@ -134,7 +148,7 @@ func (l *Ledger) probe(ctx context.Context) error {
 	if !l.refused.Load() {
 		return nil
 	}
-	if _, err := l.follow.ExecContext(ctx, "", 0, time.Now().UnixMicro()); err != nil {
+	if err := l.goOn(ctx, l.follow, "", 0, time.Now().UnixMicro()); err != nil {
 		return err
 	}
 	l.refused.Store(false)
@@ -160,24 +174,36 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	if err := dbfault.Check(ctx, l.db, checkLimit); err != nil {
 		return err
 	}
+	changes := ""
 	switch version {
 	case formatVersion:
 	case 0:
-		if _, err := l.db.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", tables, formatVersion)); err != nil {
-			return fmt.Errorf("make the tables: %w", err)
-		}
+		changes = tables
+	case 1:
+		changes = fromFormat1
 	default:
 		return fmt.Errorf("it has format %d and this program reads format %d", version, formatVersion)
+	}
+	if changes != "" {
+		if _, err := l.db.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", changes, formatVersion)); err != nil {
+			return fmt.Errorf("make the tables: %w", err)
+		}
+	}
+	if err := l.checkRows(ctx); err != nil {
+		return err
 	}
 	for _, s := range []struct {
 		into **sql.Stmt
 		text string
 	}{
-		{&l.seen, "SELECT digest FROM requests WHERE id = ?"},
-		{&l.record, `INSERT INTO requests (id, digest, at) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-			digest = CASE digest WHEN '' THEN excluded.digest ELSE digest END, at = max(at, excluded.at)`},
-		{&l.follow, `INSERT INTO offsets (topic, partition, next) VALUES (?, ?, ?)
-			ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next`},
+		{&l.seen, "SELECT digest, digest_sum FROM requests WHERE id = ?"},
+		{&l.record, `INSERT INTO requests (id, digest, at, digest_sum, at_sum) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+			digest = CASE digest WHEN '' THEN excluded.digest ELSE digest END,
+			digest_sum = CASE digest WHEN '' THEN excluded.digest_sum ELSE digest_sum END,
+			at = max(at, excluded.at),
+			at_sum = CASE WHEN excluded.at >= at THEN excluded.at_sum ELSE at_sum END`},
+		{&l.follow, `INSERT INTO offsets (topic, partition, next, sum) VALUES (?, ?, ?, ?)
+			ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next, sum = excluded.sum`},
 	} {
 		if *s.into, err = l.db.PrepareContext(ctx, s.text); err != nil {
 			return fmt.Errorf("prepare: %w", err)
@@ -185,6 +211,69 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+// sumOf is the checksum of the columns of a row: a CRC-32C over each of them with its length before it.
+func sumOf(columns ...any) int64 {
+	var b []byte
+	for _, c := range columns {
+		text := fmt.Sprint(c)
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return int64(crc32.Checksum(b, castagnoli))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sound reports whether a row has the checksum of its columns. A row of format 1 has none.
+func sound(sum sql.NullInt64, columns ...any) bool {
+	return !sum.Valid || sum.Int64 == sumOf(columns...)
+}
+
+// checkRows looks for damaged rows. When checkLimit is over it ends; [Ledger.Seen] looks again at what it reads.
+func (l *Ledger) checkRows(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	err := l.everyRow(within, "SELECT topic, partition, next, sum FROM offsets", func(scan func(...any) error) (bool, error) {
+		var topic string
+		var partition, next int64
+		var sum sql.NullInt64
+		err := scan(&topic, &partition, &next, &sum)
+		return sound(sum, topic, partition, next), err
+	})
+	if err == nil {
+		err = l.everyRow(within, "SELECT id, digest, at, digest_sum, at_sum FROM requests", func(scan func(...any) error) (bool, error) {
+			var id, digest string
+			var at int64
+			var digestSum, atSum sql.NullInt64
+			err := scan(&id, &digest, &at, &digestSum, &atSum)
+			return sound(digestSum, id, digest) && sound(atSum, id, at), err
+		})
+	}
+	if err != nil && within.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (l *Ledger) everyRow(ctx context.Context, query string, sound func(scan func(...any) error) (bool, error)) error {
+	rows, err := l.db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		ok, err := sound(rows.Scan)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errDamagedRow
+		}
+	}
+	return rows.Err()
+}
+
+var errDamagedRow = dbfault.Damage("a row has another checksum than what was written")
 
 // Close closes the file. No other call may run at the same time or afterwards.
 func (l *Ledger) Close() error { return l.db.Close() }
@@ -203,11 +292,14 @@ func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, 
 	if err := l.probe(ctx); err != nil {
 		return "", false, l.fault("ledger.seen", err)
 	}
-	switch err := l.seen.QueryRowContext(ctx, stored(id)).Scan(&digest); {
+	var sum sql.NullInt64
+	switch err := l.seen.QueryRowContext(ctx, stored(id)).Scan(&digest, &sum); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", false, nil
 	case err != nil:
 		return "", false, l.fault("ledger.seen", err)
+	case !sound(sum, stored(id), digest):
+		return "", false, l.fault("ledger.seen", errDamagedRow)
 	}
 	return digest, true, nil
 }
@@ -216,10 +308,21 @@ func (l *Ledger) Seen(ctx context.Context, id schema.RequestID) (digest string, 
 // is kept, which identifies a different request that reuses the id. The latest time is kept, so [Ledger.Prune] forgets
 // an id by its last record.
 func (l *Ledger) Record(ctx context.Context, id schema.RequestID, digest string, at time.Time) error {
-	if _, err := l.record.ExecContext(ctx, stored(id), digest, at.UnixMicro()); err != nil {
+	if err := l.note(ctx, l.record, Entry{id, digest, at}); err != nil {
 		return l.fault("ledger.record", err)
 	}
 	return nil
+}
+
+func (l *Ledger) note(ctx context.Context, record *sql.Stmt, e Entry) error {
+	id, at := stored(e.ID), e.At.UnixMicro()
+	_, err := record.ExecContext(ctx, id, e.Digest, at, sumOf(id, e.Digest), sumOf(id, at))
+	return err
+}
+
+func (l *Ledger) goOn(ctx context.Context, follow *sql.Stmt, topic string, partition int, next int64) error {
+	_, err := follow.ExecContext(ctx, topic, partition, next, sumOf(topic, partition, next))
+	return err
 }
 
 // Apply stores entries as Record does, together with the offset at which to continue: the one after the records that
@@ -234,11 +337,11 @@ func (l *Ledger) Apply(ctx context.Context, topic string, partition int, next in
 	defer tx.Rollback() // no effect after the commit
 	record := tx.StmtContext(ctx, l.record)
 	for _, e := range entries {
-		if _, err := record.ExecContext(ctx, stored(e.ID), e.Digest, e.At.UnixMicro()); err != nil {
+		if err := l.note(ctx, record, e); err != nil {
 			return l.fault(op, err)
 		}
 	}
-	if _, err := tx.StmtContext(ctx, l.follow).ExecContext(ctx, topic, partition, next); err != nil {
+	if err := l.goOn(ctx, tx.StmtContext(ctx, l.follow), topic, partition, next); err != nil {
 		return l.fault(op, err)
 	}
 	if err := tx.Commit(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -231,7 +232,7 @@ func TestUnusableFile(t *testing.T) {
 	dir := t.TempDir()
 	newer := filepath.Join(dir, "newer.db")
 	l := open(t, newer)
-	if _, err := l.db.Exec("PRAGMA user_version = 2"); err != nil {
+	if _, err := l.db.Exec("PRAGMA user_version = 3"); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
@@ -239,7 +240,7 @@ func TestUnusableFile(t *testing.T) {
 	if err := os.WriteFile(text, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{newer: "format 2", filepath.Join(text, "x.db"): "not a directory"} {
+	for path, want := range map[string]string{newer: "format 3", filepath.Join(text, "x.db"): "not a directory"} {
 		if _, err := Open(t.Context(), path); schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a fatal error with %q", err, want)
 		}
@@ -294,6 +295,83 @@ func TestDamageIsSetAside(t *testing.T) {
 				t.Errorf("a sound ledger was set aside: %q", l.SetAside)
 			}
 		})
+	}
+}
+
+// Damage that leaves the structure of the file as it was is noticed by the row's checksum: at the opening, and when a row is read.
+func TestDamagedRows(t *testing.T) {
+	for name, change := range map[string]string{
+		"an id":             "UPDATE requests SET id = 'r8' WHERE id = 'r7'",
+		"a digest":          "UPDATE requests SET digest = 'e' WHERE id = 'r7'",
+		"a time":            "UPDATE requests SET at = at + 64 WHERE id = 'r7'",
+		"a checksum":        "UPDATE requests SET digest_sum = digest_sum + 1 WHERE id = 'r7'",
+		"a digest of later": "UPDATE requests SET digest = 'e' WHERE id = 'later'",
+		"an offset":         "UPDATE offsets SET next = 71",
+		"a partition":       "UPDATE offsets SET partition = 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "ledger.db")
+			l := open(t, path)
+			if err := errors.Join(l.Apply(t.Context(), "jobs", 0, 6, []Entry{{"r7", "d", noon}, {"later", "", noon}}),
+				l.Record(t.Context(), "later", "d", noon.Add(-time.Hour)), l.Record(t.Context(), "later", "", noon.Add(time.Hour)),
+				l.Apply(t.Context(), "jobs", 0, 7, nil)); err != nil {
+				t.Fatal(err)
+			}
+			l.Close()
+			if l = open(t, path); l.SetAside != "" {
+				t.Fatalf("a sound ledger was set aside: %q", l.SetAside)
+			}
+			if _, err := l.db.Exec(change); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(name, "a digest") || name == "a checksum" {
+				id := schema.RequestID("r7")
+				if strings.HasSuffix(name, "later") {
+					id = "later"
+				}
+				if _, _, err := l.Seen(t.Context(), id); schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), path) {
+					t.Errorf("reading the row: %v, want a fatal error that names the file", err)
+				}
+			}
+			l.Close()
+			if l = open(t, path); l.SetAside == "" {
+				t.Error("the damage was not noticed at the opening")
+			}
+		})
+	}
+}
+
+// A ledger of format 1 goes on, and gets checksums with its next records.
+func TestFormat1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE requests (id TEXT PRIMARY KEY, digest TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+		CREATE INDEX requests_by_age ON requests (at);
+		CREATE TABLE offsets (topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)) STRICT, WITHOUT ROWID;
+		INSERT INTO requests VALUES ('old', 'd', 1), ('outcome', '', 1); INSERT INTO offsets VALUES ('jobs', 0, 5); PRAGMA user_version = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l := open(t, path)
+		if l.SetAside != "" {
+			t.Fatalf("it was set aside: %q", l.SetAside)
+		}
+		wantSeen(t, l, "old", "d", true)
+		if next, err := l.Offsets(t.Context(), "jobs"); err != nil || next[0] < 5 {
+			t.Errorf("it goes on at %v (%v)", next, err)
+		}
+		if err := errors.Join(l.Record(t.Context(), "old", "", noon), l.Record(t.Context(), "outcome", "d2", noon), l.Apply(t.Context(), "jobs", 0, 6, []Entry{{"new", "d", noon}})); err != nil {
+			t.Fatal(err)
+		}
+		wantSeen(t, l, "outcome", "d2", true)
+		wantSeen(t, l, "new", "d", true)
+		l.Close()
 	}
 }
 
