@@ -185,17 +185,17 @@ func TestDataSurviveARestart(t *testing.T) {
 	}
 }
 
-// TestInvariant7SIGKILL kills a process that serves (this test binary again) and opens its folder (invariant 7).
-func TestInvariant7SIGKILL(t *testing.T) {
+// elsewhere runs servers on dir in another process: this test binary again, with this test alone. There it does not return. It
+// returns the addresses of the broker and the store, and the process, which ends with the test at the latest.
+func elsewhere(t *testing.T, dir string) (kafkaAddr, s3Addr string, process *os.Process) {
+	t.Helper()
 	const dirVariable = "EMBEDDED_TEST_SERVE"
 	if dir := os.Getenv(dirVariable); dir != "" {
 		s := open(t, options(t, dir))
 		fmt.Fprintf(os.Stderr, "\n%s %s\n", s.KafkaAddr(), s.S3Addr())
-		<-t.Context().Done() // never: the parent kills
-		return
+		select {} // the parent kills
 	}
-	dir := t.TempDir()
-	child := exec.Command(os.Args[0], "-test.run=^TestInvariant7SIGKILL$")
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 	child.Env = append(os.Environ(), dirVariable+"="+dir)
 	stderr, err := child.StderrPipe()
 	if err != nil {
@@ -204,21 +204,28 @@ func TestInvariant7SIGKILL(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer child.Wait()
-	defer child.Process.Kill()
-	var o Options
-	for lines := bufio.NewScanner(stderr); o.S3Addr == "" && lines.Scan(); {
-		fmt.Sscanf(lines.Text(), "127.0.0.1:%s 127.0.0.1:%s", &o.KafkaAddr, &o.S3Addr)
+	t.Cleanup(func() {
+		child.Process.Kill()
+		child.Wait()
+	})
+	for lines := bufio.NewScanner(stderr); s3Addr == "" && lines.Scan(); {
+		fmt.Sscanf(lines.Text(), "127.0.0.1:%s 127.0.0.1:%s", &kafkaAddr, &s3Addr)
 	}
 	go io.Copy(io.Discard, stderr)
-	if o.S3Addr == "" {
+	if s3Addr == "" {
 		t.Fatal("the serving process did not say its addresses")
 	}
-	kafkaAddr, s3Addr := "127.0.0.1:"+o.KafkaAddr, "127.0.0.1:"+o.S3Addr
+	return "127.0.0.1:" + kafkaAddr, "127.0.0.1:" + s3Addr, child.Process
+}
+
+// TestInvariant7SIGKILL kills a process that serves and opens its folder (invariant 7).
+func TestInvariant7SIGKILL(t *testing.T) {
+	dir := t.TempDir()
+	kafkaAddr, s3Addr, process := elsewhere(t, dir)
 
 	if _, err := Open(t.Context(), options(t, dir)); err == nil {
 		t.Fatal("a second process opened the folder")
-	} else if pid := fmt.Sprintf("process %d", child.Process.Pid); !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), pid) {
+	} else if pid := fmt.Sprintf("process %d", process.Pid); !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), pid) {
 		t.Errorf("%q does not name %q and %q", err, dir, pid)
 	}
 
@@ -239,12 +246,12 @@ func TestInvariant7SIGKILL(t *testing.T) {
 		t.Fatal("the broker acknowledges nothing")
 	}
 	image := put(t, storeOf(t, s3Addr), "enroll/a/killed.jpg", "before")
-	if err := child.Process.Kill(); err != nil {
+	if err := process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	n := <-acknowledged
 	cancel()
-	child.Wait()
+	process.Wait()
 
 	s := open(t, options(t, dir))
 	wantContent(t, storeOf(t, s.S3Addr()), image, "before")
