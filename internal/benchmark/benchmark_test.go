@@ -1,6 +1,7 @@
 package benchmark
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"os"
@@ -90,15 +91,15 @@ func TestPicturesOfAFolder(t *testing.T) {
 	}
 }
 
-// What is drawn is as large as what phones take, in the order of phone.
+// What is drawn is as large as what phones take.
 func TestDrawnPicturesHavePhoneSize(t *testing.T) {
 	for _, side := range phone {
 		if pixels := side * side; pixels < 3e6-1e4 || pixels > 12.1e6 {
 			t.Errorf("a side of %d is %d pixels", side, pixels)
 		}
 	}
-	pictures, err := draw(t.Context(), 1, 1)
-	if err != nil || len(pictures) != 1 || pictures[0].Pixels != phone[0]*phone[0] {
+	pictures, err := draw(t.Context(), []int{64, 96}, 2)
+	if err != nil || len(pictures) != 2 || pictures[1].Pixels != 96*96 || bytes.Equal(pictures[0].File, pictures[1].File) {
 		t.Errorf("%d pictures, %v", len(pictures), err)
 	}
 }

@@ -34,7 +34,7 @@ var phone = []int{1732, 2000, 2236, 2448, 2828, 3464}
 func Pictures(ctx context.Context, dir string, n, threads int) (pictures []Picture, source string, err error) {
 	if dir == "" {
 		if _, err := os.Stat(Photographs); err != nil {
-			pictures, err = draw(ctx, min(n, len(phone)), threads)
+			pictures, err = draw(ctx, phone[:min(n, len(phone))], threads)
 			return pictures, describe(pictures, "drawn pictures of phone size, because "+Photographs+" is not here"), err
 		}
 		dir = Photographs
@@ -63,14 +63,14 @@ func Pictures(ctx context.Context, dir string, n, threads int) (pictures []Pictu
 	return pictures, describe(pictures, "photographs of "+dir), nil
 }
 
-func draw(ctx context.Context, n, threads int) ([]Picture, error) {
-	pictures := make([]Picture, n)
+// draw draws a person for each side, in pixels.
+func draw(ctx context.Context, sides []int, threads int) ([]Picture, error) {
+	pictures := make([]Picture, len(sides))
 	people := drawn.Cast()
 	g, _ := errgroup.WithContext(ctx)
 	g.SetLimit(threads)
-	for i := range pictures {
+	for i, side := range sides {
 		g.Go(func() error {
-			side := phone[i]
 			file, err := drawn.JPEG(people[i], 0, side, 90)
 			pictures[i] = Picture{fmt.Sprintf("drawn-%d.jpg", i), file, side * side}
 			return err
