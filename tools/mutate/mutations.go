@@ -174,6 +174,18 @@ func all() []mutation {
 			edits: []edit{{"pkg/engine/imaging/decode.go", "case size.X > limits.Pixels/size.Y:", "case size.X < 0:"}},
 		},
 		{
+			name: "store-not-synced", breaks: "an upload that was answered survives a loss of power", check: "TestStoreAfterALossOfPower ./internal/embedded",
+			edits: []edit{{"internal/embedded/durable.go", "return storable(f.Sync())", "return nil"}},
+		},
+		{
+			name: "damaged-object-given-out", breaks: "an object is read only as it was uploaded", check: "TestDamagedObject ./internal/embedded",
+			edits: []edit{{"internal/embedded/durable.go", "return got == want, nil", "return got != \"\", nil"}},
+		},
+		{
+			name: "damaged-batch-passed-over", breaks: "no record is passed over silently", check: "TestBatchDamagedAtTheBroker ./pkg/events",
+			edits: []edit{{"pkg/events/reader.go", "if err := r.deliver(m); err != nil {\n		return true, err\n	}\n	r.next = last + 1", "r.next = last + 1"}},
+		},
+		{
 			name: "no-fsync", breaks: "what was answered survives a loss of power", check: power,
 			edits: []edit{
 				{"internal/embedded/kafka.go", "		kfake.SyncWrites(),", "		//"},
