@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"io"
 	"iter"
+	"sync"
 	"time"
 
 	"facestream/pkg/schema"
@@ -172,6 +173,10 @@ func (d *damagedBatch) last(from, end int64) (last int64, known bool) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// readers are kept from batch to batch: most batches are one small record, and their buffers would be most of what reading them
+// allocates. Nothing that a record keeps lies in them.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
+
 // records yields the records of the batch in the order of their offsets. What cannot be read becomes a message that is
 // cut: one for a record that is too large, and one for the rest of a batch that is too large or is not in the format.
 func (b recordBatch) records(ctx context.Context) iter.Seq[message] {
@@ -189,7 +194,9 @@ func (b recordBatch) records(ctx context.Context) iter.Seq[message] {
 			return
 		}
 		defer plain.Close()
-		r := bufio.NewReaderSize(&bounded{ctx: ctx, from: plain, left: maxBatchBytes}, 64<<10)
+		r := readers.Get().(*bufio.Reader)
+		defer func() { r.Reset(nil); readers.Put(r) }()
+		r.Reset(&bounded{ctx: ctx, from: plain, left: maxBatchBytes})
 		for range b.count {
 			m, err := b.record(r, next)
 			if ctx.Err() != nil {
