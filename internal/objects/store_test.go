@@ -439,10 +439,11 @@ func TestAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := httptest.NewServer(test.answer)
 			defer server.Close()
-			s := storeFor(t, objects.Config{
-				Endpoint: server.Listener.Addr().String(), AccessKey: "access", SecretKey: "secret-secret",
-				Region: "us-east-1", Timeout: 300 * time.Millisecond,
-			})
+			cfg := objects.Config{Endpoint: server.Listener.Addr().String(), AccessKey: "access", SecretKey: "secret-secret", Region: "us-east-1"}
+			if test.name == "no answer" {
+				cfg.Timeout = 300 * time.Millisecond
+			}
+			s := storeFor(t, cfg)
 			_, _, err := s.Get(t.Context(), schema.ObjectRef{Bucket: "images", Key: key}, 100)
 			wantError(t, err, test.class, test.reason, key, "bob smith")
 		})
