@@ -52,6 +52,7 @@ type Options struct {
 // Engine analyses images. It is safe for concurrent use.
 type Engine struct {
 	pack       *models.Pack
+	networks   []models.Model // models.Pack.All of pack
 	limits     imaging.Limits
 	time       time.Duration
 	pool       *pool
@@ -77,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{pack: o.Pack, limits: o.Limits, time: o.Time, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
+	e := &Engine{pack: o.Pack, networks: o.Pack.All(), limits: o.Limits, time: o.Time, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
 	if err := e.load(o); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -113,7 +114,7 @@ func (e *Engine) load(o Options) error {
 		}
 		e.steps = append(e.steps, l)
 	}
-	for _, m := range o.Pack.All() {
+	for _, m := range e.networks {
 		if performed[m.Role] && !taken[modelKey{m.Role, m.Name}] {
 			problems = append(problems, schema.Fatal("engine.open", fmt.Errorf("%s has the architecture %q, which no step of the engine drives for the role %s", m.Name, m.Architecture, m.Role)))
 		}
@@ -176,7 +177,7 @@ func (e *Engine) Networks() []Placed {
 // runs names the networks of the pack that which holds for.
 func (e *Engine) runs(which func(models.Model) bool) []schema.ModelRun {
 	var runs []schema.ModelRun
-	for _, m := range e.pack.All() {
+	for _, m := range e.networks {
 		if which(m) {
 			runs = append(runs, schema.ModelRun{Role: string(m.Role), ID: m.ID()})
 		}

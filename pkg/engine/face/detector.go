@@ -105,13 +105,12 @@ func (d *Detector) detect(ctx context.Context, img *imaging.Image, minConfidence
 	if result.Err != nil {
 		return nil, fmt.Errorf("%s: %w", op, result.Err)
 	}
-	var candidates []Face
+	candidates := make([]Face, 0, 32) // the cells of two or three faces
+	var err error
 	for i, stride := range strides {
-		found, err := decode(result.Value, d.outputs[i], stride, g.paddedWidth/stride, g.paddedHeight/stride, minConfidence)
-		if err != nil {
+		if candidates, err = decode(candidates, result.Value, d.outputs[i], stride, g.paddedWidth/stride, g.paddedHeight/stride, minConfidence); err != nil {
 			return nil, fmt.Errorf("%s: %w", op, err)
 		}
-		candidates = append(candidates, found...)
 	}
 	faces := suppress(candidates, d.maxOverlap)
 	sx, sy := float32(img.Width)/float32(g.width), float32(img.Height)/float32(g.height)
@@ -143,11 +142,11 @@ func (d *Detector) geometry(width, height int) geometry {
 
 func scaledSide(side int, scale float64) int { return max(int(math.Round(float64(side)*scale)), 1) }
 
-// decode reads one stride's maps, of columns × rows cells, into faces in pixels of the padded input. For the cell (c, r)
+// decode appends to faces those of one stride's maps, of columns × rows cells, in pixels of the padded input. For the cell (c, r)
 // with stride s: score = √(cls·obj); centre = (c+dx, r+dy)·s; size = (e^dw, e^dh)·s; point = (c+kx, r+ky)·s
 // (libfacedetection.train, mmdet/models/dense_heads/yunet_head.py; OpenCV, modules/objdetect/src/face_detect.cpp,
 // postProcess).
-func decode(outputs []onnx.Tensor, h heads, stride, columns, rows int, minConfidence float32) ([]Face, error) {
+func decode(faces []Face, outputs []onnx.Tensor, h heads, stride, columns, rows int, minConfidence float32) ([]Face, error) {
 	cells := columns * rows
 	var maps [4][]float32
 	for i, want := range [4]struct{ output, values int }{{h.cls, 1}, {h.obj, 1}, {h.bbox, 4}, {h.kps, 10}} {
@@ -159,7 +158,6 @@ func decode(outputs []onnx.Tensor, h heads, stride, columns, rows int, minConfid
 	cls, obj, bbox, kps := maps[0], maps[1], maps[2], maps[3]
 	floor := minConfidence * minConfidence
 	s := float32(stride)
-	var faces []Face
 	for i := range cells {
 		product := min(max(cls[i], 0), 1) * min(max(obj[i], 0), 1)
 		if product != product {

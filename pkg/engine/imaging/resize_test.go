@@ -91,7 +91,13 @@ func TestResizePart(t *testing.T) {
 		var by scaling
 		by.set(m, x0, y0, x1, y1, s[2], s[3])
 		by.runPlain(m, plain)
-		for name, got := range map[string]*Image{"runPlain": plain, "ResizePart": m.ResizePart(x0, y0, x1, y1, s[2], s[3])} {
+		made := map[string]*Image{"runPlain": plain, "ResizePart": m.ResizePart(x0, y0, x1, y1, s[2], s[3])}
+		for kernel := range kernels {
+			out := New(s[2], s[3])
+			by.runBy(kernel, m, out)
+			made[fmt.Sprint("kernel ", kernel)] = out
+		}
+		for name, got := range made {
 			if !bytes.Equal(got.Pix, want.Pix) {
 				t.Fatalf("%s: (%d,%d) to (%d,%d) of %v to %v: not the weighted sums", name, x0, y0, x1, y1, m, got)
 			}

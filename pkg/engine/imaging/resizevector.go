@@ -74,16 +74,33 @@ static inline __attribute__((always_inline)) void scale(const uint8_t *pix, size
 
 #ifdef __x86_64__
 static __attribute__((target("avx2"))) void scale_avx2(ARGUMENTS) { scale(GIVEN); }
+static __attribute__((target("avx512f,avx512bw,avx512vl,prefer-vector-width=512"))) void scale_avx512(ARGUMENTS) { scale(GIVEN); }
 #endif
+
+// The kernels, the one for any processor first.
+enum { any, avx2, avx512 };
+
+// fastest is the last kernel that this processor has. It has those before it, too.
+static int fastest(void) {
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) return avx512;
+	if (__builtin_cpu_supports("avx2")) return avx2;
+#endif
+	return any;
+}
 
 // resize is scaling.runPlain: pix is where the picture's column `left` begins in its first row, range the columns of the picture.
 static void resize(const uint8_t *pix, size_t stride, const int32_t *rows, int range, const int32_t *columns, int part,
 		const int32_t *vertical_first, const int32_t *vertical_at, const uint32_t *vertical_weights,
 		const int32_t *horizontal_first, const int32_t *horizontal_at, const uint32_t *horizontal_weights,
-		uint32_t *sums, uint8_t *out, int width, int height) {
+		uint32_t *sums, uint8_t *out, int width, int height, int kernel) {
 	axis vertical = {vertical_first, vertical_at, vertical_weights}, horizontal = {horizontal_first, horizontal_at, horizontal_weights};
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx2")) {
+	if (kernel == avx512) {
+		scale_avx512(GIVEN);
+		return;
+	}
+	if (kernel == avx2) {
 		scale_avx2(GIVEN);
 		return;
 	}
@@ -95,12 +112,18 @@ import "C"
 
 import "unsafe"
 
-// run writes the scaled part of m to out: the sums of runPlain, in vectors.
-func (s *scaling) run(m, out *Image) {
+// kernels is the number of kernels that this processor has.
+var kernels = int(C.fastest()) + 1
+
+// run writes the scaled part of m to out.
+func (s *scaling) run(m, out *Image) { s.runBy(kernels-1, m, out) }
+
+// runBy computes the sums of runPlain, in the vectors of a kernel.
+func (s *scaling) runBy(kernel int, m, out *Image) {
 	ints := func(v []int32) *C.int32_t { return (*C.int32_t)(unsafe.SliceData(v)) }
 	values := func(v []uint32) *C.uint32_t { return (*C.uint32_t)(unsafe.SliceData(v)) }
 	C.resize((*C.uint8_t)(&m.Pix[3*s.left]), C.size_t(3*m.Width), ints(s.rows), C.int(s.right-s.left), ints(s.columns), C.int(len(s.columns)),
 		ints(s.vertical.first), ints(s.vertical.at), values(s.vertical.weights),
 		ints(s.horizontal.first), ints(s.horizontal.at), values(s.horizontal.weights),
-		values(s.sums), (*C.uint8_t)(&out.Pix[0]), C.int(out.Width), C.int(out.Height))
+		values(s.sums), (*C.uint8_t)(&out.Pix[0]), C.int(out.Width), C.int(out.Height), C.int(kernel))
 }
