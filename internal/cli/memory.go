@@ -44,7 +44,7 @@ func lookAtMemory(ctx context.Context, cfg config.Worker) (string, error) {
 		} else {
 			more = " more"
 		}
-		said = append(said, fmt.Sprintf("%s takes %s%s, %s", name, megabytes(after-before), more, devicesOf(e)))
+		said = append(said, fmt.Sprintf("%s takes %s%s, %s", name, megabytes(max(after-before, 0)), more, devicesOf(e)))
 	}
 	return strings.Join(said, "; ") + " (resident; the first with ONNX Runtime; images in work come on top)", nil
 }
