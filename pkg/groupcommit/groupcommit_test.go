@@ -154,3 +154,104 @@ func TestPanicReachesTheCaller(t *testing.T) {
 		}
 	})
 }
+
+// Where the items of a caller may be answered apart, callers take turns: nobody with many items keeps others waiting.
+func TestCallersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(4, 1)
+		r.Apart = true
+		var callers sync.WaitGroup
+		for _, text := range []string{"x", "abcdefgh", "1", "2", "3"} {
+			callers.Go(func() {
+				items := strings.Split(text, "")
+				got := r.Do(t.Context(), "key", items)
+				for i, x := range items {
+					if len(got) != len(items) || got[i] != (answer{text: strings.ToUpper(x)}) {
+						t.Errorf("%v: %v", items, got)
+					}
+				}
+			})
+			synctest.Wait() // they come one after the other
+		}
+		callers.Wait()
+		want := [][]string{{"x"}, {"a", "1", "2", "3"}, {"b", "c", "d", "e"}, {"f", "g", "h"}}
+		if diff := cmp.Diff(want, r.calls); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A caller whose items are answered by several calls gets the panic of one of them, and an end of its context ends only its own.
+func TestApartEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(2, 1)
+		r.Apart = true
+		ends, end := context.WithCancel(t.Context())
+		var callers sync.WaitGroup
+		callers.Go(func() { r.Do(t.Context(), "key", []string{"first"}) })
+		synctest.Wait()
+		callers.Go(func() {
+			for i, a := range r.Do(t.Context(), "key", []string{"a", "b", "c"}) {
+				if a.err != nil {
+					t.Errorf("item %d of the other caller: %v", i, a.err)
+				}
+			}
+		})
+		synctest.Wait()
+		callers.Go(func() {
+			got := r.Do(ends, "key", []string{"c", "d", "e"})
+			for i, a := range got {
+				if a.err == nil {
+					t.Errorf("item %d has the answer %q after the end", i, a.text)
+				}
+			}
+		})
+		synctest.Wait()
+		end()
+		callers.Wait()
+		defer func() {
+			if recover() == nil {
+				t.Error("a panic in the second call did not reach the caller")
+			}
+		}()
+		r.Do(t.Context(), "key", []string{"a", "b", "panic"})
+	})
+}
+
+// While another call is running, items wait for a full one, but not for longer than Wait. Alone, they do not wait.
+func TestWaitForAFullCall(t *testing.T) {
+	const wait = callTime / 10
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(3, 3)
+		r.Wait = wait
+		began := time.Now()
+		at := map[string]time.Duration{}
+		var callers sync.WaitGroup
+		ask := func(x string) {
+			callers.Go(func() {
+				r.Do(t.Context(), "key", []string{x})
+				r.mu.Lock()
+				at[x] = time.Since(began) - callTime
+				r.mu.Unlock()
+			})
+			synctest.Wait()
+		}
+		ask("a") // at once
+		ask("b") // waits
+		time.Sleep(wait / 2)
+		ask("c") // with b
+		time.Sleep(wait)
+		for _, x := range []string{"d", "e", "f"} { // a full call
+			ask(x)
+		}
+		callers.Wait()
+		if diff := cmp.Diff([][]string{{"a"}, {"b", "c"}, {"d", "e", "f"}}, r.calls); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+		for x, want := range map[string]time.Duration{"a": 0, "b": wait, "c": wait, "d": wait + wait/2, "f": wait + wait/2} {
+			if at[x] != want {
+				t.Errorf("%s began after %v, want %v", x, at[x], want)
+			}
+		}
+	})
+}
