@@ -125,7 +125,11 @@ func examine(ctx context.Context, all []examination) []finding {
 			found = append(found, finding{x.name, false, "not checked without the " + x.needs, ""})
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		limit := 5 * time.Second
+		if x.name == "memory" { // networks may be built for a device
+			limit = time.Hour
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		detail, err := x.look(ctx)
 		cancel()
 		if err == nil {

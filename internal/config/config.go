@@ -217,8 +217,8 @@ func (r Route) rule() (routes.Route, error) {
 
 // Worker is the service that runs the networks.
 type Worker struct {
-	Concurrency int                `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Number of images that the networks process at once, with one thread each; 0 means one per processor that the process may use, and on a GPU 64. Three times as many jobs are in progress, so that fetching and publishing overlap with the networks."`
-	Calls       int                `yaml:"calls" default:"0" min:"0" max:"64" doc:"Largest number of concurrent calls of a network. Further images wait and share the next call, up to 64 of them. 0 leaves it to worker.device: on a processor each image makes its own calls, on a GPU there are two."`
+	Concurrency int                `yaml:"concurrency" default:"0" min:"0" max:"1024" doc:"Number of images that the networks process at once, with one thread each; 0 means one per processor that the process may use, and on a GPU 96, for which consumer.max_in_flight must be raised, too. Three times as many jobs are in progress, so that fetching and publishing overlap with the networks."`
+	Calls       int                `yaml:"calls" default:"0" min:"0" max:"64" doc:"Largest number of concurrent calls of a network. Further images wait and share the next call, up to 32 of them. 0 leaves it to worker.device: on a processor each image makes its own calls, on a GPU there is one."`
 	Models      []string           `yaml:"models" env:"MODELS" default:"starter" check:"nonempty" doc:"Model packs, of which the first serves every collection that worker.collections does not assign, and requests without a collection. Each is starter (part of the program), open (more accurate; facestream models pull open), best (open where it was pulled, else starter), one of them in a version (open@2), or the folder of a pack.yaml. Networks that packs share are loaded once."`
 	Collections []CollectionModels `yaml:"collections" doc:"Which collections are served by which of the packs of worker.models. The first entry that matches a collection applies."`
 	ORTLib      string             `yaml:"ort_lib" env:"ORT_LIB" doc:"Path of the ONNX Runtime library; empty searches one that has the device in the usual places of the system, then in the cache folder."`
@@ -239,9 +239,9 @@ type CollectionModels struct {
 	Models  []string `yaml:"models" check:"nonempty" doc:"Packs of worker.models. The first enrols into a new collection. Where there are more, each analyses every image, and the analysis counts whose model is the collection's: so the collection is served before and after facestream reindex takes it to another model."`
 }
 
-// imagesOnGPU are in work at once, so that while a GPU computes a full call of a network, the rows of the next one are
-// gathered.
-const imagesOnGPU = 64
+// imagesOnGPU are in work at once: three times the rows of a call, with which the calls of two networks in turn are full
+// (TestDeviceIsKeptBusy of pkg/engine/onnx).
+const imagesOnGPU = 96
 
 // Images is the number of images that the networks process at once: Concurrency, or if that is 0 what the processors do, or
 // what a GPU needs if one runs the networks.

@@ -440,7 +440,7 @@ func FuzzFile(f *testing.F) {
 func TestConcurrencyFollowsTheLimit(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	c, err := load(t, "", nil)
-	if err != nil || c.Worker.Images(false) != 1 || c.Worker.Images(true) != 64 {
+	if err != nil || c.Worker.Images(false) != 1 || c.Worker.Images(true) != 96 {
 		t.Errorf("%d images at once, %d on a GPU, error %v", c.Worker.Images(false), c.Worker.Images(true), err)
 	}
 	c.Worker.Concurrency = 5

@@ -41,7 +41,7 @@ type Options struct {
 	// OnGPU takes the place of Concurrency where images share calls, because the device is a GPU.
 	OnGPU int
 	// Calls is the largest number of concurrent calls of one network. Further images share the next call
-	// ([onnx.Share]). 0: the device decides: on a processor each image makes its own calls, on a GPU there are two.
+	// ([onnx.Share]). 0: the device decides: on a processor each image makes its own calls, on a GPU there is one.
 	Calls int
 	// Beside is an Engine that is open, or nil. The new one shares with it the networks that both packs have, and its
 	// Library, Device, Memory, Concurrency, OnGPU and Calls; the options of these names are ignored. Each is closed by itself,
@@ -79,10 +79,38 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{pack: o.Pack, networks: o.Pack.All(), limits: o.Limits, time: o.Time, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
-	if err := e.load(o); err != nil {
+	err = e.load(o)
+	if err == nil {
+		err = e.warm(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
+}
+
+// warm makes the calls of each network that cost more than later ones.
+func (e *Engine) warm(ctx context.Context) error {
+	for _, s := range e.steps {
+		for _, m := range e.pack.Models[s.role] {
+			if !s.takes(m) {
+				continue
+			}
+			in, shapes := m.Input, [][]int64(nil)
+			switch {
+			case s.role == models.RoleDetector:
+				shapes = e.detector.InputShapes()
+			case in.Layout == models.NHWC:
+				shapes = [][]int64{{int64(in.Height), int64(in.Width), 3}}
+			default:
+				shapes = [][]int64{{3, int64(in.Height), int64(in.Width)}}
+			}
+			if err := e.pool.warm(ctx, keyOf(m), shapes); err != nil {
+				return schema.Fatal("engine.open", fmt.Errorf("%s: %w", m.ID(), err))
+			}
+		}
+	}
+	return nil
 }
 
 // load loads the networks of each step. A network that no step takes, although the engine performs its role, is a Fatal error: it
@@ -103,7 +131,7 @@ func (e *Engine) load(o Options) error {
 				return err
 			}
 			e.placed = append(e.placed, Placed{ModelRun: schema.ModelRun{Role: string(m.Role), ID: m.ID()}, Placement: where})
-			stages = append(stages, face.Stage{Net: recorded{net, m}, Model: m})
+			stages = append(stages, face.Stage{Net: recorded{net, m}, Model: m, FewShapes: where.Device.SharesCalls()})
 		}
 		l := loaded{step: s, absent: s.role != "" && stages == nil}
 		if !l.absent || s.without == runAnyway {

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
-
-// sharedRows are the most rows that images share a call with.
-const sharedRows = 64
 
 // pool is what Engines share that were opened beside each other: the runtime, the networks, and what images in work may
 // take.
@@ -25,9 +23,12 @@ type pool struct {
 	networks map[networkKey]*pooled
 }
 
-// sharedCalls is the number of concurrent calls of a network on a device where images share them: one is computed, while
-// the rows of the next one are copied.
-const sharedCalls = 2
+// On a GPU, images share calls of a network. One call at once makes the fullest ones: meanwhile the GPU computes the other
+// networks. Where worker.calls allows more, a call that is not full waits for this long while another one is running.
+const (
+	sharedCalls = 1
+	sharedWait  = 5 * time.Millisecond
+)
 
 // networkKey says which networks are the same: the same file, called with as many rows, on the same device.
 type networkKey struct {
@@ -36,11 +37,14 @@ type networkKey struct {
 	onCPU  bool
 }
 
+func keyOf(m models.Model) networkKey { return networkKey{m.SHA256, m.Batch, m.OnCPU} }
+
 // pooled is a network that users Engines have.
 type pooled struct {
 	net     onnx.Network
 	session *onnx.Session
 	users   int
+	warm    bool
 }
 
 // joinPool returns the pool of o.Beside, or a new one.
@@ -71,7 +75,7 @@ func (p *pool) join() error {
 
 // take returns the network of m, which it loads unless an Engine of the pool has it.
 func (p *pool) take(pack *models.Pack, m models.Model) (networkKey, *pooled, error) {
-	key := networkKey{m.SHA256, m.Batch, m.OnCPU}
+	key := keyOf(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	shared := p.networks[key]
@@ -82,7 +86,7 @@ func (p *pool) take(pack *models.Pack, m models.Model) (networkKey, *pooled, err
 		}
 		shared = &pooled{net: session, session: session}
 		if calls := p.atOnce(session.Device()); calls > 0 && m.Batch != 1 {
-			shared.net = onnx.Share(session, sharedRows, calls)
+			shared.net = onnx.Share(session, onnx.Sharing{Most: onnx.MostRows, AtOnce: calls, Wait: sharedWait})
 		}
 		p.networks[key] = shared
 	}
@@ -114,6 +118,18 @@ func load(runtime *onnx.Runtime, pack *models.Pack, m models.Model) (*onnx.Sessi
 		}
 	}
 	return runtime.LoadFile(filepath.Join(pack.Dir, filepath.FromSlash(m.File)), options)
+}
+
+// warm runs the network of that key as often as it takes until calls with rows of these shapes cost what they will always cost.
+func (p *pool) warm(ctx context.Context, key networkKey, shapes [][]int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shared := p.networks[key]
+	if shared.warm {
+		return nil
+	}
+	shared.warm = true
+	return shared.session.Warm(ctx, shapes)
 }
 
 // leave gives back what an Engine took. The last Engine closes the runtime.

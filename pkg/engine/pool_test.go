@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +16,10 @@ import (
 	"time"
 
 	"facestream/packs"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
@@ -144,4 +147,68 @@ func TestImagesShareNoMemory(t *testing.T) {
 		})
 	}
 	images.Wait()
+}
+
+// A detector whose inputs have few shapes finds the faces that it finds in the least padded ones, and its shapes are those that
+// it says it has. Of a face that nearly fills the picture, more padding moves the box: there the detector is least sure.
+func TestDetectorOfFewShapes(t *testing.T) {
+	e := starter(t, Options{})
+	m, _ := e.pack.Model(models.RoleDetector)
+	net, _, err := e.loan.network(e.pack, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := &shapes{Network: net}
+	few, err := face.NewDetector(face.Stage{Net: seen, Model: m, FewShapes: true}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := cast(t, 1)[0]
+	whole, err := e.Decode(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range [][2]int{{400, 400}, {400, 300}, {400, 267}, {300, 400}, {225, 400}, {310, 310}} {
+		img := whole.Crop((400-part[0])/2, 0, (400+part[0])/2, part[1], imaging.Reflect)
+		for _, img := range []*imaging.Image{img, img.Resize(2*part[0], 2*part[1]), img.Resize(part[0]/2, part[1]/2)} {
+			want, err := e.Detect(t.Context(), img, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := few.Detect(t.Context(), img, 0)
+			if err != nil || len(got) != len(want) {
+				t.Errorf("%d × %d: %d faces (%v), want %d", img.Width, img.Height, len(got), err, len(want))
+				continue
+			}
+			for i := range got {
+				if same := got[i].Overlap(want[i]); same < 0.7 || math.Abs(float64(got[i].Confidence-want[i].Confidence)) > 0.1 {
+					t.Errorf("%d × %d: face %d overlaps by %.3f, with the confidence %v instead of %v", img.Width, img.Height, i, same, got[i].Confidence, want[i].Confidence)
+				}
+			}
+		}
+	}
+	known := few.InputShapes()
+	for _, s := range seen.all {
+		if !slices.ContainsFunc(known, func(k []int64) bool { return slices.Equal(k, s) }) {
+			t.Errorf("a row of the shape %v, which is none of %v", s, known)
+		}
+	}
+	if len(known) > 10 || len(seen.all) < 4 {
+		t.Errorf("%d shapes, %d of them seen", len(known), len(seen.all))
+	}
+}
+
+// shapes notes the shapes of rows.
+type shapes struct {
+	onnx.Network
+	all [][]int64
+}
+
+func (s *shapes) Run(ctx context.Context, rows []onnx.Tensor) []onnx.RowResult {
+	for _, r := range rows {
+		if !slices.ContainsFunc(s.all, func(o []int64) bool { return slices.Equal(o, r.Shape) }) {
+			s.all = append(s.all, slices.Clone(r.Shape))
+		}
+	}
+	return s.Network.Run(ctx, rows)
 }

@@ -39,6 +39,9 @@ func Run(ctx context.Context, a *host.App) error {
 		memory.Keep(native)
 	}
 	tell(a, engines)
+	if most, images := a.Config.Consumer.MaxInFlight, engines[0].Concurrency(); most < images {
+		a.Log.Warn().Int("consumer.max_in_flight", most).Int("images", images).Msg("fewer records are read ahead than images could be in work")
+	}
 	all, _, source := Budget(a.Config.Worker)
 	a.Log.Info().Int64("bytes", all).Str("source", source).Msg("images in work share this memory")
 	return serve(ctx, a, packs, engines[0].Concurrency(), command())

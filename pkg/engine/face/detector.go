@@ -38,6 +38,7 @@ type Detector struct {
 	minConfidence float32
 	maxOverlap    float32
 	outputs       [3]heads
+	fewShapes     bool // see Stage
 }
 
 // heads are the positions, among the network's outputs, of one stride's four maps.
@@ -60,6 +61,7 @@ func NewDetector(s Stage, longSide int) (*Detector, error) {
 	d := &Detector{
 		net: net, input: m.Input, longSide: cmp.Or(longSide, m.Input.LongSide),
 		minConfidence: m.Thresholds[ThresholdConfidence].Value, maxOverlap: m.Thresholds[ThresholdNMS].Value,
+		fewShapes: s.FewShapes,
 	}
 	if d.longSide <= 0 && m.Input.Width == 0 {
 		return nil, schema.Fatal(op, fmt.Errorf("%s: neither the caller nor the manifest names a long side above 0", m.Name))
@@ -133,11 +135,55 @@ func (d *Detector) geometry(width, height int) geometry {
 	}
 	scale := min(float64(d.longSide)/float64(max(width, height)), 1)
 	g := geometry{width: scaledSide(width, scale), height: scaledSide(height, scale)}
-	// The coarsest map's stride is the least that both sides must be a multiple of.
-	multiple := max(in.Multiple, strides[len(strides)-1])
-	g.paddedWidth = (g.width + multiple - 1) / multiple * multiple
-	g.paddedHeight = (g.height + multiple - 1) / multiple * multiple
+	g.paddedWidth, g.paddedHeight = d.roundUp(g.width), d.roundUp(g.height)
+	if d.fewShapes {
+		g.paddedWidth, g.paddedHeight = d.shapeFor(g.width, g.height)
+	}
 	return g
+}
+
+// roundUp is the least size of a side that the network takes which is at least side.
+func (d *Detector) roundUp(side int) int {
+	// The coarsest map's stride is the least that both sides must be a multiple of.
+	multiple := max(d.input.Multiple, strides[len(strides)-1])
+	return (side + multiple - 1) / multiple * multiple
+}
+
+// shapeFor is the smallest of the few shapes that a picture of that size fits into. Its long side is the detector's or half of it, and
+// its short side a half, three quarters or all of that, so most pictures of cameras and telephones have the same two.
+func (d *Detector) shapeFor(width, height int) (int, int) {
+	long, short := max(width, height), min(width, height)
+	for _, l := range []int{d.longSide / 2, d.longSide} {
+		for _, s := range []int{l / 2, 3 * l / 4, l} {
+			if l, s := d.roundUp(l), d.roundUp(s); long <= l && short <= s {
+				if width >= height {
+					return l, s
+				}
+				return s, l
+			}
+		}
+	}
+	return d.roundUp(width), d.roundUp(height)
+}
+
+// InputShapes returns the shapes that rows for the network have, as channels, height and width, the largest first; nil if they
+// are any, or only the one that the network's file declares.
+func (d *Detector) InputShapes() [][]int64 {
+	if !d.fewShapes || d.input.Width > 0 {
+		return nil
+	}
+	var shapes [][]int64
+	for _, l := range []int{d.longSide, d.longSide / 2} {
+		for _, s := range []int{l, 3 * l / 4, l / 2} {
+			long, short := int64(d.roundUp(l)), int64(d.roundUp(s))
+			for _, shape := range [][]int64{{3, short, long}, {3, long, short}} {
+				if !slices.ContainsFunc(shapes, func(o []int64) bool { return slices.Equal(o, shape) }) {
+					shapes = append(shapes, shape)
+				}
+			}
+		}
+	}
+	return shapes
 }
 
 func scaledSide(side int, scale float64) int { return max(int(math.Round(float64(side)*scale)), 1) }

@@ -85,7 +85,7 @@ func yunetModel() models.Model {
 
 func detect(t *testing.T, net onnx.Network, w, h int, minConfidence float32) ([]Face, error) {
 	t.Helper()
-	d, err := NewDetector(Stage{net, yunetModel()}, 0)
+	d, err := NewDetector(Stage{Net: net, Model: yunetModel()}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestNewDetectorRefuses(t *testing.T) {
 		"long side":    {yunet(), noSide, "long side"},
 		"outputs":      {&answers{names: []string{"output"}}, yunetModel(), "cls_8"},
 	} {
-		_, err := NewDetector(Stage{c.net, c.model}, 0)
+		_, err := NewDetector(Stage{Net: c.net, Model: c.model}, 0)
 		if schema.ClassOf(err) != schema.ClassFatal || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -244,7 +244,7 @@ func TestEmbed(t *testing.T) {
 		}
 		return onnx.RowResult{Value: []onnx.Tensor{{Data: []float32{3 * row.Data[0], 4 * row.Data[0]}}}}
 	}
-	e, err := NewEmbedder(Stage{net, model})
+	e, err := NewEmbedder(Stage{Net: net, Model: model})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestEmbed(t *testing.T) {
 	} {
 		m := model
 		change(&m)
-		if _, err := NewEmbedder(Stage{net, m}); schema.ClassOf(err) != schema.ClassFatal {
+		if _, err := NewEmbedder(Stage{Net: net, Model: m}); schema.ClassOf(err) != schema.ClassFatal {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 type Stage struct {
 	Net   onnx.Network
 	Model models.Model
+	// FewShapes asks for rows of few shapes where the network takes any, because only rows of one shape share a call.
+	FewShapes bool
 }
 
 // check says as a Fatal error why s cannot be driven: checkInput's reasons for a network of planes, more than one output, or no crop

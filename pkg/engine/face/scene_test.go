@@ -23,7 +23,7 @@ func looks(t *testing.T, width, height int, confidence float32) (sizes [][2]int6
 	}
 	m := yunetModel()
 	m.Input.LongSide = 640
-	d, err := NewDetector(Stage{net, m}, 0)
+	d, err := NewDetector(Stage{Net: net, Model: m}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestCloseUp(t *testing.T) {
 func TestTiles(t *testing.T) {
 	m := yunetModel()
 	m.Input.LongSide = 640
-	d, err := NewDetector(Stage{yunet(), m}, 0)
+	d, err := NewDetector(Stage{Net: yunet(), Model: m}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,18 @@ func (d Device) gpu() bool { return d.Kind == CUDA || d.Kind == TensorRT }
 // to gather the rows of several images.
 func (d Device) SharesCalls() bool { return d.gpu() }
 
+// calls are the numbers of rows that calls on d have, in ascending order. TensorRT builds an engine for each, so that it is the
+// only device for which rows are added to make up the number; others take any, and these stand for them when they warm up.
+func (d Device) calls() []int {
+	if d.SharesCalls() {
+		return []int{1, 2, 4, 8, 16, MostRows}
+	}
+	return []int{1}
+}
+
+// fixed reports whether a call on d has one of the numbers of rows of calls.
+func (d Device) fixed() bool { return d.Kind == TensorRT }
+
 // provider is ONNX Runtime's name of the execution provider that drives d.
 func (d Device) provider() string {
 	switch d.Kind {

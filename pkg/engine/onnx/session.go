@@ -31,7 +31,8 @@ type Session struct {
 	input   []int64 // dimensions of a row as the file declares them, -1 where any size is allowed
 	outputs []string
 	device  Device
-	shared  bool // see Shared
+	shared  bool  // see Shared
+	padded  []int // the only numbers of rows of a call, ascending; nil: any
 
 	mu      sync.RWMutex // held for reading by each call, so that destroy waits for them
 	session *ort.DynamicAdvancedSession
@@ -90,6 +91,12 @@ func (r *Runtime) load(name, path string, options SessionOptions, create func(in
 	s.device = r.Device
 	if options.OnCPU {
 		s.device = processor
+	}
+	if s.device.SharesCalls() && (s.batch == 0 || s.batch > MostRows) {
+		s.batch = MostRows
+	}
+	if s.device.fixed() {
+		s.padded = s.device.calls()
 	}
 	start := func(alone bool) (err error) {
 		settings, err := s.settings(path, alone)
@@ -304,18 +311,21 @@ func (s *Session) call(ctx context.Context, rows []Tensor, group []int) ([]Tenso
 		return nil, fmt.Errorf("%s: %w", op, errClosed)
 	}
 	first := rows[group[0]]
-	data := first.Data
-	if len(group) > 1 {
-		data = make([]float32, 0, len(first.Data)*len(group))
+	data, n := first.Data, s.rows(len(group))
+	if n > 1 {
+		data = make([]float32, 0, len(first.Data)*n)
 		for _, i := range group {
 			data = append(data, rows[i].Data...)
+		}
+		for range n - len(group) {
+			data = append(data, first.Data...)
 		}
 	}
 	// The C side keeps the address of data between the creation of the tensor and its destruction.
 	var pinner runtime.Pinner
 	pinner.Pin(&data[0])
 	defer pinner.Unpin()
-	shape := append(ort.Shape{int64(len(group))}, first.Shape...)
+	shape := append(ort.Shape{int64(n)}, first.Shape...)
 	input, err := ort.NewTensor(shape, data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
@@ -336,14 +346,56 @@ func (s *Session) call(ctx context.Context, rows []Tensor, group []int) ([]Tenso
 	outputs := make([]Tensor, len(values))
 	for i, v := range values {
 		t, ok := v.(*ort.Tensor[float32])
-		if !ok || len(t.GetShape()) == 0 || t.GetShape()[0] != int64(len(group)) {
+		if !ok || len(t.GetShape()) == 0 || t.GetShape()[0] != int64(n) {
 			return nil, fmt.Errorf("%s: output %q answers %d rows with the shape %v; does pack.yaml say batch: 1?",
-				op, s.outputs[i], len(group), v.GetShape())
+				op, s.outputs[i], n, v.GetShape())
 		}
 		// The binding has copied the output to Go memory that nobody else refers to once the tensor is destroyed.
-		outputs[i] = Tensor{Shape: t.GetShape(), Data: t.GetData()}
+		outputs[i] = Tensor{Shape: t.GetShape(), Data: t.GetData()[:len(t.GetData())/n*len(group)]}
 	}
 	return outputs, nil
+}
+
+// rows is the number of rows of a call for n of them. Those that are added are copies, whose answers nobody gets.
+func (s *Session) rows(n int) int {
+	if i := slices.IndexFunc(s.padded, func(m int) bool { return m >= n }); i >= 0 && s.batch != 1 {
+		return s.padded[i]
+	}
+	return n
+}
+
+// Warm makes calls of s with rows of these shapes until nothing is left to be built, measured or loaded for them, once for each number
+// of rows that calls have on the device. Where the file declares the shape, it is taken instead. On a processor nothing needs it.
+func (s *Session) Warm(ctx context.Context, shapes [][]int64) error {
+	if s.device == processor {
+		return nil
+	}
+	if !slices.ContainsFunc(s.input, func(n int64) bool { return n <= 0 }) {
+		shapes = [][]int64{s.input}
+	}
+	calls := slices.DeleteFunc(s.device.calls(), func(n int) bool { return s.batch > 0 && n > s.batch })
+	slices.Reverse(calls) // an engine for many rows serves few, and memory is asked for once
+	for _, shape := range shapes {
+		size := int64(1)
+		for _, n := range shape {
+			size *= n
+		}
+		row := Tensor{Shape: shape, Data: make([]float32, size)}
+		for _, n := range calls {
+			var err error
+			keepHandlers(func() {
+				for _, r := range s.Run(ctx, slices.Repeat([]Tensor{row}, n)) {
+					if err == nil {
+						err = r.Err
+					}
+				}
+			})
+			if err != nil {
+				return fmt.Errorf("warming up with %d rows of shape %v: %w", n, shape, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Close waits for the calls in the session and frees it. Later rows are answered with an error. A second Close does

@@ -32,7 +32,7 @@ func TestShareAnswersEachCaller(t *testing.T) {
 	session := load(t, openRuntime(t), embedding, SessionOptions{})
 	synctest.Test(t, func(t *testing.T) {
 		net := &gated{Network: session, gate: make(chan struct{})}
-		shared := Share(net, 8, 1)
+		shared := Share(net, Sharing{Most: 8, AtOnce: 1})
 		answers := make([]RowResult, 12)
 		var wg sync.WaitGroup
 		for i := range answers {
@@ -54,7 +54,7 @@ func TestShareAnswersEachCaller(t *testing.T) {
 }
 
 func TestShareAfterTheEnd(t *testing.T) {
-	shared := Share(load(t, openRuntime(t), embedding, SessionOptions{}), 8, 1)
+	shared := Share(load(t, openRuntime(t), embedding, SessionOptions{}), Sharing{Most: 8, AtOnce: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if got := shared.Run(ctx, []Tensor{noise(1, 1, 112, 112)}); len(got) != 1 || schema.ClassOf(got[0].Err) != schema.ClassTransient {
