@@ -221,6 +221,31 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
+// A record that the end of the drain interrupts is not finished: whoever has the partition next gets it again.
+func TestInterruptedRecordComesAgain(t *testing.T) {
+	ctx, c, topic := setup(t, newBroker(t), 1)
+	publish(t, ctx, c, topic, 1, 1)
+	started, again := make(chan struct{}), make(chan struct{})
+	cfg := ConsumerConfig{Group: uuid.NewString(), Topics: []Topic{topic}, DrainTimeout: 300 * time.Millisecond}
+	r := consume(t, ctx, c, cfg, func(ctx context.Context, r Record) error {
+		close(started)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	<-started
+	r.finish(t)
+	r = consume(t, ctx, c, cfg, func(ctx context.Context, r Record) error {
+		close(again)
+		return nil
+	})
+	select {
+	case <-again:
+	case <-time.After(time.Minute):
+		t.Error("the record does not come again")
+	}
+	r.finish(t)
+}
+
 // Two members share the partitions, one joins late and one leaves: no record is lost and no commit goes back.
 func TestRebalance(t *testing.T) {
 	const n = 1200

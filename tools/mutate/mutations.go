@@ -146,7 +146,7 @@ func all() []mutation {
 			edits: []edit{{"pkg/events/session.go", "		t.deliver(m.Offset)\n", "		t.deliver(m.Offset)\n		t.finish(m.Offset)\n"}},
 		},
 		{
-			name: "abandoned-counts-as-done", breaks: "SIGTERM loses nothing", check: "TestDrainTimeout ./pkg/events",
+			name: "abandoned-counts-as-done", breaks: "SIGTERM loses nothing", check: "TestInterruptedRecordComesAgain ./pkg/events",
 			edits: []edit{{"pkg/events/session.go", "if outcome != OutcomeAbandoned {", `if outcome != "" {`}},
 		},
 		{

@@ -21,6 +21,7 @@ import (
 func stage(architecture string, width, height int, answer func(onnx.Tensor) []float32) Stage {
 	net := &answers{names: []string{"output"}}
 	net.run = func(row onnx.Tensor) onnx.RowResult {
+		row.Data = slices.Clone(row.Data) // which belongs to the next picture when this returns
 		values := answer(row)
 		if values == nil {
 			return onnx.RowResult{Err: errors.New("out of memory")}

@@ -91,8 +91,11 @@ func TestMemory(t *testing.T) {
 		if promised > 2*allocated+3e6 {
 			t.Errorf("%s: the header promised %d bytes, and no more than %d were allocated", name, promised, allocated)
 		}
+		if imagingtest.Race { // under which the collector finds less
+			promised += promised / 5
+		}
 		if imagingtest.Race && strings.HasPrefix(name, "tiff") {
-			promised += promised * 2 / 3
+			promised += promised / 2
 		}
 		if taken > promised {
 			t.Errorf("%s took %d bytes, and the header promised at most %d", name, taken, promised)
