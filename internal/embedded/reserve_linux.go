@@ -25,8 +25,8 @@ func reserve(path string, bytes int64) error {
 		return nil
 	}
 	err = syscall.Fallocate(int(f.Fd()), keepSize, 0, info.Size()+bytes)
-	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
-		return nil
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
 	}
-	return err
+	return nil
 }
