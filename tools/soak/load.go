@@ -399,13 +399,18 @@ func (l *load) settle(ctx context.Context, o options) ([]*actor, error) {
 	return actors, g.Wait()
 }
 
-// rounds has every flow of the actors send n requests.
+// calmTime is how long nothing is broken before the first fault and after the last one. The check excuses a copy of a result for 12 s
+// after a fault, and after a service has joined or left.
+const calmTime = 16 * time.Second
+
+// rounds has every flow of the actors send n requests, and more until calmTime is over.
 func rounds(ctx context.Context, flows []flow, n int) error {
+	began := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, f := range flows {
 		g.Go(func() error {
 			left := n
-			return f.live(ctx, func() bool { left--; return left < 0 })
+			return f.live(ctx, func() bool { left--; return left < 0 && time.Since(began) > calmTime })
 		})
 	}
 	return g.Wait()

@@ -25,7 +25,7 @@ func main() {
 	flag.IntVar(&o.requests, "n", 500, "crash test: least number of requests; a tenth as many SIGKILLs of services, a hundredth as many of the servers")
 	flag.IntVar(&o.actors, "actors", 16, "number of people, 1 to 24, whom the requests are about")
 	flag.IntVar(&o.flows, "flows", 3, "number of requests that are under way for each person")
-	flag.IntVar(&o.calm, "calm", 2, "number of requests of each flow before the first fault, and after the last one")
+	flag.IntVar(&o.calm, "calm", 2, "least number of requests of each flow before the first fault, and after the last one")
 	flag.DurationVar(&o.think, "think", 200*time.Millisecond, "average pause of each flow between an outcome and the next request")
 	flag.BoolVar(&o.simulated, "simulated", false, "let workers read the faces from the pixels instead of running networks; everything else is real")
 	flag.BoolVar(&o.power, "power", false, "with -duration: let the power fail instead of the other faults, which takes what was not synced to the disks of broker, gallery and ingest; needs FUSE")
