@@ -196,16 +196,18 @@ func (g *Gallery) landed(ctx context.Context, rows []gallery.Row, at []int, fate
 		return nil
 	}
 	col, err := find(gallery.Tie{})
-	if schema.ReasonOf(err) == schema.ReasonUnknownCollection {
+	switch {
+	case schema.ReasonOf(err) == schema.ReasonUnknownCollection:
 		return nil
+	case err != nil:
+		return err
 	}
 	there := map[string]bool{}
 	for part := range slices.Chunk(ids, batchRows) {
+		found, err := g.ids(ctx, col, oneOf(idField, part))
 		if err != nil {
 			return err
 		}
-		var found []string
-		found, err = g.ids(ctx, col, oneOf(idField, part))
 		for _, id := range found {
 			there[id] = true
 		}
@@ -215,7 +217,7 @@ func (g *Gallery) landed(ctx context.Context, rows []gallery.Row, at []int, fate
 			fates[i] = fateLanded
 		}
 	}
-	return err
+	return nil
 }
 
 // rememberRefused remembers that rows were refused.
