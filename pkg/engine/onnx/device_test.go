@@ -212,7 +212,7 @@ func TestProviders(t *testing.T) {
 			asked := Device{Kind: kind}
 			path, _, err := FindLibraryFor(t.Context(), asked)
 			if err != nil {
-				t.Skipf("SKIPPED, %s is not tried: %s", kind, wayOut(asked))
+				t.Skipf("SKIPPED, %s is not tried, no runtime with its provider is here: %s", kind, wayOut(asked))
 			}
 			for _, d := range []Device{asked, {Kind: Auto}, processor} {
 				r, err := OpenOn(t.Context(), path, d)
