@@ -21,6 +21,7 @@ import (
 	"facestream/internal/verdict"
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -36,7 +37,7 @@ type picture struct {
 	faces    []face.Observation
 	turned   int
 	damage   string
-	document *face.Outline
+	document *document.Outline
 	err      error // of the analysis
 }
 
@@ -800,7 +801,7 @@ func TestDocument(t *testing.T) {
 // TestDocumentOutline: results have the outline of the document in each image, through the indexer too, where it was asked for.
 func TestDocumentOutline(t *testing.T) {
 	d := newDesk(t)
-	outline := &face.Outline{Corners: [4]schema.PointF{{X: 10, Y: 20}, {X: 300, Y: 20}, {X: 300, Y: 200}, {X: 10, Y: 200}}, Confidence: 0.75}
+	outline := &document.Outline{Corners: [4]schema.PointF{{X: 10, Y: 20}, {X: 300, Y: 20}, {X: 300, Y: 200}, {X: 10, Y: 200}}, Confidence: 0.75}
 	d.pictures["beside"] = picture{faces: []face.Observation{someone(0)}, document: outline}
 	d.pictures["nobody"] = picture{document: outline}
 	want := []schema.DocumentOutline{{Corners: outline.Corners, Confidence: 0.75}}

@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"facestream/internal/drawn"
-	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
 )
 
 // outline is that of the document in an image file.
-func outline(t *testing.T, e *Engine, file []byte) *face.Outline {
+func outline(t *testing.T, e *Engine, file []byte) *document.Outline {
 	t.Helper()
 	a, err := e.Analyze(t.Context(), file, Params{Strategy: BestConfidence, Documents: true})
 	if err != nil {
@@ -78,7 +78,7 @@ func TestDocumentsOfPhotographs(t *testing.T) {
 		return m
 	}
 	corners := e.steps[slices.IndexFunc(e.steps, func(s loaded) bool { return s.name == "corners" })]
-	find := func(m *imaging.Image) *face.Outline {
+	find := func(m *imaging.Image) *document.Outline {
 		f := &frame{picture: m}
 		if err := corners.run(t.Context(), f); err != nil {
 			t.Fatal(err)

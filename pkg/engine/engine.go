@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -279,7 +280,7 @@ type Analysis struct {
 	// Faces are the selected ones, best confidence first; none is a finding, not an error.
 	Faces []face.Observation
 	// Document is the outline of the identity document that the picture shows; nil where there is none, or nobody asked.
-	Document *face.Outline
+	Document *document.Outline
 	// Models are the networks that ran.
 	Models []schema.ModelRun
 	// Timings has the duration of "decode" and of each step that ran, by its name.

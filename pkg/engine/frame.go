@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -17,7 +18,7 @@ type frame struct {
 	// picture is upright: as its file says for steps about the picture, and turned so that faces stand for steps about faces.
 	picture *imaging.Image
 	// document is the outline of the document that the picture shows.
-	document *face.Outline
+	document *document.Outline
 	// found are all faces that were found, best confidence first; all are the same in pixels of picture.
 	found []candidate
 	all   []face.Face

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -51,7 +52,7 @@ type action struct {
 func steps() []step {
 	return []step{
 		{name: "detect", role: models.RoleDetector, picture: true, wanted: always, load: detecting},
-		{name: "corners", role: models.RoleDocument, architecture: face.DocumentCorners, without: leaveOut, picture: true,
+		{name: "corners", role: models.RoleDocument, architecture: document.ArchitectureCorners, without: leaveOut, picture: true,
 			wanted: func(p Params) bool { return p.Documents }, load: corners},
 		{name: "pose", role: models.RolePose, without: leaveOut, wanted: func(p Params) bool { return attributes(p) || p.Liveness != 0 },
 			load: func(_ *Engine, s []face.Stage, _ Options) (action, error) { return observing(face.NewPoseEstimator(s)) }},
@@ -201,7 +202,7 @@ func detecting(e *Engine, stages []face.Stage, o Options) (_ action, err error) 
 }
 
 func corners(_ *Engine, stages []face.Stage, _ Options) (action, error) {
-	finder, err := one(stages, face.NewCornerFinder)
+	finder, err := one(stages, document.NewCornerFinder)
 	return action{run: func(ctx context.Context, f *frame) (err error) {
 		f.document, err = finder.Find(ctx, f.picture)
 		return err

@@ -21,7 +21,7 @@ type Stage struct {
 	FewShapes bool
 }
 
-// check says as a Fatal error why s cannot be driven: checkInput's reasons for a network of planes, more than one output, or no crop
+// check says as a Fatal error why s cannot be driven: CheckInput's reasons for a network of planes, more than one output, or no crop
 // for a network that sees a part around a face.
 func (s Stage) check(op string, architectures ...string) error {
 	return s.checkLayout(op, models.NCHW, architectures...)
@@ -30,7 +30,7 @@ func (s Stage) check(op string, architectures ...string) error {
 // checkLayout is check for networks of that layout.
 func (s Stage) checkLayout(op string, layout models.Layout, architectures ...string) error {
 	m := s.Model
-	if err := s.checkInput(op, layout, architectures...); err != nil {
+	if err := s.CheckInput(op, layout, architectures...); err != nil {
 		return err
 	}
 	switch {
@@ -42,8 +42,8 @@ func (s Stage) checkLayout(op string, layout models.Layout, architectures ...str
 	return nil
 }
 
-// checkInput says as a Fatal error why s cannot be fed: another architecture, no fixed input size, or another layout.
-func (s Stage) checkInput(op string, layout models.Layout, architectures ...string) error {
+// CheckInput says as a Fatal error why s cannot be fed: another architecture, no fixed input size, or another layout.
+func (s Stage) CheckInput(op string, layout models.Layout, architectures ...string) error {
 	m := s.Model
 	switch {
 	case !slices.Contains(architectures, m.Architecture):
@@ -82,6 +82,29 @@ func (s Stage) ask(ctx context.Context, op string, values int, v *view) []schema
 		answers[i].Value = r.Value[0].Data
 	}
 	return answers
+}
+
+// Look asks the network about a picture of its input size, which it releases. values says how many numbers each output has that
+// the caller reads, by its name; all of them are finite.
+func (s Stage) Look(ctx context.Context, op string, picture *imaging.Image, values map[string]int) (map[string][]float32, error) {
+	v := s.view([]*imaging.Image{picture})
+	defer v.release()
+	answer := s.Net.Run(ctx, v.rows)[0]
+	if answer.Err != nil {
+		return nil, fmt.Errorf("%s: %w", op, answer.Err)
+	}
+	read := map[string][]float32{}
+	for i, name := range s.Net.Outputs() {
+		n, ok := values[name]
+		if !ok {
+			continue
+		}
+		if err := s.sound(answer.Value[i].Data, n); err != nil {
+			return nil, fmt.Errorf("%s: %w", op, err)
+		}
+		read[name] = answer.Value[i].Data
+	}
+	return read, nil
 }
 
 // tensors has the values of networks' inputs: megabytes that every call needs and that Network.Run does not keep.

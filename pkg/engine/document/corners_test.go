@@ -1,6 +1,7 @@
-package face
+package document
 
 import (
+	"context"
 	"errors"
 	"math"
 	"testing"
@@ -8,24 +9,40 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 	"facestream/pkg/schema"
 )
 
+// answers is a network of the test's own.
+type answers struct {
+	names []string
+	run   func() onnx.RowResult
+}
+
+func (a *answers) Outputs() []string { return a.names }
+
+func (a *answers) Run(_ context.Context, rows []onnx.Tensor) []onnx.RowResult {
+	out := make([]onnx.RowResult, len(rows))
+	for i := range rows {
+		out[i] = a.run()
+	}
+	return out
+}
+
 // cornerStage is a network that answers these corners and this logit; nil fails.
-func cornerStage(coords []float32, logit float32) Stage {
-	s := stage(DocumentCorners, 8, 8, nil)
-	s.Model.Input.Layout, s.Model.Input.Crop = models.NHWC, 0
-	s.Model.Thresholds = map[string]models.Threshold{ThresholdDocument: {Value: 0.5}}
-	s.Net = &answers{names: []string{"score_logit", "coords"}, run: func(onnx.Tensor) onnx.RowResult {
+func cornerStage(coords []float32, logit float32) face.Stage {
+	net := &answers{names: []string{"score_logit", "coords"}, run: func() onnx.RowResult {
 		if coords == nil {
 			return onnx.RowResult{Err: errors.New("out of memory")}
 		}
 		return onnx.RowResult{Value: []onnx.Tensor{{Data: []float32{logit}}, {Data: coords}}}
 	}}
-	return s
+	return face.Stage{Net: net, Model: models.Model{Name: "corners", Architecture: ArchitectureCorners,
+		Input:      models.Input{Width: 8, Height: 8, Colour: "rgb", Scale: 1, Std: [3]float32{1, 1, 1}, Layout: models.NHWC},
+		Thresholds: map[string]models.Threshold{face.ThresholdDocument: {Value: 0.5}}}}
 }
 
 func TestCorners(t *testing.T) {
@@ -53,7 +70,7 @@ func TestCorners(t *testing.T) {
 		}
 	}
 	nan := float32(math.NaN())
-	for name, s := range map[string]Stage{"fails": cornerStage(nil, 1), "too few": cornerStage(card[:6], 1), "NaN": cornerStage(card, nan)} {
+	for name, s := range map[string]face.Stage{"fails": cornerStage(nil, 1), "too few": cornerStage(card[:6], 1), "NaN": cornerStage(card, nan)} {
 		finder, err := NewCornerFinder(s)
 		if err != nil {
 			t.Fatal(err)
@@ -65,11 +82,11 @@ func TestCorners(t *testing.T) {
 }
 
 func TestCornerFinderRefuses(t *testing.T) {
-	for name, change := range map[string]func(*Stage){
-		"another architecture": func(s *Stage) { s.Model.Architecture = DocumentGrid },
-		"planes":               func(s *Stage) { s.Model.Input.Layout = models.NCHW },
-		"no threshold":         func(s *Stage) { s.Model.Thresholds = nil },
-		"other outputs":        func(s *Stage) { s.Net = &answers{names: []string{"output"}} },
+	for name, change := range map[string]func(*face.Stage){
+		"another architecture": func(s *face.Stage) { s.Model.Architecture = face.DocumentGrid },
+		"planes":               func(s *face.Stage) { s.Model.Input.Layout = models.NCHW },
+		"no threshold":         func(s *face.Stage) { s.Model.Thresholds = nil },
+		"other outputs":        func(s *face.Stage) { s.Net = &answers{names: []string{"output"}} },
 	} {
 		s := cornerStage([]float32{0}, 0)
 		change(&s)

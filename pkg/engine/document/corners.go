@@ -1,19 +1,20 @@
-package face
+package document
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math"
 	"slices"
 
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
 
-// DocumentCorners is the architecture of the networks of the role document that look at the whole picture: x and y of the four
+// ArchitectureCorners is the architecture of the networks of the role document that look at the whole picture: x and y of the four
 // corners, each 0..1 of the picture, from the top left one of the document clockwise, and a logit that there is one.
-const DocumentCorners = "document_corners"
+const ArchitectureCorners = "document_corners"
 
 // Outline is where the corners of the identity document lie that a picture shows, in its pixels: the document's top left corner,
 // top right, bottom right, bottom left. Confidence, 0..1, is that there is a document.
@@ -25,49 +26,49 @@ type Outline struct {
 // CornerFinder finds the outline of the document in a picture with DocCornerNet (github.com/marquaye/scanic). It is safe for
 // concurrent use.
 type CornerFinder struct {
-	stage         Stage
-	coords, score int // the positions of the network's outputs
-	threshold     float32
+	stage     face.Stage
+	threshold float32
 }
 
 // leastOutline is the least share of the picture that an outline encloses. The network answers a sliver where it sees nothing.
 const leastOutline = 0.02
 
+// The outputs of the network, and how many numbers each has.
+const (
+	outputCorners = "coords"
+	outputScore   = "score_logit"
+)
+
+var cornerOutputs = map[string]int{outputCorners: 8, outputScore: 1}
+
 // NewCornerFinder returns a CornerFinder for the network of the stage. Any architecture but "document_corners", any layout but triples, a
 // network without the outputs "coords" and "score_logit", and a manifest without the threshold "document" are Fatal errors.
-func NewCornerFinder(s Stage) (*CornerFinder, error) {
-	const op = "face.corners"
-	if err := s.checkInput(op, models.NHWC, DocumentCorners); err != nil {
+func NewCornerFinder(s face.Stage) (*CornerFinder, error) {
+	const op = "document.corners"
+	if err := s.CheckInput(op, models.NHWC, ArchitectureCorners); err != nil {
 		return nil, err
 	}
-	c := &CornerFinder{stage: s, coords: slices.Index(s.Net.Outputs(), "coords"), score: slices.Index(s.Net.Outputs(), "score_logit")}
-	threshold, ok := s.Model.Thresholds[ThresholdDocument]
+	outputs := s.Net.Outputs()
+	threshold, ok := s.Model.Thresholds[face.ThresholdDocument]
 	switch {
-	case c.coords < 0 || c.score < 0:
-		return nil, schema.Fatal(op, fmt.Errorf("%s has the outputs %q; a network of this architecture has \"coords\" and \"score_logit\"", s.Model.Name, s.Net.Outputs()))
+	case !slices.Contains(outputs, outputCorners) || !slices.Contains(outputs, outputScore):
+		return nil, schema.Fatal(op, fmt.Errorf("%s has the outputs %q; a network of this architecture has %q and %q", s.Model.Name, outputs, outputCorners, outputScore))
 	case !ok:
-		return nil, schema.Fatal(op, fmt.Errorf("%s: its manifest lacks the threshold %q", s.Model.Name, ThresholdDocument))
+		return nil, schema.Fatal(op, fmt.Errorf("%s: its manifest lacks the threshold %q", s.Model.Name, face.ThresholdDocument))
 	}
-	c.threshold = threshold.Value
-	return c, nil
+	return &CornerFinder{s, threshold.Value}, nil
 }
 
 // Find is the outline of the document in img; nil where there is none.
 func (c *CornerFinder) Find(ctx context.Context, img *imaging.Image) (*Outline, error) {
 	in := c.stage.Model.Input
-	v := c.stage.view([]*imaging.Image{img.ResizePart(0, 0, img.Width, img.Height, in.Width, in.Height)})
-	defer v.release()
-	answer := c.stage.Net.Run(ctx, v.rows)[0]
-	err := answer.Err
-	if err == nil {
-		err = errors.Join(c.stage.sound(answer.Value[c.coords].Data, 8), c.stage.sound(answer.Value[c.score].Data, 1))
-	}
+	answer, err := c.stage.Look(ctx, "document.corners", img.ResizePart(0, 0, img.Width, img.Height, in.Width, in.Height), cornerOutputs)
 	if err != nil {
-		return nil, fmt.Errorf("face.corners: %w", err)
+		return nil, err
 	}
-	o := &Outline{Confidence: sigmoid(answer.Value[c.score].Data[0])}
+	o := &Outline{Confidence: float32(1 / (1 + math.Exp(-float64(answer[outputScore][0]))))}
 	for i := range o.Corners {
-		at := answer.Value[c.coords].Data[2*i:]
+		at := answer[outputCorners][2*i:]
 		o.Corners[i] = schema.PointF{X: at[0] * float32(img.Width), Y: at[1] * float32(img.Height)}
 	}
 	if o.Confidence < c.threshold || o.area() < leastOutline*float32(img.Width*img.Height) {
