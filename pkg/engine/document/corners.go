@@ -71,20 +71,8 @@ func (c *CornerFinder) Find(ctx context.Context, img *imaging.Image) (*Outline, 
 		at := answer[outputCorners][2*i:]
 		o.Corners[i] = schema.PointF{X: at[0] * float32(img.Width), Y: at[1] * float32(img.Height)}
 	}
-	if o.Confidence < c.threshold || o.area() < leastOutline*float32(img.Width*img.Height) {
+	if o.Confidence < c.threshold || quadOf(o.Corners).area() < leastOutline*float64(img.Width*img.Height) {
 		return nil, nil
 	}
 	return o, nil
-}
-
-// area is that of the outline in square pixels; 0 if it is not convex or does not run clockwise, as a document's does.
-func (o *Outline) area() (area float32) {
-	for i, p := range o.Corners {
-		q, r := o.Corners[(i+1)%4], o.Corners[(i+2)%4]
-		if (q.X-p.X)*(r.Y-q.Y)-(q.Y-p.Y)*(r.X-q.X) <= 0 {
-			return 0
-		}
-		area += (p.X*q.Y - p.Y*q.X) / 2
-	}
-	return area
 }

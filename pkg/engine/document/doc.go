@@ -1,4 +1,27 @@
 // Package document finds identity documents in a picture, straightens them and judges how they are shown.
 //
+// [Finder] says where the documents are. Everything else that is known of one is gathered in its [Observation]. [Straighten] makes a
+// picture of the document alone, [Judge] measures how the document lies in the picture and how well it can be read, and [Upright] says
+// how a straightened document must be turned.
+//
+// Points are in pixels of the picture, its origin is the top left corner: (0, 0) and (width, height) are corners of the picture, which
+// the pixels fill.
+//
 // All of its parts are safe for concurrent use. A network that fails is an error; a picture without a document is an answer.
 package document
+
+import "facestream/pkg/engine/imaging"
+
+// Observation is what is known of a document in a picture. What nobody asked for, and what no network is there for, is nil or empty.
+type Observation struct {
+	Outline
+	// Type is what the document's shape says that it is, until its machine-readable zone says more.
+	Type Type
+	// Straight is the document alone, its sides upright; who has the Observation releases it.
+	Straight *imaging.Image
+	// Turned is by how many degrees clockwise the document was turned when it was straightened: 0, 90, 180 or 270. Corners begin with the
+	// document's own top left one all the same.
+	Turned int
+	// Measures is how the document is shown.
+	Measures *Measures
+}
