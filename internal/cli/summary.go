@@ -50,7 +50,7 @@ const mostListed = 8
 // notDoneAs says what did not happen.
 var notDoneAs = map[schema.Operation]string{
 	schema.OpValidate: "not validated", schema.OpEnroll: "not enrolled", schema.OpPredict: "not searched", schema.OpCompare: "not compared",
-	schema.OpVerify: "not verified", schema.OpEstimateAge: "no age estimated", schema.OpFaceISO: "no portrait made",
+	schema.OpVerify: "not verified", schema.OpEstimateAge: "no age estimated", schema.OpFaceISO: "no portrait made", schema.OpDocScanFace: "document not scanned",
 	schema.OpAntiSpoofing: "liveness not checked", schema.OpChallenge: "no challenge issued", schema.OpUserDelete: "nobody deleted",
 }
 
@@ -169,6 +169,10 @@ func (s *summary) decide(r *schema.Result) {
 		i := r.ISOImage.Image
 		s.line = "portrait made: " + address(i.Object)
 		s.add("size", "%d × %d px", i.Info.Width, i.Info.Height)
+	case r.Document.Found != nil:
+		d := r.Document.Found.Detected
+		s.line = fmt.Sprintf("a document, confidence %.2f, with %s", d.Confidence, plural(len(r.Faces), "face"))
+		s.add("document", "type %s, corners %v, %v, %v, %v", d.Type, d.Box.TopLeft, d.Box.TopRight, d.Box.BottomRight, d.Box.BottomLeft)
 	case r.Operation == schema.OpUserDelete && r.UserDelete != nil:
 		s.line = "deleted from " + string(r.Collection) + ": " + plural(r.UserDelete.Count, "image")
 		if r.ExternalID != "" {

@@ -16,6 +16,8 @@ type Found struct {
 	// Portrait is the portrait of face_iso in the store. If a face has none, Unportrayed is the error, with a reason.
 	Portrait    *schema.OutputImage
 	Unportrayed error
+	// Document is the document that the image shows; nil where none was found or looked for.
+	Document *schema.DocumentResult
 }
 
 // shows reports whether an image has a face.
@@ -63,6 +65,9 @@ func (c *Case) MostPortrayed(f Found) int {
 // does not have the one face that the operation needs, or because that face is refused. nil means that the indexer must
 // answer.
 func (c *Case) Answer(f Found) *schema.Result {
+	if c.scans() {
+		return c.scanned(f)
+	}
 	switch c.job.Operation {
 	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
 		if c.actions != nil {
@@ -165,6 +170,7 @@ func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Res
 		return r
 	}
 	r.Faces = f.Faces
+	r.Document = schema.DocumentAnswer{Asked: c.scans(), Found: f.Document}
 	switch c.job.Operation {
 	case schema.OpEnroll:
 		r.Enroll = &schema.EnrollData{Message: message}
@@ -181,7 +187,15 @@ func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Res
 func (c *Case) Feedback(f Found, reason schema.Reason) string {
 	all := f.traits()
 	switch reason {
+	case schema.ReasonNoDocument, schema.ReasonDocumentRejected:
+		if f.Document == nil {
+			return "Lay the document flat, with all four corners in the picture."
+		}
+		return documentAdvice(f.Document.Detected.Traits)
 	case schema.ReasonNoFace:
+		if c.scans() {
+			return "Show the side of the document that has the portrait."
+		}
 		return "Look into the camera so that your whole face is visible."
 	case schema.ReasonChallengeFailed:
 		return "Look straight into the camera, then do what is asked, one action after the other."

@@ -85,6 +85,10 @@ func (c *Case) Params() engine.Params {
 		o.Background = nil
 		p.Portraits = []face.PortraitOptions{o}
 	}
+	if c.scans() { // nobody is present whose liveness there would be
+		p.Document = &engine.DocumentParams{Faces: !config.Document.Only, Accept: c.accepts}
+		return p
+	}
 	switch op {
 	case schema.OpValidate, schema.OpEnroll, schema.OpPredict, schema.OpVerify, schema.OpAntiSpoofing:
 		if c.pack.has(models.RoleLiveness) {

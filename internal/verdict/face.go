@@ -21,6 +21,9 @@ func (c *Case) Face(o *face.Observation, image, several int) schema.FaceResult {
 		box := o.Original()
 		r.Geometry.OriginalBox = &box
 	}
+	if o.Photographed != nil {
+		r.Geometry.OriginalBox = o.Photographed
+	}
 	scores := c.scores(o)
 	r.Traits = c.traits(o, scores)
 	r.TraitNames = schema.TraitNames(r.Traits)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
@@ -46,6 +47,15 @@ func TestEachKey(t *testing.T) {
 	const rejected = "face_rejected"
 	tested := map[string]bool{}
 
+	// scanned is what the traits of a document make of its case.
+	scanned := func(change func(*document.Observation)) func(*Case, *face.Observation) string {
+		return func(c *Case, _ *face.Observation) string {
+			o := lying()
+			change(o)
+			return strings.Join(c.Document(o).Detected.TraitNames, " ")
+		}
+	}
+	asIs := scanned(func(*document.Observation) {})
 	for key, tt := range map[string]struct {
 		op            schema.Operation
 		see           *face.Observation // nil: a faultless face
@@ -125,6 +135,19 @@ func TestEachKey(t *testing.T) {
 				}
 				return ""
 			}},
+
+		"conf_score_thr_doc":      {op: schema.OpDocScanFace, value: `0.95`, show: asIs, after: "DT_DOCUMENT_WITH_LOW_CONFIDENCE_SCORE"},
+		"blur_threshold_doc":      {op: schema.OpDocScanFace, value: `1700`, show: asIs, after: "DT_DOCUMENT_IS_BLURRY"},
+		"threshold_doc_too_close": {op: schema.OpDocScanFace, value: `0.4`, show: asIs, after: "DT_DOCUMENT_IS_CLOSE"},
+		"threshold_doc_too_far":   {op: schema.OpDocScanFace, value: `0.6`, show: asIs, after: "DT_DOCUMENT_IS_FAR"},
+		"threshold_doc_x": {op: schema.OpDocScanFace, value: `0.05`, after: "DT_DOCUMENT_IS_LEFT",
+			show: scanned(func(o *document.Observation) { o.Measures.Left = 0.04 })},
+		"threshold_doc_y": {op: schema.OpDocScanFace, value: `0.05`, after: "DT_DOCUMENT_IS_DOWN",
+			show: scanned(func(o *document.Observation) { o.Measures.Bottom = 0.04 })},
+		"detect_document_only": {op: schema.OpDocScanFace, value: `true`, before: "true", after: "false",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Faces) }},
+		"doc_validations_off": {op: schema.OpDocScanFace, value: `true`, before: "DT_DOCUMENT_IS_FAR", after: "",
+			show: scanned(func(o *document.Observation) { o.Measures.Share = 0.2 })},
 
 		"background_color_rgb": {op: schema.OpFaceISO, value: `255`, before: "[240 240 240] [240 240 240]", after: "[0 0 255] [0 0 255]",
 			show: portrait(func(o face.PortraitOptions) any { return fmt.Sprint(*o.Background, *o.Pad) })},

@@ -131,8 +131,8 @@ func Judged() (all schema.FaceTraits) {
 	return all
 }
 
-// Rejecting returns the traits that fail op: those that the CryptoNets SDK lists for enroll and predict. Other
-// operations report traits, but do not fail.
+// Rejecting returns the traits that fail op: those that the CryptoNets SDK lists for enroll and predict, whose
+// context doc_scan_face has. Other operations report traits, but do not fail.
 func Rejecting(op schema.Operation) schema.FaceTraits {
 	const predict = schema.FTLookingRight | schema.FTLookingLeft | schema.FTLookingHigh | schema.FTLookingDown |
 		schema.FTFaceRight | schema.FTFaceLeft | schema.FTFaceUp | schema.FTFaceDown | schema.FTImageBlurr |
@@ -140,7 +140,7 @@ func Rejecting(op schema.Operation) schema.FaceTraits {
 	switch op {
 	case schema.OpEnroll:
 		return predict | schema.FTFaceWithGlass | schema.FTFaceWithMask | schema.FTMouthOpened
-	case schema.OpPredict:
+	case schema.OpPredict, schema.OpDocScanFace:
 		return predict
 	}
 	return 0

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
@@ -21,10 +22,11 @@ import (
 func TestEveryConfigKey(t *testing.T) {
 	type effect struct {
 		op     schema.Operation
-		config string           // beside the key; "" for none
-		see    face.Observation // on the image
-		turned int              // of the image
-		value  string           // of the key
+		config string               // beside the key; "" for none
+		see    face.Observation     // on the image
+		scan   document.Observation // likewise
+		turned int                  // of the image
+		value  string               // of the key
 		show   func(d *desk, r schema.Result) string
 		before string // without the key
 		after  string // with it
@@ -37,6 +39,9 @@ func TestEveryConfigKey(t *testing.T) {
 	traits := func(_ *desk, r schema.Result) string { return traitsOf(r) }
 	reason := func(_ *desk, r schema.Result) string { return string(r.CallStatus.Reason) }
 	faces := func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Faces)) }
+	documentTraits := func(_ *desk, r schema.Result) string {
+		return strings.Join(r.Document.Found.Detected.TraitNames, " ")
+	}
 	spoof := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].SpoofStatus) }
 	portrait := func(of func(face.PortraitOptions) any) func(*desk, schema.Result) string {
 		return func(d *desk, _ schema.Result) string { return fmt.Sprint(of(d.asked[len(d.asked)-1].Portraits[0])) }
@@ -115,6 +120,15 @@ func TestEveryConfigKey(t *testing.T) {
 			show: func(d *desk, r schema.Result) string {
 				return fmt.Sprint(d.asked[len(d.asked)-1].Quality, r.Faces[0].Quality != nil)
 			}},
+		"conf_score_thr_doc":      {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.95`, show: reason, before: "", after: "document_rejected"},
+		"blur_threshold_doc":      {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `1700`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_BLURRY"},
+		"threshold_doc_too_close": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.35`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_CLOSE"},
+		"threshold_doc_too_far":   {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.6`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_FAR"},
+		"threshold_doc_x":         {op: schema.OpDocScanFace, see: someone(0), scan: card(40, 133), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_LEFT"},
+		"threshold_doc_y":         {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 30), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_UP"},
+		"detect_document_only":    {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: faces, before: "1", after: "0"},
+		"doc_validations_off":     {op: schema.OpDocScanFace, see: someone(0), scan: card(0, 133), value: `true`, show: faces, before: "0", after: "1"},
+
 		"background_color_rgb": {op: schema.OpFaceISO, see: someone(0), value: `255`, before: "[240 240 240] [240 240 240]", after: "[0 0 255] [0 0 255]",
 			show: portrait(func(o face.PortraitOptions) any { return fmt.Sprint(*o.Background, *o.Pad) })},
 		"portrait_preset": {op: schema.OpFaceISO, see: someone(0), value: `"crop_1x1"`, before: "face_iso", after: "crop_1x1",
@@ -158,6 +172,9 @@ func TestEveryConfigKey(t *testing.T) {
 			second.Confidence = min(0.85, e.see.Confidence-0.05)
 		}
 		d.pictures["seen"] = picture{faces: []face.Observation{e.see, second}, turned: e.turned}
+		if e.op == schema.OpDocScanFace {
+			d.pictures["seen"] = picture{faces: []face.Observation{e.see}, scanned: []document.Observation{e.scan}}
+		}
 		d.pictures["other"] = picture{faces: []face.Observation{someone(40)}}
 		r := schema.Request{Operation: e.op, Images: images("seen")}
 		switch e.op {

@@ -222,6 +222,13 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 	if d := seen.Document; d != nil {
 		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
 	}
+	for i := range seen.Documents {
+		d := &seen.Documents[i]
+		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
+		if i == 0 {
+			a.found.Document = a.verdict.Document(d)
+		}
+	}
 	for i := range seen.Faces {
 		o := &seen.Faces[i]
 		a.found.Faces = append(a.found.Faces, a.verdict.Face(o, image, len(seen.Faces)))

@@ -38,6 +38,7 @@ type picture struct {
 	turned   int
 	damage   string
 	document *document.Outline
+	scanned  []document.Observation
 	err      error // of the analysis
 }
 
@@ -59,7 +60,7 @@ type desk struct {
 	analysis    []byte
 }
 
-var everyRole = []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}, {Role: "segmentation", ID: "s@1"}}
+var everyRole = []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}, {Role: "segmentation", ID: "s@1"}, {Role: "document", ID: "o@1"}}
 
 func newDesk(t *testing.T) *desk {
 	g, err := local.Open(t.Context(), t.TempDir())
@@ -121,6 +122,12 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 	}
 	if p.Documents {
 		found.Document = pic.document
+	}
+	if scan := p.Document; scan != nil {
+		found.Documents = pic.scanned
+		if found.Documents == nil || !scan.Accept(found.Documents) || !scan.Faces {
+			return found, nil
+		}
 	}
 	var seen []face.Face
 	for _, f := range pic.faces {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
@@ -193,6 +194,10 @@ func (p Params) memory(f *imaging.File) int64 {
 	steps := 2*rgb + workingSet
 	if p.Turn {
 		steps += rgb
+	}
+	if p.Document != nil {
+		straight := straightPixels(width, height)
+		steps += document.StraightMemory(width, height, straight) + 3*int64(straight) // its scaled and turned copies
 	}
 	var portrait int64
 	for _, o := range p.Portraits {

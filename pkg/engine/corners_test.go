@@ -26,18 +26,7 @@ func outline(t *testing.T, e *Engine, file []byte) *document.Outline {
 // TestOutlineOfDrawnCard finds the corners of a card with a drawn person on it, in front of a table, to 3 % of the picture.
 func TestOutlineOfDrawnCard(t *testing.T) {
 	e := openEngine(t)
-	m := imaging.New(1000, 750)
-	m.Fill(imaging.RGB{120, 90, 60})
-	card := imaging.New(700, 500)
-	card.Fill(imaging.RGB{225, 230, 235})
-	lines := imaging.New(280, 30)
-	lines.Fill(imaging.RGB{70, 70, 80})
-	for y := 70; y < 430; y += 60 {
-		paste(card, lines, 380, y)
-	}
-	paste(card, picture(drawn.Cast()[0], 0, 300), 40, 100)
-	paste(m, card, 150, 120)
-	found := outline(t, e, encoded(t, m))
+	found := outline(t, e, encoded(t, drawnCard()))
 	if found == nil {
 		t.Fatal("no document")
 	}
@@ -50,6 +39,23 @@ func TestOutlineOfDrawnCard(t *testing.T) {
 	if found := outline(t, e, encoded(t, picture(drawn.Cast()[0], 0, 400))); found != nil {
 		t.Errorf("a person is a document: %+v", found)
 	}
+}
+
+// drawnCard is a card with a drawn person on it, in front of a table. Its corners are at (150, 120) and (850, 620), and the person is in
+// the square of 300 pixels from (190, 220).
+func drawnCard() *imaging.Image {
+	m := imaging.New(1000, 750)
+	m.Fill(imaging.RGB{120, 90, 60})
+	card := imaging.New(700, 500)
+	card.Fill(imaging.RGB{225, 230, 235})
+	lines := imaging.New(280, 30)
+	lines.Fill(imaging.RGB{70, 70, 80})
+	for y := 70; y < 430; y += 60 {
+		paste(card, lines, 380, y)
+	}
+	paste(card, picture(drawn.Cast()[0], 0, 300), 40, 100)
+	paste(m, card, 150, 120)
+	return m
 }
 
 // TestDocumentsOfPhotographs finds every photographed document of the evaluation data, as it is and laid aslant onto a table, and

@@ -5,6 +5,7 @@
 // [Open] loads the pack's networks. [Engine.Analyze] decodes a file and takes the picture through these steps, of which it does
 // those that [Params] ask for. Analysis.Timings has the time of each step under its name:
 //
+//	document      finds an identity document; the faces that are found then are those on it
 //	detect        finds the faces, in whichever way they stand, selects, and turns the picture for them
 //	corners       the outline of the identity document in the picture
 //	pose          how each head is turned

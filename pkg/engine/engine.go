@@ -252,6 +252,9 @@ type Params struct {
 	// Documents asks for the identity document on which each selected face is, and for the outline of the document in
 	// the picture.
 	Documents bool
+	// Document asks for the documents that the picture shows, and says what is looked for on them; nil: nothing. The faces are then
+	// those on the most confident document, and what is said of them is about the straightened document.
+	Document *DocumentParams
 	// Age asks for an estimate of the age.
 	Age bool
 	// Quality asks for the quality of each selected face, and whether it is what these groups allow (quality.Groups). It asks for
@@ -271,6 +274,15 @@ type Params struct {
 	Portray func(ctx context.Context, face, faces int, portraits []*face.Portrait) error
 }
 
+// DocumentParams say what Analyze finds out about documents.
+type DocumentParams struct {
+	// Faces asks for the faces on the document.
+	Faces bool
+	// Accept says whether the documents that were found, the most confident first, are worth looking at: if not, nobody looks for
+	// faces. nil accepts all. It must not keep the documents.
+	Accept func([]document.Observation) bool
+}
+
 // Analysis is what an image shows.
 type Analysis struct {
 	// Width and Height are those of the picture in pixels, turned as the orientation in its file says.
@@ -281,6 +293,8 @@ type Analysis struct {
 	Faces []face.Observation
 	// Document is the outline of the identity document that the picture shows; nil where there is none, or nobody asked.
 	Document *document.Outline
+	// Documents are those that Params.Document asks for, the most confident first.
+	Documents []document.Observation
 	// Models are the networks that ran.
 	Models []schema.ModelRun
 	// Timings has the duration of "decode" and of each step that ran, by its name.
@@ -323,6 +337,7 @@ func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crow
 	}
 	defer place.leave()
 	defer f.picture.Release()
+	defer f.seen()
 	if keep := p.Portray; keep != nil {
 		f.params.Portray = func(_ context.Context, i, faces int, portraits []*face.Portrait) error {
 			start := time.Now()
@@ -335,7 +350,8 @@ func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crow
 	if err := w.end(e.run(context.WithValue(w.ctx, recordKey{}, ran), f, a.Timings)); err != nil {
 		return nil, err
 	}
-	a.Document = f.document
+	f.inPicture()
+	a.Document, a.Documents = f.document, f.seen()
 	for _, o := range f.faces {
 		a.Faces = append(a.Faces, *o)
 	}

@@ -10,15 +10,21 @@ import (
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
+	"facestream/pkg/schema"
 )
 
 // frame is one picture and what is known of it so far. Each step reads what earlier steps found and adds what it finds itself.
 type frame struct {
 	params Params
-	// picture is upright: as its file says for steps about the picture, and turned so that faces stand for steps about faces.
+	// picture is upright: as its file says for steps about the picture, and turned so that faces stand for steps about faces. Once a document
+	// was found, it is the straightened document.
 	picture *imaging.Image
 	// document is the outline of the document that the picture shows.
 	document *document.Outline
+	// documents are those that params.Document asks for, the most confident first.
+	documents []document.Observation
+	// over says that nothing further is to be found out.
+	over bool
 	// found are all faces that were found, best confidence first; all are the same in pixels of picture.
 	found []candidate
 	all   []face.Face
@@ -32,6 +38,70 @@ type frame struct {
 	paused time.Duration
 	// aligned are the pictures of faces that embedding networks take.
 	aligned []*imaging.Image
+}
+
+// mostStraight is the largest number of pixels of a straightened document: a page of a passport at 700 dots per inch.
+const mostStraight = 8_000_000
+
+// straightPixels is how many pixels the straightened document of a picture of that size has at most.
+func straightPixels(width, height int) int { return min(mostStraight, width*height) }
+
+// straighten makes the document with this outline f's picture, judges how it is shown, and notes what is known of it.
+func (f *frame) straighten(outline document.Outline) {
+	shape, picture := 0.0, f.picture
+	o := document.Observation{Outline: outline}
+	o.Type, shape = document.TypeOf(o.Corners, picture.Width, picture.Height)
+	o.Straight = document.Straighten(picture, o.Corners, shape, straightPixels(picture.Width, picture.Height))
+	if o.Straight == nil { // a sliver
+		return
+	}
+	o.Measures = document.Judge(picture, o)
+	f.documents, f.picture = append(f.documents, o), o.Straight
+}
+
+// seen are the documents of the frame, without the pixels, which it releases.
+func (f *frame) seen() []document.Observation {
+	for i := range f.documents {
+		if o := &f.documents[i]; o.Straight != nil {
+			o.Straight.Release()
+			o.Straight = nil
+		}
+	}
+	return f.documents
+}
+
+// inPicture says of each face on a document where it is in the photograph.
+func (f *frame) inPicture() {
+	if len(f.documents) == 0 {
+		return
+	}
+	d := f.documents[0]
+	w, h := float64(f.picture.Width), float64(f.picture.Height)
+	var corners [4][2]float64
+	for i, p := range d.Corners {
+		corners[i] = [2]float64{float64(p.X), float64(p.Y)}
+	}
+	onto, ok := imaging.NewProjective([4][2]float64{{0, 0}, {w, 0}, {w, h}, {0, h}}, corners)
+	for _, o := range f.faces {
+		if box := o.Original(); ok {
+			o.Photographed = &box
+			photographed(o.Photographed, onto)
+		}
+	}
+}
+
+// photographed makes b, a box on a straightened document, the box around it in the photograph.
+func photographed(b *schema.BoxF, onto imaging.Projective) {
+	left, top, right, bottom := b.TopLeft.X, b.TopLeft.Y, b.BottomRight.X, b.BottomRight.Y
+	for i, p := range [4]schema.PointF{b.TopLeft, {X: right, Y: top}, b.BottomRight, {X: left, Y: bottom}} {
+		px, py := onto.Apply(float64(p.X), float64(p.Y))
+		x, y := float32(px), float32(py)
+		if i == 0 {
+			b.TopLeft, b.BottomRight = schema.PointF{X: x, Y: y}, schema.PointF{X: x, Y: y}
+		}
+		b.TopLeft.X, b.TopLeft.Y = min(b.TopLeft.X, x), min(b.TopLeft.Y, y)
+		b.BottomRight.X, b.BottomRight.Y = max(b.BottomRight.X, x), max(b.BottomRight.Y, y)
+	}
 }
 
 // facesAtOnce is how many faces of a picture the steps take at once, so that a crowd takes no more memory than a group: a network's

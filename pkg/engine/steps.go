@@ -51,6 +51,8 @@ type action struct {
 // are loaded, what is refused if the pack lacks a role, and the stages of the timings follow from it.
 func steps() []step {
 	return []step{
+		{name: "document", role: models.RoleDocument, architecture: document.ArchitectureCorners, picture: true,
+			wanted: func(p Params) bool { return p.Document != nil }, load: scanning},
 		{name: "detect", role: models.RoleDetector, picture: true, wanted: always, load: detecting},
 		{name: "corners", role: models.RoleDocument, architecture: document.ArchitectureCorners, without: leaveOut, picture: true,
 			wanted: func(p Params) bool { return p.Documents }, load: corners},
@@ -134,7 +136,7 @@ func (e *Engine) run(ctx context.Context, f *frame, timings map[string]time.Dura
 	whole := f
 	do := func(f *frame, picture bool) error {
 		for _, s := range e.steps {
-			if s.picture != picture || s.run == nil || !s.wanted(f.params) {
+			if s.picture != picture || s.run == nil || f.over || !s.wanted(f.params) {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
@@ -206,6 +208,22 @@ func corners(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 	return action{run: func(ctx context.Context, f *frame) (err error) {
 		f.document, err = finder.Find(ctx, f.picture)
 		return err
+	}}, err
+}
+
+func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
+	finder, err := one(stages, document.NewCornerFinder)
+	return action{run: func(ctx context.Context, f *frame) error {
+		outline, err := finder.Find(ctx, f.picture)
+		if err != nil {
+			return err
+		}
+		if outline != nil {
+			f.straighten(*outline)
+		}
+		asked := f.params.Document
+		f.over = f.documents == nil || asked.Accept != nil && !asked.Accept(f.documents) || !asked.Faces
+		return nil
 	}}, err
 }
 

@@ -22,6 +22,7 @@ type OperationConfig struct {
 	Pose      PoseConfig
 	Liveness  LivenessConfig
 	Challenge ChallengeConfig
+	Document  DocumentConfig
 	Portrait  PortraitConfig
 }
 
@@ -35,10 +36,11 @@ type GeneralConfig struct {
 // ConfigContext selects the keys (*_enroll or *_predict) that apply in an operation that is neither enroll nor predict.
 type ConfigContext string
 
-// The contexts.
+// The contexts. ContextDocument makes validate judge a document as doc_scan_face does.
 const (
-	ContextEnroll  ConfigContext = "enroll"
-	ContextPredict ConfigContext = "predict"
+	ContextEnroll   ConfigContext = "enroll"
+	ContextPredict  ConfigContext = "predict"
+	ContextDocument ConfigContext = "document"
 )
 
 // DetectionConfig says which detections count as faces, and which of the faces are used.
@@ -169,6 +171,17 @@ func (c ChallengeConfig) ActionNames() []ChallengeAction {
 	return out
 }
 
+// DocumentConfig says which documents are accepted, and what is looked for on them. X and Y are the least distances of a document from
+// the borders of the image, as shares of its width and height.
+type DocumentConfig struct {
+	Confidence       float32 // 0..1
+	Sharpness        float32 // lower is blurred
+	TooClose, TooFar float32 // limits of the document's area as shares of the image's
+	X, Y             float32
+	Only             bool // do not look for a face
+	ValidationsOff   bool // no traits
+}
+
 // PortraitConfig says how portraits are made.
 type PortraitConfig struct {
 	BackgroundColor uint32 // 0xRRGGBB
@@ -195,9 +208,14 @@ const (
 )
 
 // Predicts reports whether the keys *_predict apply to op instead of the keys *_enroll. They apply to a prediction, and
-// to every operation other than enroll when context_string is "predict".
+// to every operation other than enroll when context_string is "predict", and to the face on a document.
 func (c OperationConfig) Predicts(op Operation) bool {
-	return op == OpPredict || op != OpEnroll && c.General.Context == ContextPredict
+	return op == OpPredict || op != OpEnroll && (c.General.Context == ContextPredict || c.ScansDocument(op))
+}
+
+// ScansDocument reports whether op is about a document, and about the face on it.
+func (c OperationConfig) ScansDocument(op Operation) bool {
+	return op == OpDocScanFace || op == OpValidate && c.General.Context == ContextDocument
 }
 
 // MinConfidence returns the lowest confidence, 0..1, at which a detection counts as a face in op.
@@ -274,7 +292,8 @@ func defaultConfig(op Operation, capture Capture) OperationConfig {
 	return c
 }
 
-// ResolveConfig returns the configuration of one request: the general defaults, replaced by the defaults of op, replaced by
+// ResolveConfig returns the configuration of one request: the general defaults, replaced by the defaults of op (of doc_scan_face, if
+// validate is about a document), replaced by
 // those of the preset that capture names, replaced by the keys of raw. raw is a JSON object; nil or empty sets no key. Every
 // key that is unknown, repeated, null, of the wrong type or out of range is a problem, up to one more than MaxProblems, and so is
 // an object of more than MaxConfigBytes. The problems are sorted by key. The
@@ -297,8 +316,12 @@ func resolveConfig(op Operation, raws ...json.RawMessage) (OperationConfig, Prob
 		return c, ps
 	}
 	c, ps := resolve(DefaultConfig(op))
-	if capture := c.General.Capture; capture != CaptureSelfie {
-		return resolve(defaultConfig(op, capture))
+	as, capture := op, c.General.Capture
+	if c.ScansDocument(op) {
+		as = OpDocScanFace
+	}
+	if as != op || capture != CaptureSelfie {
+		return resolve(defaultConfig(as, capture))
 	}
 	return c, ps
 }

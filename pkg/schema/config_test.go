@@ -98,6 +98,7 @@ func TestResolveConfigDefaults(t *testing.T) {
 		{OpPredict, func(c *OperationConfig) { c.Pose.TooFar = 0.005 }},
 		{OpDocScanFace, func(c *OperationConfig) {
 			c.General.Context, c.Quality.Sharpness, c.Pose.TooFar = ContextPredict, 50, 0.01
+			c.Document.Confidence, c.Document.Sharpness = 0.8, 100
 		}},
 	} {
 		want := DefaultConfig("")
@@ -181,7 +182,7 @@ func TestResolveConfigProblems(t *testing.T) {
 		{`{"fudge_factor":0}`, "config.fudge_factor: is out of range; it must be a number, above 0, up to 10"},
 		{`{"fudge_factor":1e-99}`, "config.fudge_factor: is out of range; it must be a number, above 0, up to 10"},
 		{`{"face_thresholds_med":1.01}`, "config.face_thresholds_med: is out of range; it must be a number, -1..1"},
-		{`{"context_string":"delete"}`, `config.context_string: has a value that is not allowed; it must be one of "enroll", "predict"`},
+		{`{"context_string":"delete"}`, `config.context_string: has a value that is not allowed; it must be one of "enroll", "predict", "document"`},
 		{`{"anti_spoofing_mode":4}`, "config.anti_spoofing_mode: is not allowed; it must be one of 0, 1, 2, 3"},
 		{`{"collection_name":"../x"}`, "config.collection_name: has a value that is not allowed; it must be a string that matches ^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$"},
 		{`{"face_thresholds_min":0.5,"face_thresholds_med":0.4}`, "config.face_thresholds_min: must not exceed face_thresholds_med"},

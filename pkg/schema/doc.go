@@ -15,8 +15,8 @@
 //
 // # Private values
 //
-// Values that identify a person ([PUID], [ExternalID], [Embedding], the key of an [ObjectRef]), and everything that contains
-// one, print as [redacted] with every verb of fmt (invariant 6). Their JSON is complete. A logger that writes values as JSON
+// Values that identify a person ([PUID], [ExternalID], [Embedding], [Personal], the key of an [ObjectRef]), and everything that
+// contains one, print as [redacted] with every verb of fmt (invariant 6). Their JSON is complete. A logger that writes values as JSON
 // would show them: print them with fmt first. A [Secret] prints as *** everywhere, in JSON too.
 //
 // The package imports nothing else of the project.

@@ -44,7 +44,7 @@ var operations = []struct {
 	{OpEstimateAge, operationTraits{images: 1, performed: true}},
 	{OpFaceISO, operationTraits{images: 1, performed: true}},
 	{OpAntiSpoofing, operationTraits{images: 1, maxImages: MaxChallengeFrames, performed: true}},
-	{OpDocScanFace, operationTraits{images: 1}},
+	{OpDocScanFace, operationTraits{images: 1, performed: true}},
 	{OpUserDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true}},
 	{OpUserUpdate, operationTraits{gallery: true, writes: true, collection: true}},
 	{OpUserList, operationTraits{gallery: true, collection: true}},

@@ -21,6 +21,8 @@ const (
 	ReasonImageTooLarge        Reason = "image_too_large"
 	ReasonImageChanged         Reason = "image_changed"
 	ReasonNoFace               Reason = "no_face"
+	ReasonNoDocument           Reason = "no_document"
+	ReasonDocumentRejected     Reason = "document_rejected"
 	ReasonSeveralFaces         Reason = "several_faces"
 	ReasonFaceRejected         Reason = "face_rejected"
 	ReasonImageUnderexposed    Reason = "image_underexposed"
@@ -68,6 +70,8 @@ func Reasons() []ReasonInfo {
 		{ReasonImageTooLarge, CodeInvalidArgument, "The image exceeds the limit on bytes, pixels or side length, would take more memory than images may have (`worker.memory_budget`), or shows so much that its analysis takes longer than `worker.analysis_time`.", "The message names what it takes and the limit; scale the image down."},
 		{ReasonImageChanged, CodeInvalidArgument, "The object was overwritten after the event. Its bucket keeps no versions, so the named content is gone.", "The newer content has its own event and outcome. Switch on versioning to keep both."},
 		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},
+		{ReasonNoDocument, CodeNoError, "No identity document was found where one was looked for. This is a result, not a failure.", "Send an image that shows the whole document, before a background that differs from it."},
+		{ReasonDocumentRejected, CodeNoError, "A document was found, but it has traits that are not allowed, so nobody looked for a face on it.", "Follow `user_feedback_message`; `document.detected_document` has the traits. `doc_validations_off` switches them off."},
 		{ReasonSeveralFaces, CodeNoError, "Several faces were found where one is needed, or more than a comparison allows.", "Crop to one face, or choose a `face_detection_strategy` that selects one."},
 		{ReasonFaceRejected, CodeNoError, "A face was found, but its traits are not allowed for this operation.", "Follow `user_feedback_message`."},
 		{ReasonImageUnderexposed, CodeNoError, "The face is too dark to be enrolled; `refuse_bad_exposure` asked for that.", "Follow `user_feedback_message`; `face_too_dark` sets the limit."},

@@ -26,6 +26,12 @@ func (e ExternalID) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Str
 // String names the model and hides the vector.
 func (e Embedding) String() string { return string(e.Model) + ":" + redacted }
 
+// String hides the value.
+func (Personal) String() string { return redacted }
+
+// Format hides the value from every verb.
+func (Personal) Format(f fmt.State, _ rune) { hide(f) }
+
 // Format hides the vector from every verb.
 func (e Embedding) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.String()) }
 
@@ -92,3 +98,15 @@ func (OutputImage) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
 func (Candidate) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (DocumentAnswer) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (DocumentResult) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (DocumentData) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (OCRAge) Format(f fmt.State, _ rune) { hide(f) }

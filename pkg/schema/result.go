@@ -17,6 +17,7 @@ type Result struct {
 	Verify     *VerifyResult       `json:"verify,omitempty"`
 	Enroll     *EnrollData         `json:"enroll,omitempty"`
 	Predict    *PredictData        `json:"predict,omitempty"`
+	Document   DocumentAnswer      `json:"document,omitzero"` // null where none was found, absent where none was looked for
 	ISOImage   *ISOImageResult     `json:"iso_image,omitempty"`
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
 	Challenge  *Challenge          `json:"challenge,omitempty"`
@@ -79,6 +80,8 @@ type FaceGeometry struct {
 	Confidence  float32  `json:"face_confidence_score"`
 	Landmarks   []PointF `json:"landmarks,omitempty"`      // five points: eye left, eye right, nose tip, mouth left, mouth right (image sides)
 	Outline     []PointF `json:"face_landmarks,omitempty"` // the 68 points of 300-W, or 66 without the inner mouth corners; absent where the model pack has no landmark network
+	// Positions on the face of a document (doc_scan_face) are in the straightened document, except OriginalBox.
+	//
 	// Turned is the clockwise rotation of the image, in degrees, under which the face was found: 90, 180 or 270. All
 	// positions are in the turned image, except OriginalBox, which is the box in the image as it came.
 	Turned      int   `json:"turned,omitempty" jsonschema:"enum=0,enum=90,enum=180,enum=270"`

@@ -17,6 +17,8 @@ type Observation struct {
 	Turned int
 	// Width and Height are the size of the turned picture.
 	Width, Height int
+	// Photographed is the box in the photograph of the straightened document that the picture is; nil for any other picture.
+	Photographed *schema.BoxF
 
 	// Pose is the pose of the head.
 	Pose *Pose

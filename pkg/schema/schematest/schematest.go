@@ -60,7 +60,7 @@ func ValidateResult(t testing.TB, data []byte) {
 }
 
 // dataFields are the fields of a result that carry what the operation found or did.
-var dataFields = []string{"faces", "compare", "verify", "enroll", "predict", "iso_image", "user_delete", "user_feedback_message"}
+var dataFields = []string{"faces", "compare", "verify", "enroll", "predict", "document", "iso_image", "user_delete", "user_feedback_message"}
 
 // ValidateOutcome fails t if this version would not publish data as a result. It checks what [ValidateResult] checks,
 // that a failure has no data fields, and that a success on images has faces (an empty list if none was found). Valid

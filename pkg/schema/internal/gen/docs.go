@@ -108,6 +108,10 @@ names none is a matter of the keys that name them.
 	for _, m := range schema.Metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Name, cell(m.Meaning))
 	}
+	b.WriteString("\nThe measurements of a document (`document.detected_document.scores`).\n\n| score | meaning |\n|---|---|\n")
+	for _, m := range schema.DocumentMetrics() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Name, cell(m.Meaning))
+	}
 	return b.Bytes()
 }
 
@@ -253,6 +257,18 @@ var reference = map[schema.Operation]operation{
 			"The key is the image's key with an ending of the request's own: another request writes another portrait, and a repeat writes the same one.",
 		reasons: []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected},
 		request: "request_face_iso", results: []string{"result_face_iso"},
+	},
+	schema.OpDocScanFace: {
+		summary: "Finds an identity document (a card, or a page of a passport), says where it is and how it is shown, and finds the face on it. A document with a trait is not accepted, and nobody looks for a face on it. " +
+			"Liveness is not assessed: nobody is present. It needs a model pack with the role `document`.",
+		fields: "`images` (1)",
+		answer: "`document`: `detected_document` with the document's corners in `document_box` (top left, as the document is read, to bottom left, clockwise; `bottom_lef` is the CryptoNets SDK's spelling of the last one), `confidence_score`, " +
+			"`document_traits` and `scores` ([area](operation-config.md#scores) and others). It is null where no document was found (`no_document`). `faces[]`: the face on the document; empty if there is none (`no_face`), " +
+			"if the document is not accepted (`document_rejected`), and with `detect_document_only`. In all these cases `return_code` is 0. A face with a trait that [fails doc_scan_face](operation-config.md#traits) is `face_rejected`. " +
+			"`documents[]`: the outlines of all documents that were found; `document` is the most confident one; `user_feedback_message`: what to do about the traits. " +
+			"validate with the `context_string` \"document\" answers the same, reports the traits of the face and does not fail by them, and makes no pictures.",
+		reasons: []schema.Reason{schema.ReasonNoDocument, schema.ReasonDocumentRejected, schema.ReasonNoFace, schema.ReasonFaceRejected},
+		request: "request_doc_scan_face", results: []string{"result_doc_scan_face", "result_doc_scan_face_rejected", "result_doc_scan_face_no_document"},
 	},
 	schema.OpChallenge: {
 		summary: "Issues a challenge for active liveness: actions that nobody can foresee, drawn from `challenge_actions`, which a person does before the camera. The frames are sent with anti_spoofing, under the request id that the challenge names, before it expires. " +

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 	"reflect"
 	"strings"
@@ -45,6 +46,12 @@ func schemas() ([]file, error) {
 			}
 		} else {
 			s.Definitions["OperationConfig"] = configSchema()
+		}
+		if root.name == "result" || root.name == "analysis" { // DocumentAnswer refers to it
+			r.ExpandedStruct = false
+			referred := r.Reflect(schema.DocumentResult{}).Definitions
+			maps.Copy(referred, s.Definitions)
+			s.Definitions = referred
 		}
 		f, err := render(root.name, s)
 		if err != nil {
@@ -97,9 +104,13 @@ func mapped(t reflect.Type, root string) *jsonschema.Schema {
 		p.Set("model", &jsonschema.Schema{Type: "string"})
 		p.Set("vector", &jsonschema.Schema{Type: "string", ContentEncoding: "base64", Description: "Little-endian IEEE 754 float32, one after the other; of unit length."})
 		return &jsonschema.Schema{Type: "object", Properties: p, Required: []string{"model", "vector"}}
+	case reflect.TypeFor[schema.DocumentAnswer]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Ref: "#/$defs/DocumentResult"}, {Type: "null"}}}
+	case reflect.TypeFor[schema.DocumentType]():
+		return &jsonschema.Schema{Type: "string", Enum: []any{schema.DocumentID1, schema.DocumentID2, schema.DocumentID3, schema.DocumentUnknown}}
 	case reflect.TypeFor[json.RawMessage]():
 		return &jsonschema.Schema{Ref: "#/$defs/OperationConfig"}
-	case reflect.TypeFor[uint32](), reflect.TypeFor[schema.FaceTraits]():
+	case reflect.TypeFor[uint32](), reflect.TypeFor[schema.FaceTraits](), reflect.TypeFor[schema.DocumentTraits]():
 		return &jsonschema.Schema{Type: "integer", Minimum: json.Number("0"), Maximum: decimal(math.MaxUint32)}
 	}
 	return nil

@@ -1,0 +1,114 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+
+	"facestream/pkg/engine/document"
+	"facestream/pkg/schema"
+)
+
+// scans reports whether the case is about a document.
+func (c *Case) scans() bool { return c.config.ScansDocument(c.job.Operation) }
+
+// documentTraits returns the traits of a document. With doc_validations_off there are none, and none by what was not measured.
+func (c *Case) documentTraits(o *document.Observation) (traits schema.DocumentTraits) {
+	config := c.config.Document
+	if config.ValidationsOff {
+		return 0
+	}
+	set := func(trait schema.DocumentTraits, holds bool) {
+		if holds {
+			traits |= trait
+		}
+	}
+	set(schema.DTDocumentWithLowConfidenceScore, o.Confidence < config.Confidence)
+	if m := o.Measures; m != nil {
+		set(schema.DTDocumentIsBlurry, m.Sharpness < config.Sharpness)
+		set(schema.DTDocumentIsClose, m.Share > config.TooClose)
+		set(schema.DTDocumentIsFar, m.Share < config.TooFar)
+		left, right, up, down := m.Off(config.X, config.Y)
+		set(schema.DTDocumentIsLeft, left)
+		set(schema.DTDocumentIsRight, right)
+		set(schema.DTDocumentIsUp, up)
+		set(schema.DTDocumentIsDown, down)
+	}
+	return traits
+}
+
+// accepts reports whether the documents of a picture, the most confident first, are such that a face is looked for on the first.
+func (c *Case) accepts(found []document.Observation) bool {
+	return len(found) > 0 && c.documentTraits(&found[0]) == 0
+}
+
+// Document returns o as the document of the result, with its traits.
+func (c *Case) Document(o *document.Observation) *schema.DocumentResult {
+	traits := c.documentTraits(o)
+	box := schema.NewTrapezeF(o.Corners)
+	data := schema.DocumentData{
+		Box: box, Center: box.Center(), Confidence: o.Confidence,
+		Traits: traits, TraitNames: schema.TraitNames(traits), Type: schema.DocumentUnknown, MRZ: []schema.Personal{}, Age: schema.NoOCRAge,
+	}
+	if o.Type != "" {
+		data.Type = schema.DocumentType(o.Type)
+	}
+	add := func(name string, value float32) {
+		if finite(value) {
+			data.Scores = append(data.Scores, schema.FaceMetric{Name: name, Value: value})
+		}
+	}
+	if m := o.Measures; m != nil {
+		add(schema.MetricDocumentArea, m.Share)
+		add(schema.MetricDocumentSharpness, m.Sharpness)
+		add(schema.MetricDocumentGlare, m.Glare)
+		if m.DPI > 0 {
+			add(schema.MetricDocumentDPI, m.DPI)
+		}
+	}
+	return &schema.DocumentResult{Detected: data}
+}
+
+// scanned answers a job that is about a document.
+func (c *Case) scanned(f Found) *schema.Result {
+	switch d := f.Document; {
+	case d == nil:
+		return c.result(f, schema.ReasonNoDocument, "no document was found")
+	case d.Detected.Traits != 0:
+		return c.result(f, schema.ReasonDocumentRejected, "the document has traits that are not allowed: "+strings.Join(d.Detected.TraitNames, ", "))
+	case c.config.Document.Only:
+		return c.result(f, "", "")
+	case len(f.Faces) == 0:
+		return c.result(f, schema.ReasonNoFace, "no face was found on the document")
+	}
+	if rejecting := c.Rejecting(f.traits()); rejecting != 0 {
+		return c.result(f, schema.ReasonFaceRejected, fmt.Sprintf("the face on the document has traits that %s does not allow: %s", c.job.Operation, strings.Join(schema.TraitNames(rejecting), ", ")))
+	}
+	return c.result(f, "", "")
+}
+
+// documentRemedies say what can be done about each trait of a document.
+var documentRemedies = []struct {
+	trait schema.DocumentTraits
+	text  string
+}{
+	{schema.DTDocumentIsFar, "Move the camera closer to the document."},
+	{schema.DTDocumentIsClose, "Move the camera away from the document, until all of it is in the picture."},
+	{schema.DTDocumentIsLeft, "Move the document to the right, into the middle of the picture."},
+	{schema.DTDocumentIsRight, "Move the document to the left, into the middle of the picture."},
+	{schema.DTDocumentIsUp, "Move the document down, into the middle of the picture."},
+	{schema.DTDocumentIsDown, "Move the document up, into the middle of the picture."},
+	{schema.DTFingersDetected, "Take the fingers off the document."},
+	{schema.DTDocumentIsBlurry, "Hold still and clean the lens: the document is blurred."},
+	{schema.DTDocumentWithLowConfidenceScore, "Lay the document flat before a plain, darker or lighter background, with all four corners in the picture."},
+}
+
+// documentAdvice returns what can be done about traits, the most important first, or "" without traits.
+func documentAdvice(traits schema.DocumentTraits) string {
+	var out []string
+	for _, r := range documentRemedies {
+		if traits&r.trait != 0 {
+			out = append(out, r.text)
+		}
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,126 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// Personal is a text that was read on a document. It may say who somebody is, so it prints as [redacted]; its JSON is complete.
+type Personal string
+
+// DocumentAnswer is the document that an image was found to show. In JSON it is null where none was found, and it is absent from a
+// result for which none was looked for.
+type DocumentAnswer struct {
+	Asked bool
+	Found *DocumentResult
+}
+
+// IsZero reports whether no document was looked for.
+func (a DocumentAnswer) IsZero() bool { return !a.Asked && a.Found == nil }
+
+// MarshalJSON writes the document, or null.
+func (a DocumentAnswer) MarshalJSON() ([]byte, error) { return json.Marshal(a.Found) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (a *DocumentAnswer) UnmarshalJSON(data []byte) error {
+	*a = DocumentAnswer{Asked: true}
+	if bytes.Equal(data, []byte("null")) {
+		return nil
+	}
+	return json.Unmarshal(data, &a.Found)
+}
+
+// DocumentResult is the most confident document of an image, and the straightened picture of it.
+type DocumentResult struct {
+	Detected DocumentData `json:"detected_document"`
+	// CroppedInfo describes the straightened picture; its sides are 0 where none was made.
+	CroppedInfo CroppedInfo `json:"cropped_document_image_info"`
+	// Cropped is that picture in the store, of an accepted document.
+	Cropped *OutputImage `json:"cropped_document,omitempty"`
+}
+
+// CroppedInfo is the CryptoNets SDK's form of an image without its pixels.
+type CroppedInfo struct {
+	Info ImageInfo `json:"info"`
+}
+
+// DocumentData is what was found out about a document. Positions are in pixels of the upright image. Confidence is 0..1.
+type DocumentData struct {
+	Box        TrapezeF       `json:"document_box"`
+	Center     PointF         `json:"document_box_center"` // where the diagonals of the document cross
+	Confidence float32        `json:"confidence_score"`
+	Traits     DocumentTraits `json:"document_traits"`                 // the union of DT_* bits
+	TraitNames []string       `json:"document_traits_names,omitempty"` // the names of these bits, lowest first
+	Type       DocumentType   `json:"type"`
+	// Scores are what was measured of the document, by name ([DocumentMetrics]).
+	Scores []FaceMetric `json:"scores,omitempty"`
+	// MRZ are the lines of the machine-readable zone as they were read; empty where none was read.
+	MRZ []Personal `json:"mrz_data"`
+	Age OCRAge     `json:"ocr_age_data"`
+}
+
+// OCRAge is the age that follows from a date of birth that was read on a document. Without one DOB is "" and Age is -1.
+type OCRAge struct {
+	DOB Personal `json:"dob"` // YYYY-MM-DD
+	Age int      `json:"age" jsonschema:"minimum=-1"`
+}
+
+// NoOCRAge is the age on a document on which no date of birth was read.
+var NoOCRAge = OCRAge{Age: -1}
+
+// TrapezeF is a quadrilateral in pixels of the upright image. The names of its corners are those on the document as it is read: its
+// top left corner stays so however the document lies in the image. BottomLef has the CryptoNets SDK's spelling, and is the same point as
+// BottomLeft.
+type TrapezeF struct {
+	TopLeft     PointF `json:"top_left"`
+	TopRight    PointF `json:"top_right"`
+	BottomRight PointF `json:"bottom_right"`
+	BottomLeft  PointF `json:"bottom_left"`
+	BottomLef   PointF `json:"bottom_lef"`
+}
+
+// NewTrapezeF returns the quadrilateral with these corners: top left, top right, bottom right, bottom left.
+func NewTrapezeF(corners [4]PointF) TrapezeF {
+	return TrapezeF{TopLeft: corners[0], TopRight: corners[1], BottomRight: corners[2], BottomLeft: corners[3], BottomLef: corners[3]}
+}
+
+// Center is where the diagonals cross, which is the middle of a document however it is tilted; the mean of the corners where they do not.
+func (t TrapezeF) Center() PointF {
+	a, b, c, d := t.TopLeft, t.TopRight, t.BottomRight, t.BottomLeft
+	u, v := PointF{c.X - a.X, c.Y - a.Y}, PointF{d.X - b.X, d.Y - b.Y}
+	if k := ((b.X-a.X)*v.Y - (b.Y-a.Y)*v.X) / (u.X*v.Y - u.Y*v.X); k > 0 && k < 1 {
+		return PointF{a.X + k*u.X, a.Y + k*u.Y}
+	}
+	return PointF{(a.X + b.X + c.X + d.X) / 4, (a.Y + b.Y + c.Y + d.Y) / 4}
+}
+
+// DocumentType is the size of a document after ISO/IEC 7810.
+type DocumentType string
+
+// The types.
+const (
+	DocumentID1     DocumentType = "id1" // a card, 85.60 × 53.98 mm
+	DocumentID2     DocumentType = "id2" // 105 × 74 mm
+	DocumentID3     DocumentType = "id3" // a page of a passport, 125 × 88 mm
+	DocumentUnknown DocumentType = "unknown"
+)
+
+// The scores of a document.
+const (
+	MetricDocumentArea      = "area"
+	MetricDocumentSharpness = "sharpness"
+	MetricDocumentGlare     = "glare"
+	MetricDocumentDPI       = "dpi"
+	MetricDocumentFingers   = "fingers"
+)
+
+// DocumentMetrics lists the scores of a document, in the order in which they come.
+func DocumentMetrics() []MetricInfo {
+	return []MetricInfo{
+		{MetricDocumentArea, "the document's area, as a share of the image's; `threshold_doc_too_far` and `threshold_doc_too_close` limit it"},
+		{MetricDocumentSharpness, "how sharp the straightened document is; `blur_threshold_doc` limits it"},
+		{MetricDocumentGlare, "the share of the document's pixels whose highlights are lost"},
+		{MetricDocumentDPI, "dots per inch at which the image shows the document, if it has the size that `type` says; absent for an unknown type"},
+		{MetricDocumentFingers, "how surely fingers cover a part of the document, 0..1; `fingers_over_document_threshold` limits it; with check_fingers_over_document"},
+	}
+}
