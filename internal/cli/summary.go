@@ -52,6 +52,7 @@ var notDoneAs = map[schema.Operation]string{
 	schema.OpValidate: "not validated", schema.OpEnroll: "not enrolled", schema.OpPredict: "not searched", schema.OpCompare: "not compared",
 	schema.OpVerify: "not verified", schema.OpEstimateAge: "no age estimated", schema.OpFaceISO: "no portrait made", schema.OpDocScanFace: "document not scanned",
 	schema.OpAntiSpoofing: "liveness not checked", schema.OpChallenge: "no challenge issued", schema.OpUserDelete: "nobody deleted",
+	schema.OpVoiceCompare: "voices not compared",
 }
 
 // summarize reads r for a person.
@@ -67,6 +68,7 @@ func summarize(r *schema.Result) summary {
 		s.decide(r)
 	}
 	s.faces(r)
+	s.recordings(r.Voices)
 	for _, d := range r.DamagedImages {
 		s.add("damaged", "image %d was read in spite of this: %s", d.Image+1, d.Message)
 	}
@@ -178,6 +180,12 @@ func (s *summary) decide(r *schema.Result) {
 		if r.ExternalID != "" {
 			s.line += " of " + string(r.ExternalID)
 		}
+	case r.Voices != nil && r.Voices.Score != nil && r.Voices.Threshold != nil:
+		s.line, s.verdict = "different voices", negative
+		if r.Voices.IsMatch {
+			s.line, s.verdict = "the same voice", positive
+		}
+		s.line += " (similarity " + against(*r.Voices.Score, *r.Voices.Threshold) + ")"
 	case r.Operation == schema.OpValidate:
 		s.line = plural(len(r.Faces), "face")
 		if len(r.Faces) == 1 {
@@ -318,6 +326,26 @@ func liveness(f schema.FaceResult) string {
 		return ""
 	}
 	return "liveness unknown" + why
+}
+
+// recordings lists what was measured of each recording.
+func (s *summary) recordings(v *schema.VoiceComparison) {
+	if v == nil {
+		return
+	}
+	for _, r := range v.Recordings {
+		text := fmt.Sprintf("%.1f s of speech in %.1f s", r.Speech, r.Seconds)
+		if r.Level != nil {
+			text += fmt.Sprintf(", %.0f dB of full scale", *r.Level)
+		}
+		if r.SNR != nil {
+			text += fmt.Sprintf(", %.0f dB above the noise", *r.SNR)
+		}
+		if r.Clipped > 0 {
+			text += fmt.Sprintf(", %.2f %% clipped", 100*r.Clipped)
+		}
+		s.add(fmt.Sprint("voice ", r.Image+1), "%s", text)
+	}
 }
 
 // faces lists the faces: where each is, and what was found of it.

@@ -52,6 +52,7 @@ func outcomes(t *testing.T) []outcome {
 		"enroll_underexposed", "estimate_age", "expired", "face_iso", "predict_match", "predict_no_match", "predict_spoof",
 		"rejected_image_unreadable", "rejected_invalid_configuration", "rejected_unknown_operation", "user_delete",
 		"user_delete_unknown_puid", "validate", "validate_quality", "validate_traits", "verify", "verify_no_match",
+		"voice_compare", "voice_compare_no_speech", "voice_compare_too_little_speech",
 	} {
 		out = append(out, outcome{name, golden(t, filepath.Join(goldens, "result_"+name+".json"))})
 	}

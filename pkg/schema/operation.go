@@ -20,6 +20,7 @@ const (
 	OpUserUpdate   Operation = "user_update"
 	OpUserList     Operation = "user_list"
 	OpChallenge    Operation = "challenge"
+	OpVoiceCompare Operation = "voice_compare"
 )
 
 // Traits of an operation that routing and validation need.
@@ -30,6 +31,7 @@ type operationTraits struct {
 	writes     bool // it changes the gallery, so its records are keyed by person
 	performed  bool // this version performs it
 	collection bool // it needs a collection
+	voices     bool // its images are recordings
 }
 
 var operations = []struct {
@@ -49,6 +51,7 @@ var operations = []struct {
 	{OpUserUpdate, operationTraits{gallery: true, writes: true, collection: true}},
 	{OpUserList, operationTraits{gallery: true, collection: true}},
 	{OpChallenge, operationTraits{performed: true}},
+	{OpVoiceCompare, operationTraits{images: 2, voices: true}},
 }
 
 // Operations lists every operation in wire order.
@@ -96,3 +99,6 @@ func (o Operation) WritesGallery() bool { return o.traits().writes }
 
 // NeedsCollection reports whether o works on a collection.
 func (o Operation) NeedsCollection() bool { return o.traits().collection }
+
+// OnVoices reports whether the objects that a request for o names as its images are recordings of voices.
+func (o Operation) OnVoices() bool { return o.traits().voices }

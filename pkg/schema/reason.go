@@ -20,6 +20,10 @@ const (
 	ReasonImageUnreadable      Reason = "image_unreadable"
 	ReasonImageTooLarge        Reason = "image_too_large"
 	ReasonImageChanged         Reason = "image_changed"
+	ReasonAudioUnreadable      Reason = "audio_unreadable"
+	ReasonAudioTooLong         Reason = "audio_too_long"
+	ReasonNoSpeech             Reason = "no_speech"
+	ReasonTooLittleSpeech      Reason = "too_little_speech"
 	ReasonNoFace               Reason = "no_face"
 	ReasonNoDocument           Reason = "no_document"
 	ReasonDocumentRejected     Reason = "document_rejected"
@@ -69,6 +73,10 @@ func Reasons() []ReasonInfo {
 		{ReasonImageUnreadable, CodeInvalidArgument, "The bytes are not a complete image in a supported format, or decoding them takes longer than `worker.decode_time`.", "Send JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF; the message says what was wrong."},
 		{ReasonImageTooLarge, CodeInvalidArgument, "The image exceeds the limit on bytes, pixels or side length, would take more memory than images may have (`worker.memory_budget`), or shows so much that its analysis takes longer than `worker.analysis_time`.", "The message names what it takes and the limit; scale the image down."},
 		{ReasonImageChanged, CodeInvalidArgument, "The object was overwritten after the event. Its bucket keeps no versions, so the named content is gone.", "The newer content has its own event and outcome. Switch on versioning to keep both."},
+		{ReasonAudioUnreadable, CodeInvalidArgument, "The bytes are not a complete recording in a supported format, or decoding them takes too long.", "Send WAV, FLAC, MP3 or Ogg Opus with one or two channels at 8 to 48 kHz; the message says what was wrong."},
+		{ReasonAudioTooLong, CodeInvalidArgument, "The recording exceeds the limit on bytes or on its length.", "The message names the limit; send a shorter part of it."},
+		{ReasonNoSpeech, CodeNoError, "Nobody speaks in a recording: it is silence, noise, music or a ring tone. This is a result, not a failure.", "Send a recording in which the person speaks."},
+		{ReasonTooLittleSpeech, CodeNoError, "Somebody speaks, but for less time than a comparison needs. This is a result, not a failure.", "Send a recording of at least three seconds of speech."},
 		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},
 		{ReasonNoDocument, CodeNoError, "No identity document was found where one was looked for. This is a result, not a failure.", "Send an image that shows the whole document, before a background that differs from it."},
 		{ReasonDocumentRejected, CodeNoError, "A document was found, but it has traits that are not allowed, so nobody looked for a face on it.", "Follow `user_feedback_message`; `document.detected_document` has the traits. `doc_validations_off` switches them off."},

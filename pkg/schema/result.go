@@ -6,7 +6,7 @@ import (
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
-// those of the CryptoNets SDK's CallResult; verify, challenge, challenge_answer, request_id, operation, collection, documents,
+// those of the CryptoNets SDK's CallResult; verify, challenge, challenge_answer, voice_compare, request_id, operation, collection, documents,
 // models, timings_ms, images, damaged_images and notes are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with the same CloudEvents id have the same content, except for timings_ms, which are measurements.
@@ -22,6 +22,7 @@ type Result struct {
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
 	Challenge  *Challenge          `json:"challenge,omitempty"`
 	Answer     *ChallengeAnswer    `json:"challenge_answer,omitempty"`
+	Voices     *VoiceComparison    `json:"voice_compare,omitempty"`
 	Feedback   string              `json:"user_feedback_message,omitempty"`
 
 	RequestID  RequestID  `json:"request_id"`
@@ -257,6 +258,30 @@ type VerifyResult struct {
 	PUID            PUID      `json:"puid,omitempty"`
 	GUID            string    `json:"guid,omitempty"`
 	FaceThresholds  []float32 `json:"face_thresholds,omitempty"`
+}
+
+// VoiceComparison is the similarity of the speakers of two recordings. Score is the cosine of their embeddings, -1..1, and they are taken
+// for one person if it reaches Threshold. Both are absent if one of the recordings has too little speech.
+type VoiceComparison struct {
+	Score      *float32         `json:"score,omitempty" jsonschema:"minimum=-1,maximum=1"`
+	Threshold  *float32         `json:"threshold,omitempty" jsonschema:"minimum=-1,maximum=1"`
+	IsMatch    bool             `json:"is_match"`
+	Recordings []VoiceRecording `json:"recordings"`
+}
+
+// VoiceRecording is what was measured of the recording of that index in images. Seconds is its length, Speech how much of that
+// somebody speaks. Level is the mean power of the speech in dB of full scale, at most 0. Clipped is the share of samples that the recorder
+// cut off, 0..1. SNR estimates by how many dB the speech is louder than the pauses. Level and SNR are absent without speech, SNR also without pauses.
+type VoiceRecording struct {
+	Image      int      `json:"image" jsonschema:"minimum=0"`
+	Container  string   `json:"container" jsonschema:"enum=wav,enum=flac,enum=mp3,enum=opus"`
+	SampleRate int      `json:"sample_rate"` // of the file
+	Channels   int      `json:"channels"`    // of the file
+	Seconds    float32  `json:"seconds"`
+	Speech     float32  `json:"speech_seconds"`
+	Level      *float32 `json:"level_dbfs,omitempty"`
+	Clipped    float32  `json:"clipped_share" jsonschema:"minimum=0,maximum=1"`
+	SNR        *float32 `json:"snr_db,omitempty"`
 }
 
 // ISOImageResult says whether a portrait was made, and names it.
