@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"pkg/engine/face":            {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models"},
 	"pkg/engine/document":        {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face", "pkg/mrz"},
 	"pkg/engine/quality":         {"pkg/schema", "pkg/engine/imaging", "pkg/engine/face"},
+	"pkg/engine/voice":           {"pkg/schema", "pkg/engine/onnx", "pkg/engine/models"},
 	"packs":                      {},
 
 	"internal/objects":            {"pkg/schema"},
