@@ -189,7 +189,7 @@ fuzz-short: toolchain ## Run every fuzz target for FUZZTIME (10s)
 clean: ## Remove what was built; keep data and the cache of models
 	rm -rf $(BIN) .cache/race
 
-toolchain: ## Check for Go, a C compiler and libjpeg-turbo; install the latter two when run as root on Debian
+toolchain: ## Check for Go, a C compiler, libjpeg-turbo and zxing-cpp; install the latter three when run as root on Debian
 	@command -v $(GO) >/dev/null || { echo "Go is not on this machine. Install Go 1.26 or newer from https://go.dev/dl/ and run make again."; exit 1; }
 	@compiler=$$($(GO) env CC); compiler=$${compiler%% *}; command -v "$$compiler" >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -208,6 +208,14 @@ toolchain: ## Check for Go, a C compiler and libjpeg-turbo; install the latter t
 		tools/goflags.sh | grep -q jpegturbo || { \
 			echo "Without libjpeg-turbo and its headers JPEG is decoded in Go, at a third of the speed. To have it, install it and run make again:"; \
 			echo "  Debian, Ubuntu: sudo apt-get install libjpeg-dev    Fedora: sudo dnf install libjpeg-turbo-devel    macOS: brew install jpeg-turbo"; }; }
+	@tools/goflags.sh | grep -q zxing || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "No zxing-cpp here, which reads barcodes. Installing it."; \
+			apt-get update -qq && apt-get install -y --no-install-recommends g++ libzxing-dev; \
+		fi; \
+		tools/goflags.sh | grep -q zxing || { \
+			echo "Without zxing-cpp, its headers and a C++ compiler barcodes are not read. To have it, install it and run make again:"; \
+			echo "  Debian, Ubuntu: sudo apt-get install g++ libzxing-dev    Fedora: sudo dnf install gcc-c++ zxing-cpp-devel    macOS: brew install zxing-cpp"; }; }
 
 models: facestream ## Find or fetch ONNX Runtime and the model pack FACESTREAM_MODELS (starter), with progress
 	$(BIN)/facestream models pull $${FACESTREAM_MODELS:-starter} --yes

@@ -19,6 +19,7 @@ import (
 	"facestream/internal/gallery/drivers"
 	"facestream/internal/host"
 	"facestream/internal/objects"
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
@@ -82,6 +83,7 @@ func examinations(cfg config.Config, client *events.Client, store *objects.Store
 	all := []examination{
 		{"onnx runtime", "", runtimeFix(cfg.Worker), func(ctx context.Context) (string, error) { return lookAtRuntime(ctx, cfg) }},
 		{"jpeg", "", "", func(context.Context) (string, error) { return "decoded by " + imaging.JPEGDecoder, nil }},
+		{"barcodes", "", "", func(context.Context) (string, error) { return "read by " + barcode.Reader, nil }},
 		{"exposure", "", "set telemetry.pprof to false, or telemetry.listen to a loopback address", func(context.Context) (string, error) { return lookAtExposure(cfg) }},
 		{"data folder", "", "give this user the right to write there, or name another folder with --data-dir", func(context.Context) (string, error) { return lookAtFolder(cfg.DataDir) }},
 		{"broker", "", "start `facestream up`, or name a broker with --kafka-brokers (FACESTREAM_KAFKA)", func(ctx context.Context) (string, error) {

@@ -16,7 +16,7 @@ import (
 )
 
 // testsMayImport is what tests of pkg may import of internal: pictures of people who do not exist.
-var testsMayImport = map[string]bool{"facestream/internal/drawn": true}
+var testsMayImport = map[string]bool{"facestream/internal/drawn": true, "facestream/internal/symbols": true}
 
 // TestPublicPackagesStandAlone holds pkg to what a program of somebody else can use: it imports nothing of internal, looks
 // for nothing beside the repository, and writes no log of zerolog's. Helpers of tests may look for data of tests.
