@@ -1,0 +1,46 @@
+package drawn_test
+
+import (
+	"bytes"
+	"testing"
+
+	"facestream/internal/drawn"
+)
+
+// TestScene: a scene repeats, its documents lie in it clockwise and apart.
+func TestScene(t *testing.T) {
+	for documents := range 3 {
+		s := drawn.NewScene(3, drawn.Spread{Documents: documents})
+		if again := drawn.NewScene(3, drawn.Spread{Documents: documents}); !bytes.Equal(s.Picture.Pix, again.Picture.Pix) {
+			t.Errorf("%d documents: the same seed gave two scenes", documents)
+		}
+		if len(s.Documents) != documents || len(s.Passport) != documents {
+			t.Errorf("%d documents: %d corners, %d kinds", documents, len(s.Documents), len(s.Passport))
+		}
+		for _, d := range s.Documents {
+			for i, c := range d {
+				b, e := d[(i+1)%4], d[(i+2)%4]
+				if (b[0]-c[0])*(e[1]-b[1])-(b[1]-c[1])*(e[0]-b[0]) <= 0 {
+					t.Errorf("the corners %v do not run clockwise", d)
+				}
+				if c[0] < 0 || c[1] < 0 || c[0] > float64(s.Picture.Rect.Dx()) || c[1] > float64(s.Picture.Rect.Dy()) {
+					t.Errorf("the corner %v lies beyond the picture", c)
+				}
+			}
+		}
+	}
+	cut := drawn.NewScene(4, drawn.Spread{Documents: 1, Cut: true})
+	outside := 0
+	for _, c := range cut.Documents[0] {
+		if c[0] < 0 || c[0] > float64(cut.Picture.Rect.Dx()) || c[1] < 0 || c[1] > float64(cut.Picture.Rect.Dy()) {
+			outside++
+		}
+	}
+	if outside != 2 {
+		t.Errorf("%d corners of a document that is cut lie outside", outside)
+	}
+	held, alone := drawn.NewScene(5, drawn.Spread{Documents: 1, Fingers: true}), drawn.NewScene(5, drawn.Spread{Documents: 1})
+	if held.Documents[0] != alone.Documents[0] || bytes.Equal(held.Picture.Pix, alone.Picture.Pix) {
+		t.Error("fingers do not change the picture alone")
+	}
+}
