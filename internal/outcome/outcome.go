@@ -39,6 +39,15 @@ func CropKey(job *schema.Job, image, face int, by, ending string) string {
 	return portraitKey(job, image, what, ending)
 }
 
+// DocumentKey returns the key of the picture of the straightened document of an image, by the model pack of that name as in [CropKey].
+func DocumentKey(job *schema.Job, image int, by, ending string) string {
+	what := "document"
+	if by != "" {
+		what += " by " + by
+	}
+	return portraitKey(job, image, what, ending)
+}
+
 func portraitKey(job *schema.Job, image int, what, ending string) string {
 	return job.Images[image].Key + "." + schema.EventID(what, job.ID) + portraitMark + ending
 }

@@ -10,7 +10,7 @@ import (
 func TestOwnOutputs(t *testing.T) {
 	job := &schema.Job{Request: schema.Request{ID: "r", Images: []schema.ObjectRef{{Bucket: "b", Key: "enroll/c/alice/a.jpg"}}}}
 	const image = "enroll/c/alice/a.jpg"
-	for _, key := range []string{PortraitKey(job, "png"), CropKey(job, 0, 3, "", "jpeg"), image + Suffix} {
+	for _, key := range []string{PortraitKey(job, "png"), CropKey(job, 0, 3, "", "jpeg"), DocumentKey(job, 0, "", "png"), image + Suffix} {
 		if got, ok := ImageOf(key); !ok || got != image {
 			t.Errorf("%s lies beside %q", key, got)
 		}

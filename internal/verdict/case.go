@@ -81,12 +81,12 @@ func (c *Case) Params() engine.Params {
 	switch o := portrait(config.Portrait); {
 	case op == schema.OpFaceISO:
 		p.Portraits = []face.PortraitOptions{o}
-	case config.Portrait.CropFaces:
+	case config.Portrait.CropFaces || op == schema.OpDocScanFace:
 		o.Background = nil
 		p.Portraits = []face.PortraitOptions{o}
 	}
 	if c.scans() { // nobody is present whose liveness there would be
-		p.Document = &engine.DocumentParams{Faces: !config.Document.Only, Accept: c.accepts}
+		p.Document = &engine.DocumentParams{Faces: !config.Document.Only, Rotate: config.Document.Rotate, Accept: c.accepts, Format: imaging.Format(config.Portrait.Format)}
 		return p
 	}
 	switch op {

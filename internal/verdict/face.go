@@ -15,7 +15,7 @@ func (c *Case) Face(o *face.Observation, image, several int) schema.FaceResult {
 		Geometry: schema.FaceGeometry{
 			BoundingBox: o.Box, EyeLeft: o.Points[0], EyeRight: o.Points[1], Landmarks: o.Points[:], Confidence: o.Confidence, Turned: o.Turned,
 		},
-		Image: image,
+		Image: image, Ghost: o.Ghost,
 	}
 	if o.Turned != 0 {
 		box := o.Original()

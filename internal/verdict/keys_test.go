@@ -146,6 +146,8 @@ func TestEachKey(t *testing.T) {
 			show: scanned(func(o *document.Observation) { o.Measures.Bottom = 0.04 })},
 		"detect_document_only": {op: schema.OpDocScanFace, value: `true`, before: "true", after: "false",
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Faces) }},
+		"document_auto_rotation": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Rotate) }},
 		"doc_validations_off": {op: schema.OpDocScanFace, value: `true`, before: "DT_DOCUMENT_IS_FAR", after: "",
 			show: scanned(func(o *document.Observation) { o.Measures.Share = 0.2 })},
 

@@ -127,7 +127,9 @@ func TestEveryConfigKey(t *testing.T) {
 		"threshold_doc_x":         {op: schema.OpDocScanFace, see: someone(0), scan: card(40, 133), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_LEFT"},
 		"threshold_doc_y":         {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 30), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_UP"},
 		"detect_document_only":    {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: faces, before: "1", after: "0"},
-		"doc_validations_off":     {op: schema.OpDocScanFace, see: someone(0), scan: card(0, 133), value: `true`, show: faces, before: "0", after: "1"},
+		"document_auto_rotation": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "{200 133}", after: "{800 633}",
+			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Document.Found.Detected.Box.TopLeft) }},
+		"doc_validations_off": {op: schema.OpDocScanFace, see: someone(0), scan: card(0, 133), value: `true`, show: faces, before: "0", after: "1"},
 
 		"background_color_rgb": {op: schema.OpFaceISO, see: someone(0), value: `255`, before: "[240 240 240] [240 240 240]", after: "[0 0 255] [0 0 255]",
 			show: portrait(func(o face.PortraitOptions) any { return fmt.Sprint(*o.Background, *o.Pad) })},

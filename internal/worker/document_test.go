@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -75,5 +76,45 @@ func TestDocScanFace(t *testing.T) {
 	}
 	if r := d.ask(schema.Request{Operation: schema.OpValidate, Images: images("card")}); r.Document.Asked || strings.Contains(string(d.result), `"document":`) {
 		t.Errorf("validate of a face answers about a document: %s", d.result)
+	}
+}
+
+// TestDocumentPictures: the straightened document and the face on it lie in the store before the result names them. What was written for
+// a request that fails, and for validate, is not there.
+func TestDocumentPictures(t *testing.T) {
+	d := newDesk(t)
+	d.pictures["card"] = picture{faces: []face.Observation{someone(0)}, scanned: []document.Observation{card(200, 133)}}
+	d.pictures["aside"] = picture{faces: []face.Observation{someone(0)}, scanned: []document.Observation{card(5, 133)}}
+	d.pictures["crowd"] = picture{errOfFaces: schema.Permanent("test", schema.ReasonImageTooLarge, errors.New("too large")), scanned: []document.Observation{card(200, 133)}}
+	ask := func(op schema.Operation, image, config string) schema.Result {
+		t.Helper()
+		return d.ask(schema.Request{Operation: op, Images: images(image), Config: json.RawMessage(config)})
+	}
+	r := ask(schema.OpDocScanFace, "card", `{"portrait_format":"jpeg"}`)
+	scan, crop := r.Document.Found, r.Faces[0].Crop
+	if scan.Cropped == nil || crop == nil || len(d.written) != 2 {
+		t.Fatalf("%+v", d.result)
+	}
+	if got := d.written[scan.Cropped.Object.Key]; got != "image/jpeg document of card" || scan.Cropped.Object.Bucket != "b" {
+		t.Errorf("the store has %q as the document", got)
+	}
+	if want := (schema.ImageInfo{Width: 60, Height: 40, Channels: 3, Color: schema.ColorRGB}); scan.Cropped.Info != want || scan.CroppedInfo.Info != want {
+		t.Errorf("%+v and %+v, want %+v", scan.Cropped.Info, scan.CroppedInfo.Info, want)
+	}
+	if got := d.written[crop.Object.Key]; got != "image/jpeg portrait of card" {
+		t.Errorf("the store has %q as the face", got)
+	}
+	clear(d.written)
+	if r := ask(schema.OpDocScanFace, "aside", `{}`); r.Document.Found.Cropped != nil || len(d.written) != 0 {
+		t.Errorf("a refused document: %v", d.written)
+	}
+	if r := ask(schema.OpDocScanFace, "crowd", `{}`); r.CallStatus.Reason != schema.ReasonImageTooLarge || r.Document.Asked || len(d.written) != 0 {
+		t.Errorf("a request that fails: %+v, %v", r.CallStatus, d.written)
+	}
+	if r := ask(schema.OpValidate, "card", `{"context_string":"document"}`); r.Document.Found.Cropped != nil || len(d.written) != 0 {
+		t.Errorf("validate: %v", d.written)
+	}
+	if r := ask(schema.OpDocScanFace, "card", `{"detect_document_only":true}`); r.Document.Found.Cropped == nil || len(d.written) != 1 {
+		t.Errorf("the document only: %v", d.written)
 	}
 }

@@ -11,9 +11,18 @@ import (
 	"facestream/pkg/schema"
 )
 
-// portraying returns params with which the engine hands over the portraits of an image, face by face, to be written beside the image.
+// portraying returns params with which the engine hands over the picture of the document and the portraits of an image, face by face, to be
+// written beside the image.
 // A result that names them is published later. If there are too many faces, none are made.
 func (s *Service) portraying(a *analysis, image int, params engine.Params) engine.Params {
+	if params.Document != nil && a.Operation == schema.OpDocScanFace {
+		asked := *params.Document
+		asked.Keep = func(ctx context.Context, made *face.Portrait) (err error) {
+			a.scan, err = s.write(ctx, a, image, outcome.DocumentKey(&a.Job, image, a.by, string(made.Format)), made)
+			return err
+		}
+		params.Document = &asked
+	}
 	if len(params.Portraits) == 0 {
 		return params
 	}
@@ -27,27 +36,33 @@ func (s *Service) portraying(a *analysis, image int, params engine.Params) engin
 }
 
 // keep writes the portrait of a face, which has that place among all faces of the job.
-func (s *Service) keep(ctx context.Context, a *analysis, image, place int, p *face.Portrait) error {
-	start := time.Now()
-	object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: outcome.CropKey(&a.Job, image, place, a.by, string(p.Format))}
+func (s *Service) keep(ctx context.Context, a *analysis, image, place int, p *face.Portrait) (err error) {
+	key := outcome.CropKey(&a.Job, image, place, a.by, string(p.Format))
 	if a.Operation == schema.OpFaceISO {
-		object.Key = outcome.PortraitKey(&a.Job, string(p.Format))
+		key = outcome.PortraitKey(&a.Job, string(p.Format))
 	}
+	a.kept[place], err = s.write(ctx, a, image, key, p)
+	a.pixels += p.Image.Width * p.Image.Height
+	return err
+}
+
+// write writes a picture that was made of an image beside it, under that key.
+func (s *Service) write(ctx context.Context, a *analysis, image int, key string, p *face.Portrait) (*schema.OutputImage, error) {
+	start := time.Now()
+	object := schema.ObjectRef{Bucket: a.Images[image].Bucket, Key: key}
 	// Noted before: a write that fails may have been carried out.
 	*a.written = append(*a.written, object)
 	if _, err := s.Objects.Put(ctx, object, p.File, "image/"+string(p.Format), outcome.Mark(object.Key)); err != nil {
-		return err
-	}
-	a.pixels += p.Image.Width * p.Image.Height
-	a.kept[place] = &schema.OutputImage{
-		Info:   schema.ImageInfo{Width: p.Image.Width, Height: p.Image.Height, Channels: 3, Color: schema.ColorRGB},
-		Object: object, Corners: p.Corners,
+		return nil, err
 	}
 	s.measure(a, "keep", time.Since(start))
-	return nil
+	return &schema.OutputImage{
+		Info:   schema.ImageInfo{Width: p.Image.Width, Height: p.Image.Height, Channels: 3, Color: schema.ColorRGB},
+		Object: object, Corners: p.Corners,
+	}, nil
 }
 
-// removeUnnamed removes the portraits that found does not name: those of a job that failed at a later image, or was refused. A face
+// removeUnnamed removes the portraits and documents that found does not name: those of a job that failed at a later image, or was refused. A face
 // that nobody knows of would stay for ever.
 func (s *Service) removeUnnamed(ctx context.Context, written []schema.ObjectRef, found []schema.Finding) error {
 	named := map[string]bool{}
@@ -57,6 +72,9 @@ func (s *Service) removeUnnamed(ctx context.Context, written []schema.ObjectRef,
 			faces = r.Faces
 			if r.ISOImage != nil && r.ISOImage.Image != nil {
 				named[r.ISOImage.Image.Object.Key] = true
+			}
+			if d := r.Document.Found; d != nil && d.Cropped != nil {
+				named[d.Cropped.Object.Key] = true
 			}
 		}
 		for _, face := range faces {
@@ -68,7 +86,7 @@ func (s *Service) removeUnnamed(ctx context.Context, written []schema.ObjectRef,
 	for _, ref := range slices.DeleteFunc(written, func(ref schema.ObjectRef) bool { return named[ref.Key] }) {
 		err := s.Objects.Remove(ctx, ref)
 		if schema.ClassOf(err) == schema.ClassPermanent {
-			s.Log.Warn().Err(err).Msg("a portrait that no result names cannot be removed; it stays beside its image")
+			s.Log.Warn().Err(err).Msg("a picture that no result names cannot be removed; it stays beside its image")
 		} else if err != nil {
 			return err
 		}

@@ -168,7 +168,8 @@ type analysis struct {
 	found      verdict.Found
 	kept       map[int]*schema.OutputImage // the portraits that are stored, by the index of the face in found
 	pixels     int                         // of kept
-	written    *[]schema.ObjectRef         // the portraits of all packs
+	scan       *schema.OutputImage         // the picture of the document that is stored
+	written    *[]schema.ObjectRef         // the pictures of all packs
 }
 
 func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by string, files *fetcher, written *[]schema.ObjectRef) (*analysis, error) {
@@ -227,6 +228,9 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
 		if i == 0 {
 			a.found.Document = a.verdict.Document(d)
+			if a.found.Document.Cropped = a.scan; a.scan != nil {
+				a.found.Document.CroppedInfo.Info = a.scan.Info
+			}
 		}
 	}
 	for i := range seen.Faces {

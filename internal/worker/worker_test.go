@@ -40,6 +40,8 @@ type picture struct {
 	document *document.Outline
 	scanned  []document.Observation
 	err      error // of the analysis
+	// errOfFaces ends the analysis after a picture of the document was kept.
+	errOfFaces error
 }
 
 // desk joins a worker and an indexer on a gallery of the test's own, with nothing between them.
@@ -125,7 +127,22 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 	}
 	if scan := p.Document; scan != nil {
 		found.Documents = pic.scanned
-		if found.Documents == nil || !scan.Accept(found.Documents) || !scan.Faces {
+		if found.Documents == nil || !scan.Accept(found.Documents) {
+			return found, nil
+		}
+		if scan.Rotate { // all of them lie upside down
+			found.Documents = slices.Clone(found.Documents)
+			found.Documents[0].Outline = found.Documents[0].Turn(2)
+		}
+		if scan.Keep != nil {
+			if err := scan.Keep(ctx, &face.Portrait{Image: imaging.New(60, 40), File: []byte("document of " + string(image)), Format: scan.Format}); err != nil {
+				return nil, err
+			}
+		}
+		if pic.errOfFaces != nil {
+			return nil, pic.errOfFaces
+		}
+		if !scan.Faces {
 			return found, nil
 		}
 	}

@@ -197,9 +197,13 @@ func (p Params) memory(f *imaging.File) int64 {
 	}
 	if p.Document != nil {
 		straight := straightPixels(width, height)
-		steps += document.StraightMemory(width, height, straight) + 3*int64(straight) // its scaled and turned copies
+		steps += document.StraightMemory(width, height, straight) + 3*int64(straight) // it, and a scaled or turned copy
 	}
 	var portrait int64
+	if p.Document != nil && p.Document.Keep != nil {
+		const file = 4 + 3*4 // bytes a pixel, as of portraits
+		portrait = file * int64(straightPixels(width, height))
+	}
 	for _, o := range p.Portraits {
 		portrait = max(portrait, o.Memory())
 	}

@@ -6,6 +6,8 @@
 // those that [Params] ask for. Analysis.Timings has the time of each step under its name:
 //
 //	document      finds an identity document; the faces that are found then are those on it
+//	orient        turns the document upright
+//	rectify       a picture of the straightened document
 //	detect        finds the faces, in whichever way they stand, selects, and turns the picture for them
 //	corners       the outline of the identity document in the picture
 //	pose          how each head is turned

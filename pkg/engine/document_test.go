@@ -1,10 +1,14 @@
 package engine
 
 import (
+	"context"
+	"math"
 	"testing"
 
 	"facestream/internal/drawn"
 	"facestream/pkg/engine/document"
+	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
 )
 
@@ -48,5 +52,61 @@ func TestFaceOnDocument(t *testing.T) {
 	_, err := starter(t, Options{}).Analyze(t.Context(), card, Params{Document: &DocumentParams{}})
 	if schema.ReasonOf(err) != schema.ReasonRoleAbsent {
 		t.Errorf("a pack without the role: %v", err)
+	}
+}
+
+// TestDocumentIsTurned: a card that lies on its side or upside down is turned by the face on it, and handed over upright.
+func TestDocumentIsTurned(t *testing.T) {
+	e := openEngine(t)
+	for quarters := range 4 {
+		lying := drawnCard().Turned(quarters)
+		var kept *face.Portrait
+		asked := DocumentParams{Faces: true, Rotate: true, Format: imaging.PNG, Keep: func(_ context.Context, p *face.Portrait) error {
+			kept = &face.Portrait{File: p.File, Corners: p.Corners}
+			return nil
+		}}
+		a, err := e.Analyze(t.Context(), encoded(t, lying), Params{Strategy: BiggestFace, Turn: true, Document: &asked})
+		if err != nil || len(a.Faces) != 1 || a.Faces[0].Turned != 0 || kept == nil {
+			t.Errorf("turned by %d: %+v, %v", 90*quarters, a, err)
+			continue
+		}
+		// The corner of the card above the portrait's head, on the left of who looks at it.
+		p := schema.PointF{X: 150, Y: 120}
+		for range quarters {
+			p.X, p.Y = -p.Y, p.X
+		}
+		if p.X < 0 {
+			p.X += float32(lying.Width)
+		}
+		if p.Y < 0 {
+			p.Y += float32(lying.Height)
+		}
+		if got := a.Documents[0].Corners[0]; math.Abs(float64(got.X-p.X)) > 30 || math.Abs(float64(got.Y-p.Y)) > 30 || kept.Corners != a.Documents[0].Corners {
+			t.Errorf("turned by %d: the first corner is at %v, want %v", 90*quarters, got, p)
+		}
+		straight, err := e.Decode(t.Context(), kept.File)
+		if err != nil || straight.Width < straight.Height {
+			t.Errorf("turned by %d: the picture of the document is %v, %v", 90*quarters, straight, err)
+		}
+	}
+}
+
+// TestMainPortrait: the main portrait is the largest, and of those about as large the leftmost.
+func TestMainPortrait(t *testing.T) {
+	at := func(x, size, confidence float32) face.Face {
+		return face.Face{Confidence: confidence, Box: schema.BoxF{TopLeft: schema.PointF{X: x, Y: 100}, BottomRight: schema.PointF{X: x + size, Y: 100 + size}}}
+	}
+	for name, c := range map[string]struct {
+		faces []face.Face
+		want  int
+	}{
+		"one":                        {[]face.Face{at(10, 100, 0.9)}, 0},
+		"a surer ghost on the right": {[]face.Face{at(500, 40, 0.95), at(10, 100, 0.9)}, 1},
+		"a ghost on the left":        {[]face.Face{at(10, 40, 0.9), at(300, 100, 0.8)}, 1},
+		"two about as large":         {[]face.Face{at(500, 105, 0.9), at(10, 100, 0.8)}, 1},
+	} {
+		if got := mainPortrait(c.faces); got != c.want {
+			t.Errorf("%s: portrait %d, want %d", name, got, c.want)
+		}
 	}
 }

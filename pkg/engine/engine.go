@@ -278,6 +278,13 @@ type Params struct {
 type DocumentParams struct {
 	// Faces asks for the faces on the document.
 	Faces bool
+	// Rotate turns the document so that what is on it stands upright.
+	Rotate bool
+	// Format is that of the picture which Keep takes.
+	Format imaging.Format
+	// Keep takes a picture of the straightened document, once that is accepted; nil makes none. Other images are worked on meanwhile. An
+	// error ends the analysis.
+	Keep func(context.Context, *face.Portrait) error
 	// Accept says whether the documents that were found, the most confident first, are worth looking at: if not, nobody looks for
 	// faces. nil accepts all. It must not keep the documents.
 	Accept func([]document.Observation) bool
@@ -338,12 +345,22 @@ func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crow
 	defer place.leave()
 	defer f.picture.Release()
 	defer f.seen()
+	aside := func(do func() error) error {
+		start := time.Now()
+		defer func() { f.paused += time.Since(start) }()
+		return w.pause(do)
+	}
 	if keep := p.Portray; keep != nil {
 		f.params.Portray = func(_ context.Context, i, faces int, portraits []*face.Portrait) error {
-			start := time.Now()
-			defer func() { f.paused += time.Since(start) }()
-			return w.pause(func() error { return keep(ctx, i, faces, portraits) })
+			return aside(func() error { return keep(ctx, i, faces, portraits) })
 		}
+	}
+	if p.Document != nil && p.Document.Keep != nil {
+		asked := *p.Document
+		asked.Keep = func(_ context.Context, made *face.Portrait) error {
+			return aside(func() error { return p.Document.Keep(ctx, made) })
+		}
+		f.params.Document = &asked
 	}
 	a := &Analysis{Width: f.picture.Width, Height: f.picture.Height, Damage: info.Damage, Timings: map[string]time.Duration{"decode": time.Since(start)}}
 	ran := record{}

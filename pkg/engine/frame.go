@@ -46,17 +46,34 @@ const mostStraight = 8_000_000
 // straightPixels is how many pixels the straightened document of a picture of that size has at most.
 func straightPixels(width, height int) int { return min(mostStraight, width*height) }
 
-// straighten makes the document with this outline f's picture, judges how it is shown, and notes what is known of it.
-func (f *frame) straighten(outline document.Outline) {
-	shape, picture := 0.0, f.picture
-	o := document.Observation{Outline: outline}
-	o.Type, shape = document.TypeOf(o.Corners, picture.Width, picture.Height)
-	o.Straight = document.Straighten(picture, o.Corners, shape, straightPixels(picture.Width, picture.Height))
-	if o.Straight == nil { // a sliver
+// straighten notes the documents with these outlines, and makes the first one f's picture after judging how it is shown.
+func (f *frame) straighten(outlines []document.Outline) {
+	picture := f.picture
+	for _, outline := range outlines {
+		o := document.Observation{Outline: outline}
+		var shape float64
+		o.Type, shape = document.TypeOf(o.Corners, picture.Width, picture.Height)
+		if f.documents == nil {
+			o.Straight = document.Straighten(picture, o.Corners, shape, straightPixels(picture.Width, picture.Height))
+			if o.Straight == nil { // a sliver
+				continue
+			}
+			o.Measures = document.Judge(picture, o)
+			f.picture = o.Straight
+		}
+		f.documents = append(f.documents, o)
+	}
+}
+
+// turn turns the document clockwise by quarters of a turn.
+func (f *frame) turn(quarters int) {
+	if quarters == 0 {
 		return
 	}
-	o.Measures = document.Judge(picture, o)
-	f.documents, f.picture = append(f.documents, o), o.Straight
+	o := &f.documents[0]
+	turned := o.Straight.Turned(quarters)
+	o.Straight.Release()
+	o.Outline, o.Straight, o.Turned, f.picture = o.Turn(quarters), turned, 90*quarters, turned
 }
 
 // seen are the documents of the frame, without the pixels, which it releases.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"facestream/pkg/engine/document"
@@ -53,7 +54,9 @@ func steps() []step {
 	return []step{
 		{name: "document", role: models.RoleDocument, architecture: document.ArchitectureCorners, picture: true,
 			wanted: func(p Params) bool { return p.Document != nil }, load: scanning},
-		{name: "detect", role: models.RoleDetector, picture: true, wanted: always, load: detecting},
+		{name: "orient", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Rotate }, load: orienting},
+		{name: "rectify", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Keep != nil }, load: rectifying},
+		{name: "detect", role: models.RoleDetector, picture: true, wanted: func(p Params) bool { return p.Document == nil || p.Document.Faces }, load: detecting},
 		{name: "corners", role: models.RoleDocument, architecture: document.ArchitectureCorners, without: leaveOut, picture: true,
 			wanted: func(p Params) bool { return p.Documents }, load: corners},
 		{name: "pose", role: models.RolePose, without: leaveOut, wanted: func(p Params) bool { return attributes(p) || p.Liveness != 0 },
@@ -85,7 +88,6 @@ func (s step) takes(m models.Model) bool {
 	return m.Role == s.role && (s.architecture == "" || s.architecture == m.Architecture)
 }
 
-func always(Params) bool       { return true }
 func attributes(p Params) bool { return p.Attributes || assessed(p) }
 func assessed(p Params) bool   { return len(p.Quality) > 0 }
 func embedded(p Params) bool   { return p.Embed }
@@ -212,19 +214,55 @@ func corners(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 }
 
 func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
-	finder, err := one(stages, document.NewCornerFinder)
+	finder, err := one(stages, document.NewFinder)
 	return action{run: func(ctx context.Context, f *frame) error {
-		outline, err := finder.Find(ctx, f.picture)
+		outlines, err := finder.Find(ctx, f.picture)
 		if err != nil {
 			return err
 		}
-		if outline != nil {
-			f.straighten(*outline)
-		}
-		asked := f.params.Document
-		f.over = f.documents == nil || asked.Accept != nil && !asked.Accept(f.documents) || !asked.Faces
+		f.straighten(outlines)
+		accept := f.params.Document.Accept
+		f.over = f.documents == nil || accept != nil && !accept(f.documents)
 		return nil
 	}}, err
+}
+
+// orienting turns the document upright, as the faces on it say.
+func orienting(e *Engine, _ []face.Stage, _ Options) (action, error) {
+	return action{
+		run: func(ctx context.Context, f *frame) error {
+			g := *f
+			g.params.Turn = true
+			faces, err := e.findAll(ctx, &g)
+			if err != nil {
+				return err
+			}
+			var directions []document.Direction
+			for _, c := range faces {
+				directions = append(directions, document.Direction{Degrees: float64(c.Roll()) - 90*float64(c.quarters), Weight: float64(c.Confidence) * math.Sqrt(float64(c.Area()))})
+			}
+			f.turn(document.Upright(directions))
+			return nil
+		},
+		able: func(Params) error {
+			if e.detector == nil {
+				return e.absent("engine.analyze", models.RoleDetector)
+			}
+			return nil
+		},
+	}, nil
+}
+
+// rectifying hands over the picture of the straightened document.
+func rectifying(*Engine, []face.Stage, Options) (action, error) {
+	return action{run: func(ctx context.Context, f *frame) error {
+		asked := f.params.Document
+		file, err := f.picture.Encode(asked.Format)
+		if err != nil {
+			return err
+		}
+		return asked.Keep(ctx, &face.Portrait{Image: f.picture, File: file, Format: asked.Format, Corners: f.documents[0].Corners})
+	}}, nil
 }
 
 func landmarks(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {

@@ -10,7 +10,7 @@ type Strategy int
 const (
 	MultipleFaces    Strategy = 0 // all of them
 	BestConfidence   Strategy = 1 // the one that the detector is surest of
-	BiggestFace      Strategy = 2 // the one with the largest box
+	BiggestFace      Strategy = 2 // the one with the largest box; on a document, the main portrait
 	SingleFaceHybrid Strategy = 3 // the one with the largest product of the box's area and confidence
 )
 

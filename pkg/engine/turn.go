@@ -81,27 +81,51 @@ func (e *Engine) find(ctx context.Context, f *frame) error {
 	if f.found, err = e.findAll(ctx, f); err != nil || len(f.found) == 0 {
 		return err
 	}
-	selected := f.found
-	if f.params.Strategy != MultipleFaces {
-		faces := make([]face.Face, len(f.found))
-		for i, c := range f.found {
-			faces[i] = c.Face
-		}
-		best := f.params.Strategy.best(faces)
-		selected = f.found[best : best+1]
+	faces := make([]face.Face, len(f.found))
+	for i, c := range f.found {
+		faces[i] = c.Face
 	}
-	for i := range selected {
-		c := &selected[i]
+	main := -1 // no document, no main portrait
+	if f.params.Document != nil {
+		main = mainPortrait(faces)
+	}
+	first, end := 0, len(f.found)
+	switch s := f.params.Strategy; {
+	case s == BiggestFace && main >= 0:
+		first, end = main, main+1
+	case s != MultipleFaces:
+		first = s.best(faces)
+		end = first + 1
+	}
+	for i := first; i < end; i++ {
+		c := &f.found[i]
 		if err := e.level(ctx, f, c); err != nil {
 			return err
 		}
-		o := &face.Observation{Face: c.Face, Turned: 90 * c.quarters, Width: f.picture.Width, Height: f.picture.Height}
+		o := &face.Observation{Face: c.Face, Turned: 90 * c.quarters, Width: f.picture.Width, Height: f.picture.Height, Ghost: main >= 0 && i != main}
 		if c.quarters%2 != 0 {
 			o.Width, o.Height = o.Height, o.Width
 		}
 		f.faces = append(f.faces, o)
 	}
 	return nil
+}
+
+// likeMain is the least area of a portrait on a document, as a share of the largest one's, with which it may be the main one. Ghost
+// portraits are about a third as wide as it, and the boxes of one face differ by less.
+const likeMain = 0.8
+
+// mainPortrait is the index of the main one among the portraits on a document: the largest, and of those about as large the leftmost,
+// where ICAO Doc 9303 has it.
+func mainPortrait(faces []face.Face) int {
+	main := BiggestFace.best(faces)
+	largest := faces[main].Area()
+	for i, f := range faces {
+		if f.Area() >= likeMain*largest && f.Box.TopLeft.X < faces[main].Box.TopLeft.X {
+			main = i
+		}
+	}
+	return main
 }
 
 // level places a candidate anew if its head leans far (face.Detector.Level).

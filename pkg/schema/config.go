@@ -178,6 +178,7 @@ type DocumentConfig struct {
 	Sharpness        float32 // lower is blurred
 	TooClose, TooFar float32 // limits of the document's area as shares of the image's
 	X, Y             float32
+	Rotate           bool // turn the document upright
 	Only             bool // do not look for a face
 	ValidationsOff   bool // no traits
 }
@@ -250,13 +251,15 @@ type Override struct {
 	Default   any // as in ConfigKey
 }
 
-// Overrides lists the defaults that differ per operation. Those that are not lengths, areas or angles are the CryptoNets SDK's.
+// Overrides lists the defaults that differ per operation. Those that are not lengths, areas or angles are the CryptoNets
+// SDK's, but for the face on a document: the largest one is the main portrait.
 func Overrides() []Override {
 	return []Override{
 		{OpEnroll, "threshold_user_too_far", 0.02},
 		{OpPredict, "threshold_user_too_far", 0.005},
 		{OpPredict, "threshold_user_right", 0.01},
 		{OpPredict, "threshold_user_left", 0.99},
+		{OpDocScanFace, "face_detection_strategy", int64(LargestFace)},
 		{OpDocScanFace, "context_string", "predict"},
 		{OpDocScanFace, "blur_threshold_doc", 100.0},
 		{OpDocScanFace, "conf_score_thr_doc", 0.8},

@@ -116,7 +116,7 @@ var detectionKeys = []ConfigKey{
 		Enum: []Value{
 			{Value: 0, Meaning: "every face"},
 			{Value: 1, Meaning: "the most confident face"},
-			{Value: 2, Meaning: "the largest face"},
+			{Value: 2, Meaning: "the largest face; on a document the main portrait: of those about as large the leftmost"},
 			{Value: 3, Meaning: "the face with the largest area times confidence"},
 		},
 		Doc:    "Which face is used if the image shows several.",
@@ -744,8 +744,9 @@ var documentKeys = []ConfigKey{
 	{
 		Name:    "document_auto_rotation",
 		Default: false,
-		Doc:     "Tries the four orientations and keeps the one whose face is best.",
-		Idle:    noDocuments,
+		Doc:     "Tries the four orientations and keeps the one in which what is on the document stands upright.",
+		Effect:  "The document is turned so that the faces on it stand upright, before it is cut out and the face is looked for. `document_box` then begins with the corner that is the top left one as the document is read.",
+		field:   func(c *OperationConfig) any { return &c.Document.Rotate },
 	},
 	{
 		Name:    "doc_validations_off",

@@ -98,7 +98,7 @@ func TestResolveConfigDefaults(t *testing.T) {
 		{OpPredict, func(c *OperationConfig) { c.Pose.TooFar = 0.005 }},
 		{OpDocScanFace, func(c *OperationConfig) {
 			c.General.Context, c.Quality.Sharpness, c.Pose.TooFar = ContextPredict, 50, 0.01
-			c.Document.Confidence, c.Document.Sharpness = 0.8, 100
+			c.Document.Confidence, c.Document.Sharpness, c.Detection.Strategy = 0.8, 100, LargestFace
 		}},
 	} {
 		want := DefaultConfig("")

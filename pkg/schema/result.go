@@ -134,7 +134,8 @@ type FaceResult struct {
 	SpoofStatus SpoofStatus  `json:"spoof_status"`          // 0 no spoof, 1 error, 2 not performed, 3 invalid face, 4 spoof
 	Liveness    *Liveness    `json:"liveness,omitempty"`    // absent where spoof_status is 2
 	Age         *AgeData     `json:"age_data,omitempty"`
-	Quality     *FaceQuality `json:"quality,omitempty"` // where quality_groups asks for it
+	Quality     *FaceQuality `json:"quality,omitempty"`        // where quality_groups asks for it
+	Ghost       bool         `json:"ghost_portrait,omitempty"` // on a document: not the main portrait
 	Image       int          `json:"image,omitempty"`
 	// Crop is the portrait that crop_faces asks for.
 	Crop *OutputImage `json:"cropped_image_info,omitempty"`

@@ -20,6 +20,9 @@ type Observation struct {
 	// Photographed is the box in the photograph of the straightened document that the picture is; nil for any other picture.
 	Photographed *schema.BoxF
 
+	// Ghost says that the face is on a document, but not its main portrait.
+	Ghost bool
+
 	// Pose is the pose of the head.
 	Pose *Pose
 	// Landmarks are points of the outline, brows, nose, eyes and mouth, in the order of the 68 points of 300-W (I. Matthews
