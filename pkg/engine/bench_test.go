@@ -31,7 +31,7 @@ func BenchmarkValidate(b *testing.B) {
 	}{{models.RoleDetector, 0, 1}, {models.RoleLandmarks, 0, 1}, {models.RolePose, 0, 1}, {models.RolePose, 1, 1},
 		{models.RoleLiveness, 0, 1}, {models.RoleLiveness, 1, 1}, {models.RoleAttributes, 0, 2}, {models.RoleAttributes, 1, 1}, {models.RoleAttributes, 2, 1}} {
 		m := pack.Models[use.role][use.index]
-		net, _, err := e.loan.network(e.pack, m)
+		stage, _, err := e.loan.network(e.pack, m)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func BenchmarkValidate(b *testing.B) {
 		if w == 0 {
 			w, h = m.Input.LongSide, m.Input.LongSide
 		}
-		n := bare{net: net}
+		n := bare{net: stage.Net}
 		for range use.rows {
 			n.rows = append(n.rows, onnx.Tensor{Shape: []int64{3, int64(h), int64(w)}, Data: make([]float32, 3*w*h)})
 		}

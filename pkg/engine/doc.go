@@ -6,6 +6,7 @@
 // those that [Params] ask for. Analysis.Timings has the time of each step under its name:
 //
 //	document      finds an identity document; the faces that are found then are those on it
+//	mrz           the machine-readable zone of each document
 //	orient        turns the document upright
 //	rectify       a picture of the straightened document
 //	detect        finds the faces, in whichever way they stand, selects, and turns the picture for them
@@ -23,7 +24,7 @@
 //	portraits     pictures of each face
 //
 // A [face.Observation] holds everything that the steps find out about a face. [Engine.Decode], [Engine.Detect],
-// [Engine.Embed] and [Engine.Person] are for callers who already have pixels or want to measure one network.
+// [Engine.Embed], [Engine.MRZ], [Engine.Lines] and [Engine.Person] are for callers who already have pixels or want to measure one network.
 //
 // An Engine is safe for concurrent use. Every call uses one thread. For full throughput, run as many calls at once as
 // there are cores.

@@ -67,6 +67,7 @@ type Engine struct {
 	segmenter  *face.Segmenter
 	liveness   *face.LivenessDetector
 	embedder   *face.Embedder
+	reader     *document.TextReader
 }
 
 // Open loads the networks of the roles that an Engine uses. A role that the pack lacks is not an error here: calls that
@@ -127,12 +128,12 @@ func (e *Engine) load(o Options) error {
 				continue
 			}
 			taken[modelKey{m.Role, m.Name}] = true
-			net, where, err := e.loan.network(e.pack, m)
+			stage, where, err := e.loan.network(e.pack, m)
 			if err != nil {
 				return err
 			}
 			e.placed = append(e.placed, Placed{ModelRun: schema.ModelRun{Role: string(m.Role), ID: m.ID()}, Placement: where})
-			stages = append(stages, face.Stage{Net: recorded{net, m}, Model: m, FewShapes: where.Device.SharesCalls()})
+			stages = append(stages, stage)
 		}
 		l := loaded{step: s, absent: s.role != "" && stages == nil}
 		if !l.absent || s.without == runAnyway {
@@ -278,6 +279,8 @@ type Params struct {
 type DocumentParams struct {
 	// Faces asks for the faces on the document.
 	Faces bool
+	// MRZ asks for the machine-readable zone of each document.
+	MRZ bool
 	// Rotate turns the document so that what is on it stands upright.
 	Rotate bool
 	// Format is that of the picture which Keep takes.
@@ -404,6 +407,30 @@ func (e *Engine) Embed(ctx context.Context, aligned []*imaging.Image) ([]schema.
 		embeddings[i] = r.Value
 	}
 	return embeddings, nil
+}
+
+// MRZ finds and reads the machine-readable zones in a picture, as document.Text.MRZ does, with the pack's networks for text.
+func (e *Engine) MRZ(ctx context.Context, img *imaging.Image, o document.MRZOptions) ([]document.MRZ, error) {
+	if e.reader == nil {
+		return nil, e.absent("engine.mrz", models.RoleText)
+	}
+	text, err := e.reader.Find(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	return text.MRZ(ctx, o)
+}
+
+// Lines finds and reads the lines of text in a picture, in reading order, with the pack's networks for text.
+func (e *Engine) Lines(ctx context.Context, img *imaging.Image) ([]document.Line, error) {
+	if e.reader == nil {
+		return nil, e.absent("engine.lines", models.RoleText)
+	}
+	text, err := e.reader.Find(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	return text.Lines(ctx)
 }
 
 // Liveness returns the answer of the liveness networks of a mode for each face of an upright picture. The pose of the head

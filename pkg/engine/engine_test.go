@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/imaging/imagingtest"
@@ -263,6 +264,9 @@ func TestEveryNetworkTakesBatches(t *testing.T) {
 		if width == 0 {
 			width, height = 128, 96
 		}
+		if m.Architecture == document.TextLine {
+			height = document.LineHeight
+		}
 		shape := []int64{3, int64(height), int64(width)}
 		if m.Input.Layout == models.NHWC {
 			shape = []int64{int64(height), int64(width), 3}
@@ -280,10 +284,10 @@ func TestEveryNetworkTakesBatches(t *testing.T) {
 				rows[i].Data[k] = (dice.Float32()*255*m.Input.Scale - m.Input.Mean[c]) / m.Input.Std[c]
 			}
 		}
-		company := net.Run(t.Context(), rows)
+		company := net.Net.Run(t.Context(), rows)
 		worst := 0.0
 		for i, row := range rows {
-			single := net.Run(t.Context(), []onnx.Tensor{row})[0]
+			single := net.Net.Run(t.Context(), []onnx.Tensor{row})[0]
 			if err := errors.Join(single.Err, company[i].Err); err != nil {
 				t.Errorf("%s, row %d: %v", m.Name, i, err)
 				break

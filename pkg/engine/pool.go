@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
 )
@@ -162,13 +163,14 @@ type loan struct {
 }
 
 // network is the network of m, until the loan ends, and where it runs.
-func (l *loan) network(pack *models.Pack, m models.Model) (onnx.Network, Placement, error) {
+func (l *loan) network(pack *models.Pack, m models.Model) (face.Stage, Placement, error) {
 	key, shared, err := l.pool.take(pack, m)
 	if err != nil {
-		return nil, Placement{}, err
+		return face.Stage{}, Placement{}, err
 	}
 	l.taken = append(l.taken, key)
-	return lent{shared.net, l}, Placement{shared.session.Device(), shared.session.Shared()}, nil
+	where := Placement{shared.session.Device(), shared.session.Shared()}
+	return face.Stage{Net: recorded{lent{shared.net, l}, m}, Model: m, Metadata: shared.session.Metadata(), FewShapes: where.Device.SharesCalls()}, where, nil
 }
 
 func (l *loan) close() error {

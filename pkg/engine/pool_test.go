@@ -158,7 +158,7 @@ func TestDetectorOfFewShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := &shapes{Network: net}
+	seen := &shapes{Network: net.Net}
 	few, err := face.NewDetector(face.Stage{Net: seen, Model: m, FewShapes: true}, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -54,6 +54,7 @@ func steps() []step {
 	return []step{
 		{name: "document", role: models.RoleDocument, architecture: document.ArchitectureCorners, picture: true,
 			wanted: func(p Params) bool { return p.Document != nil }, load: scanning},
+		{name: "mrz", role: models.RoleText, picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.MRZ }, load: reading},
 		{name: "orient", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Rotate }, load: orienting},
 		{name: "rectify", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Keep != nil }, load: rectifying},
 		{name: "detect", role: models.RoleDetector, picture: true, wanted: func(p Params) bool { return p.Document == nil || p.Document.Faces }, load: detecting},
@@ -227,7 +228,28 @@ func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 	}}, err
 }
 
-// orienting turns the document upright, as the faces on it say.
+// reading reads the machine-readable zone of each straightened document.
+func reading(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
+	e.reader, err = document.NewTextReader(stages)
+	return action{run: func(ctx context.Context, f *frame) error {
+		for i := range f.documents {
+			o := &f.documents[i]
+			if o.Straight == nil {
+				continue
+			}
+			zones, err := e.MRZ(ctx, o.Straight, document.MRZOptions{Reference: time.Now()})
+			if err != nil {
+				return err
+			}
+			if len(zones) > 0 {
+				o.MRZ = &zones[0]
+			}
+		}
+		return nil
+	}}, err
+}
+
+// orienting turns the document upright, as its machine-readable zone and the faces on it say.
 func orienting(e *Engine, _ []face.Stage, _ Options) (action, error) {
 	return action{
 		run: func(ctx context.Context, f *frame) error {
@@ -238,6 +260,9 @@ func orienting(e *Engine, _ []face.Stage, _ Options) (action, error) {
 				return err
 			}
 			var directions []document.Direction
+			if m := f.documents[0].MRZ; m != nil {
+				directions = append(directions, m.Leans())
+			}
 			for _, c := range faces {
 				directions = append(directions, document.Direction{Degrees: float64(c.Roll()) - 90*float64(c.quarters), Weight: float64(c.Confidence) * math.Sqrt(float64(c.Area()))})
 			}

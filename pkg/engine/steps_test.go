@@ -115,7 +115,7 @@ func TestRecorded(t *testing.T) {
 
 // TestStepsWithoutNetworks: every role whose step is refused without a network says so, with the pack's reason.
 func TestStepsWithoutNetworks(t *testing.T) {
-	all := Params{Embed: true, Attributes: true, Liveness: 1, Documents: true, Document: &DocumentParams{Faces: true}, Age: true, Quality: []string{"default"}}
+	all := Params{Embed: true, Attributes: true, Liveness: 1, Documents: true, Document: &DocumentParams{MRZ: true, Faces: true}, Age: true, Quality: []string{"default"}}
 	for _, s := range steps() {
 		if s.role == "" {
 			continue

@@ -2,7 +2,7 @@
 //
 // [Finder] says where the documents are. Everything else that is known of one is gathered in its [Observation]. [Straighten] makes a
 // picture of the document alone, [Judge] measures how the document lies in the picture and how well it can be read, and [Upright] says
-// how a straightened document must be turned.
+// how a straightened document must be turned. [TextReader] finds and reads lines of text and, among them, machine-readable zones ([MRZ]).
 //
 // Points are in pixels of the picture, its origin is the top left corner: (0, 0) and (width, height) are corners of the picture, which
 // the pixels fill.
@@ -24,4 +24,6 @@ type Observation struct {
 	Turned int
 	// Measures is how the document is shown.
 	Measures *Measures
+	// MRZ is the machine-readable zone, in pixels of the straightened document as it was read; nil where none was found.
+	MRZ *MRZ
 }

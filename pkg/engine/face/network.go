@@ -17,6 +17,8 @@ import (
 type Stage struct {
 	Net   onnx.Network
 	Model models.Model
+	// Metadata are the entries of the network's file (onnx.Session.Metadata).
+	Metadata map[string]string
 	// FewShapes asks for rows of few shapes where the network takes any, because only rows of one shape share a call.
 	FewShapes bool
 }

@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,14 +29,16 @@ func TestBatchedRowsAreThoseAlone(t *testing.T) {
 		for _, m := range pack.All() {
 			s := loadModel(t, r, pack, m)
 			s.padded = Device{Kind: TensorRT}.calls()
-			shape := s.input
-			if slices.ContainsFunc(shape, func(n int64) bool { return n <= 0 }) {
-				shape = []int64{3, int64(m.Input.Height), int64(m.Input.Width)}
-				if m.Input.Layout == models.NHWC {
-					shape = []int64{int64(m.Input.Height), int64(m.Input.Width), 3}
-				}
-				if m.Input.Width == 0 {
-					shape = []int64{3, 96, 128}
+			shape := []int64{3, int64(m.Input.Height), int64(m.Input.Width)}
+			if m.Input.Layout == models.NHWC {
+				shape = []int64{int64(m.Input.Height), int64(m.Input.Width), 3}
+			}
+			if m.Input.Width == 0 {
+				shape = []int64{3, 96, 128}
+			}
+			for i, n := range s.input {
+				if n > 0 {
+					shape[i] = n
 				}
 			}
 			calls := &counted{Network: s}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -30,9 +31,11 @@ type Session struct {
 	batch   int
 	input   []int64 // dimensions of a row as the file declares them, -1 where any size is allowed
 	outputs []string
-	device  Device
-	shared  bool  // see Shared
-	padded  []int // the only numbers of rows of a call, ascending; nil: any
+	// metadata are the entries of the file's metadata_props.
+	metadata map[string]string
+	device   Device
+	shared   bool  // see Shared
+	padded   []int // the only numbers of rows of a call, ascending; nil: any
 
 	mu      sync.RWMutex // held for reading by each call, so that destroy waits for them
 	session *ort.DynamicAdvancedSession
@@ -104,7 +107,10 @@ func (r *Runtime) load(name, path string, options SessionOptions, create func(in
 			return err
 		}
 		defer settings.Destroy()
-		s.session, err = create([]string{inputs[0].Name}, s.outputs, settings)
+		if s.session, err = create([]string{inputs[0].Name}, s.outputs, settings); err != nil {
+			return err
+		}
+		s.metadata, err = metadataOf(s.session)
 		return err
 	}
 	keepHandlers(func() {
@@ -208,6 +214,29 @@ func supported(inputs, outputs []ort.InputOutputInfo) error {
 	}
 	return nil
 }
+
+// metadataOf reads what the file of a session says of itself.
+func metadataOf(session *ort.DynamicAdvancedSession) (map[string]string, error) {
+	m, err := session.GetModelMetadata()
+	if err != nil {
+		return nil, err
+	}
+	defer m.Destroy()
+	keys, err := m.GetCustomMetadataMapKeys()
+	if err != nil {
+		return nil, err
+	}
+	entries := map[string]string{}
+	for _, key := range keys {
+		if entries[key], _, err = m.LookupCustomMetadataMap(key); err != nil {
+			return nil, err
+		}
+	}
+	return entries, nil
+}
+
+// Metadata are the entries of the file's metadata_props.
+func (s *Session) Metadata() map[string]string { return maps.Clone(s.metadata) }
 
 // Device returns the device that runs s.
 func (s *Session) Device() Device { return s.device }
