@@ -26,6 +26,8 @@ type Measures struct {
 	Glare float32
 	// DPI is how many pixels of the picture show an inch of the document, from the size of its type; 0 if that is unknown.
 	DPI float32
+	// Fingers is how likely fingers cover a part of the document, 0..1 ([Fingers]).
+	Fingers float32
 }
 
 const (
@@ -48,6 +50,7 @@ func Judge(img *imaging.Image, o Observation) *Measures {
 		Left:  float32(left / w), Top: float32(top / h), Right: float32(1 - right/w), Bottom: float32(1 - bottom/h),
 		Sharpness: sharpness(o.Straight),
 		Glare:     glare(o.Straight),
+		Fingers:   Fingers(img, o.Outline),
 	}
 	if mmWide, mmHigh := o.Type.Size(); mmWide > 0 {
 		m.DPI = float32(25.4 * math.Sqrt(q.area()/(mmWide*mmHigh)))
