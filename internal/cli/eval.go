@@ -56,6 +56,7 @@ func evalCommand() *cobra.Command {
 		evalAttacksCommand(),
 		evalPlainCommand("jitter", "Verdicts on liveness that change if the face's box is shifted or scaled by 10 %", eval.Jitter),
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
+		evalPlainCommand("barcode", "PDF417s of drawn driving licences, as they are, printed and photographed: how many are read, and misread", eval.Barcode),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
 		evalPlainCommand("bonafide", "Living people in greyscale and as tight crops: how many are called a spoof, or not assessable", eval.BonaFide),

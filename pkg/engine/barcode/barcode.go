@@ -104,7 +104,7 @@ const (
 func Memory(width, height int) int64 {
 	width, height = size(width, height)
 	pixels := int64(width) * int64(height)
-	return readerMemory(pixels) + 4*pixels // scaled down, as luma
+	return readerMemory(pixels) + 6*pixels // scaled down, as luma, straightened
 }
 
 // readerMemory is what the process that reads may have beside its program.
@@ -150,8 +150,15 @@ func Read(ctx context.Context, m *imaging.Image, o Options) ([]Found, error) {
 	plane := luma(m, width, height)
 	said, err := run(within, ask, plane)
 	found, whole := parse(said)
-	if o.Unread && ask.Formats&1 != 0 {
-		found = append(found, locate(plane, width, height, o.Most)...)
+	if ask.Formats&1 != 0 { // of PDF417s that do not lie straight, zxing-cpp reads few
+		for _, l := range locate(plane, width, height, o.Most) {
+			if !slices.ContainsFunc(found, func(f Found) bool { return f.covers(l.centre()) }) {
+				found = append(found, readStraightened(within, ask, plane, l)...)
+			}
+			if o.Unread {
+				found = append(found, l.Found)
+			}
+		}
 	}
 	x, y := float32(m.Width)/float32(width), float32(m.Height)/float32(height)
 	for i := range found {
@@ -171,6 +178,22 @@ func Read(ctx context.Context, m *imaging.Image, o Options) ([]Found, error) {
 		return found, fmt.Errorf("%w: %w", ErrStopped, err)
 	}
 	return nil, fmt.Errorf("barcode: the process that reads: %w", err)
+}
+
+// readStraightened reads a PDF417 of a plane of luma once more, lying straight.
+func readStraightened(ctx context.Context, ask request, plane []byte, l located) []Found {
+	straight, width, height := straighten(plane, int(ask.Width), l.Quad, l.module)
+	if straight == nil || ctx.Err() != nil {
+		return nil
+	}
+	ask.Width, ask.Height, ask.Memory = uint32(width), uint32(height), uint64(readerMemory(int64(width)*int64(height)))
+	ask.Formats, ask.Most, ask.Unread = 1, 1, 0
+	said, _ := run(ctx, ask, straight) // what cannot be read is no error
+	found, _ := parse(said)
+	for i := range found {
+		found[i].Quad = l.Quad
+	}
+	return found
 }
 
 // request is Request of reader.cpp.

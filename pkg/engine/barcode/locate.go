@@ -64,16 +64,27 @@ const (
 	leastLines = 4
 )
 
+// located is a PDF417 that was found by its start and stop pattern, and the width of its modules in pixels.
+type located struct {
+	Found
+	module float32
+}
+
 // locate finds PDF417s whose start and stop pattern are seen on several lines. It takes time in proportion to the pixels. The
 // confidence is the share of the lines between the first and the last one on which they are seen, up to 0.9.
-func locate(luma []byte, width, height, most int) (found []Found) {
+func locate(luma []byte, width, height, most int) (found []located) {
 	for _, v := range views(luma, width, height) {
 		starts, stops := v.guards()
 		for _, start := range starts {
+			var nearest located
 			for _, stop := range stops {
-				if f, ok := v.between(start, stop, width); ok && len(found) < most {
-					found = append(found, f)
+				f, ok := v.between(start, stop, width)
+				if ok && (nearest.module == 0 || side(f.Quad[0], f.Quad[1]) < side(nearest.Quad[0], nearest.Quad[1])) {
+					nearest = f
 				}
+			}
+			if nearest.module > 0 && len(found) < most {
+				found = append(found, nearest)
 			}
 		}
 	}
@@ -81,7 +92,7 @@ func locate(luma []byte, width, height, most int) (found []Found) {
 }
 
 // between makes a code of a start and a stop pattern that belong together.
-func (v view) between(start, stop edges, width int) (f Found, ok bool) {
+func (v view) between(start, stop edges, width int) (f located, ok bool) {
 	first, last := max(start.first(), stop.first()), min(start.last(), stop.last())
 	size := start.size()
 	gap := stop[0].begin - start[0].end
@@ -89,7 +100,7 @@ func (v view) between(start, stop edges, width int) (f Found, ok bool) {
 		return f, false
 	}
 	lines := float32(max(start.last(), stop.last())-min(start.first(), stop.first()))/lineStep + 1
-	f = Found{Format: PDF417, Confidence: min(0.9, float32(len(start)+len(stop))/(2*lines))}
+	f = located{Found{Format: PDF417, Confidence: min(0.9, float32(len(start)+len(stop))/(2*lines))}, (size + stop.size()) / 2}
 	a, b, c, d := start[0], stop[0], stop[len(stop)-1], start[len(start)-1]
 	f.Quad = [4]schema.PointF{v.place(a.begin, float32(a.line), width), v.place(b.end, float32(b.line), width), v.place(c.end, float32(c.line), width), v.place(d.begin, float32(d.line), width)}
 	return f, true
