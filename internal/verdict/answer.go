@@ -18,6 +18,8 @@ type Found struct {
 	Unportrayed error
 	// Document is the document that the image shows; nil where none was found or looked for.
 	Document *schema.DocumentResult
+	// Bare are the images that are said to show a document, and show none.
+	Bare []int
 }
 
 // shows reports whether an image has a face.
@@ -65,8 +67,11 @@ func (c *Case) MostPortrayed(f Found) int {
 // does not have the one face that the operation needs, or because that face is refused. nil means that the indexer must
 // answer.
 func (c *Case) Answer(f Found) *schema.Result {
-	if c.scans() {
+	switch {
+	case c.scans():
 		return c.scanned(f)
+	case len(f.Bare) > 0 && c.job.Operation != schema.OpCompare:
+		return c.result(f, schema.ReasonNoDocument, "no document was found")
 	}
 	switch c.job.Operation {
 	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
@@ -155,6 +160,13 @@ func (c *Case) compared(f Found) *schema.Result {
 	r := c.result(f, "", "")
 	if without != nil {
 		r = c.result(f, schema.ReasonNoFace, "no face was found in "+strings.Join(without, ", "))
+	}
+	if len(f.Bare) > 0 {
+		var bare []string
+		for _, i := range f.Bare {
+			bare = append(bare, fmt.Sprintf("images[%d]", i))
+		}
+		r = c.result(f, schema.ReasonNoDocument, "no document was found in "+strings.Join(bare, ", "))
 	}
 	r.Compare = c.compare(f)
 	return r

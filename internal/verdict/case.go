@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
 
 	"facestream/pkg/engine"
@@ -16,7 +17,8 @@ type Case struct {
 	job        *schema.Job
 	config     schema.OperationConfig
 	pack       Pack
-	thresholds schema.Thresholds
+	thresholds schema.Thresholds        // between two people, or two documents
+	crossing   schema.Thresholds        // between a document and a person
 	actions    []schema.ChallengeAction // that the images must show; nil without a challenge
 }
 
@@ -29,6 +31,12 @@ func New(job *schema.Job, pack Pack) (*Case, error) {
 	}
 	c := &Case{job: job, config: config, pack: pack}
 	if c.thresholds, problems = thresholds(config.Matching, pack.Matching, job.Floors); c.embeds() && len(problems) > 0 {
+		return nil, schema.Permanent("verdict.thresholds", problems.Reason(), problems)
+	}
+	crossing := pack.Matching
+	crossing.Med = cmp.Or(pack.Crossing, pack.Matching.Med)
+	crossing.Min, crossing.Max = min(crossing.Min, crossing.Med), max(crossing.Max, crossing.Med)
+	if c.crossing, problems = thresholds(config.Matching, crossing, job.Floors); c.documents() && len(problems) > 0 {
 		return nil, schema.Permanent("verdict.thresholds", problems.Reason(), problems)
 	}
 	if config.Quality.PlainBackground && !pack.has(models.RoleSegmentation) {
@@ -50,8 +58,22 @@ func (c *Case) Notes() (notes []string) {
 	return notes
 }
 
-// Thresholds returns the thresholds by which matches are judged.
-func (c *Case) Thresholds() schema.Thresholds { return c.thresholds }
+// Thresholds returns the thresholds by which matches with people of the gallery are judged.
+func (c *Case) Thresholds() schema.Thresholds { return c.between(c.shows(0), false) }
+
+// between returns the thresholds between two images, of which each shows a document or not.
+func (c *Case) between(a, b bool) schema.Thresholds {
+	if a != b {
+		return c.crossing
+	}
+	return c.thresholds
+}
+
+// shows reports whether the image of that index is said to show a document.
+func (c *Case) shows(image int) bool { return c.embeds() && c.config.Document.Images.Has(image) }
+
+// documents reports whether an image of the job is said to show a document.
+func (c *Case) documents() bool { return c.shows(0) }
 
 // embeds reports whether the operation compares faces by their embeddings.
 func (c *Case) embeds() bool {
@@ -62,7 +84,19 @@ func (c *Case) embeds() bool {
 	return c.job.Challenge != ""
 }
 
-// Params returns what to ask of the engine about each image.
+// ParamsOf returns what to ask of the engine about the image of that index.
+func (c *Case) ParamsOf(image int) engine.Params {
+	p := c.Params()
+	if c.shows(image) { // nobody is present whose liveness there would be
+		p.Document, p.Liveness, p.Documents = &engine.DocumentParams{Faces: true, Rotate: true}, 0, false
+		if p.Strategy != engine.MultipleFaces {
+			p.Strategy = engine.BiggestFace
+		}
+	}
+	return p
+}
+
+// Params returns what to ask of the engine about each image that shows no document beside people.
 func (c *Case) Params() engine.Params {
 	op, config := c.job.Operation, c.config
 	p := engine.Params{
@@ -86,7 +120,7 @@ func (c *Case) Params() engine.Params {
 		p.Portraits = []face.PortraitOptions{o}
 	}
 	if c.scans() { // nobody is present whose liveness there would be
-		p.Document = &engine.DocumentParams{Faces: !config.Document.Only, Rotate: config.Document.Rotate, Accept: c.accepts, Format: imaging.Format(config.Portrait.Format)}
+		p.Document = &engine.DocumentParams{Faces: !config.Document.Only && !config.Document.Segmented, Rotate: config.Document.Rotate, MRZ: c.readsZone(), Segmented: config.Document.Segmented, Today: c.job.AcceptedAt, Accept: c.accepts, Format: imaging.Format(config.Portrait.Format)}
 		return p
 	}
 	switch op {

@@ -5,11 +5,17 @@ import (
 	"strings"
 
 	"facestream/pkg/engine/document"
+	"facestream/pkg/mrz"
 	"facestream/pkg/schema"
 )
 
 // scans reports whether the case is about a document.
 func (c *Case) scans() bool { return c.config.ScansDocument(c.job.Operation) }
+
+// Bare reports whether the image of that index is said to show a document, and none was found in it.
+func (c *Case) Bare(image int, found []document.Observation) bool {
+	return c.shows(image) && len(found) == 0
+}
 
 // documentTraits returns the traits of a document. With doc_validations_off there are none, and none by what was not measured.
 func (c *Case) documentTraits(o *document.Observation) (traits schema.DocumentTraits) {
@@ -27,6 +33,7 @@ func (c *Case) documentTraits(o *document.Observation) (traits schema.DocumentTr
 		set(schema.DTDocumentIsBlurry, m.Sharpness < config.Sharpness)
 		set(schema.DTDocumentIsClose, m.Share > config.TooClose)
 		set(schema.DTDocumentIsFar, m.Share < config.TooFar)
+		set(schema.DTFingersDetected, config.Fingers && m.Fingers >= config.FingersFrom)
 		left, right, up, down := m.Off(config.X, config.Y)
 		set(schema.DTDocumentIsLeft, left)
 		set(schema.DTDocumentIsRight, right)
@@ -64,9 +71,82 @@ func (c *Case) Document(o *document.Observation) *schema.DocumentResult {
 		if m.DPI > 0 {
 			add(schema.MetricDocumentDPI, m.DPI)
 		}
+		if c.config.Document.Fingers {
+			add(schema.MetricDocumentFingers, m.Fingers)
+		}
+	}
+	if o.MRZ != nil {
+		c.zone(&data, o.MRZ)
 	}
 	return &schema.DocumentResult{Detected: data}
 }
+
+// readsZone reports whether the machine-readable zone is asked for.
+func (c *Case) readsZone() bool {
+	d := c.config.Document
+	return d.MRZ || d.Segmented || d.Age
+}
+
+// sizes are the documents that have the formats.
+var sizes = map[mrz.Format]schema.DocumentType{
+	mrz.TD1: schema.DocumentID1, mrz.TD2: schema.DocumentID2, mrz.TD3: schema.DocumentID3, mrz.MRVA: schema.DocumentID3, mrz.MRVB: schema.DocumentID2,
+}
+
+// zone adds to data what a machine-readable zone says: the size of the document, for its shape alone does not tell all sizes apart, and the
+// age on the day of the request, unless the check digit of the date of birth does not hold.
+func (c *Case) zone(data *schema.DocumentData, m *document.MRZ) {
+	r := m.Reading
+	data.Type = sizes[r.Document.Format]
+	data.Zone = &schema.MRZ{Layout: r.Document.Format.String(), Clean: r.Clean(), Confidence: m.Confidence, NameMayBeTruncated: r.NameMayBeTruncated, Fields: []schema.MRZField{}}
+	for _, line := range r.Lines {
+		data.MRZ = append(data.MRZ, schema.Personal(line))
+	}
+	for _, f := range r.Fields {
+		data.Zone.Fields = append(data.Zone.Fields, schema.MRZField{
+			Name: string(f.Name), Raw: schema.Personal(f.Raw), Value: schema.Personal(valueOf(r, f)), Check: string(f.Check), Evidence: string(f.Evidence),
+			Confidence: float32(f.Confidence), Corrected: len(f.Corrections), Problem: schema.Personal(f.Problem),
+		})
+		if f.Name == mrz.FieldBirth && c.config.Document.Age && f.Evidence != mrz.EvidenceContradicted {
+			// Who may have had a birthday counts as younger.
+			if least, _, ok := r.Document.Birth.AgeAt(c.job.AcceptedAt); ok {
+				data.Age = schema.OCRAge{DOB: schema.Personal(day(r.Document.Birth)), Source: "mrz", Age: least}
+			}
+		}
+	}
+}
+
+// valueOf is what a field stands for.
+func valueOf(r *mrz.Reading, f mrz.Field) string {
+	d := r.Document
+	switch f.Name {
+	case mrz.FieldCode:
+		return d.Code
+	case mrz.FieldIssuer:
+		return string(d.Issuer)
+	case mrz.FieldNumber:
+		return d.Number
+	case mrz.FieldHolder:
+		if d.Name.Secondary == "" {
+			return d.Name.Primary
+		}
+		return d.Name.Primary + ", " + d.Name.Secondary
+	case mrz.FieldNationality:
+		return string(d.Nationality)
+	case mrz.FieldBirth:
+		return day(d.Birth)
+	case mrz.FieldSex:
+		return string(d.Sex)
+	case mrz.FieldExpiry:
+		return day(d.Expiry)
+	case mrz.FieldOptional:
+		return d.Optional
+	case mrz.FieldOptional2:
+		return d.Optional2
+	}
+	return f.Text
+}
+
+func day(d mrz.Date) string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day) }
 
 // scanned answers a job that is about a document.
 func (c *Case) scanned(f Found) *schema.Result {
@@ -75,7 +155,7 @@ func (c *Case) scanned(f Found) *schema.Result {
 		return c.result(f, schema.ReasonNoDocument, "no document was found")
 	case d.Detected.Traits != 0:
 		return c.result(f, schema.ReasonDocumentRejected, "the document has traits that are not allowed: "+strings.Join(d.Detected.TraitNames, ", "))
-	case c.config.Document.Only:
+	case c.config.Document.Only || c.config.Document.Segmented:
 		return c.result(f, "", "")
 	case len(f.Faces) == 0:
 		return c.result(f, schema.ReasonNoFace, "no face was found on the document")

@@ -3,8 +3,10 @@ package verdict
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"facestream/pkg/engine/document"
+	"facestream/pkg/mrz"
 	"facestream/pkg/schema"
 )
 
@@ -26,6 +28,7 @@ func TestEachDocumentTrait(t *testing.T) {
 	}{
 		{schema.DTDocumentWithLowConfidenceScore, func(o *document.Observation) { o.Confidence = 0.7 }, `{"conf_score_thr_doc":0.6}`},
 		{schema.DTDocumentIsBlurry, func(o *document.Observation) { o.Measures.Sharpness = 99 }, `{"blur_threshold_doc":90}`},
+		{schema.DTFingersDetected, func(o *document.Observation) { o.Measures.Fingers = 0.9 }, `{"check_fingers_over_document":true,"fingers_over_document_threshold":0.95}`},
 		{schema.DTDocumentIsClose, func(o *document.Observation) { o.Measures = &document.Measures{Sharpness: 1000, Share: 1} }, `{"threshold_doc_too_close":1}`},
 		{schema.DTDocumentIsFar, func(o *document.Observation) { o.Measures.Share = 0.25 }, `{"threshold_doc_too_far":0.2}`},
 		{schema.DTDocumentIsLeft, func(o *document.Observation) { o.Measures.Left = 0.01 }, `{"threshold_doc_x":0}`},
@@ -35,7 +38,7 @@ func TestEachDocumentTrait(t *testing.T) {
 	} {
 		o := lying()
 		tt.change(o)
-		for config, want := range map[string]schema.DocumentTraits{`{}`: tt.want, tt.off: 0, `{"doc_validations_off":true}`: 0} {
+		for config, want := range map[string]schema.DocumentTraits{`{"check_fingers_over_document":true}`: tt.want, tt.off: 0, `{"doc_validations_off":true}`: 0} {
 			c := newCase(t, schema.OpDocScanFace, config)
 			if got := c.documentTraits(o); got != want {
 				t.Errorf("%s: %q, want %q", config, schema.TraitNames(got), schema.TraitNames(want))
@@ -52,7 +55,55 @@ func TestEachDocumentTrait(t *testing.T) {
 	if traits := newCase(t, schema.OpDocScanFace, `{}`).documentTraits(lying()); traits != 0 {
 		t.Errorf("a faultless document has %q", schema.TraitNames(traits))
 	}
-	if judged := schema.DTDocumentIsDown<<1 - 1; tested != judged {
+	if judged := schema.DTFingersDetected<<1 - 1; tested != judged {
 		t.Errorf("%q are not tested", schema.TraitNames(judged&^tested))
+	}
+}
+
+// passport is the zone of a passport, as it is read on that day.
+func passport(t *testing.T, on time.Time) *document.MRZ {
+	t.Helper()
+	lines, err := mrz.Generate(mrz.Document{
+		Format: mrz.TD3, Code: "P", Issuer: "UTO", Number: "L898902C3", Name: mrz.Name{Primary: "SPECIMEN", Secondary: "ANNA MARIA"},
+		Nationality: "UTO", Birth: mrz.Date{Year: 1990, Month: 5, Day: 1}, Sex: mrz.SexFemale, Expiry: mrz.Date{Year: 2030, Month: 4, Day: 15},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading, err := mrz.Parse(strings.Join(lines, "\n"), mrz.Options{Reference: on})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &document.MRZ{Reading: reading, Confidence: 0.9}
+}
+
+// TestZone: a document has the fields of its zone with what the check digits prove. A date of birth that its check digit contradicts is
+// reported as such, and gives no age.
+func TestZone(t *testing.T) {
+	today := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
+	c := newCase(t, schema.OpDocScanFace, `{"calculate_age_from_ocr_text":true}`)
+	c.job.AcceptedAt = today
+	o := lying()
+	o.MRZ = passport(t, today)
+	d := c.Document(o).Detected
+	if d.Type != schema.DocumentID3 || len(d.MRZ) != 2 || d.Zone == nil || !d.Zone.Clean || d.Zone.Layout != "TD3" || d.Age != (schema.OCRAge{DOB: "1990-05-01", Source: "mrz", Age: 35}) {
+		t.Errorf("%+v, age %d of %q", d.Zone, d.Age.Age, string(d.Age.DOB))
+	}
+	values := map[string]string{}
+	for _, f := range d.Zone.Fields {
+		values[f.Name] = string(f.Value)
+	}
+	for name, want := range map[mrz.FieldName]string{mrz.FieldHolder: "SPECIMEN, ANNA MARIA", mrz.FieldNumber: "L898902C3", mrz.FieldExpiry: "2030-04-15", mrz.FieldIssuer: "UTO"} {
+		if got := values[string(name)]; got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	text := strings.Replace(strings.Join(o.MRZ.Reading.Lines, "\n"), "900501", "930501", 1)
+	var err error
+	if o.MRZ.Reading, err = mrz.Parse(text, mrz.Options{Reference: today}); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.Document(o).Detected; d.Zone.Clean || d.Age != schema.NoOCRAge {
+		t.Errorf("a wrong check digit: clean %v, age %d", d.Zone.Clean, d.Age.Age)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
@@ -136,6 +137,8 @@ func TestEachKey(t *testing.T) {
 				return ""
 			}},
 
+		"document_images": {op: schema.OpVerify, value: `"first"`, before: "1 {0.25 0.5 0.75}", after: "0 {0.25 0.375 0.75}",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.ParamsOf(0).Liveness, c.Thresholds()) }},
 		"conf_score_thr_doc":      {op: schema.OpDocScanFace, value: `0.95`, show: asIs, after: "DT_DOCUMENT_WITH_LOW_CONFIDENCE_SCORE"},
 		"blur_threshold_doc":      {op: schema.OpDocScanFace, value: `1700`, show: asIs, after: "DT_DOCUMENT_IS_BLURRY"},
 		"threshold_doc_too_close": {op: schema.OpDocScanFace, value: `0.4`, show: asIs, after: "DT_DOCUMENT_IS_CLOSE"},
@@ -148,6 +151,29 @@ func TestEachKey(t *testing.T) {
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Faces) }},
 		"document_auto_rotation": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Rotate) }},
+		"detect_and_recognize_mrz_code": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.MRZ) }},
+		"mrz_segmented_input": {op: schema.OpDocScanFace, value: `true`, before: "false true", after: "true false",
+			show: func(c *Case, _ *face.Observation) string {
+				p := c.Params().Document
+				return fmt.Sprint(p.MRZ && p.Segmented, p.Faces)
+			}},
+		"calculate_age_from_ocr_text": {op: schema.OpDocScanFace, value: `true`, before: " -1", after: "1990-05-01 35",
+			show: func(c *Case, _ *face.Observation) string {
+				c.job.AcceptedAt = time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
+				o := lying()
+				o.MRZ = passport(t, c.job.AcceptedAt)
+				age := c.Document(o).Detected.Age
+				return fmt.Sprint(string(age.DOB), " ", age.Age)
+			}},
+		"check_fingers_over_document": {op: schema.OpDocScanFace, value: `true`, before: "", after: "DT_FINGERS_DETECTED",
+			show: scanned(func(o *document.Observation) { o.Measures.Fingers = 0.6 })},
+		"fingers_over_document_threshold": {op: schema.OpDocScanFace, value: `0.4`, before: "0", after: "256",
+			show: func(c *Case, _ *face.Observation) string {
+				o := lying()
+				o.Measures.Fingers, c.config.Document.Fingers = 0.45, true
+				return fmt.Sprint(uint32(c.documentTraits(o)))
+			}},
 		"doc_validations_off": {op: schema.OpDocScanFace, value: `true`, before: "DT_DOCUMENT_IS_FAR", after: "",
 			show: scanned(func(o *document.Observation) { o.Measures.Share = 0.2 })},
 

@@ -70,7 +70,7 @@ func thresholds(config schema.MatchingConfig, pack schema.Thresholds, floors *sc
 
 // compare returns the similarities of all pairs of faces of different images, or nil without a pair.
 func (c *Case) compare(f Found) *schema.CompareResult {
-	t := c.thresholds
+	t := c.between(c.shows(0), c.shows(1))
 	r := &schema.CompareResult{FaceDetectedA: f.shows(0), FaceDetectedB: f.shows(1), FaceThresholds: []float32{t.Min, t.Med, t.Max}}
 	for i, left := range f.Faces {
 		for j, right := range f.Faces[i+1:] {
@@ -78,6 +78,7 @@ func (c *Case) compare(f Found) *schema.CompareResult {
 			if left.Image == right.Image {
 				continue
 			}
+			t := c.between(c.shows(left.Image), c.shows(right.Image))
 			cosine := schema.Cosine(f.Probes[i].Vector, f.Probes[j].Vector)
 			r.Pairs = append(r.Pairs, schema.FacePair{
 				ImageA: left.Image, FaceA: i, ImageB: right.Image, FaceB: j,

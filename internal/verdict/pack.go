@@ -15,6 +15,8 @@ type Pack struct {
 	Models []schema.ModelRun // the networks that the engine has loaded
 	// Matching are the thresholds, as cosines, of requests that set none.
 	Matching schema.Thresholds
+	// Crossing is the threshold between a document and a person, in place of Matching.Med; 0 where the pack has none.
+	Crossing float32
 	// MinConfidence is the lowest confidence of a face. A request can raise it but not lower it, because below it the
 	// detector finds faces in noise.
 	MinConfidence float32
@@ -45,6 +47,9 @@ var (
 	UnmeasuredLiveness = LivenessPoints{Soft: 0.3, Regular: 0.5, Hardened: 0.7}
 	UnmeasuredTraits   = TraitPoints{Sharpness: 20, EyeOpen: 0.5, MouthOpen: 0.125, Glasses: 0.5, Mask: 0.5, Occluded: 0.5}
 )
+
+// thresholdCrossing is the name of Pack.Crossing in the manifest of the embedding network.
+const thresholdCrossing = "document"
 
 // Of reads the operating points of pack. loaded are its networks that the engine has loaded. It returns an error if one
 // of the three matching thresholds is missing or if they are not in ascending order, because nobody could be
@@ -87,6 +92,7 @@ func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 		}
 		*to = t.Value
 	}
+	p.Crossing = embedding.Thresholds[thresholdCrossing].Value
 	if m := p.Matching; m.Min > m.Med || m.Med > m.Max {
 		return p, schema.Fatal("verdict.pack", fmt.Errorf("%s: its thresholds min %v, med %v, max %v must be in ascending order", embedding.Name, m.Min, m.Med, m.Max))
 	}

@@ -34,6 +34,7 @@ var pack = Pack{
 	Name:          "fake",
 	Models:        []schema.ModelRun{{Role: "detector", ID: "d@1"}, {Role: "embedding", ID: "e@1"}, {Role: "liveness", ID: "l@1"}, {Role: "age", ID: "a@1"}, {Role: "segmentation", ID: "s@1"}, {Role: "document", ID: "o@1"}},
 	Matching:      schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75},
+	Crossing:      0.375,
 	MinConfidence: 0.1,
 	Liveness:      LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75},
 	Traits:        UnmeasuredTraits,

@@ -42,6 +42,10 @@ func TestEveryConfigKey(t *testing.T) {
 	documentTraits := func(_ *desk, r schema.Result) string {
 		return strings.Join(r.Document.Found.Detected.TraitNames, " ")
 	}
+	zone := func(_ *desk, r schema.Result) string {
+		d := r.Document.Found.Detected
+		return fmt.Sprint(len(d.MRZ), " ", d.Age.Age)
+	}
 	spoof := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].SpoofStatus) }
 	portrait := func(of func(face.PortraitOptions) any) func(*desk, schema.Result) string {
 		return func(d *desk, _ schema.Result) string { return fmt.Sprint(of(d.asked[len(d.asked)-1].Portraits[0])) }
@@ -120,6 +124,7 @@ func TestEveryConfigKey(t *testing.T) {
 			show: func(d *desk, r schema.Result) string {
 				return fmt.Sprint(d.asked[len(d.asked)-1].Quality, r.Faces[0].Quality != nil)
 			}},
+		"document_images":         {op: schema.OpEnroll, see: look(func(f *face.Observation) { f.Liveness.Score = 0.1 }), scan: card(200, 133), value: `"first"`, show: reason, before: "spoof_detected", after: ""},
 		"conf_score_thr_doc":      {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.95`, show: reason, before: "", after: "document_rejected"},
 		"blur_threshold_doc":      {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `1700`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_BLURRY"},
 		"threshold_doc_too_close": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.35`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_CLOSE"},
@@ -129,6 +134,12 @@ func TestEveryConfigKey(t *testing.T) {
 		"detect_document_only":    {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: faces, before: "1", after: "0"},
 		"document_auto_rotation": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "{200 133}", after: "{800 633}",
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Document.Found.Detected.Box.TopLeft) }},
+		"detect_and_recognize_mrz_code": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 -1", show: zone},
+		"mrz_segmented_input":           {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 -1", show: zone},
+		"calculate_age_from_ocr_text":   {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 33", show: zone},
+		"check_fingers_over_document":   {op: schema.OpDocScanFace, see: someone(0), scan: held(0.6), value: `true`, show: documentTraits, before: "", after: "DT_FINGERS_DETECTED"},
+		"fingers_over_document_threshold": {op: schema.OpDocScanFace, config: `"check_fingers_over_document":true`, see: someone(0), scan: held(0.6), value: `0.7`, show: documentTraits,
+			before: "DT_FINGERS_DETECTED", after: ""},
 		"doc_validations_off": {op: schema.OpDocScanFace, see: someone(0), scan: card(0, 133), value: `true`, show: faces, before: "0", after: "1"},
 
 		"background_color_rgb": {op: schema.OpFaceISO, see: someone(0), value: `255`, before: "[240 240 240] [240 240 240]", after: "[0 0 255] [0 0 255]",
@@ -174,7 +185,7 @@ func TestEveryConfigKey(t *testing.T) {
 			second.Confidence = min(0.85, e.see.Confidence-0.05)
 		}
 		d.pictures["seen"] = picture{faces: []face.Observation{e.see, second}, turned: e.turned}
-		if e.op == schema.OpDocScanFace {
+		if e.scan.Measures != nil {
 			d.pictures["seen"] = picture{faces: []face.Observation{e.see}, scanned: []document.Observation{e.scan}}
 		}
 		d.pictures["other"] = picture{faces: []face.Observation{someone(40)}}

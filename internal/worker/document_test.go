@@ -5,9 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
+	"facestream/pkg/mrz"
 	"facestream/pkg/schema"
 )
 
@@ -18,6 +20,30 @@ func card(x, y float32) document.Observation {
 	o.Confidence = 0.9
 	o.Measures = &document.Measures{Sharpness: 1000, Share: 600 * 500 / (1000. * 766), Left: x / 1000, Top: y / 766, Right: 0.4 - x/1000, Bottom: 266./766 - y/766}
 	return o
+}
+
+// held is the card in a hand: fingers cover it as surely.
+func held(fingers float32) document.Observation {
+	o := card(200, 133)
+	o.Measures.Fingers = fingers
+	return o
+}
+
+// passport is the zone of a passport, as it is read on that day.
+func passport(t *testing.T, on time.Time) *document.MRZ {
+	t.Helper()
+	lines, err := mrz.Generate(mrz.Document{
+		Format: mrz.TD3, Code: "P", Issuer: "UTO", Number: "L898902C3", Name: mrz.Name{Primary: "SPECIMEN", Secondary: "ANNA MARIA"},
+		Nationality: "UTO", Birth: mrz.Date{Year: 1990, Month: 5, Day: 1}, Sex: mrz.SexFemale, Expiry: mrz.Date{Year: 2030, Month: 4, Day: 15},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading, err := mrz.Parse(strings.Join(lines, "\n"), mrz.Options{Reference: on})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &document.MRZ{Reading: reading, Confidence: 0.9}
 }
 
 // TestDocScanFace: a document is found, then judged, then the face on it is found and judged. Whichever of these ends it, the request
@@ -116,5 +142,66 @@ func TestDocumentPictures(t *testing.T) {
 	}
 	if r := ask(schema.OpDocScanFace, "card", `{"detect_document_only":true}`); r.Document.Found.Cropped == nil || len(d.written) != 1 {
 		t.Errorf("the document only: %v", d.written)
+	}
+}
+
+// TestCardToSelfie: the face on a document is compared with that of a person, whoever of them was enrolled. Liveness is assessed for the
+// person and not for the document, and the threshold is that between documents and people. What is said to be a document must be one.
+func TestCardToSelfie(t *testing.T) {
+	d := newDesk(t)
+	onCard := func(angle float64) picture {
+		f := someone(angle)
+		f.Liveness = &face.Liveness{Score: 0.1} // what the networks would say of a portrait
+		return picture{faces: []face.Observation{f}, scanned: []document.Observation{card(200, 133)}}
+	}
+	d.pictures["anna"], d.pictures["anna's card"], d.pictures["bert's card"] = with(func(*face.Observation) {}), onCard(65), onCard(80)
+	d.pictures["mask"] = with(func(f *face.Observation) { f.Liveness.Score = 0.1 })
+	ask := func(op schema.Operation, who schema.ExternalID, config string, keys ...string) schema.Result {
+		t.Helper()
+		return d.ask(schema.Request{Operation: op, Images: images(keys...), ExternalID: who, Config: json.RawMessage(config)})
+	}
+	const first = `{"document_images":"first"}`
+	// cos 65° is 0.42: enough between a card and a selfie, too little between two selfies.
+	for _, tt := range []struct {
+		images []string
+		config string
+		match  bool
+		reason schema.Reason
+	}{
+		{[]string{"anna's card", "anna"}, first, true, ""},
+		{[]string{"anna's card", "anna"}, `{}`, false, ""},
+		{[]string{"anna's card", "anna"}, `{"document_images":"all"}`, false, schema.ReasonNoDocument},
+		{[]string{"bert's card", "anna"}, first, false, ""},
+		{[]string{"bert's card", "anna's card"}, `{"document_images":"all"}`, true, ""},
+		{[]string{"anna", "anna's card"}, first, false, schema.ReasonNoDocument},
+	} {
+		r := ask(schema.OpCompare, "", tt.config, tt.images...)
+		if match := r.Compare != nil && r.Compare.IsMatch; match != tt.match || r.CallStatus.Reason != tt.reason {
+			t.Errorf("%s with %s: match %v, %+v", tt.images, tt.config, match, r.CallStatus)
+		}
+	}
+	for _, tt := range []struct {
+		enrol, verify, enrolConfig, verifyConfig string
+		match                                    bool
+		reason                                   schema.Reason
+	}{
+		{"anna's card", "anna", first, `{}`, false, schema.ReasonNoMatch}, // the gallery does not know that a row is of a card
+		{"anna", "anna's card", `{}`, first, true, ""},
+		{"anna", "bert's card", `{}`, first, false, schema.ReasonNoMatch},
+		{"anna's card", "mask", first, `{}`, false, schema.ReasonSpoofDetected},
+		{"anna", "anna's card", `{}`, `{}`, false, schema.ReasonSpoofDetected},
+		{"anna", "anna", `{}`, first, false, schema.ReasonNoDocument},
+	} {
+		who := schema.ExternalID(tt.enrol + " " + tt.verify + tt.enrolConfig + tt.verifyConfig)
+		if r := ask(schema.OpEnroll, who, tt.enrolConfig, tt.enrol); r.CallStatus.Reason != "" {
+			t.Fatalf("%s: %+v", tt.enrol, r.CallStatus)
+		}
+		r := ask(schema.OpVerify, who, tt.verifyConfig, tt.verify)
+		if match := r.Verify != nil && r.Verify.IsMatch; match != tt.match || r.CallStatus.Reason != tt.reason {
+			t.Errorf("%s after %s: match %v, %+v", tt.verify, tt.enrol, match, r.CallStatus)
+		}
+	}
+	if r := ask(schema.OpEnroll, "bare", first, "anna"); r.CallStatus.Reason != schema.ReasonNoDocument || len(r.Faces) > 0 {
+		t.Errorf("a person who is said to be a document: %+v", r.CallStatus)
 	}
 }

@@ -193,14 +193,13 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by st
 	a.found.Faces = []schema.FaceResult{} // none found yet
 	thresholds := judged.Thresholds()
 	a.thresholds = &thresholds
-	params := judged.Params()
 	for i := range job.Images {
 		image, took, err := files.get(ctx, i)
 		s.measure(a, "fetch", took)
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}
-		seen, err := pack.Engine.Analyze(ctx, image, s.portraying(a, i, params))
+		seen, err := pack.Engine.Analyze(ctx, image, s.portraying(a, i, judged.ParamsOf(i)))
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}
@@ -222,6 +221,9 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by st
 func (a *analysis) add(seen *engine.Analysis, image int) {
 	if d := seen.Document; d != nil {
 		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
+	}
+	if a.verdict.Bare(image, seen.Documents) {
+		a.found.Bare = append(a.found.Bare, image)
 	}
 	for i := range seen.Documents {
 		d := &seen.Documents[i]

@@ -73,7 +73,7 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{t: t, pictures: map[string]picture{}, written: map[string]string{}, gallery: g}
 	sink := &outcome.Sink{Service: "test", Publisher: d}
 	d.pack = verdict.Pack{
-		Name: "fake", Models: everyRole, Matching: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, MinConfidence: 0.1,
+		Name: "fake", Models: everyRole, Matching: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, Crossing: 0.375, MinConfidence: 0.1,
 		Liveness: verdict.LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: verdict.UnmeasuredTraits,
 	}
 	d.worker = &worker.Service{
@@ -127,8 +127,12 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 	}
 	if scan := p.Document; scan != nil {
 		found.Documents = pic.scanned
-		if found.Documents == nil || !scan.Accept(found.Documents) {
+		if found.Documents == nil || scan.Accept != nil && !scan.Accept(found.Documents) {
 			return found, nil
+		}
+		if scan.MRZ {
+			found.Documents = slices.Clone(found.Documents)
+			found.Documents[0].MRZ = passport(d.t, scan.Today)
 		}
 		if scan.Rotate { // all of them lie upside down
 			found.Documents = slices.Clone(found.Documents)

@@ -279,8 +279,12 @@ type Params struct {
 type DocumentParams struct {
 	// Faces asks for the faces on the document.
 	Faces bool
-	// MRZ asks for the machine-readable zone of each document.
+	// MRZ asks for the machine-readable zone of the document.
 	MRZ bool
+	// Segmented says that the picture shows a machine-readable zone and nothing else. No document is looked for: the whole picture is it.
+	Segmented bool
+	// Today is the day against which two-digit years get their century; zero: that of the analysis.
+	Today time.Time
 	// Rotate turns the document so that what is on it stands upright.
 	Rotate bool
 	// Format is that of the picture which Keep takes.

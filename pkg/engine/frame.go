@@ -65,6 +65,16 @@ func (f *frame) straighten(outlines []document.Outline) {
 	}
 }
 
+// segmented makes the whole picture the document.
+func (f *frame) segmented() {
+	w, h := f.picture.Width, f.picture.Height
+	o := document.Observation{Type: document.Unknown, Straight: f.picture.Crop(0, 0, w, h, imaging.Black)}
+	o.Confidence = 1
+	x, y := float32(w), float32(h)
+	o.Corners = [4]schema.PointF{{}, {X: x}, {X: x, Y: y}, {Y: y}}
+	f.documents, f.picture = append(f.documents, o), o.Straight
+}
+
 // turn turns the document clockwise by quarters of a turn.
 func (f *frame) turn(quarters int) {
 	if quarters == 0 {

@@ -217,11 +217,15 @@ func corners(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 	finder, err := one(stages, document.NewFinder)
 	return action{run: func(ctx context.Context, f *frame) error {
-		outlines, err := finder.Find(ctx, f.picture)
-		if err != nil {
-			return err
+		if f.params.Document.Segmented {
+			f.segmented()
+		} else {
+			outlines, err := finder.Find(ctx, f.picture)
+			if err != nil {
+				return err
+			}
+			f.straighten(outlines)
 		}
-		f.straighten(outlines)
 		accept := f.params.Document.Accept
 		f.over = f.documents == nil || accept != nil && !accept(f.documents)
 		return nil
@@ -232,12 +236,16 @@ func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 func reading(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
 	e.reader, err = document.NewTextReader(stages)
 	return action{run: func(ctx context.Context, f *frame) error {
+		asked := document.MRZOptions{Reference: f.params.Document.Today, Segmented: f.params.Document.Segmented}
+		if asked.Reference.IsZero() {
+			asked.Reference = time.Now()
+		}
 		for i := range f.documents {
 			o := &f.documents[i]
 			if o.Straight == nil {
 				continue
 			}
-			zones, err := e.MRZ(ctx, o.Straight, document.MRZOptions{Reference: time.Now()})
+			zones, err := e.MRZ(ctx, o.Straight, asked)
 			if err != nil {
 				return err
 			}

@@ -174,13 +174,34 @@ func (c ChallengeConfig) ActionNames() []ChallengeAction {
 // DocumentConfig says which documents are accepted, and what is looked for on them. X and Y are the least distances of a document from
 // the borders of the image, as shares of its width and height.
 type DocumentConfig struct {
-	Confidence       float32 // 0..1
-	Sharpness        float32 // lower is blurred
-	TooClose, TooFar float32 // limits of the document's area as shares of the image's
+	Images           DocumentImages // those that enroll, predict, verify and compare take the face from
+	Confidence       float32        // 0..1
+	Sharpness        float32        // lower is blurred
+	TooClose, TooFar float32        // limits of the document's area as shares of the image's
 	X, Y             float32
-	Rotate           bool // turn the document upright
-	Only             bool // do not look for a face
-	ValidationsOff   bool // no traits
+	Rotate           bool    // turn the document upright
+	MRZ              bool    // read the machine-readable zone
+	Segmented        bool    // the image shows the zone alone
+	Age              bool    // the age follows from the date of birth
+	Fingers          bool    // look for fingers over it
+	FingersFrom      float32 // the score from which fingers cover it
+	Only             bool    // do not look for a face
+	ValidationsOff   bool    // no traits
+}
+
+// DocumentImages says which images of a request show a document.
+type DocumentImages string
+
+// The images that show one.
+const (
+	DocumentsAll   DocumentImages = "all"
+	DocumentsFirst DocumentImages = "first"
+	DocumentsNone  DocumentImages = "none"
+)
+
+// Has reports whether the image of that index shows a document.
+func (d DocumentImages) Has(image int) bool {
+	return d == DocumentsAll || d == DocumentsFirst && image == 0
 }
 
 // PortraitConfig says how portraits are made.

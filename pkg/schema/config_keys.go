@@ -682,6 +682,22 @@ var challengeKeys = []ConfigKey{
 
 var documentKeys = []ConfigKey{
 	{
+		Name:       "document_images",
+		Strictness: Higher,
+		Default:    string(DocumentsNone),
+		Enum: []Value{
+			{Value: string(DocumentsAll), Meaning: "all images of the request"},
+			{Value: string(DocumentsFirst), Meaning: "the first one: a card that is compared with selfies, or that somebody is enrolled, searched or verified by"},
+			{Value: string(DocumentsNone), Meaning: "none: people who are present"},
+		},
+		Added: true,
+		Doc:   "Which images of enroll, predict, verify and compare show an identity document.",
+		Effect: "In such an image the document is found and straightened, and the face is that of its main portrait; without a document the answer is `no_document`. " +
+			"Liveness is not assessed for it, because nobody is present. A document is matched with a selfie by the model pack's threshold `document`, if it has one, in place of its " +
+			"`med`. An operator with a floor on liveness allows no documents unless there is a floor on this key as well.",
+		field: func(c *OperationConfig) any { return &c.Document.Images },
+	},
+	{
 		Name:    "conf_score_thr_doc",
 		Default: 0.3,
 		Range:   &Range{Min: 0, Max: 1},
@@ -786,32 +802,37 @@ var documentKeys = []ConfigKey{
 		Name:    "detect_and_recognize_mrz_code",
 		Default: false,
 		Doc:     "Whether the machine-readable zone is found and read.",
-		Idle:    noDocuments,
+		Effect:  "`detected_document` has the lines of the zone in `mrz_data`, and in `mrz` its fields with what the check digits prove of each. It needs the role `text` in the model pack, else the answer is `role_absent`.",
+		field:   func(c *OperationConfig) any { return &c.Document.MRZ },
 	},
 	{
 		Name:    "mrz_segmented_input",
 		Default: false,
 		Doc:     "Whether the image shows only the machine-readable zone.",
-		Idle:    noDocuments,
+		Effect:  "The whole image is taken for a machine-readable zone, which is read. No document is looked for, and no face; there are no traits.",
+		field:   func(c *OperationConfig) any { return &c.Document.Segmented },
 	},
 	{
 		Name:    "calculate_age_from_ocr_text",
 		Default: false,
 		Doc:     "Whether the age follows from the date of birth that is read on the document.",
-		Idle:    noDocuments,
+		Effect:  "The zone is read as for `detect_and_recognize_mrz_code`, and `ocr_age_data` has the date of birth and the age on the day of the request, unless the check digit of the date does not hold. Dates that are printed elsewhere on the document are not read.",
+		field:   func(c *OperationConfig) any { return &c.Document.Age },
 	},
 	{
 		Name:    "check_fingers_over_document",
 		Default: false,
 		Doc:     "Whether fingers over the document are looked for.",
-		Idle:    noDocuments,
+		Effect:  "The scores of the document include `fingers`, and it can get DT_FINGERS_DETECTED.",
+		field:   func(c *OperationConfig) any { return &c.Document.Fingers },
 	},
 	{
 		Name:    "fingers_over_document_threshold",
 		Default: 0.5,
 		Range:   &Range{Min: 0, Max: 1},
 		Doc:     "Score at which fingers count as covering the document.",
-		Idle:    noDocuments,
+		Effect:  "With `check_fingers_over_document`, a document whose score `fingers` reaches this value gets DT_FINGERS_DETECTED.",
+		field:   func(c *OperationConfig) any { return &c.Document.FingersFrom },
 	},
 }
 

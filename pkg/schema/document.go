@@ -54,15 +54,44 @@ type DocumentData struct {
 	Type       DocumentType   `json:"type"`
 	// Scores are what was measured of the document, by name ([DocumentMetrics]).
 	Scores []FaceMetric `json:"scores,omitempty"`
-	// MRZ are the lines of the machine-readable zone as they were read; empty where none was read.
-	MRZ []Personal `json:"mrz_data"`
-	Age OCRAge     `json:"ocr_age_data"`
+	// MRZ are the lines of the machine-readable zone as they were understood; empty where none was read.
+	MRZ  []Personal `json:"mrz_data"`
+	Zone *MRZ       `json:"mrz,omitempty"`
+	Age  OCRAge     `json:"ocr_age_data"`
+}
+
+// MRZ is the machine-readable zone of a document (ICAO Doc 9303). Layout is TD1, TD2, TD3, MRV-A or MRV-B. Clean says that all check
+// digits of the layout hold, and that none of them was spent on a correction. Confidence, 0..1, is that of the lines. NameMayBeTruncated says that the name
+// fills its field.
+type MRZ struct {
+	Layout             string     `json:"format"`
+	Clean              bool       `json:"all_check_digits_hold"`
+	Confidence         float32    `json:"confidence_score"`
+	NameMayBeTruncated bool       `json:"name_may_be_truncated,omitempty"`
+	Fields             []MRZField `json:"fields"`
+}
+
+// MRZField is a field of a machine-readable zone. Raw is what was read, fillers included, and Value what it stands for: a date as
+// YYYY-MM-DD, with 00 for what is unknown. A character that was replaced by a look-alike is counted in Corrected: the field's alphabet demands it, or the
+// check digit holds with it alone.
+type MRZField struct {
+	Name  string   `json:"name"`
+	Raw   Personal `json:"raw"`
+	Value Personal `json:"value"`
+	// Check is "ok", "wrong" or "absent"; Evidence is what the check digits prove of the field: check_digit, composite, spent (on a
+	// correction), none or contradicted.
+	Check      string   `json:"check_digit"`
+	Evidence   string   `json:"evidence"`
+	Confidence float32  `json:"confidence_score"` // of the least certain character, 0..1
+	Corrected  int      `json:"corrected_characters,omitempty"`
+	Problem    Personal `json:"problem,omitempty"` // in what it breaks the rules
 }
 
 // OCRAge is the age that follows from a date of birth that was read on a document. Without one DOB is "" and Age is -1.
 type OCRAge struct {
-	DOB Personal `json:"dob"` // YYYY-MM-DD
-	Age int      `json:"age" jsonschema:"minimum=-1"`
+	DOB    Personal `json:"dob"`              // YYYY-MM-DD
+	Source string   `json:"source,omitempty"` // where it was read: "mrz"
+	Age    int      `json:"age" jsonschema:"minimum=-1"`
 }
 
 // NoOCRAge is the age on a document on which no date of birth was read.

@@ -122,7 +122,7 @@ func (f Floors) complete() Floors {
 func (k *ConfigKey) floorNeeds() []string {
 	switch k.Group {
 	case groupLiveness:
-		return []string{"anti_spoofing_mode", "anti_spoofing_threshold", "liveness_calibration", "liveness_not_assessable"}
+		return []string{"anti_spoofing_mode", "anti_spoofing_threshold", "liveness_calibration", "liveness_not_assessable", "document_images"}
 	case groupQuality, groupPose:
 		return []string{"face_validations_off", "allowed_face_traits_flags"}
 	}

@@ -110,3 +110,9 @@ func (DocumentData) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
 func (OCRAge) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (MRZ) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (MRZField) Format(f fmt.State, _ rune) { hide(f) }
