@@ -56,6 +56,7 @@ func evalCommand() *cobra.Command {
 		evalAttacksCommand(),
 		evalPlainCommand("jitter", "Verdicts on liveness that change if the face's box is shifted or scaled by 10 %", eval.Jitter),
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
+		evalMRZCommand(),
 		evalPlainCommand("barcode", "PDF417s of drawn driving licences, as they are, printed and photographed: how many are read, and misread", eval.Barcode),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
@@ -334,6 +335,32 @@ func evalAttacksCommand() *cobra.Command {
 	}
 	e.flags(c)
 	c.Args = cobra.MaximumNArgs(1)
+	return c
+}
+
+func evalMRZCommand() *cobra.Command {
+	var e evaluator
+	var o eval.MRZOptions
+	c := &cobra.Command{
+		Use:     "mrz",
+		Short:   "Machine-readable zones of photographed specimens, and of documents that are drawn as it runs",
+		Example: "  facestream eval mrz --models open --drawn 1000",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.Drawn < 0 {
+				return &exitError{exitUsage, fmt.Errorf("--drawn is %d; it must be 0 or more", o.Drawn)}
+			}
+			_, err := e.run(c, func(ctx context.Context, options eval.Options) (*eval.Report, error) {
+				return eval.MRZ(ctx, options, o)
+			})
+			return err
+		},
+	}
+	e.flags(c)
+	f := c.Flags()
+	f.IntVar(&o.Drawn, "drawn", 0, "also draw and read so many documents")
+	f.Uint64Var(&o.Seed, "seed", 1_000_000, "the seed of the first drawn document")
+	f.StringVar(&o.Font, "font", "/usr/share/fonts/opentype/ocr-b/OCRBS.otf", "OpenType file of OCR-B, for the drawn documents")
+	f.StringVar(&o.Beside, "beside", "", "file of what another reader made of the photographs (tools/reference/zones.py)")
 	return c
 }
 

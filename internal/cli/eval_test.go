@@ -165,7 +165,7 @@ func wantFigures(t *testing.T, r eval.Report, want map[string][2]float64, of map
 			t.Errorf("%s %s is of %d, want %d", r.Evaluation, name, f.Of, n)
 		}
 	}
-	if r.Pack.Name == "" || len(r.Pack.Models) == 0 || r.Pack.Models[0].ID == "" || len(r.Pack.Models[0].Thresholds) == 0 {
+	if r.Pack.Name == "" || len(r.Pack.Models) == 0 || r.Pack.Models[0].ID == "" || len(r.Pack.Models[0].Thresholds) == 0 && r.Pack.Models[0].Role != models.RoleText {
 		t.Errorf("%s does not say which networks and thresholds: %+v", r.Evaluation, r.Pack)
 	}
 }
@@ -714,6 +714,8 @@ func TestEvalFaces(t *testing.T) {
 		{"jitter", map[string][2]float64{"verdicts that change": {0, 0.5}}, map[string]int{"of attacks": 12, "10 % up": 6}},
 		{"documents", map[string][2]float64{"hits, documents as photographed": {1, 1}, "hits, the same at half the width of a table": {1, 1}, "false alarms, people": {0, 0}},
 			map[string]int{"hits, documents as photographed": 2, "false alarms, people": 10}},
+		{"mrz", map[string][2]float64{"zones found": {1, 1}, "lines without a wrong character": {1, 1}, "turned by 270°: zones found": {1, 1}, "fields right": {1, 1}},
+			map[string]int{"zones found": 2}},
 		{"age", map[string][2]float64{"mean absolute error": {0, 60}, "mean absolute error of a constant answer": {0, 0}}, map[string]int{"off by more than 15 years": 1}},
 		{"masks", map[string][2]float64{"found, masked": {1, 1}, "found, bare": {0, 0}, "mask seen, masked": {1, 1}}, map[string]int{"found, masked": 1, "found, bare": 1, "mask seen, masked": 1}},
 		{"bonafide", map[string][2]float64{"as photographed: called a spoof": {0, 0.5}, "greyscale: not assessable": {0, 1}},
