@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"pkg/mrz":                    {},
 	"pkg/aamva":                  {},
 	"pkg/events":                 {"pkg/schema", "pkg/retry"},
-	"pkg/engine":                 {"pkg/schema", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face", "pkg/engine/document", "pkg/engine/quality"},
+	"pkg/engine":                 {"pkg/schema", "pkg/engine/barcode", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face", "pkg/engine/document", "pkg/engine/quality"},
 	"pkg/engine/imaging":         {"pkg/schema"},
 	"pkg/engine/barcode":         {"pkg/schema", "pkg/engine/imaging"},
 	"pkg/engine/onnx":            {"pkg/schema", "pkg/groupcommit"},

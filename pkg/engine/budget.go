@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -198,6 +199,9 @@ func (p Params) memory(f *imaging.File) int64 {
 	if p.Document != nil {
 		straight := straightPixels(width, height)
 		steps += document.StraightMemory(width, height, straight) + 3*int64(straight) // it, and a scaled or turned copy
+	}
+	if p.Barcodes != nil { // before anything else is made of the picture
+		steps = max(steps, rgb+barcode.Memory(width, height))
 	}
 	var portrait int64
 	if p.Document != nil && p.Document.Keep != nil {

@@ -5,6 +5,7 @@
 // [Open] loads the pack's networks. [Engine.Analyze] decodes a file and takes the picture through these steps, of which it does
 // those that [Params] ask for. Analysis.Timings has the time of each step under its name:
 //
+//	barcodes      the barcodes of the photograph
 //	document      finds an identity document; the faces that are found then are those on it
 //	mrz           the machine-readable zone of each document
 //	orient        turns the document upright

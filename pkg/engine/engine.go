@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -256,6 +257,8 @@ type Params struct {
 	// Document asks for the documents that the picture shows, and says what is looked for on them; nil: nothing. The faces are then
 	// those on the most confident document, and what is said of them is about the straightened document.
 	Document *DocumentParams
+	// Barcodes asks for the barcodes in the picture, and says which; nil: none.
+	Barcodes *BarcodeParams
 	// Age asks for an estimate of the age.
 	Age bool
 	// Quality asks for the quality of each selected face, and whether it is what these groups allow (quality.Groups). It asks for
@@ -273,6 +276,14 @@ type Params struct {
 	// there are so many. They are not kept in the face's observation. Other images are worked on meanwhile. An error ends the
 	// analysis. nil keeps them in the observations.
 	Portray func(ctx context.Context, face, faces int, portraits []*face.Portrait) error
+}
+
+// BarcodeParams say which barcodes Analyze finds.
+type BarcodeParams struct {
+	// Only says that nobody looks for faces. Nothing else may be asked for then.
+	Only bool
+	// Unread asks also for those that can be located and not read.
+	Unread bool
 }
 
 // DocumentParams say what Analyze finds out about documents.
@@ -309,6 +320,9 @@ type Analysis struct {
 	Document *document.Outline
 	// Documents are those that Params.Document asks for, the most confident first.
 	Documents []document.Observation
+	// Barcodes are those that Params.Barcodes asks for, from top to bottom, in pixels of the picture. A search that took too long has what
+	// was found until then.
+	Barcodes []barcode.Found
 	// Models are the networks that ran.
 	Models []schema.ModelRun
 	// Timings has the duration of "decode" and of each step that ran, by its name.
@@ -375,7 +389,7 @@ func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crow
 		return nil, err
 	}
 	f.inPicture()
-	a.Document, a.Documents = f.document, f.seen()
+	a.Document, a.Documents, a.Barcodes = f.document, f.seen(), f.barcodes
 	for _, o := range f.faces {
 		a.Faces = append(a.Faces, *o)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -23,6 +24,8 @@ type frame struct {
 	document *document.Outline
 	// documents are those that params.Document asks for, the most confident first.
 	documents []document.Observation
+	// barcodes are those of the photograph.
+	barcodes []barcode.Found
 	// over says that nothing further is to be found out.
 	over bool
 	// found are all faces that were found, best confidence first; all are the same in pixels of picture.

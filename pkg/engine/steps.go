@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -52,12 +54,13 @@ type action struct {
 // are loaded, what is refused if the pack lacks a role, and the stages of the timings follow from it.
 func steps() []step {
 	return []step{
+		{name: "barcodes", picture: true, wanted: func(p Params) bool { return p.Barcodes != nil }, load: scanningBarcodes},
 		{name: "document", role: models.RoleDocument, architecture: document.ArchitectureCorners, picture: true,
 			wanted: func(p Params) bool { return p.Document != nil }, load: scanning},
 		{name: "mrz", role: models.RoleText, picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.MRZ }, load: reading},
 		{name: "orient", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Rotate }, load: orienting},
 		{name: "rectify", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Keep != nil }, load: rectifying},
-		{name: "detect", role: models.RoleDetector, picture: true, wanted: func(p Params) bool { return p.Document == nil || p.Document.Faces }, load: detecting},
+		{name: "detect", role: models.RoleDetector, picture: true, wanted: faces, load: detecting},
 		{name: "corners", role: models.RoleDocument, architecture: document.ArchitectureCorners, without: leaveOut, picture: true,
 			wanted: func(p Params) bool { return p.Documents }, load: corners},
 		{name: "pose", role: models.RolePose, without: leaveOut, wanted: func(p Params) bool { return attributes(p) || p.Liveness != 0 },
@@ -90,8 +93,11 @@ func (s step) takes(m models.Model) bool {
 }
 
 func attributes(p Params) bool { return p.Attributes || assessed(p) }
-func assessed(p Params) bool   { return len(p.Quality) > 0 }
-func embedded(p Params) bool   { return p.Embed }
+func faces(p Params) bool {
+	return (p.Document == nil || p.Document.Faces) && (p.Barcodes == nil || !p.Barcodes.Only)
+}
+func assessed(p Params) bool { return len(p.Quality) > 0 }
+func embedded(p Params) bool { return p.Embed }
 
 // loaded is a step of an Engine.
 type loaded struct {
@@ -230,6 +236,26 @@ func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 		f.over = f.documents == nil || accept != nil && !accept(f.documents)
 		return nil
 	}}, err
+}
+
+// scanningBarcodes finds the barcodes of the photograph.
+func scanningBarcodes(*Engine, []face.Stage, Options) (action, error) {
+	const op = "engine.barcodes"
+	return action{
+		run: func(ctx context.Context, f *frame) (err error) {
+			f.barcodes, err = barcode.Read(ctx, f.picture, barcode.Options{Unread: f.params.Barcodes.Unread})
+			if err != nil && !errors.Is(err, barcode.ErrStopped) {
+				return schema.Transient(op, err)
+			}
+			return nil
+		},
+		able: func(Params) error {
+			if err := barcode.Available(); err != nil {
+				return schema.Permanent(op, schema.ReasonRoleAbsent, fmt.Errorf("barcodes are not read: %w", err))
+			}
+			return nil
+		},
+	}, nil
 }
 
 // reading reads the machine-readable zone of each straightened document.
