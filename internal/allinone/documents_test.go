@@ -1,0 +1,213 @@
+package allinone_test
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"strings"
+	"testing"
+
+	"facestream/internal/drawn"
+	"facestream/pkg/engine/imaging/imagingtest"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/schema"
+)
+
+// drawnCard is a card with a portrait of member i of the cast and lines that look like text, 85.6 × 54 mm at 8 pixels a millimetre.
+func drawnCard(i int) *image.RGBA {
+	card := image.NewRGBA(image.Rect(0, 0, 685, 432))
+	fill(card, card.Bounds(), color.RGBA{222, 230, 240, 255})
+	person := drawn.Cast()[i]
+	draw.Draw(card, image.Rect(30, 90, 290, 350), drawn.Render(person, person.Shot(1), 260), image.Point{}, draw.Src)
+	for row := range 9 {
+		for column := range 26 {
+			if (row*7+column*5+i)%6 != 0 {
+				x, y := 320+13*column, 100+28*row
+				fill(card, image.Rect(x, y, x+7, y+12), color.RGBA{40, 45, 60, 255})
+			}
+		}
+	}
+	fill(card, image.Rect(30, 20, 655, 60), color.RGBA{60, 90, 150, 255})
+	return card
+}
+
+func fill(m draw.Image, r image.Rectangle, c color.RGBA) {
+	draw.Draw(m, r, image.NewUniform(c), image.Point{}, draw.Src)
+}
+
+// onTable is a picture of that size of a table, on which card lies with its top left corner at that place.
+func onTable(card image.Image, width, height, x, y int) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for py := range height {
+		for px := range width {
+			shade := uint8((px*3 + py*7) % 5)
+			m.SetRGBA(px, py, color.RGBA{62 + shade, 76 + shade, 84 + shade, 255})
+		}
+	}
+	draw.Draw(m, card.Bounds().Add(image.Pt(x, y)), card, image.Point{}, draw.Src)
+	return m
+}
+
+// soft is m out of focus: each pixel is the mean of a square of 2n+1 pixels.
+func soft(m *image.RGBA, n int) *image.RGBA {
+	out := image.NewRGBA(m.Bounds())
+	b := m.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			var sum [3]int
+			count := 0
+			for dy := -n; dy <= n; dy++ {
+				for dx := -n; dx <= n; dx++ {
+					if p := image.Pt(x+dx, y+dy); p.In(b) {
+						c := m.RGBAAt(p.X, p.Y)
+						sum[0], sum[1], sum[2], count = sum[0]+int(c.R), sum[1]+int(c.G), sum[2]+int(c.B), count+1
+					}
+				}
+			}
+			out.SetRGBA(x, y, color.RGBA{uint8(sum[0] / count), uint8(sum[1] / count), uint8(sum[2] / count), 255})
+		}
+	}
+	return out
+}
+
+// withFinger is m with a finger that reaches from the left to that place.
+func withFinger(m *image.RGBA, x, y int) *image.RGBA {
+	const radius = 34
+	for py := y - radius; py <= y+radius; py++ {
+		for px := range x + radius {
+			dx, dy := max(px-x, 0), py-y
+			if dx*dx+dy*dy <= radius*radius {
+				shade := 1 - 0.25*float64(dy*dy)/(radius*radius)
+				m.SetRGBA(px, py, color.RGBA{uint8(215 * shade), uint8(160 * shade), uint8(130 * shade), 255})
+			}
+		}
+	}
+	return m
+}
+
+// TestDocumentTraits: the traits of a document have a picture that raises them, and one that does not. A low confidence has none here:
+// the finder is sure of each document that it finds in drawn pictures (internal/verdict tests that trait).
+func TestDocumentTraits(t *testing.T) {
+	s := useStream(t)
+	card := drawnCard(14)
+	if !s.has(t, models.RoleDocument) {
+		if r := s.ask(t, schema.OpDocScanFace, ``, imagingtest.PNG(onTable(card, 900, 650, 107, 109))); r.CallStatus.Reason != schema.ReasonRoleAbsent || !strings.Contains(r.CallStatus.ReturnMessage, "document") {
+			t.Errorf("without the role: %+v", r.CallStatus)
+		}
+		return
+	}
+	for _, c := range []struct {
+		trait   string
+		picture image.Image
+		config  string
+	}{
+		{"", onTable(card, 900, 650, 107, 109), `{"check_fingers_over_document":true}`},
+		{"DT_DOCUMENT_IS_FAR", onTable(card, 1500, 1000, 400, 280), ``},
+		{"DT_DOCUMENT_IS_CLOSE", onTable(card, 800, 540, 57, 54), `{"threshold_doc_too_close":0.6}`},
+		{"DT_DOCUMENT_IS_LEFT", onTable(card, 900, 650, 8, 109), ``},
+		{"DT_DOCUMENT_IS_RIGHT", onTable(card, 900, 650, 207, 109), ``},
+		{"DT_DOCUMENT_IS_UP", onTable(card, 900, 650, 107, 6), ``},
+		{"DT_DOCUMENT_IS_DOWN", onTable(card, 900, 650, 107, 212), ``},
+		{"DT_DOCUMENT_IS_BLURRY", soft(onTable(card, 900, 650, 107, 109), 6), ``},
+		{"DT_FINGERS_DETECTED", withFinger(onTable(card, 900, 650, 107, 109), 160, 380), `{"check_fingers_over_document":true}`},
+	} {
+		r := s.ask(t, schema.OpDocScanFace, c.config, imagingtest.PNG(c.picture))
+		if r.Document.Found == nil {
+			t.Errorf("%q: %+v", c.trait, r.CallStatus)
+			continue
+		}
+		d := r.Document.Found.Detected
+		if got := strings.Join(d.TraitNames, " "); got != c.trait {
+			t.Errorf("%q: traits %q, confidence %.2f, scores %+v", c.trait, got, d.Confidence, d.Scores)
+		}
+		if faces := len(r.Faces); (faces == 1) != (c.trait == "") {
+			t.Errorf("%q: %d faces, %+v", c.trait, faces, r.CallStatus)
+		}
+	}
+}
+
+// TestDocScan: the straightened document and the face on it lie in the store, upright, however the card lay.
+func TestDocScan(t *testing.T) {
+	s := useStream(t)
+	if !s.has(t, models.RoleDocument) {
+		return // TestDocumentTraits
+	}
+	r := s.ask(t, schema.OpDocScanFace, `{"document_auto_rotation":true}`, imagingtest.PNG(upsideDown(onTable(drawnCard(14), 900, 650, 107, 109))))
+	if r.CallStatus.Reason != "" || r.Document.Found == nil || r.Document.Found.Cropped == nil || len(r.Faces) != 1 || r.Faces[0].Crop == nil {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	d := r.Document.Found
+	if p := d.Detected.Box.TopLeft; d.Detected.Type != schema.DocumentID1 || abs(p.X-793) > 9 || abs(p.Y-541) > 9 {
+		t.Errorf("type %s, the first corner is at %v", d.Detected.Type, p)
+	}
+	for _, made := range []*schema.OutputImage{d.Cropped, r.Faces[0].Crop} {
+		file, _, err := s.objects.Get(t.Context(), made.Object, 1<<24)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, _, err := image.Decode(bytes.NewReader(file))
+		if err != nil || m.Bounds().Dx() != made.Info.Width || m.Bounds().Dy() != made.Info.Height {
+			t.Errorf("%v, %+v", err, made.Info)
+		}
+	}
+	if info := d.Cropped.Info; info.Width < 650 || info.Height > info.Width {
+		t.Errorf("the picture of the document: %+v", info)
+	}
+}
+
+func abs(x float32) float32 { return max(x, -x) }
+
+func upsideDown(m *image.RGBA) *image.RGBA {
+	b := m.Bounds()
+	out := image.NewRGBA(b)
+	for y := range b.Dy() {
+		for x := range b.Dx() {
+			out.SetRGBA(x, y, m.RGBAAt(b.Dx()-1-x, b.Dy()-1-y))
+		}
+	}
+	return out
+}
+
+// TestCardToSelfie: a drawn person's card verifies against their enrolled selfie and compares with it, and another's does not.
+func TestCardToSelfie(t *testing.T) {
+	s := useStream(t)
+	const config = `{"document_images":"first"}`
+	collection := schema.Collection(unique("cards"))
+	ask := func(op schema.Operation, config string, who int, pictures ...[]byte) schema.Result {
+		t.Helper()
+		r := schema.Request{Operation: op, Config: []byte(config), Collection: collection, ExternalID: schema.ExternalID(fmt.Sprint("person ", who))}
+		for i, data := range pictures {
+			r.Images = append(r.Images, s.put(t, fmt.Sprintf("%s/%d.png", unique("test"), i), data, nil))
+		}
+		return s.send(t, r)
+	}
+	cardOf := func(i int) []byte { return imagingtest.PNG(onTable(drawnCard(i), 900, 650, 107, 109)) }
+	if !s.has(t, models.RoleDocument) {
+		if r := ask(schema.OpCompare, config, 0, cardOf(14), portrait(t, 14, 0)); r.CallStatus.Reason != schema.ReasonRoleAbsent {
+			t.Errorf("without the role: %+v", r.CallStatus)
+		}
+		return
+	}
+	for _, who := range []int{14, 16} {
+		if r := ask(schema.OpEnroll, `{"anti_spoofing_mode":0,"allowed_face_traits_flags":`+fmt.Sprint(uint32(schema.AllFaceTraits))+`}`, who, portrait(t, who, 0)); r.CallStatus.Reason != "" {
+			t.Fatalf("%+v", r.CallStatus)
+		}
+	}
+	for _, c := range []struct {
+		card, person int
+		match        bool
+	}{{14, 14, true}, {16, 16, true}, {14, 16, false}, {16, 14, false}} {
+		verified, compared := ask(schema.OpVerify, config, c.person, cardOf(c.card)), ask(schema.OpCompare, config, c.person, cardOf(c.card), portrait(t, c.person, 0))
+		if v := verified.Verify; v == nil || v.IsMatch != c.match || verified.Faces[0].SpoofStatus != schema.SpoofNotPerformed {
+			t.Errorf("the card of %d against person %d: %+v", c.card, c.person, verified.CallStatus)
+		}
+		if r := compared.Compare; r == nil || r.IsMatch != c.match {
+			t.Errorf("the card of %d beside person %d: %+v", c.card, c.person, compared.CallStatus)
+		}
+	}
+	if r := ask(schema.OpVerify, config, 14, portrait(t, 14, 0)); r.CallStatus.Reason != schema.ReasonNoDocument {
+		t.Errorf("a person who is said to be a card: %+v", r.CallStatus)
+	}
+}
