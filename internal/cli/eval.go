@@ -58,6 +58,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalMRZCommand(),
 		evalPlainCommand("barcode", "PDF417s of drawn driving licences, as they are, printed and photographed: how many are read, and misread", eval.Barcode),
+		evalCornersCommand(),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
 		evalPlainCommand("bonafide", "Living people in greyscale and as tight crops: how many are called a spoof, or not assessable", eval.BonaFide),
@@ -380,6 +381,25 @@ func evalDrawnCommand() *cobra.Command {
 	}
 	e.flags(c)
 	c.Flags().IntVar(&people, "people", 200, "people to draw, two pictures of each")
+	return c
+}
+
+func evalCornersCommand() *cobra.Command {
+	var e evaluator
+	var scenes int
+	c := &cobra.Command{
+		Use:   "corners",
+		Short: "Corners of documents in photographs and in drawn scenes, fingers over them, and documents seen where there is none",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if scenes < 1 {
+				return &exitError{exitUsage, fmt.Errorf("--scenes is %d; it must be 1 or more", scenes)}
+			}
+			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Corners(ctx, o, scenes) })
+			return err
+		},
+	}
+	e.flags(c)
+	c.Flags().IntVar(&scenes, "scenes", eval.CornerScenes, "scenes to draw of each of four kinds")
 	return c
 }
 

@@ -22,6 +22,9 @@ const (
 	// clearly is the clarity of an edge that is one beyond doubt. A side that lies near the picture's border, and has no such edge, is taken
 	// for one that the border cuts or that lies on it.
 	clearly, onBorder = 0.5, 0.4
+	// filling is that of an edge inside a document that fills the picture, which its own frame may be, and certain the clarity of each side
+	// beyond which one look at the picture is enough.
+	filling, certain = 0.7, 0.8
 	// further is the clarity that each side of a document has beside another one in the same picture.
 	further = 0.6
 	// longest bounds the shape of a document: how many times as long as wide it is. ID-1 is 1.59.
@@ -120,12 +123,23 @@ func (f *Finder) sight(ctx context.Context, m *imaging.Image) (*sighting, error)
 	}
 	s.score = seen.score
 	s.add(*seen, wide, narrow)
+	if s.best().clarity > certain {
+		return s, nil
+	}
 	if err := s.onTables(ctx, whole, *seen); err != nil {
 		return nil, err
 	}
 	if best := s.best(); best.clarity < further && !best.fills {
 		for _, part := range append(parts(m), best.box()) {
-			if err := s.onTables(ctx, part, best); err != nil {
+			seen, err := f.look(ctx, m, part, 0, imaging.RGB{})
+			if err != nil {
+				return nil, err
+			}
+			if seen == nil {
+				continue
+			}
+			s.add(*seen, wide, narrow)
+			if err := s.onTables(ctx, part, *seen); err != nil {
 				return nil, err
 			}
 		}
@@ -321,7 +335,7 @@ func fit(m *imaging.Image, c candidate, reaches ...float64) (_ candidate, edges 
 		for i := range edges {
 			l := line{c.quad[i], c.quad[(i+1)%4]}
 			found, clarity := settle(m, l, max(reach*diagonal, 3))
-			if b, ok := border(m, l, cut*diagonal); ok && clarity < clearly {
+			if b, ok := border(m, l, cut*diagonal); ok && (clarity < clearly || c.fills && clarity < filling) {
 				found, clarity = b, onBorder
 			}
 			edges[i], c.clarity, c.clarities = edge{found, clarity}, min(c.clarity, clarity), c.clarities+clarity
