@@ -35,7 +35,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -150,6 +150,9 @@ train-smoke: .venv toolchain ## Run every training from end to end with tiny set
 
 sheet: models ## Put the ISO portraits of five photographs into .cache/sheet.png, to look at them (needs ../shared)
 	FACESTREAM_SHEET=$(CURDIR)/.cache/sheet.png $(GO) test -count=1 -v -run 'TestPortraits$$' ./pkg/engine
+
+sheet-documents: models ## Put the straightened public documents and their faces into .cache/documents.png, to look at them (needs ../shared)
+	FACESTREAM_SHEET=$(CURDIR)/.cache/documents.png $(GO) test -count=1 -v -run 'TestStraightenedPages$$' ./pkg/engine
 
 # A module of its own sees of facestream what a program of somebody else sees.
 example-module: toolchain ## Build examples/go, a module of its own, against pkg

@@ -56,16 +56,7 @@ func TestPortraits(t *testing.T) {
 		}
 	}
 	if path := os.Getenv("FACESTREAM_SHEET"); path != "" {
-		file, err := sheet.Encode(imaging.PNG)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, file, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		saveSheet(t, sheet, path)
 	}
 }
 
