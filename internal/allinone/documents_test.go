@@ -6,6 +6,8 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -154,6 +156,45 @@ func TestDocScan(t *testing.T) {
 	}
 	if info := d.Cropped.Info; info.Width < 650 || info.Height > info.Width {
 		t.Errorf("the picture of the document: %+v", info)
+	}
+}
+
+// TestDocScanOfPassport: the specimen page of ICAO Doc 9303 is read through the stream, and its holder's age follows. Nothing that was read
+// is in the log.
+func TestDocScanOfPassport(t *testing.T) {
+	s := useStream(t)
+	if !s.has(t, models.RoleDocument) || !s.has(t, models.RoleText) {
+		return // TestDocumentTraits
+	}
+	data, err := os.ReadFile(filepath.Join(photographs(s), "documents", "25_pass-uto.jpg"))
+	if err != nil {
+		t.Skipf("SKIPPED: no photograph of a document: %v", err)
+	}
+	r := s.ask(t, schema.OpDocScanFace, `{"detect_and_recognize_mrz_code":true,"calculate_age_from_ocr_text":true,"doc_validations_off":true,"face_validations_off":true}`, data)
+	if r.Document.Found == nil || r.Document.Found.Detected.Zone == nil {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	d := r.Document.Found.Detected
+	if !d.Zone.Clean || d.Type != schema.DocumentID3 || len(d.MRZ) != 2 || !strings.HasPrefix(string(d.MRZ[1]), "L898902C") {
+		t.Errorf("clean: %v, type %s, lines %q", d.Zone.Clean, d.Type, []string{string(d.MRZ[0]), string(d.MRZ[1])})
+	}
+	if d.Age.Age < 40 || !strings.HasSuffix(string(d.Age.DOB), "-08-12") {
+		t.Errorf("born %q, %d years old", string(d.Age.DOB), d.Age.Age)
+	}
+	logs, checked := s.log.String(), 0
+	for _, f := range d.Zone.Fields {
+		if len(f.Value) < 6 {
+			continue
+		}
+		checked++
+		for _, private := range []schema.Personal{f.Value, f.Raw} {
+			if strings.Contains(logs, string(private)) {
+				t.Errorf("the log shows the field %s", f.Name)
+			}
+		}
+	}
+	if checked < 4 || logs == "" {
+		t.Errorf("%d fields were looked for in a log of %d bytes", checked, len(logs))
 	}
 }
 

@@ -224,3 +224,20 @@ func TestCrowd(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentsCount: the straightened document, and its file, are counted before the picture is decoded.
+func TestDocumentsCount(t *testing.T) {
+	file, err := imaging.Open(imagingtest.PNG(imagingtest.Gradient(2000, 1500)), imaging.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const pixels = 2000 * 1500
+	plain, scanned := Params{Turn: true}, Params{Turn: true, Document: &DocumentParams{}}
+	kept := Params{Turn: true, Document: &DocumentParams{Keep: func(context.Context, *face.Portrait) error { return nil }}}
+	if more := scanned.memory(file) - plain.memory(file); more < 3*pixels {
+		t.Errorf("a straightened document counts as %d bytes; its pixels alone are %d", more, 3*pixels)
+	}
+	if more := kept.memory(file) - scanned.memory(file); more < 4*pixels {
+		t.Errorf("the file of a straightened document counts as %d bytes; the pixels that are encoded are %d", more, 4*pixels)
+	}
+}
