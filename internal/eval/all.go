@@ -37,6 +37,7 @@ func Everything(reference *Subject) []Named {
 		{"curves", Curves}, {"detect", against(Detect)}, {"landmarks", against(Landmarks)}, {"points", Points}, {"segmentation", against(Segmentation)},
 		{"traits", Traits}, {"pose", HeadPose}, {"liveness", Liveness},
 		{"attacks", func(ctx context.Context, o Options) (*Report, error) { return Attacks(ctx, o, "") }}, {"jitter", Jitter}, {"documents", Documents},
+		{"mrz", func(ctx context.Context, o Options) (*Report, error) { return MRZ(ctx, o, MRZOptions{}) }},
 		{"corners", func(ctx context.Context, o Options) (*Report, error) { return Corners(ctx, o, CornerScenes) }}, {"age", Age}, {"masks", Masks}, {"closeups", Closeups}, {"bonafide", BonaFide},
 		{"groups", func(ctx context.Context, o Options) (*Report, error) {
 			return Groups(ctx, o, filepath.Join(o.Data, filepath.FromSlash(PeopleFile)))

@@ -200,6 +200,9 @@ func (p Params) memory(f *imaging.File) int64 {
 		straight := straightPixels(width, height)
 		steps += document.StraightMemory(width, height, straight) + 3*int64(straight) // it, and a scaled or turned copy
 	}
+	if p.Document != nil && p.Document.MRZ {
+		steps += document.TextMemory
+	}
 	if p.Barcodes != nil { // before anything else is made of the picture
 		steps = max(steps, rgb+barcode.Memory(width, height))
 	}

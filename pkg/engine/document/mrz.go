@@ -276,7 +276,7 @@ func (t *Text) MRZ(ctx context.Context, o MRZOptions) ([]MRZ, error) {
 		defer turned.Release()
 	}
 	longSide, long := t.reader.regions.Model.Input.LongSide, max(turned.Width, turned.Height)
-	if closer := min(2*longSide, long); quarters == 0 && closer > longSide {
+	if closer := min(int(closerLook*float64(longSide)), long); quarters == 0 && closer > longSide {
 		longSide = closer
 	} else if quarters == 0 && !o.Segmented {
 		return nil, nil

@@ -46,6 +46,13 @@ const (
 	mostEnlarge = 4   // times, for a small picture
 )
 
+// TextMemory is the most bytes that finding and reading text takes beside the picture and beside the networks: linesAtOnce lines of 1600
+// pixels, as three planes and as the probabilities of 6906 classes at each of 200 steps. The input of the other network is smaller.
+const TextMemory = linesAtOnce * (3*LineHeight*1600 + 200*6906) * 4
+
+// closerLook is the longer side of the picture's second scale, over that of the first.
+const closerLook = 1.5
+
 // Line is a line of text.
 type Line struct {
 	Text string
