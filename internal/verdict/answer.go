@@ -18,6 +18,8 @@ type Found struct {
 	Unportrayed error
 	// Document is the document that the image shows; nil where none was found or looked for.
 	Document *schema.DocumentResult
+	// Barcodes are those of all images.
+	Barcodes []schema.BarcodeResult
 	// Bare are the images that are said to show a document, and show none.
 	Bare []int
 }
@@ -183,6 +185,12 @@ func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Res
 	}
 	r.Faces = f.Faces
 	r.Document = schema.DocumentAnswer{Asked: c.scans(), Found: f.Document}
+	if c.barcodes() != nil {
+		r.Barcodes = append([]schema.BarcodeResult{}, f.Barcodes...)
+	}
+	if c.barcodesOnly() {
+		r.Document = schema.DocumentAnswer{}
+	}
 	switch c.job.Operation {
 	case schema.OpEnroll:
 		r.Enroll = &schema.EnrollData{Message: message}

@@ -108,6 +108,10 @@ func (c *Case) Params() engine.Params {
 		Quality:       config.Quality.GroupNames(),
 		Embed:         c.embeds(),
 	}
+	p.Barcodes = c.barcodes()
+	if c.barcodesOnly() {
+		return engine.Params{Barcodes: p.Barcodes}
+	}
 	p.Attributes = p.Attributes || c.actions != nil
 	if config.Quality.PlainBackground && p.Quality == nil {
 		p.Quality = []string{quality.Default} // the background is measured with everything else

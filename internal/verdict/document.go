@@ -151,6 +151,8 @@ func day(d mrz.Date) string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Mon
 // scanned answers a job that is about a document.
 func (c *Case) scanned(f Found) *schema.Result {
 	switch d := f.Document; {
+	case c.barcodesOnly():
+		return c.result(f, "", "")
 	case d == nil:
 		return c.result(f, schema.ReasonNoDocument, "no document was found")
 	case d.Detected.Traits != 0:

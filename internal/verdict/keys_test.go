@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
@@ -18,6 +19,12 @@ var elsewhere = map[string]string{
 
 	"challenge_actions": "challenge.Issuer",
 	"challenge_count":   "challenge.Issuer",
+}
+
+// codes are a barcode of 100 × 100 pixels that was read, and one that was not.
+var codes = []barcode.Found{
+	{Format: barcode.QR, Read: true, Text: "text", Confidence: 1, Quad: [4]schema.PointF{{}, {X: 100}, {X: 100, Y: 100}, {Y: 100}}},
+	{Format: barcode.PDF417, Confidence: 0.5},
 }
 
 // TestEachKey: each key of the operation configuration changes what its row of docs/operation-config.md says, in the one
@@ -149,6 +156,17 @@ func TestEachKey(t *testing.T) {
 			show: scanned(func(o *document.Observation) { o.Measures.Bottom = 0.04 })},
 		"detect_document_only": {op: schema.OpDocScanFace, value: `true`, before: "true", after: "false",
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Faces) }},
+		"document_scan_barcode_only": {op: schema.OpDocScanFace, value: `true`, before: "true false", after: "false true",
+			show: func(c *Case, _ *face.Observation) string {
+				p := c.Params()
+				return fmt.Sprint(p.Document != nil, p.Barcodes != nil)
+			}},
+		"detect_barcode_without_parsing": {op: schema.OpDocScanFace, value: `true`, before: "true", after: "false",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Barcodes(codes, 0)[0].Data != nil) }},
+		"conf_score_thr_barcode": {op: schema.OpDocScanFace, value: `0.8`, before: "2", after: "1",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(len(c.Barcodes(codes, 0))) }},
+		"barcode_margin": {op: schema.OpDocScanFace, value: `0.5`, before: "{-10 -10}", after: "{-50 -50}",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Barcodes(codes, 0)[0].Cropped.TopLeft) }},
 		"document_auto_rotation": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Rotate) }},
 		"detect_and_recognize_mrz_code": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",

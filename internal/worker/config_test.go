@@ -46,6 +46,16 @@ func TestEveryConfigKey(t *testing.T) {
 		d := r.Document.Found.Detected
 		return fmt.Sprint(len(d.MRZ), " ", d.Age.Age)
 	}
+	codes := func(_ *desk, r schema.Result) string {
+		said := ""
+		for _, b := range r.Barcodes {
+			if said += fmt.Sprint(" ", b.Status); b.Data != nil {
+				said += string(b.Data.LastName)
+			}
+		}
+		return fmt.Sprint(r.Document.Asked, len(r.Faces), said)
+	}
+	margin := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Barcodes[0].Cropped.TopLeft) }
 	spoof := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].SpoofStatus) }
 	portrait := func(of func(face.PortraitOptions) any) func(*desk, schema.Result) string {
 		return func(d *desk, _ schema.Result) string { return fmt.Sprint(of(d.asked[len(d.asked)-1].Portraits[0])) }
@@ -124,14 +134,20 @@ func TestEveryConfigKey(t *testing.T) {
 			show: func(d *desk, r schema.Result) string {
 				return fmt.Sprint(d.asked[len(d.asked)-1].Quality, r.Faces[0].Quality != nil)
 			}},
-		"document_images":         {op: schema.OpEnroll, see: look(func(f *face.Observation) { f.Liveness.Score = 0.1 }), scan: card(200, 133), value: `"first"`, show: reason, before: "spoof_detected", after: ""},
-		"conf_score_thr_doc":      {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.95`, show: reason, before: "", after: "document_rejected"},
-		"blur_threshold_doc":      {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `1700`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_BLURRY"},
-		"threshold_doc_too_close": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.35`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_CLOSE"},
-		"threshold_doc_too_far":   {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.6`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_FAR"},
-		"threshold_doc_x":         {op: schema.OpDocScanFace, see: someone(0), scan: card(40, 133), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_LEFT"},
-		"threshold_doc_y":         {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 30), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_UP"},
-		"detect_document_only":    {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: faces, before: "1", after: "0"},
+		"document_images":                {op: schema.OpEnroll, see: look(func(f *face.Observation) { f.Liveness.Score = 0.1 }), scan: card(200, 133), value: `"first"`, show: reason, before: "spoof_detected", after: ""},
+		"conf_score_thr_doc":             {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.95`, show: reason, before: "", after: "document_rejected"},
+		"blur_threshold_doc":             {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `1700`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_BLURRY"},
+		"threshold_doc_too_close":        {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.35`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_CLOSE"},
+		"threshold_doc_too_far":          {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `0.6`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_FAR"},
+		"threshold_doc_x":                {op: schema.OpDocScanFace, see: someone(0), scan: card(40, 133), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_LEFT"},
+		"threshold_doc_y":                {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 30), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_UP"},
+		"document_scan_barcode_only":     {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: codes, before: "true 1", after: "false 0 0SAMPLE 4"},
+		"detect_barcode_without_parsing": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: codes, before: "true 1", after: "true 1 0 0"},
+		"conf_score_thr_barcode": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), config: `"document_scan_barcode_only":true`, value: `0.8`, show: codes,
+			before: "false 0 0SAMPLE 4", after: "false 0 0SAMPLE"},
+		"barcode_margin": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), config: `"document_scan_barcode_only":true`, value: `0.25`, show: margin,
+			before: "{200 390}", after: "{125 375}"},
+		"detect_document_only": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: faces, before: "1", after: "0"},
 		"document_auto_rotation": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "{200 133}", after: "{800 633}",
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Document.Found.Detected.Box.TopLeft) }},
 		"detect_and_recognize_mrz_code": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 -1", show: zone},
@@ -186,7 +202,7 @@ func TestEveryConfigKey(t *testing.T) {
 		}
 		d.pictures["seen"] = picture{faces: []face.Observation{e.see, second}, turned: e.turned}
 		if e.scan.Measures != nil {
-			d.pictures["seen"] = picture{faces: []face.Observation{e.see}, scanned: []document.Observation{e.scan}}
+			d.pictures["seen"] = picture{faces: []face.Observation{e.see}, scanned: []document.Observation{e.scan}, barcodes: licence(t)}
 		}
 		d.pictures["other"] = picture{faces: []face.Observation{someone(40)}}
 		r := schema.Request{Operation: e.op, Images: images("seen")}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"facestream/pkg/aamva"
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/mrz"
@@ -203,5 +205,21 @@ func TestCardToSelfie(t *testing.T) {
 	}
 	if r := ask(schema.OpEnroll, "bare", first, "anna"); r.CallStatus.Reason != schema.ReasonNoDocument || len(r.Faces) > 0 {
 		t.Errorf("a person who is said to be a document: %+v", r.CallStatus)
+	}
+}
+
+// licence is a card's barcode of 500 × 100 pixels at 250, 400, and one below that cannot be read.
+func licence(t *testing.T) []barcode.Found {
+	t.Helper()
+	payload, err := aamva.Generate(aamva.Card{Issuer: "636000", Version: 10, Kind: aamva.Licence, Name: aamva.Name{Family: "SAMPLE"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quad := func(y float32) [4]schema.PointF {
+		return [4]schema.PointF{{X: 250, Y: y}, {X: 750, Y: y}, {X: 750, Y: y + 100}, {X: 250, Y: y + 100}}
+	}
+	return []barcode.Found{
+		{Format: barcode.PDF417, Read: true, Text: string(payload), Bytes: payload, Quad: quad(400), Confidence: 1},
+		{Format: barcode.PDF417, Quad: quad(600), Confidence: 0.6},
 	}
 }

@@ -225,6 +225,7 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 	if a.verdict.Bare(image, seen.Documents) {
 		a.found.Bare = append(a.found.Bare, image)
 	}
+	a.found.Barcodes = append(a.found.Barcodes, a.verdict.Barcodes(seen.Barcodes, image)...)
 	for i := range seen.Documents {
 		d := &seen.Documents[i]
 		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})

@@ -21,6 +21,7 @@ import (
 	"facestream/internal/verdict"
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
@@ -39,6 +40,7 @@ type picture struct {
 	damage   string
 	document *document.Outline
 	scanned  []document.Observation
+	barcodes []barcode.Found
 	err      error // of the analysis
 	// errOfFaces ends the analysis after a picture of the document was kept.
 	errOfFaces error
@@ -124,6 +126,12 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 	}
 	if p.Documents {
 		found.Document = pic.document
+	}
+	if p.Barcodes != nil {
+		found.Barcodes = pic.barcodes
+		if p.Barcodes.Only {
+			return found, nil
+		}
 	}
 	if scan := p.Document; scan != nil {
 		found.Documents = pic.scanned

@@ -187,6 +187,11 @@ type DocumentConfig struct {
 	FingersFrom      float32 // the score from which fingers cover it
 	Only             bool    // do not look for a face
 	ValidationsOff   bool    // no traits
+
+	BarcodeOnly       bool    // look for barcodes and for nothing else
+	BarcodePresence   bool    // look for barcodes, and do not say what they say
+	BarcodeConfidence float32 // 0..1
+	BarcodeMargin     float32 // around a barcode, as a share of its sides
 }
 
 // DocumentImages says which images of a request show a document.

@@ -116,3 +116,9 @@ func (MRZ) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
 func (MRZField) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (BarcodeResult) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (BarcodeData) Format(f fmt.State, _ rune) { hide(f) }

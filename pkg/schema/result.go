@@ -18,6 +18,7 @@ type Result struct {
 	Enroll     *EnrollData         `json:"enroll,omitempty"`
 	Predict    *PredictData        `json:"predict,omitempty"`
 	Document   DocumentAnswer      `json:"document,omitzero"` // null where none was found, absent where none was looked for
+	Barcodes   []BarcodeResult     `json:"barcodes,omitzero"` // empty where none was found, absent where none was looked for
 	ISOImage   *ISOImageResult     `json:"iso_image,omitempty"`
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
 	Challenge  *Challenge          `json:"challenge,omitempty"`

@@ -35,6 +35,8 @@ func Private() map[string]any {
 	result.ISOImage = &schema.ISOImageResult{Success: true, Image: &schema.OutputImage{Object: ref}}
 	document := schema.DocumentResult{Detected: schema.DocumentData{MRZ: []schema.Personal{planted + "<<MRZ"}, Zone: &schema.MRZ{Fields: []schema.MRZField{{Name: "number", Raw: planted, Value: planted}}}, Age: schema.OCRAge{DOB: planted}}, Cropped: &schema.OutputImage{Object: ref}}
 	result.Document = schema.DocumentAnswer{Asked: true, Found: &document}
+	code := schema.BarcodeResult{Kind: "pdf417", Data: &schema.BarcodeData{Text: planted}}
+	result.Barcodes = []schema.BarcodeResult{code}
 	result.Verify = &schema.VerifyResult{PUID: puid, GUID: "row"}
 	finding := schema.Finding{Faces: []schema.FaceResult{face}, Probes: []schema.Embedding{embedding}, Answer: result}
 	return map[string]any{
@@ -44,6 +46,7 @@ func Private() map[string]any {
 		"FaceID": *face.IDs, "FaceResult": face, "EnrollResponse": enroll, "EnrollData": *result.Enroll,
 		"ISOImageResult": *result.ISOImage, "OutputImage": *result.ISOImage.Image,
 		"Personal": document.Detected.Age.DOB, "OCRAge": document.Detected.Age, "MRZ": *document.Detected.Zone, "MRZField": document.Detected.Zone.Fields[0], "DocumentData": document.Detected, "DocumentResult": document, "DocumentAnswer": result.Document,
+		"BarcodeResult": code, "BarcodeData": *code.Data,
 		"VerifyResult": *result.Verify, "Candidate": candidate, "PredictResponse": predict, "PredictData": *result.Predict,
 	}
 }
