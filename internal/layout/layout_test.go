@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"pkg/mrz":                    {},
 	"pkg/aamva":                  {},
 	"pkg/events":                 {"pkg/schema", "pkg/retry"},
-	"pkg/engine":                 {"pkg/schema", "pkg/engine/barcode", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face", "pkg/engine/document", "pkg/engine/quality"},
+	"pkg/engine":                 {"pkg/schema", "pkg/engine/barcode", "pkg/engine/imaging", "pkg/engine/onnx", "pkg/engine/models", "pkg/engine/face", "pkg/engine/document", "pkg/engine/quality", "pkg/engine/voice"},
 	"pkg/engine/imaging":         {"pkg/schema"},
 	"pkg/engine/barcode":         {"pkg/schema", "pkg/engine/imaging"},
 	"pkg/engine/onnx":            {"pkg/schema", "pkg/groupcommit"},
@@ -64,7 +64,7 @@ var mayImport = map[string][]string{
 	"internal/gallery/restore":  {"pkg/schema", "pkg/events", "pkg/retry", "internal/gallery", "internal/gallery/verify", "internal/indexer", "internal/objects", "internal/outcome", "internal/routes"},
 	"internal/gallery/transfer": {"pkg/schema", "pkg/retry", "internal/gallery"},
 
-	"internal/eval": {"internal/drawn", "internal/symbols", "pkg/aamva", "pkg/engine/barcode", "internal/verdict", "pkg/mrz", "pkg/schema", "pkg/engine", "pkg/engine/document", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
+	"internal/eval": {"internal/benchmark", "internal/drawn", "internal/symbols", "pkg/aamva", "pkg/engine/barcode", "internal/verdict", "pkg/mrz", "pkg/schema", "pkg/engine", "pkg/engine/document", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality", "pkg/engine/voice"},
 	"internal/demo": {"pkg/schema", "pkg/events", "internal/objects", "internal/drawn"},
 
 	"internal/gallery/drivers":  {"pkg/schema", "internal/config", "internal/gallery", "internal/gallery/local", "internal/gallery/milvus", "internal/gallery/transfer"},

@@ -14,6 +14,7 @@ import (
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/engine/onnx"
+	"facestream/pkg/engine/voice"
 	"facestream/pkg/schema"
 )
 
@@ -69,6 +70,7 @@ type Engine struct {
 	liveness   *face.LivenessDetector
 	embedder   *face.Embedder
 	reader     *document.TextReader
+	listener   voice.Listener // its networks; nil where the pack has none for the role
 }
 
 // Open loads the networks of the roles that an Engine uses. A role that the pack lacks is not an error here: calls that
@@ -82,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{pack: o.Pack, networks: o.Pack.All(), limits: o.Limits, time: o.Time, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
-	err = e.load(o)
+	err = errors.Join(e.load(o), e.loadVoices())
 	if err == nil {
 		err = e.warm(ctx)
 	}
@@ -159,7 +161,7 @@ func (e *Engine) Close() error { return e.loan.close() }
 // Models names the networks that e has loaded, in the order of models.Roles.
 func (e *Engine) Models() []schema.ModelRun {
 	return e.runs(func(m models.Model) bool {
-		return slices.ContainsFunc(e.steps, func(s loaded) bool { return s.takes(m) })
+		return m.Role.Heard() || slices.ContainsFunc(e.steps, func(s loaded) bool { return s.takes(m) })
 	})
 }
 

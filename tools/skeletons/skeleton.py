@@ -5,9 +5,13 @@ made it. What has to happen to the bytes (widening, dequantising, transposing, f
 Runtime computes them once, when it loads the network.
 """
 
+import collections
 import hashlib
 import math
 import os
+import pickle
+import struct
+import zipfile
 
 import numpy as np
 import onnx
@@ -90,11 +94,8 @@ class Skeleton:
         return name
 
 
-class OpenCVZoo:
-    """The weights in an ONNX file, for a skeleton. Names are those of its initialisers.
-
-    Weights that OpenCV's Zoo has quantised are int8 in blocks along the last axis, with a scale and a zero point a block.
-    """
+class ONNX:
+    """The weights in an ONNX file, for a skeleton. Names are those of its initialisers."""
 
     def __init__(self, skeleton, path):
         self.skeleton, self.path, self.tensors = skeleton, path, initialisers(path)
@@ -102,6 +103,10 @@ class OpenCVZoo:
     def raw(self, name):
         offset, dtype, dims = self.tensors[name]
         return self.skeleton.weights(self.path, offset, dtype, dims)
+
+
+class OpenCVZoo(ONNX):
+    """Weights that OpenCV's Zoo has quantised: int8 in blocks along the last axis, with a scale and a zero point a block."""
 
     def float(self, name, *dims):
         """Float weights as they are, or quantised ones as floats of that shape."""
@@ -150,6 +155,44 @@ class TensorFlowJS:
     def depthwise(self, name):
         """Weights of a depthwise convolution: from height, width, channels, 1 to channels, 1, height, width."""
         return self.skeleton.node("Transpose", self.float(name), perm=[2, 3, 0, 1])
+
+
+class PyTorch:
+    """The float32 weights of a state dictionary that torch.save wrote, for a skeleton.
+
+    Such a file is a zip archive whose members are stored as they are: a pickle, and a file of raw values for each tensor.
+    """
+
+    def __init__(self, skeleton, path):
+        self.skeleton, self.path, self.tensors = skeleton, path, {}
+        with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+            [pickled] = [m for m in archive.namelist() if m.endswith("/data.pkl")]
+            state = _StateDictionary(archive.open(pickled)).load()
+            for name, (key, offset, dims) in state.items():
+                if key is None:
+                    continue
+                member = archive.getinfo(f"{os.path.dirname(pickled)}/data/{key}")
+                assert member.compress_type == zipfile.ZIP_STORED, name
+                file.seek(member.header_offset + 26)
+                header = 30 + sum(struct.unpack("<HH", file.read(4)))
+                self.tensors[name] = member.header_offset + header + 4 * offset, dims
+
+    def tensor(self, name):
+        offset, dims = self.tensors[name]
+        return self.skeleton.weights(self.path, offset, TensorProto.FLOAT, dims)
+
+
+class _StateDictionary(pickle.Unpickler):
+    """Reads of each tensor the key of its storage (None unless that is float32), its offset there, and its shape. Runs nothing."""
+
+    def find_class(self, module, name):
+        known = {"OrderedDict": collections.OrderedDict, "FloatStorage": np.float32, "LongStorage": np.int64,
+                 "_rebuild_tensor_v2": lambda storage, offset, dims, *_: (storage, offset, list(dims))}
+        return known[name]
+
+    def persistent_load(self, pid):
+        _, dtype, key, *_ = pid
+        return key if dtype is np.float32 else None
 
 
 def sha256(path):

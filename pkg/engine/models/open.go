@@ -27,7 +27,7 @@ const ManifestFile = "pack.yaml"
 // Roles returns all roles, in the order in which they are listed to people.
 func Roles() []Role {
 	return []Role{RoleDetector, RoleEmbedding, RoleLandmarks, RolePose, RoleLiveness, RoleAge, RoleAttributes,
-		RoleSegmentation, RoleDocument, RoleText}
+		RoleSegmentation, RoleDocument, RoleText, RoleVoice, RoleActivity}
 }
 
 // Open reads the manifest in the folder dir. It neither reads networks nor checks hashes; Verify does. A manifest with
@@ -81,7 +81,7 @@ type (
 		Device       string                   `yaml:"device"`
 		Modes        []int                    `yaml:"modes"`
 		Offset       *offsetYAML              `yaml:"offset"`
-		Input        inputYAML                `yaml:"input"`
+		Input        *inputYAML               `yaml:"input"`
 		Thresholds   map[string]thresholdYAML `yaml:"thresholds"`
 	}
 	fileYAML struct {
@@ -209,7 +209,7 @@ func (p *problems) addRoles(pack *Pack) {
 		switch {
 		case filled && absent:
 			p.add("absent.%s: the role is also under models", role)
-		case !filled && !absent:
+		case !filled && !absent && !role.Heard(): // manifests that are older than voices need not name them
 			p.add("%s: the role is missing; put it under models, or under absent with the reason", role)
 		}
 	}
@@ -320,7 +320,13 @@ func (w modelYAML) model(role Role, place string, found *problems) Model {
 	}
 	m := Model{Role: role, Name: w.Name, File: file.Name, SHA256: file.SHA256, Bytes: file.Bytes, Source: file.Source, Weights: weights, InsteadOf: w.InsteadOf,
 		Licence: w.Licence, LicenceNote: w.LicenceNote, Architecture: w.Architecture, Batch: w.Batch, OnCPU: w.Device == onCPU, Modes: w.Modes, Offset: offset,
-		Input: w.Input.input(at), Thresholds: map[string]Threshold{}}
+		Thresholds: map[string]Threshold{}}
+	switch {
+	case !role.Heard():
+		m.Input = cmp.Or(w.Input, new(inputYAML)).input(at)
+	case w.Input != nil:
+		at("input", "networks of the role %s see no picture", role)
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.Thresholds)) {
 		t := w.Thresholds[name]
 		if t.Value == nil {

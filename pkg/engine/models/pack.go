@@ -27,16 +27,18 @@ type Role string
 
 // The roles that a pack may fill.
 const (
-	RoleDetector     Role = "detector"     // finds faces
-	RoleEmbedding    Role = "embedding"    // makes the vector by which faces are compared
-	RoleLandmarks    Role = "landmarks"    // finds the points of a face
-	RolePose         Role = "pose"         // says how a head is turned
-	RoleLiveness     Role = "liveness"     // tells a living face from a picture of one
-	RoleAge          Role = "age"          // estimates the age
-	RoleAttributes   Role = "attributes"   // says what a face wears and does: mask, glasses, open eyes
-	RoleSegmentation Role = "segmentation" // separates a person from the background
-	RoleDocument     Role = "document"     // finds identity documents
-	RoleText         Role = "text"         // finds text
+	RoleDetector     Role = "detector"       // finds faces
+	RoleEmbedding    Role = "embedding"      // makes the vector by which faces are compared
+	RoleLandmarks    Role = "landmarks"      // finds the points of a face
+	RolePose         Role = "pose"           // says how a head is turned
+	RoleLiveness     Role = "liveness"       // tells a living face from a picture of one
+	RoleAge          Role = "age"            // estimates the age
+	RoleAttributes   Role = "attributes"     // says what a face wears and does: mask, glasses, open eyes
+	RoleSegmentation Role = "segmentation"   // separates a person from the background
+	RoleDocument     Role = "document"       // finds identity documents
+	RoleText         Role = "text"           // finds text
+	RoleVoice        Role = "voice"          // makes the vector by which voices are compared
+	RoleActivity     Role = "voice_activity" // finds speech in a recording
 )
 
 // Several reports whether several networks may fill the role. They are run in the order of the manifest.
@@ -48,8 +50,11 @@ func (r Role) Several() bool {
 	return false
 }
 
+// Heard reports whether the role's networks are fed with sound. They have no Input.
+func (r Role) Heard() bool { return r == RoleVoice || r == RoleActivity }
+
 // Pack is a set of networks with their manifest, pack.yaml. Each role is either in Models, with at least one network, or in
-// Absent, with the reason why the pack has none.
+// Absent, with the reason why the pack has none; only the roles of voices may be in neither.
 type Pack struct {
 	Name        string
 	Version     string

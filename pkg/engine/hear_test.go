@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"facestream/packs"
+	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/voice"
+	"facestream/pkg/schema"
+)
+
+// sound is a WAV file of one channel with 16 bits: so many seconds of what at says of each of them, -1..1.
+func sound(seconds float64, at func(t float64) float64) []byte {
+	const rate = voice.Rate
+	n := int(seconds * rate)
+	le := binary.LittleEndian
+	file := append([]byte("RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00"), le.AppendUint32(le.AppendUint32(nil, rate), 2*rate)...)
+	file = append(file, "\x02\x00\x10\x00data"...)
+	file = le.AppendUint32(file, uint32(2*n))
+	for i := range n {
+		v := min(max(at(float64(i)/rate), -1), 1)
+		file = le.AppendUint16(file, uint16(int16(math.Round(v*32767))))
+	}
+	return file
+}
+
+// Recordings in which nobody speaks have no speech, whatever else is heard.
+func TestHearNobody(t *testing.T) {
+	e := openEngine(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	sine := func(hertz, t float64) float64 { return math.Sin(2 * math.Pi * hertz * t) }
+	brown := 0.0
+	for name, at := range map[string]func(float64) float64{
+		"silence":         func(float64) float64 { return 0 },
+		"white noise":     func(float64) float64 { return 0.2 * random.NormFloat64() },
+		"quiet noise":     func(float64) float64 { return 0.001 * random.NormFloat64() },
+		"rumble":          func(float64) float64 { brown = 0.999*brown + 0.02*random.NormFloat64(); return 0.3 * brown },
+		"hum of 50 Hz":    func(t float64) float64 { return 0.3*sine(50, t) + 0.1*sine(150, t) },
+		"European ringer": func(t float64) float64 { return ifelse(math.Mod(t, 5) < 1, 0.4*sine(425, t), 0) },
+		"American ringer": func(t float64) float64 { return ifelse(math.Mod(t, 6) < 2, 0.2*sine(440, t)+0.2*sine(480, t), 0) },
+		// Chords of three plucked strings with five overtones, one every half a second.
+		"music": func(t float64) float64 {
+			beat, since := math.Modf(2 * t)
+			sum := 0.0
+			for _, note := range []float64{0, 4, 7} {
+				for overtone := 1.0; overtone < 6; overtone++ {
+					base := 220 * math.Exp2((note+float64(int(beat)%4)*2)/12)
+					sum += sine(base*overtone, t) / overtone
+				}
+			}
+			return 0.15 * sum * math.Exp(-3*since)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, err := e.Hear(t.Context(), sound(10, at))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.Speech >= voice.MinSpeech || h.Embedding != nil {
+				t.Errorf("%v of speech", h.Speech)
+			}
+			if len(h.Models) != 1 || h.Models[0].Role != string(models.RoleActivity) {
+				t.Errorf("these networks ran: %v", h.Models)
+			}
+		})
+	}
+}
+
+func ifelse(yes bool, a, b float64) float64 {
+	if yes {
+		return a
+	}
+	return b
+}
+
+// Each recording of a speaker is more like the speaker's other one than like anybody else's. Speech keeps its speaker at a telephone's
+// sample rate.
+func TestHearSpeakers(t *testing.T) {
+	e := openEngine(t)
+	files, err := filepath.Glob(filepath.Join(dataDir(t), "voice", "*", "*.wav"))
+	if err != nil || len(files) < 4 {
+		t.Skipf("SKIPPED: no voices were compared: %d recordings in %s, %v", len(files), dataDir(t), err)
+	}
+	heard := make([]*Heard, len(files))
+	for i, file := range files {
+		if heard[i], err = e.Hear(t.Context(), read(t, file)); err != nil {
+			t.Fatal(err)
+		}
+		if h := heard[i]; h.Embedding == nil || h.Speech > h.Duration() || len(h.Models) != 2 {
+			t.Fatalf("%s: %v of speech in %v; %v ran", file, h.Speech, h.Duration(), h.Models)
+		}
+	}
+	threshold, ok := e.VoiceThreshold()
+	if !ok {
+		t.Fatal("the pack has no threshold for voices")
+	}
+	for i, a := range heard {
+		for j, b := range heard[:i] {
+			same := filepath.Dir(files[i]) == filepath.Dir(files[j])
+			if score := schema.Cosine(a.Embedding.Vector, b.Embedding.Vector); (score >= threshold.Value) != same {
+				t.Errorf("%s and %s: %.3f", files[i], files[j], score)
+			}
+		}
+	}
+}
+
+func TestHearRefuses(t *testing.T) {
+	pack, err := models.Locate(packs.Starter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	starter, err := Open(t.Context(), Options{Pack: pack, Library: library(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer starter.Close()
+	if _, err := starter.Hear(t.Context(), sound(1, math.Sin)); schema.ReasonOf(err) != schema.ReasonRoleAbsent {
+		t.Errorf("a pack without the role: %v", err)
+	}
+	if _, err := openEngine(t).Hear(t.Context(), []byte("no recording")); schema.ReasonOf(err) != schema.ReasonAudioUnreadable {
+		t.Errorf("no recording: %v", err)
+	}
+	small, err := Open(t.Context(), Options{Pack: openPack(t), Library: library(t), Memory: 100e6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer small.Close()
+	if _, err := small.Hear(t.Context(), sound(1, math.Sin)); schema.ReasonOf(err) != schema.ReasonAudioTooLong {
+		t.Errorf("too little memory: %v", err)
+	}
+}
+
+// BenchmarkHear listens to 14 seconds.
+func BenchmarkHear(b *testing.B) {
+	e := openEngine(b)
+	file := read(b, dataDir(b), "voice", "225M4062", "test.wav")
+	for b.Loop() {
+		if _, err := e.Hear(b.Context(), file); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

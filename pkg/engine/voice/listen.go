@@ -1,0 +1,112 @@
+package voice
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"facestream/pkg/schema"
+)
+
+// ThresholdMatch names the cosine, -1..1, from which on two voices are taken for one, in manifests of the role voice.
+const ThresholdMatch = "match"
+
+// MinSpeech is how much speech an embedding is made of, at least. What follows after mostSpeech is left out, because it would cost
+// more than it tells.
+const (
+	MinSpeech  = 3 * time.Second
+	mostSpeech = 30 * time.Second
+)
+
+// Listener makes embeddings of whole files. It is safe for concurrent use.
+type Listener struct {
+	Activity *Activity
+	Speaker  *Speaker
+	Limits   Limits // zero fields take their values from [DefaultLimits]
+}
+
+// Heard is what a recording holds.
+type Heard struct {
+	Recording
+	// Speech is how long somebody speaks.
+	Speech time.Duration
+	// Level is the mean power of the speech in dB of full scale, at most 0; -Inf without speech.
+	Level float64
+	// SNR estimates by how many dB the speech is louder than what is heard in the pauses, -20 to 96; NaN without speech or pauses.
+	SNR float64
+	// Embedding is that of the speaker; nil if there is less than MinSpeech.
+	Embedding *schema.Embedding
+	// Timings has the duration of "decode", "activity" and, with an embedding, "embed".
+	Timings map[string]time.Duration
+}
+
+// Listen decodes a recording, finds the speech in it, and makes the embedding of its speaker. The errors are those of [Decode] and of
+// the networks.
+func (l *Listener) Listen(ctx context.Context, data []byte) (*Heard, error) {
+	h, clock := &Heard{Timings: map[string]time.Duration{}}, time.Now()
+	done := func(step string) {
+		now := time.Now()
+		h.Timings[step], clock = now.Sub(clock), now
+	}
+	recording, err := Decode(ctx, data, l.Limits)
+	if err != nil {
+		return nil, err
+	}
+	h.Recording = *recording
+	done("decode")
+	spans, err := l.Activity.Find(ctx, h.Samples)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range spans {
+		h.Speech += seconds(s.End - s.Begin)
+	}
+	h.Level, h.SNR = measure(h.Samples, spans)
+	done("activity")
+	if h.Speech < MinSpeech {
+		return h, nil
+	}
+	embedding, err := l.Speaker.Embed(ctx, speech(h.Samples, spans, mostSpeech))
+	if err != nil {
+		return nil, err
+	}
+	h.Embedding = &embedding
+	done("embed")
+	return h, nil
+}
+
+// quietNoise, in dB of full scale, is the least noise that is believed: the steps of 16 bits.
+const quietNoise = -96
+
+// leastPause is how many samples of pauses tell how loud the noise is.
+const leastPause = Rate / 4
+
+// measure returns the level of the speech and its ratio to the noise in the pauses, in dB.
+func measure(samples []float32, spans []Span) (level, snr float64) {
+	var loud, quiet float64 // sums of squares
+	var spoken, at int
+	for _, s := range slices.Concat(spans, []Span{{len(samples), len(samples)}}) {
+		quiet += energy(samples[at:s.Begin])
+		loud += energy(samples[s.Begin:s.End])
+		spoken, at = spoken+s.End-s.Begin, s.End
+	}
+	if spoken == 0 {
+		return math.Inf(-1), math.NaN()
+	}
+	power := loud / float64(spoken)
+	level = 10 * math.Log10(power)
+	pauses := len(samples) - spoken
+	if pauses < leastPause {
+		return level, math.NaN()
+	}
+	noise := max(quiet/float64(pauses), math.Pow(10, quietNoise/10.))
+	return level, 10 * math.Log10(max(power-noise, power/100)/noise) // noise as loud as the speech leaves an unsure rest
+}
+
+func energy(samples []float32) (sum float64) {
+	for _, v := range samples {
+		sum += float64(v) * float64(v)
+	}
+	return sum
+}
