@@ -66,6 +66,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("rotate", "Photographs turned by 90, 180 and 270 degrees, with automatic turning", eval.Rotate),
 		evalPlainCommand("tilt", "Photographs turned by 15 to 180 degrees: whether each matches itself", eval.Tilt),
 		evalPlainCommand("quality", "Whether the measured quality falls with each step of blur, darkness, brightness, compression, noise and rotation", eval.Quality),
+		evalVoiceCommand(),
 		evalThresholdsCommand(),
 		evalAllCommand(),
 		evalPageCommand())
@@ -362,6 +363,23 @@ func evalMRZCommand() *cobra.Command {
 	f.Uint64Var(&o.Seed, "seed", 1_000_000, "the seed of the first drawn document")
 	f.StringVar(&o.Font, "font", "/usr/share/fonts/opentype/ocr-b/OCRBS.otf", "OpenType file of OCR-B, for the drawn documents")
 	f.StringVar(&o.Beside, "beside", "", "file of what another reader made of the photographs (tools/reference/zones.py)")
+	return c
+}
+
+func evalVoiceCommand() *cobra.Command {
+	var e evaluator
+	c := &cobra.Command{
+		Use:     "voice DIR",
+		Short:   "Every two recordings of voices compared, and the time of a comparison",
+		Long:    "DIR has one sub-folder for each speaker, with recordings of that speaker. Error rates are stated for 40 speakers and more.",
+		Example: "  facestream eval voice recordings --models open",
+		RunE: func(c *cobra.Command, args []string) error {
+			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Voice(ctx, o, args[0]) })
+			return err
+		},
+	}
+	e.flags(c)
+	c.Args = cobra.ExactArgs(1)
 	return c
 }
 

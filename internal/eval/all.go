@@ -41,7 +41,10 @@ func Everything(reference *Subject) []Named {
 		{"corners", func(ctx context.Context, o Options) (*Report, error) { return Corners(ctx, o, CornerScenes) }}, {"age", Age}, {"masks", Masks}, {"closeups", Closeups}, {"bonafide", BonaFide},
 		{"groups", func(ctx context.Context, o Options) (*Report, error) {
 			return Groups(ctx, o, filepath.Join(o.Data, filepath.FromSlash(PeopleFile)))
-		}}, {"rotate", Rotate}, {"tilt", Tilt}, {"quality", Quality}}
+		}}, {"rotate", Rotate}, {"tilt", Tilt}, {"quality", Quality},
+		{"voice", func(ctx context.Context, o Options) (*Report, error) {
+			return Voice(ctx, o, filepath.Join(o.Data, "voice"))
+		}}}
 }
 
 // errNoReference is the error of an evaluation that needs a reference pack and has none.
