@@ -94,7 +94,7 @@ func TestModelsFromMirror(t *testing.T) {
 		t.Errorf("pull over a damaged file: %v", err)
 	}
 	stdout, _, err = runModels(t, "", "list", dir)
-	if err != nil || !strings.Contains(stdout, "absent: ") || strings.Contains(stdout, "Not all files") {
+	if err != nil || !strings.Contains(stdout, "ppocr") || strings.Contains(stdout, "absent: ") || strings.Contains(stdout, "Not all files") {
 		t.Errorf("list of a folder: %v\n%s", err, stdout)
 	}
 }
