@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"internal/ingest":           {"pkg/schema", "pkg/events", "pkg/retry", "internal/objects", "internal/notify", "internal/ledger", "internal/outcome", "internal/routes"},
 	"internal/apart":            {"pkg/schema", "pkg/events"},
 	"internal/challenge":        {"pkg/schema"},
-	"internal/verdict":          {"pkg/aamva", "pkg/engine/barcode", "pkg/schema", "pkg/mrz", "pkg/engine", "pkg/engine/document", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality"},
+	"internal/verdict":          {"pkg/aamva", "pkg/engine/barcode", "pkg/schema", "pkg/mrz", "pkg/engine", "pkg/engine/document", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality", "pkg/engine/voice"},
 	"internal/worker":           {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/document", "pkg/engine/face", "internal/challenge", "internal/outcome", "internal/verdict"},
 	"internal/indexer":          {"pkg/schema", "pkg/events", "internal/gallery", "internal/outcome"},
 	"internal/gallery/verify":   {"pkg/schema", "pkg/events", "internal/gallery"},

@@ -18,6 +18,8 @@ type Found struct {
 	Unportrayed error
 	// Document is the document that the image shows; nil where none was found or looked for.
 	Document *schema.DocumentResult
+	// Voices are the recordings, in the order of the images, where the operation is on voices.
+	Voices []Voice
 	// Barcodes are those of all images.
 	Barcodes []schema.BarcodeResult
 	// Bare are the images that are said to show a document, and show none.
@@ -76,6 +78,8 @@ func (c *Case) Answer(f Found) *schema.Result {
 		return c.result(f, schema.ReasonNoDocument, "no document was found")
 	}
 	switch c.job.Operation {
+	case schema.OpVoiceCompare:
+		return c.comparedVoices(f)
 	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
 		if c.actions != nil {
 			return c.answered(f)

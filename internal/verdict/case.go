@@ -151,9 +151,15 @@ func portrait(config schema.PortraitConfig) face.PortraitOptions {
 // performs returns a permanent error with the reason role_absent if p lacks a role that op needs. A role is not needed
 // if only a part of the answer would be missing. The engine itself checks the detector and the embedding.
 func (p Pack) performs(op schema.Operation) error {
-	role := map[schema.Operation]models.Role{schema.OpEstimateAge: models.RoleAge, schema.OpAntiSpoofing: models.RoleLiveness}[op]
-	if role == "" || p.has(role) {
-		return nil
+	needs := map[schema.Operation][]models.Role{
+		schema.OpEstimateAge:  {models.RoleAge},
+		schema.OpAntiSpoofing: {models.RoleLiveness},
+		schema.OpVoiceCompare: {models.RoleVoice, models.RoleActivity},
 	}
-	return schema.Permanent("verdict.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which %s needs", p.Name, role, op))
+	for _, role := range needs[op] {
+		if !p.has(role) {
+			return schema.Permanent("verdict.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which %s needs", p.Name, role, op))
+		}
+	}
+	return nil
 }

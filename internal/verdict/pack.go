@@ -6,6 +6,7 @@ import (
 
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/voice"
 	"facestream/pkg/schema"
 )
 
@@ -17,6 +18,8 @@ type Pack struct {
 	Matching schema.Thresholds
 	// Crossing is the threshold between a document and a person, in place of Matching.Med; 0 where the pack has none.
 	Crossing float32
+	// Voice is the cosine from which on two voices are taken for one.
+	Voice float32
 	// MinConfidence is the lowest confidence of a face. A request can raise it but not lower it, because below it the
 	// detector finds faces in noise.
 	MinConfidence float32
@@ -52,8 +55,8 @@ var (
 const thresholdCrossing = "document"
 
 // Of reads the operating points of pack. loaded are its networks that the engine has loaded. It returns an error if one
-// of the three matching thresholds is missing or if they are not in ascending order, because nobody could be
-// recognised.
+// of the three matching thresholds or that of voices is missing, or if the three are not in ascending order, because nobody
+// could be recognised.
 func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 	named := face.Thresholds(pack)
 	value := func(name string, otherwise float32) float32 {
@@ -80,6 +83,13 @@ func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 	}
 	if detector, ok := pack.Model(models.RoleDetector); ok {
 		p.MinConfidence = detector.Thresholds[face.ThresholdConfidence].Value
+	}
+	if speaker, ok := pack.Model(models.RoleVoice); ok {
+		match, ok := pack.Threshold(models.RoleVoice, voice.ThresholdMatch)
+		if !ok {
+			return p, schema.Fatal("verdict.pack", fmt.Errorf("%s: its manifest lacks the threshold %q", speaker.Name, voice.ThresholdMatch))
+		}
+		p.Voice = match.Value
 	}
 	embedding, ok := pack.Model(models.RoleEmbedding)
 	if !ok {

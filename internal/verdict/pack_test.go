@@ -47,6 +47,15 @@ func TestOf(t *testing.T) {
 	if _, err := Of(&models.Pack{Name: "p", Models: map[models.Role][]models.Model{models.RoleDetector: {detector}}}, nil); err != nil {
 		t.Errorf("without an embedding network: %v", err)
 	}
+	speaker := models.Model{Role: models.RoleVoice, Name: "s"}
+	hearing := &models.Pack{Name: "p", Models: map[models.Role][]models.Model{models.RoleVoice: {speaker}}}
+	if _, err := Of(hearing, nil); err == nil || !strings.Contains(err.Error(), `lacks the threshold "match"`) {
+		t.Errorf("without the threshold of voices: %v", err)
+	}
+	hearing.Models[models.RoleVoice][0].Thresholds = thresholds(map[string]float32{"match": 0.375})
+	if got, err := Of(hearing, nil); err != nil || got.Voice != 0.375 {
+		t.Errorf("with the threshold of voices: %v, %v", got.Voice, err)
+	}
 }
 
 // TestScale: the mapping of keys and answers never falls, and keeps its ends and its point.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -72,6 +73,9 @@ func (f *fetcher) get(ctx context.Context, image int) ([]byte, time.Duration, er
 	data, _, err := s.Objects.Get(ctx, f.job.Images[image], most)
 	if err != nil {
 		f.close()
+		if f.job.Operation.OnVoices() && schema.ReasonOf(err) == schema.ReasonImageTooLarge {
+			err = schema.Permanent("worker.files", schema.ReasonAudioTooLong, errors.New(schema.MessageOf(err)))
+		}
 		return nil, time.Since(start), err
 	}
 	f.file, f.image = data, image

@@ -27,9 +27,10 @@ type Objects interface {
 	outcome.Objects
 }
 
-// Engine analyses one image. It is safe for concurrent use.
+// Engine analyses one image or one recording. It is safe for concurrent use.
 type Engine interface {
 	Analyze(ctx context.Context, image []byte, p engine.Params) (*engine.Analysis, error)
+	Hear(ctx context.Context, recording []byte) (*engine.Heard, error)
 }
 
 // Pack is a model pack that is loaded.
@@ -190,31 +191,52 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by st
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
-	a.found.Faces = []schema.FaceResult{} // none found yet
+	perceive := s.hear
+	if !job.Operation.OnVoices() {
+		perceive = s.see
+		a.found.Faces = []schema.FaceResult{} // none found yet
+	}
 	thresholds := judged.Thresholds()
 	a.thresholds = &thresholds
 	for i := range job.Images {
-		image, took, err := files.get(ctx, i)
+		file, took, err := files.get(ctx, i)
 		s.measure(a, "fetch", took)
+		if err == nil {
+			err = perceive(ctx, a, pack.Engine, file, i)
+		}
 		if err != nil {
 			return nil, aboutImage(i, err)
 		}
-		seen, err := pack.Engine.Analyze(ctx, image, s.portraying(a, i, judged.ParamsOf(i)))
-		if err != nil {
-			return nil, aboutImage(i, err)
-		}
-		a.ran(seen.Models)
-		if seen.Damage != "" {
-			a.DamagedImages = append(a.DamagedImages, schema.DamagedImage{Image: i, Message: seen.Damage})
-		}
-		for stage, took := range seen.Timings {
-			s.measure(a, stage, took)
-		}
-		if a.add(seen, i); judged.TooMany(a.found) {
+		if judged.TooMany(a.found) {
 			break
 		}
 	}
 	return a, nil
+}
+
+// see adds to a what the image of that index shows.
+func (s *Service) see(ctx context.Context, a *analysis, e Engine, file []byte, image int) error {
+	seen, err := e.Analyze(ctx, file, s.portraying(a, image, a.verdict.ParamsOf(image)))
+	if err != nil {
+		return err
+	}
+	s.ran(a, seen.Models, seen.Timings)
+	if seen.Damage != "" {
+		a.DamagedImages = append(a.DamagedImages, schema.DamagedImage{Image: image, Message: seen.Damage})
+	}
+	a.add(seen, image)
+	return nil
+}
+
+// hear adds to a what the recording of that index among the images holds.
+func (s *Service) hear(ctx context.Context, a *analysis, e Engine, file []byte, image int) error {
+	heard, err := e.Hear(ctx, file)
+	if err != nil {
+		return err
+	}
+	s.ran(a, heard.Models, heard.Timings)
+	a.found.Voices = append(a.found.Voices, verdict.VoiceOf(heard, image))
+	return nil
 }
 
 // add takes over what an image shows.
@@ -254,12 +276,15 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 	}
 }
 
-// ran adds the networks that ran for an image to those that ran for earlier images.
-func (a *analysis) ran(runs []schema.ModelRun) {
+// ran adds the networks that ran for an image, and the time of its stages, to those of earlier images.
+func (s *Service) ran(a *analysis, runs []schema.ModelRun, stages map[string]time.Duration) {
 	for _, m := range runs {
 		if !slices.Contains(a.Models, m) {
 			a.Models = append(a.Models, m)
 		}
+	}
+	for stage, took := range stages {
+		s.measure(a, stage, took)
 	}
 }
 

@@ -41,7 +41,8 @@ type picture struct {
 	document *document.Outline
 	scanned  []document.Observation
 	barcodes []barcode.Found
-	err      error // of the analysis
+	heard    *engine.Heard // where it is a recording
+	err      error         // of the analysis
 	// errOfFaces ends the analysis after a picture of the document was kept.
 	errOfFaces error
 }
@@ -201,6 +202,12 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 		}
 	}
 	return found, nil
+}
+
+// Hear implements worker.Engine.
+func (d *desk) Hear(_ context.Context, recording []byte) (*engine.Heard, error) {
+	found := d.pictures[string(recording)]
+	return found.heard, found.err
 }
 
 // Publish implements outcome.Publisher.

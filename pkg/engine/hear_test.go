@@ -77,8 +77,7 @@ func ifelse(yes bool, a, b float64) float64 {
 	return b
 }
 
-// Each recording of a speaker is more like the speaker's other one than like anybody else's. Speech keeps its speaker at a telephone's
-// sample rate.
+// Two recordings reach the threshold of the pack if, and only if, the same person speaks in them.
 func TestHearSpeakers(t *testing.T) {
 	e := openEngine(t)
 	files, err := filepath.Glob(filepath.Join(dataDir(t), "voice", "*", "*.wav"))

@@ -51,7 +51,7 @@ var operations = []struct {
 	{OpUserUpdate, operationTraits{gallery: true, writes: true, collection: true}},
 	{OpUserList, operationTraits{gallery: true, collection: true}},
 	{OpChallenge, operationTraits{performed: true}},
-	{OpVoiceCompare, operationTraits{images: 2, voices: true}},
+	{OpVoiceCompare, operationTraits{images: 2, performed: true, voices: true}},
 }
 
 // Operations lists every operation in wire order.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,6 +64,11 @@ func (s sleeper) Analyze(ctx context.Context, _ []byte, _ engine.Params) (*engin
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// Hear hears nobody.
+func (sleeper) Hear(context.Context, []byte) (*engine.Heard, error) {
+	return nil, schema.Permanent("sleeper.hear", schema.ReasonRoleAbsent, errors.New("the sleeping engine hears nothing"))
 }
 
 // runSleeper is the worker service of the product on a sleeper.

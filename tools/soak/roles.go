@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -72,6 +73,11 @@ func simulatedPack() worker.Pack {
 
 func simulatedRuns() []schema.ModelRun {
 	return []schema.ModelRun{{Role: string(models.RoleDetector), ID: "simulated@00000002"}, {Role: string(models.RoleEmbedding), ID: simulatedModel}}
+}
+
+// Hear implements [worker.Engine]. The pack has no role that hears.
+func (simulated) Hear(context.Context, []byte) (*engine.Heard, error) {
+	return nil, schema.Permanent("simulated.hear", schema.ReasonRoleAbsent, errors.New("the simulated engine hears nothing"))
 }
 
 // Analyze implements [worker.Engine].

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -74,6 +75,10 @@ func fragilePacks(process string) packs {
 		Liveness: verdict.LivenessPoints{Soft: 0.25, Regular: 0.5, Hardened: 0.75}, Traits: verdict.UnmeasuredTraits,
 	}}
 	return func(schema.Collection) []worker.Pack { return []worker.Pack{p} }
+}
+
+func (fragile) Hear(context.Context, []byte) (*engine.Heard, error) {
+	return nil, schema.Permanent("fragile.hear", schema.ReasonRoleAbsent, errors.New("the pack has no role that hears"))
 }
 
 func (f fragile) Analyze(_ context.Context, image []byte, _ engine.Params) (*engine.Analysis, error) {

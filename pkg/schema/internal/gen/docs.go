@@ -270,6 +270,15 @@ var reference = map[schema.Operation]operation{
 		reasons: []schema.Reason{schema.ReasonNoDocument, schema.ReasonDocumentRejected, schema.ReasonNoFace, schema.ReasonFaceRejected},
 		request: "request_doc_scan_face", results: []string{"result_doc_scan_face", "result_doc_scan_face_rejected", "result_doc_scan_face_no_document"},
 	},
+	schema.OpVoiceCompare: {
+		summary: "Says whether one person speaks in two recordings. Nothing is stored. It needs a model pack with the roles `voice` and `voice_activity`: the open pack has them.",
+		fields:  "`images` (2): recordings of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg Opus with one or two channels at 8 to 48 kHz",
+		answer: "`voice_compare`: `score`, the cosine (-1..1) of the embeddings of the two speakers; `threshold`, the model pack's; `is_match`, true if the score reaches it; " +
+			"`recordings[]`, for each its length in `seconds`, how much of that is speech (`speech_seconds`), the level of the speech, the share of samples that are clipped, and by how much the speech is louder than the pauses. " +
+			"An embedding is made of at least three seconds of speech; with less in a recording there are no `score` and no `threshold`, and the reason is `no_speech` or `too_little_speech`.",
+		reasons: []schema.Reason{schema.ReasonNoSpeech, schema.ReasonTooLittleSpeech, schema.ReasonAudioUnreadable, schema.ReasonAudioTooLong},
+		request: "request_voice_compare", results: []string{"result_voice_compare", "result_voice_compare_too_little_speech"},
+	},
 	schema.OpChallenge: {
 		summary: "Issues a challenge for active liveness: actions that nobody can foresee, drawn from `challenge_actions`, which a person does before the camera. The frames are sent with anti_spoofing, under the request id that the challenge names, before it expires. " +
 			"Because a request id is used once, a challenge is answered once. A still or printed photograph, frames in another order and frames of several people are refused. No error rate is claimed: nobody has measured one.",
@@ -309,7 +318,7 @@ Fields of every request:
 |---|---|
 | ` + "`id`" + ` | required, 1..128 bytes, chosen by the author; equal ids mean the same request |
 | ` + "`operation`" + ` | required, one of the table below |
-| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + `. The file is a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, known by its first bytes |
+| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + `. The file is a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, for voice_compare a WAV, FLAC, MP3 or Ogg Opus, known by its first bytes |
 | ` + "`config`" + ` | see [operation-config.md](operation-config.md) |
 | ` + "`deadline`" + ` | RFC 3339; work that has not begun by then is answered ` + "`expired`" + ` |
 | ` + "`operation_tag`" + ` | at most 256 bytes; comes back in the result |

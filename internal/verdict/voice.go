@@ -1,0 +1,68 @@
+package verdict
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"facestream/pkg/engine"
+	"facestream/pkg/engine/voice"
+	"facestream/pkg/schema"
+)
+
+// Voice is a recording as it stands in the result, and the embedding of its speaker: nil with too little speech.
+type Voice struct {
+	schema.VoiceRecording
+	Embedding *schema.Embedding
+}
+
+// VoiceOf is what the recording of that index among the images holds.
+func VoiceOf(h *engine.Heard, image int) Voice {
+	measured := func(decibels float64) *float32 {
+		if v := float32(decibels); finite(v) {
+			return &v
+		}
+		return nil
+	}
+	return Voice{schema.VoiceRecording{
+		Image: image, Container: string(h.Container), SampleRate: h.Rate, Channels: h.Channels,
+		Seconds: float32(h.Duration().Seconds()), Speech: float32(h.Speech.Seconds()),
+		Level: measured(h.Level), Clipped: h.Clipped, SNR: measured(h.SNR),
+	}, h.Embedding}
+}
+
+// comparedVoices answers a comparison of two recordings.
+func (c *Case) comparedVoices(f Found) *schema.Result {
+	reason, message := unheard(f.Voices)
+	r := c.result(f, reason, message)
+	r.Voices = &schema.VoiceComparison{}
+	for _, v := range f.Voices {
+		r.Voices.Recordings = append(r.Voices.Recordings, v.VoiceRecording)
+	}
+	if reason == "" {
+		score, threshold := schema.Cosine(f.Voices[0].Embedding.Vector, f.Voices[1].Embedding.Vector), c.pack.Voice
+		r.Voices.Score, r.Voices.Threshold, r.Voices.IsMatch = &score, &threshold, score >= threshold
+	}
+	return r
+}
+
+// unheard says why voices cannot be compared. It returns no reason if they can.
+func unheard(voices []Voice) (schema.Reason, string) {
+	var reason schema.Reason
+	var problems []string
+	for _, v := range voices {
+		switch {
+		case v.Embedding != nil:
+		case v.Speech == 0:
+			reason = schema.ReasonNoSpeech
+			problems = append(problems, fmt.Sprintf("nobody speaks in images[%d]", v.Image))
+		default:
+			if reason == "" {
+				reason = schema.ReasonTooLittleSpeech
+			}
+			tenths := math.Floor(float64(v.Speech) * 10) // never as much as is needed
+			problems = append(problems, fmt.Sprintf("images[%d] has %.1f s of speech; %.0f s are needed", v.Image, tenths/10, voice.MinSpeech.Seconds()))
+		}
+	}
+	return reason, strings.Join(problems, ", ")
+}
