@@ -27,7 +27,6 @@ const (
 
 // Why keys that belong together do nothing.
 const (
-	noDocuments        = "documents are not read by this version"
 	noFrames           = "a request is about single images and never about the frames of a video, so there is no such step"
 	packNamesLandmarks = "the model pack names the landmark network"
 )
