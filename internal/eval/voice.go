@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,7 +156,7 @@ func recordingsBelow(folder string) (files []string, err error) {
 		}
 	}
 	if err == nil && len(files) == 0 {
-		err = dataError(errors.New(folder + " has no sub-folder with recordings"))
+		err = dataError(fmt.Errorf("%s has no sub-folder with recordings: %w", folder, fs.ErrNotExist))
 	}
 	return files, err
 }

@@ -48,9 +48,6 @@ func heardError(err error) error {
 	return err
 }
 
-// CheckVoices says why e cannot hear recordings, or nil.
-func (e *Engine) CheckVoices() error { return e.hears("engine.hear") }
-
 // VoiceThreshold is the cosine, -1..1, from which on two voices are taken for one. ok is false if the pack has none.
 func (e *Engine) VoiceThreshold() (t models.Threshold, ok bool) {
 	return e.pack.Threshold(models.RoleVoice, voice.ThresholdMatch)
