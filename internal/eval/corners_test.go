@@ -4,7 +4,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/document"
@@ -34,19 +37,40 @@ func TestPublicCorners(t *testing.T) {
 	if len(named) != len(pages) || documents != 19 {
 		t.Errorf("%d photographs in %d groups, %d documents", len(named), len(pages), documents)
 	}
-	files, err := filepath.Glob(filepath.Join(DefaultData(), "documents", "*.*"))
-	if err != nil || len(files) == 0 {
-		if _, err := os.Stat(DefaultData()); err != nil {
-			t.Skip("SKIPPED: no evaluation data: " + DefaultData())
-		}
-	}
-	if len(files) > 0 && len(files) != len(pages) {
-		t.Errorf("%d photographs of documents, the truth names %d", len(files), len(pages))
-	}
 	for _, broken := range []string{"a,b\n", "file,x0,y0,x1,y1,x2,y2,x3,y3\na,1,2,3,4,5,6,7,east\n"} {
 		if _, err := parseCorners([]byte(broken)); err == nil {
 			t.Errorf("%q is read", broken)
 		}
+	}
+}
+
+// TestPublicCornersAreThose: each photograph of a document has its truth, and no other.
+func TestPublicCornersAreThose(t *testing.T) {
+	data := DefaultData()
+	if os.Getenv(EnvData) == "" {
+		data = filepath.Join("..", "..", data)
+	}
+	files, err := filepath.Glob(filepath.Join(data, "documents", "*.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skip("SKIPPED: no photographs of documents below " + data)
+	}
+	pages, err := parseCorners(publicCorners)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names, named []string
+	for _, f := range files {
+		names = append(names, filepath.Base(f))
+	}
+	for _, p := range pages {
+		named = append(named, p.file)
+	}
+	slices.Sort(named)
+	if diff := cmp.Diff(names, named); diff != "" {
+		t.Errorf("photographs (-there +with a truth):\n%s", diff)
 	}
 }
 
