@@ -23,7 +23,7 @@ const (
 	// for one that the border cuts or that lies on it.
 	clearly, onBorder = 0.5, 0.4
 	// filling is that of an edge inside a document that fills the picture, which its own frame may be, and certain the clarity of each side
-	// beyond which one look at the picture is enough.
+	// beyond which one look at the picture is enough, if it shows the shape of a known type: a band across a card has clear edges, too.
 	filling, certain = 0.7, 0.8
 	// further is the clarity that each side of a document has beside another one in the same picture.
 	further = 0.6
@@ -123,8 +123,10 @@ func (f *Finder) sight(ctx context.Context, m *imaging.Image) (*sighting, error)
 	}
 	s.score = seen.score
 	s.add(*seen, wide, narrow)
-	if s.best().clarity > certain {
-		return s, nil
+	if best := s.best(); best.clarity > certain {
+		if known, _ := TypeOf(best.corners(), m.Width, m.Height); known != Unknown {
+			return s, nil
+		}
 	}
 	if err := s.onTables(ctx, whole, *seen); err != nil {
 		return nil, err
