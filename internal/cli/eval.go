@@ -39,7 +39,8 @@ func evalCommand() *cobra.Command {
 		evalDefaultsCommand(),
 		evalGalleryCommand(),
 		evalGroupsCommand(),
-		evalDrawnCommand(),
+		evalCountCommand("drawn", "Search among people who do not exist; they are drawn as it runs, so it needs no data",
+			"people", 200, "people to draw, two pictures of each", eval.Drawn),
 		evalAgainstCommand("detect", "Recall, false faces and point error of a detector, against a reference pack",
 			"model pack whose faces count as the truth", eval.Detect),
 		evalAgainstCommand("landmarks", "Distance of the landmarks from those of a reference pack",
@@ -58,7 +59,8 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
 		evalMRZCommand(),
 		evalPlainCommand("barcode", "PDF417s of drawn driving licences, as they are, printed and photographed: how many are read, and misread", eval.Barcode),
-		evalCornersCommand(),
+		evalCountCommand("corners", "Corners of documents in photographs and in drawn scenes, fingers over them, and documents seen where there is none",
+			"scenes", eval.CornerScenes, "scenes to draw of each of four kinds", eval.Corners),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
 		evalPlainCommand("bonafide", "Living people in greyscale and as tight crops: how many are called a spoof, or not assessable", eval.BonaFide),
@@ -383,41 +385,23 @@ func evalVoiceCommand() *cobra.Command {
 	return c
 }
 
-func evalDrawnCommand() *cobra.Command {
+// evalCountCommand is an evaluation of so many drawn things, at least one.
+func evalCountCommand(use, short, flag string, usual int, help string, evaluate func(context.Context, eval.Options, int) (*eval.Report, error)) *cobra.Command {
 	var e evaluator
-	var people int
+	var count int
 	c := &cobra.Command{
-		Use:   "drawn",
-		Short: "Search among people who do not exist; they are drawn as it runs, so it needs no data",
+		Use:   use,
+		Short: short,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if people < 1 {
-				return &exitError{exitUsage, fmt.Errorf("--people is %d; it must be 1 or more", people)}
+			if count < 1 {
+				return &exitError{exitUsage, fmt.Errorf("--%s is %d; it must be 1 or more", flag, count)}
 			}
-			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Drawn(ctx, o, people) })
+			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return evaluate(ctx, o, count) })
 			return err
 		},
 	}
 	e.flags(c)
-	c.Flags().IntVar(&people, "people", 200, "people to draw, two pictures of each")
-	return c
-}
-
-func evalCornersCommand() *cobra.Command {
-	var e evaluator
-	var scenes int
-	c := &cobra.Command{
-		Use:   "corners",
-		Short: "Corners of documents in photographs and in drawn scenes, fingers over them, and documents seen where there is none",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if scenes < 1 {
-				return &exitError{exitUsage, fmt.Errorf("--scenes is %d; it must be 1 or more", scenes)}
-			}
-			_, err := e.run(c, func(ctx context.Context, o eval.Options) (*eval.Report, error) { return eval.Corners(ctx, o, scenes) })
-			return err
-		},
-	}
-	e.flags(c)
-	c.Flags().IntVar(&scenes, "scenes", eval.CornerScenes, "scenes to draw of each of four kinds")
+	c.Flags().IntVar(&count, flag, usual, help)
 	return c
 }
 

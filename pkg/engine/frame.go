@@ -105,13 +105,7 @@ func (f *frame) inPicture() {
 	if len(f.documents) == 0 {
 		return
 	}
-	d := f.documents[0]
-	w, h := float64(f.picture.Width), float64(f.picture.Height)
-	var corners [4][2]float64
-	for i, p := range d.Corners {
-		corners[i] = [2]float64{float64(p.X), float64(p.Y)}
-	}
-	onto, ok := imaging.NewProjective([4][2]float64{{0, 0}, {w, 0}, {w, h}, {0, h}}, corners)
+	onto, ok := f.documents[0].View(f.picture.Width, f.picture.Height)
 	for _, o := range f.faces {
 		if box := o.Original(); ok {
 			o.Photographed = &box

@@ -354,7 +354,7 @@ func (t *Text) zones(ctx context.Context, o MRZOptions) ([]MRZ, error) {
 		rest = rest[1:]
 		if zone != nil {
 			zones = append(zones, *zone)
-			rest = slices.DeleteFunc(rest, func(b box) bool { return inside(zone.Quad, b) })
+			rest = slices.DeleteFunc(rest, func(b box) bool { return quadOf(zone.Quad).holds(point{b.X, b.Y}) })
 		}
 	}
 	slices.SortStableFunc(zones, func(a, b MRZ) int { return better(&a, &b) })
@@ -624,15 +624,4 @@ func spanning(a box, boxes ...box) box {
 	move := (from+to)/2 - along(a, a.Turn)
 	a.X, a.Y, a.Width = a.X+move*cos, a.Y+move*sin, to-from
 	return a
-}
-
-// inside reports whether a box's centre lies within a convex quadrangle whose corners run clockwise.
-func inside(q [4]schema.PointF, b box) bool {
-	for i, p := range q {
-		r := q[(i+1)%4]
-		if float64(r.X-p.X)*(b.Y-float64(p.Y))-float64(r.Y-p.Y)*(b.X-float64(p.X)) < 0 {
-			return false
-		}
-	}
-	return true
 }

@@ -82,11 +82,21 @@ func Straighten(img *imaging.Image, corners [4]schema.PointF, shape float64, mos
 		q = q.scaled(float64(small.Width)/float64(img.Width), float64(small.Height)/float64(img.Height))
 		img = small
 	}
-	p, ok := imaging.NewProjective(frame(width, height).pairs(), q.pairs())
+	p, ok := q.view(width, height)
 	if !ok {
 		return nil
 	}
 	return img.WarpProjective(p, width, height, imaging.RGB{128, 128, 128})
+}
+
+// View maps the straightened document of width × height pixels to where it is in the picture, and reports whether its corners are those of
+// a document.
+func (o Outline) View(width, height int) (imaging.Projective, bool) {
+	return quadOf(o.Corners).view(width, height)
+}
+
+func (q quad) view(width, height int) (imaging.Projective, bool) {
+	return imaging.NewProjective(frame(width, height).pairs(), q.pairs())
 }
 
 // StraightMemory is the most bytes that Straighten takes for a picture of that size and a result of most pixels: the result, and the

@@ -2,6 +2,7 @@ package imaging
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,19 +33,7 @@ func DefaultLimits() Limits {
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	if l.Bytes == 0 {
-		l.Bytes = d.Bytes
-	}
-	if l.Pixels == 0 {
-		l.Pixels = d.Pixels
-	}
-	if l.Side == 0 {
-		l.Side = d.Side
-	}
-	if l.Time == 0 {
-		l.Time = d.Time
-	}
-	return l
+	return Limits{Bytes: cmp.Or(l.Bytes, d.Bytes), Pixels: cmp.Or(l.Pixels, d.Pixels), Side: cmp.Or(l.Side, d.Side), Time: cmp.Or(l.Time, d.Time)}
 }
 
 // Format names a file format by its usual extension.

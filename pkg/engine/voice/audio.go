@@ -2,6 +2,7 @@ package voice
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,16 +30,7 @@ func DefaultLimits() Limits {
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	if l.Bytes == 0 {
-		l.Bytes = d.Bytes
-	}
-	if l.Duration == 0 {
-		l.Duration = d.Duration
-	}
-	if l.Time == 0 {
-		l.Time = d.Time
-	}
-	return l
+	return Limits{Bytes: cmp.Or(l.Bytes, d.Bytes), Duration: cmp.Or(l.Duration, d.Duration), Time: cmp.Or(l.Time, d.Time)}
 }
 
 // The sample rates and the number of channels that are read.
