@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"facestream/pkg/engine/document"
+	"facestream/pkg/engine/document/documenttest"
 	"facestream/pkg/mrz"
 	"facestream/pkg/schema"
 )
@@ -60,23 +61,6 @@ func TestEachDocumentTrait(t *testing.T) {
 	}
 }
 
-// passport is the zone of a passport, as it is read on that day.
-func passport(t *testing.T, on time.Time) *document.MRZ {
-	t.Helper()
-	lines, err := mrz.Generate(mrz.Document{
-		Format: mrz.TD3, Code: "P", Issuer: "UTO", Number: "L898902C3", Name: mrz.Name{Primary: "SPECIMEN", Secondary: "ANNA MARIA"},
-		Nationality: "UTO", Birth: mrz.Date{Year: 1990, Month: 5, Day: 1}, Sex: mrz.SexFemale, Expiry: mrz.Date{Year: 2030, Month: 4, Day: 15},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	reading, err := mrz.Parse(strings.Join(lines, "\n"), mrz.Options{Reference: on})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &document.MRZ{Reading: reading, Confidence: 0.9}
-}
-
 // TestZone: a document has the fields of its zone with what the check digits prove. A date of birth that its check digit contradicts is
 // reported as such, and gives no age.
 func TestZone(t *testing.T) {
@@ -84,7 +68,7 @@ func TestZone(t *testing.T) {
 	c := newCase(t, schema.OpDocScanFace, `{"calculate_age_from_ocr_text":true}`)
 	c.job.AcceptedAt = today
 	o := lying()
-	o.MRZ = passport(t, today)
+	o.MRZ = documenttest.Passport(t, today)
 	d := c.Document(o).Detected
 	if d.Type != schema.DocumentID3 || len(d.MRZ) != 2 || d.Zone == nil || !d.Zone.Clean || d.Zone.Layout != "TD3" || d.Age != (schema.OCRAge{DOB: "1990-05-01", Source: "mrz", Age: 35}) {
 		t.Errorf("%+v, age %d of %q", d.Zone, d.Age.Age, string(d.Age.DOB))

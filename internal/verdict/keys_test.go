@@ -8,6 +8,7 @@ import (
 
 	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
+	"facestream/pkg/engine/document/documenttest"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
@@ -180,7 +181,7 @@ func TestEachKey(t *testing.T) {
 			show: func(c *Case, _ *face.Observation) string {
 				c.job.AcceptedAt = time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
 				o := lying()
-				o.MRZ = passport(t, c.job.AcceptedAt)
+				o.MRZ = documenttest.Passport(t, c.job.AcceptedAt)
 				age := c.Document(o).Detected.Age
 				return fmt.Sprint(string(age.DOB), " ", age.Age)
 			}},

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"facestream/pkg/aamva"
 	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/face"
-	"facestream/pkg/mrz"
 	"facestream/pkg/schema"
 )
 
@@ -29,23 +27,6 @@ func held(fingers float32) document.Observation {
 	o := card(200, 133)
 	o.Measures.Fingers = fingers
 	return o
-}
-
-// passport is the zone of a passport, as it is read on that day.
-func passport(t *testing.T, on time.Time) *document.MRZ {
-	t.Helper()
-	lines, err := mrz.Generate(mrz.Document{
-		Format: mrz.TD3, Code: "P", Issuer: "UTO", Number: "L898902C3", Name: mrz.Name{Primary: "SPECIMEN", Secondary: "ANNA MARIA"},
-		Nationality: "UTO", Birth: mrz.Date{Year: 1990, Month: 5, Day: 1}, Sex: mrz.SexFemale, Expiry: mrz.Date{Year: 2030, Month: 4, Day: 15},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	reading, err := mrz.Parse(strings.Join(lines, "\n"), mrz.Options{Reference: on})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &document.MRZ{Reading: reading, Confidence: 0.9}
 }
 
 // TestDocScanFace: a document is found, then judged, then the face on it is found and judged. Whichever of these ends it, the request

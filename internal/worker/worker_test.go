@@ -23,6 +23,7 @@ import (
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
+	"facestream/pkg/engine/document/documenttest"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
@@ -141,7 +142,7 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 		}
 		if scan.MRZ {
 			found.Documents = slices.Clone(found.Documents)
-			found.Documents[0].MRZ = passport(d.t, scan.Today)
+			found.Documents[0].MRZ = documenttest.Passport(d.t, scan.Today)
 		}
 		if scan.Rotate { // all of them lie upside down
 			found.Documents = slices.Clone(found.Documents)
