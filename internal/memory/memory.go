@@ -33,6 +33,13 @@ func Keep(native int64) {
 	debug.SetMemoryLimit(max(most-max(native, 0), most/4)) // below that it would do nothing but collect
 }
 
+// KeepBeside is Keep beside what the process has outside of the Go heap now. Where nobody says how much that is, it changes nothing.
+func KeepBeside() {
+	if native, err := Native(); err == nil {
+		Keep(native)
+	}
+}
+
 // Limit returns how many bytes the process may use, and what says so: GOMEMLIMIT, its cgroup, or the machine. 0: nothing does.
 func Limit() (limit int64, source string) {
 	limit, source = math.MaxInt64, ""
@@ -57,7 +64,7 @@ func Limit() (limit int64, source string) {
 }
 
 // Native returns how many bytes of this process are in memory that the Go runtime did not ask for: libraries and what they
-// allocated. Only Linux says so.
+// allocated, files and memory that were mapped. Only Linux says so.
 func Native() (int64, error) {
 	resident, err := Resident()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"facestream/internal/gallery"
+	"facestream/internal/gallery/local/offheap"
 	"facestream/internal/gallery/local/scan"
 	"facestream/pkg/schema"
 )
@@ -24,15 +25,13 @@ type collection struct {
 	tie  gallery.Tie
 
 	mu      sync.RWMutex
-	faces   []face
-	vectors []float32               // that of faces[i] at [i*Dimension : (i+1)*Dimension]
-	codes   *scan.Rows              // of vectors
-	index   map[string]int          // row id to i
-	people  map[schema.PUID][]int32 // person to the i of their rows, in no order
+	rows    *rows
+	vectors offheap.Slice[float32] // that of row i at [i*Dimension : (i+1)*Dimension]
+	codes   *scan.Rows             // of vectors
 }
 
 func newCollection(key int64, name schema.Collection, tie gallery.Tie) *collection {
-	return &collection{key: key, name: name, tie: tie, codes: scan.New(tie.Dimension), index: map[string]int{}, people: map[schema.PUID][]int32{}}
+	return &collection{key: key, name: name, tie: tie, rows: newRows(), codes: scan.New(tie.Dimension)}
 }
 
 // size counts the rows of the persons whom among names, or of all if it names nobody.
@@ -40,11 +39,13 @@ func (c *collection) size(among []schema.PUID) int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if len(among) == 0 {
-		return len(c.faces)
+		return c.rows.len()
 	}
 	n := 0
 	for _, p := range once(among) {
-		n += len(c.people[p])
+		for range c.rows.of(p) {
+			n++
+		}
 	}
 	return n
 }
@@ -56,7 +57,7 @@ func once(among []schema.PUID) []schema.PUID {
 
 func (c *collection) vector(i int) []float32 {
 	d := c.tie.Dimension
-	return c.vectors[i*d : (i+1)*d]
+	return c.vectors.All()[i*d : (i+1)*d]
 }
 
 // apply makes what was committed visible to searches, in one step.
@@ -73,51 +74,23 @@ func (c *collection) apply(changes []change) {
 }
 
 func (c *collection) put(f face, vector []float32) {
-	i, ok := c.index[f.id]
-	if ok {
-		c.disown(i)
-		c.faces[i] = f
-		copy(c.vector(i), vector)
-	} else {
-		i = len(c.faces)
-		c.index[f.id] = i
-		c.faces = append(c.faces, f)
-		c.vectors = append(c.vectors, vector...)
-	}
+	i := c.rows.put(f)
+	c.vectors.Resize(c.rows.len() * c.tie.Dimension)
+	copy(c.vector(i), vector)
 	c.codes.Set(i, vector)
-	c.people[f.puid] = append(c.people[f.puid], int32(i))
-}
-
-// disown takes row i away from its person.
-func (c *collection) disown(i int) {
-	p := c.faces[i].puid
-	rows := c.people[p]
-	if len(rows) == 1 {
-		delete(c.people, p)
-		return
-	}
-	rows[slices.Index(rows, int32(i))] = rows[len(rows)-1]
-	c.people[p] = rows[:len(rows)-1]
 }
 
 // remove fills the gap with the last row; the order in memory has no meaning.
 func (c *collection) remove(id string) {
-	i, last := c.index[id], len(c.faces)-1
-	c.disown(i)
+	i, _ := c.rows.find(id)
+	last := c.rows.len() - 1
+	c.rows.remove(i)
 	if i != last {
-		moved := c.people[c.faces[last].puid]
-		moved[slices.Index(moved, int32(last))] = int32(i)
-		c.faces[i] = c.faces[last]
-		c.index[c.faces[i].id] = i
 		copy(c.vector(i), c.vector(last))
 		c.codes.Move(i, last)
 	}
-	delete(c.index, id)
-	clear(c.faces[last:])
-	clear(c.vector(last))
 	c.codes.Truncate(last)
-	c.faces = c.faces[:last]
-	c.vectors = c.vectors[:last*c.tie.Dimension]
+	c.vectors.Resize(last * c.tie.Dimension)
 }
 
 // chunk is how many rows are compared between two checks of the context, at most: less than a millisecond of work, and their
@@ -147,7 +120,7 @@ func (c *collection) nearest(ctx context.Context, probes [][]float32, k int, amo
 		slices.SortFunc(p.heap, c.order)
 		out[n] = make([]gallery.Match, len(p.heap))
 		for i, x := range p.heap {
-			row, err := c.faces[x.face].row()
+			row, err := c.rows.face(x.row).row()
 			if err != nil {
 				return nil, err
 			}
@@ -160,7 +133,7 @@ func (c *collection) nearest(ctx context.Context, probes [][]float32, k int, amo
 func (c *collection) nobody(probes [][]float32) []*persons {
 	best := make([]*persons, len(probes))
 	for n := range best {
-		best[n] = &persons{c: c, at: map[schema.PUID]int{}}
+		best[n] = &persons{c: c, at: map[string]int{}}
 	}
 	return best
 }
@@ -171,9 +144,9 @@ func (c *collection) nearestOf(ctx context.Context, probes [][]float32, k int, a
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		for _, i := range c.people[p] {
+		for i := range c.rows.of(p) {
 			for n, probe := range probes {
-				best[n].offer(candidate{int(i), dot(probe, c.vector(int(i)))}, k)
+				best[n].offer(candidate{i, dot(probe, c.vector(i))}, k)
 			}
 		}
 	}
@@ -182,13 +155,13 @@ func (c *collection) nearestOf(ctx context.Context, probes [][]float32, k int, a
 
 // nearestOfAll compares the parts of a large collection at once, and then the best of each.
 func (c *collection) nearestOfAll(ctx context.Context, probes [][]float32, k int) ([]*persons, error) {
-	parts := max(1, min(runtime.GOMAXPROCS(0), len(c.faces)/part))
-	size := (len(c.faces)/parts + scan.Block) / scan.Block * scan.Block
+	parts := max(1, min(runtime.GOMAXPROCS(0), c.rows.len()/part))
+	size := (c.rows.len()/parts + scan.Block) / scan.Block * scan.Block
 	found := make([][]*persons, parts)
 	g, ctx := errgroup.WithContext(ctx)
 	for n := range parts {
 		g.Go(func() (err error) {
-			found[n], err = c.nearestBetween(ctx, probes, k, n*size, min((n+1)*size, len(c.faces)))
+			found[n], err = c.nearestBetween(ctx, probes, k, n*size, min((n+1)*size, c.rows.len()))
 			return err
 		})
 	}
@@ -230,7 +203,7 @@ func (c *collection) nearestBetween(ctx context.Context, probes [][]float32, k, 
 }
 
 type candidate struct {
-	face  int
+	row   int
 	score float32
 }
 
@@ -239,7 +212,7 @@ func (c *collection) order(a, b candidate) int {
 	if o := cmp.Compare(b.score, a.score); o != 0 {
 		return o
 	}
-	return strings.Compare(c.faces[a.face].id, c.faces[b.face].id)
+	return strings.Compare(c.rows.id(a.row), c.rows.id(b.row))
 }
 
 // persons holds the best persons so far, each with the best row, as a heap whose root is the worst of them. When a person is
@@ -248,7 +221,7 @@ func (c *collection) order(a, b candidate) int {
 type persons struct {
 	c    *collection
 	heap []candidate
-	at   map[schema.PUID]int // where a person is in heap
+	at   map[string]int // where a person (rows.person) is in heap
 }
 
 func (p *persons) offer(x candidate, k int) {
@@ -256,7 +229,7 @@ func (p *persons) offer(x candidate, k int) {
 	if full && p.c.order(x, p.heap[0]) > 0 {
 		return
 	}
-	person := p.c.faces[x.face].puid
+	person := p.c.rows.person(x.row)
 	i, known := p.at[person]
 	switch {
 	case known && p.c.order(x, p.heap[i]) > 0:
@@ -264,7 +237,7 @@ func (p *persons) offer(x candidate, k int) {
 		p.heap[i] = x
 		heap.Fix(p, i)
 	case full:
-		delete(p.at, p.puid(0))
+		delete(p.at, p.person(0))
 		p.heap[0], p.at[person] = x, 0
 		heap.Fix(p, 0)
 	default:
@@ -280,7 +253,7 @@ func (p *persons) least(k int) float32 {
 	return p.heap[0].score
 }
 
-func (p *persons) puid(i int) schema.PUID { return p.c.faces[p.heap[i].face].puid }
+func (p *persons) person(i int) string { return p.c.rows.person(p.heap[i].row) }
 
 // Len implements heap.Interface.
 func (p *persons) Len() int { return len(p.heap) }
@@ -291,13 +264,13 @@ func (p *persons) Less(i, j int) bool { return p.c.order(p.heap[i], p.heap[j]) >
 // Swap implements heap.Interface.
 func (p *persons) Swap(i, j int) {
 	p.heap[i], p.heap[j] = p.heap[j], p.heap[i]
-	p.at[p.puid(i)], p.at[p.puid(j)] = i, j
+	p.at[p.person(i)], p.at[p.person(j)] = i, j
 }
 
 // Push implements heap.Interface.
 func (p *persons) Push(x any) {
 	p.heap = append(p.heap, x.(candidate))
-	p.at[p.puid(len(p.heap)-1)] = len(p.heap) - 1
+	p.at[p.person(len(p.heap)-1)] = len(p.heap) - 1
 }
 
 // Pop implements heap.Interface; offer never takes the root out without putting another in.

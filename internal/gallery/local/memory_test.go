@@ -2,13 +2,17 @@ package local
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"facestream/internal/gallery"
+	"facestream/internal/memory"
 	"facestream/pkg/schema"
 )
 
@@ -39,8 +43,8 @@ func crowd(rows, dimension int) (c *collection, random func() []float32) {
 
 // plain is the answer of a search that compares every row in full.
 func plain(c *collection, probe []float32, k int) []candidate {
-	best := persons{c: c, at: map[schema.PUID]int{}}
-	for i := range c.faces {
+	best := persons{c: c, at: map[string]int{}}
+	for i := range c.rows.len() {
 		best.offer(candidate{i, dot(probe, c.vector(i))}, k)
 	}
 	slices.SortFunc(best.heap, c.order)
@@ -53,12 +57,12 @@ func TestNearestIsExact(t *testing.T) {
 	for _, size := range []struct{ rows, dimension int }{{1, 8}, {15, 8}, {17, 128}, {3000, 512}, {2*part + 5, 16}} {
 		c, random := crowd(size.rows, size.dimension)
 		for range 3 {
-			c.remove(c.faces[len(c.faces)/2].id)
-			if len(c.faces) == 0 {
+			c.remove(c.rows.id(c.rows.len() / 2))
+			if c.rows.len() == 0 {
 				c.put(face{id: "0", puid: "0"}, random())
 			}
 		}
-		probes := [][]float32{random(), slices.Clone(c.vector(0)), slices.Clone(c.vector(len(c.faces) - 1)), random()}
+		probes := [][]float32{random(), slices.Clone(c.vector(0)), slices.Clone(c.vector(c.rows.len() - 1)), random()}
 		for _, k := range []int{1, 5, 100} {
 			best, err := c.nearestOfAll(t.Context(), probes, k)
 			if err != nil {
@@ -101,4 +105,41 @@ func BenchmarkMemory(b *testing.B) {
 			plain(c, probes[0], 1)
 		}
 	})
+}
+
+// TestMemoryOfARow: a row of 128 components takes little more than its vector and code (648 bytes), of which the collector counts next to none.
+func TestMemoryOfARow(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: the driver opts out of memory outside of the heap on " + runtime.GOOS)
+	}
+	const rows, dimension = 250_000, 128
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	resident := func() int64 {
+		n, err := memory.Resident()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	vector := make([]float32, dimension)
+	for i := range vector {
+		vector[i] = float32(1 / math.Sqrt(dimension))
+	}
+	heapBefore, before := heap(), resident()
+	c := newCollection(1, "staff", gallery.Tie{Model: model, Dimension: dimension})
+	for i := range rows {
+		id, person := uuid.NewSHA1(uuid.NameSpaceOID, []byte(fmt.Sprint(i))), uuid.NewSHA1(uuid.NameSpaceURL, []byte(fmt.Sprint(i/2)))
+		c.put(face{id: id.String(), puid: schema.PUID(person.String()), externalID: schema.ExternalID(fmt.Sprintf("person-%d", i/2))}, vector)
+	}
+	ofHeap, ofAll := (heap()-heapBefore)/rows, (resident()-before)/rows
+	t.Logf("%d bytes a row, %d of them on the heap", ofAll, ofHeap)
+	if ofHeap > 10 || ofAll > 850 {
+		t.Errorf("a row takes %d bytes, %d of them on the heap; 850 and 10 are expected at most", ofAll, ofHeap)
+	}
+	runtime.KeepAlive(c)
 }

@@ -100,7 +100,7 @@ func (g *Gallery) Export(ctx context.Context, c schema.Collection, after string,
 	defer col.mu.RUnlock()
 	there := page.Rows[:0]
 	for _, r := range page.Rows {
-		if i, ok := col.index[r.ID]; ok { // else it was deleted since
+		if i, ok := col.rows.find(r.ID); ok { // else it was deleted since
 			r.Embedding = schema.Embedding{Model: col.tie.Model, Vector: append([]float32(nil), col.vector(i)...)}
 			there = append(there, r)
 		}

@@ -8,6 +8,7 @@ import (
 	"facestream/internal/gallery/drivers"
 	"facestream/internal/host"
 	"facestream/internal/indexer"
+	"facestream/internal/memory"
 	"facestream/pkg/events"
 )
 
@@ -23,6 +24,7 @@ func Run(ctx context.Context, a *host.App) error {
 		return err
 	}
 	defer g.Close()
+	memory.KeepBeside() // the rows of the local gallery, which the collector does not see
 	return With(g, g.Ping)(ctx, a)
 }
 

@@ -35,9 +35,7 @@ func Run(ctx context.Context, a *host.App) error {
 		return err
 	}
 	defer engines.close()
-	if native, err := memory.Native(); err == nil { // the networks, which the collector does not see
-		memory.Keep(native)
-	}
+	memory.KeepBeside() // the networks, which the collector does not see
 	tell(a, engines)
 	if most, images := a.Config.Consumer.MaxInFlight, engines[0].Concurrency(); most < images {
 		a.Log.Warn().Int("consumer.max_in_flight", most).Int("images", images).Msg("fewer records are read ahead than images could be in work")

@@ -13,6 +13,8 @@ package scan
 import (
 	"math"
 	"math/bits"
+
+	"facestream/internal/gallery/local/offheap"
 )
 
 // Block is how many rows a kernel compares at once. Ranges of rows begin at its multiples.
@@ -41,8 +43,8 @@ type Rows struct {
 	quads  int // groups of four components
 	n      int
 	// codes has, block by block and four components by four, those of each of the block's rows in turn.
-	codes       []byte
-	scale, rest []float32
+	codes       offheap.Slice[byte]
+	scale, rest offheap.Slice[float32]
 }
 
 // New returns no rows yet, of vectors with that many components.
@@ -58,11 +60,7 @@ func (r *Rows) Set(i int, vector []float32) {
 	if r.kernel == nil {
 		return
 	}
-	if need := (r.n + Block - 1) / Block * Block; need > len(r.scale) {
-		r.codes = append(r.codes, make([]byte, (need-len(r.scale))*r.quads*4)...)
-		r.scale = append(r.scale, make([]float32, need-len(r.scale))...)
-		r.rest = append(r.rest, make([]float32, need-len(r.rest))...)
-	}
+	r.resize()
 	scale, code := encode(vector, 127)
 	var rest float64
 	for k := range r.quads * 4 {
@@ -72,9 +70,17 @@ func (r *Rows) Set(i int, vector []float32) {
 			d := float64(vector[k]) - c*float64(scale)
 			rest += d * d
 		}
-		r.codes[r.at(i, k)] = byte(c + 128)
+		r.codes.All()[r.at(i, k)] = byte(c + 128)
 	}
-	r.scale[i], r.rest[i] = scale, up(math.Sqrt(rest))
+	r.scale.All()[i], r.rest.All()[i] = scale, up(math.Sqrt(rest))
+}
+
+// resize gives the rows whole blocks.
+func (r *Rows) resize() {
+	n := (r.n + Block - 1) / Block * Block
+	r.codes.Resize(n * r.quads * 4)
+	r.scale.Resize(n)
+	r.rest.Resize(n)
 }
 
 // at is where the component k of row i lies.
@@ -88,22 +94,25 @@ func (r *Rows) Move(to, from int) {
 		return
 	}
 	for k := 0; k < r.quads*4; k += 4 {
-		copy(r.codes[r.at(to, k):][:4], r.codes[r.at(from, k):])
+		copy(r.codes.All()[r.at(to, k):][:4], r.codes.All()[r.at(from, k):])
 	}
-	r.scale[to], r.rest[to] = r.scale[from], r.rest[from]
+	r.scale.All()[to], r.rest.All()[to] = r.scale.All()[from], r.rest.All()[from]
 }
 
 // Truncate forgets all rows but the first n, and erases them.
 func (r *Rows) Truncate(n int) {
-	if r.kernel != nil {
-		for i := n; i < r.n; i++ {
-			for k := 0; k < r.quads*4; k += 4 {
-				clear(r.codes[r.at(i, k):][:4])
-			}
-			r.scale[i], r.rest[i] = 0, 0
-		}
-	}
+	before := r.n
 	r.n = n
+	if r.kernel == nil {
+		return
+	}
+	for i := n; i < before && i%Block != 0; i++ { // resize erases whole blocks
+		for k := 0; k < r.quads*4; k += 4 {
+			clear(r.codes.All()[r.at(i, k):][:4])
+		}
+		r.scale.All()[i], r.rest.All()[i] = 0, 0
+	}
+	r.resize()
 }
 
 // encode returns the scale of a vector's code with components up to limit, and the code.
@@ -170,7 +179,7 @@ func (r *Rows) Above(p *Probe, from, to int, least float32, found []int32) []int
 	var masks [64]uint16
 	for from < to {
 		blocks := min(len(masks), (to-from+Block-1)/Block)
-		r.kernel.above(&r.codes[from*r.quads*4], &p.code[0], &r.scale[from], &r.rest[from], r.quads, blocks, &b, &masks[0])
+		r.kernel.above(&r.codes.All()[from*r.quads*4], &p.code[0], &r.scale.All()[from], &r.rest.All()[from], r.quads, blocks, &b, &masks[0])
 		for i, mask := range masks[:blocks] {
 			for ; mask != 0; mask &= mask - 1 {
 				found = append(found, int32(from+i*Block+bits.TrailingZeros16(mask)))

@@ -177,7 +177,7 @@ func BenchmarkAbove(b *testing.B) {
 			}
 			probe := rows.Probe(vector(r, dimension))
 			b.Run(fmt.Sprintf("%s/dimension=%d/rows=%d", k.name, dimension, n), func(b *testing.B) {
-				b.SetBytes(int64(len(rows.codes)))
+				b.SetBytes(int64(rows.codes.Len()))
 				for b.Loop() {
 					rows.Above(probe, 0, n, 0.9, nil)
 				}
