@@ -143,15 +143,14 @@ func named(line []byte) bool {
 
 // value is the text of an element. Cards of before the year 2010 are in ISO 8859-1 where they are not in UTF-8.
 func value(b []byte) string {
-	b = bytes.TrimSpace(b)
 	if utf8.Valid(b) {
-		return string(b)
+		return string(bytes.TrimSpace(b))
 	}
 	runes := make([]rune, len(b))
 	for i, c := range b {
 		runes[i] = rune(c)
 	}
-	return string(runes)
+	return strings.TrimSpace(string(runes)) // ISO 8859-1 has blanks of its own
 }
 
 // element keeps an element, and takes what it says unless another one of the same name said it.
