@@ -48,6 +48,15 @@ func DocumentKey(job *schema.Job, image int, by, ending string) string {
 	return portraitKey(job, image, what, ending)
 }
 
+// BarcodeKey returns the key of the picture of the barcode of that index, as [DocumentKey].
+func BarcodeKey(job *schema.Job, image, code int, by, ending string) string {
+	what := fmt.Sprintf("barcode %d", code)
+	if by != "" {
+		what += " by " + by
+	}
+	return portraitKey(job, image, what, ending)
+}
+
 func portraitKey(job *schema.Job, image int, what, ending string) string {
 	return job.Images[image].Key + "." + schema.EventID(what, job.ID) + portraitMark + ending
 }

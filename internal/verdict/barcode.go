@@ -7,13 +7,14 @@ import (
 	"facestream/pkg/aamva"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/barcode"
+	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
 )
 
 // barcodes returns which barcodes the case asks for; nil: none.
 func (c *Case) barcodes() *engine.BarcodeParams {
-	if d := c.config.Document; c.scans() && (d.BarcodeOnly || d.BarcodePresence) {
-		return &engine.BarcodeParams{Only: d.BarcodeOnly, Unread: true}
+	if d := c.config.Document; c.scans() && (d.BarcodeOnly || d.Barcode || d.BarcodePresence) {
+		return &engine.BarcodeParams{Only: d.BarcodeOnly, Unread: true, MinConfidence: d.BarcodeConfidence, Margin: d.BarcodeMargin, Format: imaging.Format(c.config.Portrait.Format)}
 	}
 	return nil
 }
@@ -21,16 +22,13 @@ func (c *Case) barcodes() *engine.BarcodeParams {
 // barcodesOnly reports whether nothing but barcodes is looked for.
 func (c *Case) barcodesOnly() bool { return c.scans() && c.config.Document.BarcodeOnly }
 
-// Barcodes returns those barcodes of an image that are certain enough, as they stand in the result.
+// Barcodes returns the barcodes of an image as they stand in the result.
 func (c *Case) Barcodes(found []barcode.Found, image int) (all []schema.BarcodeResult) {
 	config := c.config.Document
 	for _, f := range found {
-		if f.Confidence < config.BarcodeConfidence {
-			continue
-		}
 		b := schema.BarcodeResult{Image: image, Kind: schema.BarcodeFormat(f.Format), Confidence: f.Confidence, Box: schema.NewTrapezeF(f.Quad)}
 		b.Center = b.Box.Center()
-		b.Cropped = schema.NewTrapezeF(widened(f.Quad, config.BarcodeMargin))
+		b.Cropped = schema.NewTrapezeF(f.Widened(config.BarcodeMargin))
 		switch {
 		case config.BarcodePresence:
 		case f.Read:
@@ -41,15 +39,6 @@ func (c *Case) Barcodes(found []barcode.Found, image int) (all []schema.BarcodeR
 		all = append(all, b)
 	}
 	return all
-}
-
-// widened moves each corner away from its neighbours by that share of the side between them.
-func widened(q [4]schema.PointF, share float32) (out [4]schema.PointF) {
-	for i, p := range q {
-		a, b := q[(i+1)%4], q[(i+3)%4]
-		out[i] = schema.PointF{X: p.X + share*(2*p.X-a.X-b.X), Y: p.Y + share*(2*p.Y-a.Y-b.Y)}
-	}
-	return out
 }
 
 // content is what a code says, in fields where it is a licence's.

@@ -124,7 +124,7 @@ func (c *Case) Params() engine.Params {
 		p.Portraits = []face.PortraitOptions{o}
 	}
 	if c.scans() { // nobody is present whose liveness there would be
-		p.Document = &engine.DocumentParams{Faces: !config.Document.Only && !config.Document.Segmented, Rotate: config.Document.Rotate, MRZ: c.readsZone(), Segmented: config.Document.Segmented, Today: c.job.AcceptedAt, Accept: c.accepts, Format: imaging.Format(config.Portrait.Format)}
+		p.Document = &engine.DocumentParams{Faces: !config.Document.Only && !config.Document.Segmented, Rotate: config.Document.Rotate, MRZ: c.readsZone() || config.Document.Text, Text: config.Document.Text && !config.Document.Segmented, Segmented: config.Document.Segmented, Today: c.job.AcceptedAt, Accept: c.accepts, Format: imaging.Format(config.Portrait.Format)}
 		return p
 	}
 	switch op {

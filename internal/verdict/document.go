@@ -3,6 +3,7 @@ package verdict
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"facestream/pkg/engine/document"
 	"facestream/pkg/mrz"
@@ -48,8 +49,21 @@ func (c *Case) accepts(found []document.Observation) bool {
 	return len(found) > 0 && c.documentTraits(&found[0]) == 0
 }
 
-// Document returns o as the document of the result, with its traits.
-func (c *Case) Document(o *document.Observation) *schema.DocumentResult {
+// Document returns the documents of an image, the most confident first, as the document of the result; nil without any.
+func (c *Case) Document(found []document.Observation) *schema.DocumentResult {
+	var r *schema.DocumentResult
+	for i := range found {
+		if data := c.documentData(&found[i]); r == nil {
+			r = &schema.DocumentResult{Detected: data}
+		} else {
+			r.Further = append(r.Further, data)
+		}
+	}
+	return r
+}
+
+// documentData is what is said of a document, with its traits.
+func (c *Case) documentData(o *document.Observation) schema.DocumentData {
 	traits := c.documentTraits(o)
 	box := schema.NewTrapezeF(o.Corners)
 	data := schema.DocumentData{
@@ -76,9 +90,30 @@ func (c *Case) Document(o *document.Observation) *schema.DocumentResult {
 		}
 	}
 	if o.MRZ != nil {
-		c.zone(&data, o.MRZ)
+		data.Type = sizes[o.MRZ.Reading.Document.Format]
+		if c.readsZone() {
+			c.zone(&data, o.MRZ)
+		}
 	}
-	return &schema.DocumentResult{Detected: data}
+	if c.config.Document.Text {
+		data.Text = documentText(o)
+	}
+	return data
+}
+
+// documentText are the lines of text on a document.
+func documentText(o *document.Observation) *schema.DocumentText {
+	t := &schema.DocumentText{Width: o.Width, Height: o.Height, Lines: []schema.TextLine{}}
+	characters := 0
+	for _, l := range o.Text {
+		characters += utf8.RuneCountInString(l.Text)
+		if len(t.Lines) == schema.MaxTextLines || characters > schema.MaxTextCharacters {
+			t.Truncated = true
+			break
+		}
+		t.Lines = append(t.Lines, schema.TextLine{Text: schema.Personal(l.Text), Confidence: l.Confidence, Box: schema.NewTrapezeF(l.Quad), Script: l.Script()})
+	}
+	return t
 }
 
 // readsZone reports whether the machine-readable zone is asked for.
@@ -87,16 +122,15 @@ func (c *Case) readsZone() bool {
 	return d.MRZ || d.Segmented || d.Age
 }
 
-// sizes are the documents that have the formats.
+// sizes are the documents that have the formats: their shape alone does not tell all apart.
 var sizes = map[mrz.Format]schema.DocumentType{
 	mrz.TD1: schema.DocumentID1, mrz.TD2: schema.DocumentID2, mrz.TD3: schema.DocumentID3, mrz.MRVA: schema.DocumentID3, mrz.MRVB: schema.DocumentID2,
 }
 
-// zone adds to data what a machine-readable zone says: the size of the document, for its shape alone does not tell all sizes apart, and the
-// age on the day of the request, unless the check digit of the date of birth does not hold.
+// zone adds to data what a machine-readable zone says, and the age on the day of the request, unless the check digit of the date of birth
+// does not hold.
 func (c *Case) zone(data *schema.DocumentData, m *document.MRZ) {
 	r := m.Reading
-	data.Type = sizes[r.Document.Format]
 	data.Zone = &schema.MRZ{Layout: r.Document.Format.String(), Clean: r.Clean(), Confidence: m.Confidence, NameMayBeTruncated: r.NameMayBeTruncated, Fields: []schema.MRZField{}}
 	for _, line := range r.Lines {
 		data.MRZ = append(data.MRZ, schema.Personal(line))

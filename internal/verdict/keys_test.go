@@ -61,7 +61,7 @@ func TestEachKey(t *testing.T) {
 		return func(c *Case, _ *face.Observation) string {
 			o := lying()
 			change(o)
-			return strings.Join(c.Document(o).Detected.TraitNames, " ")
+			return strings.Join(c.documentData(o).TraitNames, " ")
 		}
 	}
 	asIs := scanned(func(*document.Observation) {})
@@ -164,8 +164,18 @@ func TestEachKey(t *testing.T) {
 			}},
 		"detect_barcode_without_parsing": {op: schema.OpDocScanFace, value: `true`, before: "true", after: "false",
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Barcodes(codes, 0)[0].Data != nil) }},
-		"conf_score_thr_barcode": {op: schema.OpDocScanFace, value: `0.8`, before: "2", after: "1",
-			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(len(c.Barcodes(codes, 0))) }},
+		"detect_and_recognize_barcode": {op: schema.OpDocScanFace, value: `true`, before: "true false", after: "true true",
+			show: func(c *Case, _ *face.Observation) string {
+				p := c.Params()
+				return fmt.Sprint(p.Document != nil, p.Barcodes != nil && !p.Barcodes.Only)
+			}},
+		"conf_score_thr_barcode": {op: schema.OpDocScanFace, value: `0.8`, before: "0.25", after: "0.8",
+			show: func(c *Case, _ *face.Observation) string {
+				c.config.Document.Barcode = true
+				return fmt.Sprint(c.Params().Barcodes.MinConfidence)
+			}},
+		"recognize_document_text": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Text) }},
 		"barcode_margin": {op: schema.OpDocScanFace, value: `0.5`, before: "{-10 -10}", after: "{-50 -50}",
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Barcodes(codes, 0)[0].Cropped.TopLeft) }},
 		"document_auto_rotation": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
@@ -182,7 +192,7 @@ func TestEachKey(t *testing.T) {
 				c.job.AcceptedAt = time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
 				o := lying()
 				o.MRZ = documenttest.Passport(t, c.job.AcceptedAt)
-				age := c.Document(o).Detected.Age
+				age := c.documentData(o).Age
 				return fmt.Sprint(string(age.DOB), " ", age.Age)
 			}},
 		"check_fingers_over_document": {op: schema.OpDocScanFace, value: `true`, before: "", after: "DT_FINGERS_DETECTED",

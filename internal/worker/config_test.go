@@ -55,6 +55,14 @@ func TestEveryConfigKey(t *testing.T) {
 		}
 		return fmt.Sprint(r.Document.Asked, len(r.Faces), said)
 	}
+	text := func(_ *desk, r schema.Result) (said string) {
+		if t := r.Document.Found.Detected.Text; t != nil {
+			for _, l := range t.Lines {
+				said += fmt.Sprint(string(l.Text), " ", l.Script, ", ")
+			}
+		}
+		return said
+	}
 	margin := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Barcodes[0].Cropped.TopLeft) }
 	spoof := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].SpoofStatus) }
 	portrait := func(of func(face.PortraitOptions) any) func(*desk, schema.Result) string {
@@ -143,6 +151,7 @@ func TestEveryConfigKey(t *testing.T) {
 		"threshold_doc_y":                {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 30), value: `0.05`, show: documentTraits, before: "", after: "DT_DOCUMENT_IS_UP"},
 		"document_scan_barcode_only":     {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: codes, before: "true 1", after: "false 0 0SAMPLE 4"},
 		"detect_barcode_without_parsing": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: codes, before: "true 1", after: "true 1 0 0"},
+		"detect_and_recognize_barcode":   {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, show: codes, before: "true 1", after: "true 1 0SAMPLE 4"},
 		"conf_score_thr_barcode": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), config: `"document_scan_barcode_only":true`, value: `0.8`, show: codes,
 			before: "false 0 0SAMPLE 4", after: "false 0 0SAMPLE"},
 		"barcode_margin": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), config: `"document_scan_barcode_only":true`, value: `0.25`, show: margin,
@@ -153,6 +162,7 @@ func TestEveryConfigKey(t *testing.T) {
 		"detect_and_recognize_mrz_code": {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 -1", show: zone},
 		"mrz_segmented_input":           {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 -1", show: zone},
 		"calculate_age_from_ocr_text":   {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 33", show: zone},
+		"recognize_document_text":       {op: schema.OpDocScanFace, see: someone(0), scan: printed(), value: `true`, before: "", after: "UTOPIA Latn, 12 AUG 74 Latn, ", show: text},
 		"check_fingers_over_document":   {op: schema.OpDocScanFace, see: someone(0), scan: held(0.6), value: `true`, show: documentTraits, before: "", after: "DT_FINGERS_DETECTED"},
 		"fingers_over_document_threshold": {op: schema.OpDocScanFace, config: `"check_fingers_over_document":true`, see: someone(0), scan: held(0.6), value: `0.7`, show: documentTraits,
 			before: "DT_FINGERS_DETECTED", after: ""},

@@ -3,12 +3,15 @@ package worker_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"facestream/pkg/aamva"
 	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
+	"facestream/pkg/engine/document/documenttest"
 	"facestream/pkg/engine/face"
 	"facestream/pkg/schema"
 )
@@ -26,6 +29,21 @@ func card(x, y float32) document.Observation {
 func held(fingers float32) document.Observation {
 	o := card(200, 133)
 	o.Measures.Fingers = fingers
+	return o
+}
+
+// printed is the card with text on it.
+func printed(lines ...string) document.Observation {
+	o := card(200, 133)
+	o.Width, o.Height = 600, 500
+	if lines == nil {
+		lines = []string{"UTOPIA", "12 AUG 74"}
+	}
+	for i, text := range lines {
+		y := 20 + 30*float32(i)
+		right := 10 + 10*float32(len([]rune(text)))
+		o.Text = append(o.Text, document.Line{Text: text, Confidence: 0.9, Quad: [4]schema.PointF{{X: 10, Y: y}, {X: right, Y: y}, {X: right, Y: y + 20}, {X: 10, Y: y + 20}}})
+	}
 	return o
 }
 
@@ -125,6 +143,75 @@ func TestDocumentPictures(t *testing.T) {
 	}
 	if r := ask(schema.OpDocScanFace, "card", `{"detect_document_only":true}`); r.Document.Found.Cropped == nil || len(d.written) != 1 {
 		t.Errorf("the document only: %v", d.written)
+	}
+}
+
+// TestBarcodePictures: each barcode that is certain enough has a straightened picture in the store, beside the document or alone, which is
+// removed where the request fails. validate writes none.
+func TestBarcodePictures(t *testing.T) {
+	d := newDesk(t)
+	scene := picture{faces: []face.Observation{someone(0)}, scanned: []document.Observation{card(200, 133)}, barcodes: licence(t)}
+	failing := scene
+	failing.errOfFaces = schema.Permanent("test", schema.ReasonImageTooLarge, errors.New("too large"))
+	d.pictures["card"], d.pictures["crowd"] = scene, failing
+	for _, tt := range []struct {
+		op            schema.Operation
+		image, config string
+		codes         int // with pictures
+		written       int // the pictures of document and face included
+	}{
+		{schema.OpDocScanFace, "card", `{"detect_and_recognize_barcode":true,"portrait_format":"jpeg"}`, 2, 4},
+		{schema.OpDocScanFace, "card", `{"detect_and_recognize_barcode":true,"portrait_format":"jpeg","conf_score_thr_barcode":0.8}`, 1, 3},
+		{schema.OpDocScanFace, "card", `{"document_scan_barcode_only":true,"portrait_format":"jpeg"}`, 2, 2},
+		{schema.OpDocScanFace, "card", `{"detect_barcode_without_parsing":true,"portrait_format":"jpeg"}`, 2, 4},
+		{schema.OpDocScanFace, "card", `{}`, 0, 2},
+		{schema.OpDocScanFace, "crowd", `{"detect_and_recognize_barcode":true}`, 0, 0},
+		{schema.OpValidate, "card", `{"context_string":"document","detect_and_recognize_barcode":true}`, 0, 0},
+	} {
+		clear(d.written)
+		r := d.ask(schema.Request{Operation: tt.op, Images: images(tt.image), Config: json.RawMessage(tt.config)})
+		what := string(tt.op) + " of " + tt.image + " with " + tt.config
+		codes := 0
+		for i, b := range r.Barcodes {
+			if b.Crop == nil {
+				continue
+			}
+			codes++
+			if got, want := d.written[b.Crop.Object.Key], fmt.Sprintf("image/jpeg barcode %d of %s", i, tt.image); got != want || b.Crop.Info.Width != 50 || b.Crop.Info.Height != 10 {
+				t.Errorf("%s: the store has %q as the barcode of %+v, want %q", what, got, b.Crop.Info, want)
+			}
+		}
+		if codes != tt.codes || len(d.written) != tt.written {
+			t.Errorf("%s: %d pictures of barcodes and %d in all, want %d and %d", what, codes, len(d.written), tt.codes, tt.written)
+		}
+	}
+}
+
+// TestFurtherDocuments: each document of an image is answered with its own zone and text. What is wrong with a further one refuses
+// nothing.
+func TestFurtherDocuments(t *testing.T) {
+	d := newDesk(t)
+	second, other := printed("SECOND"), card(5, 133)
+	second.Corners = other.Corners
+	second.Measures = other.Measures
+	zone := documenttest.Passport(t, time.Now())
+	reading := *zone.Reading
+	reading.Document.Number = "OTHER"
+	second.MRZ = &document.MRZ{Reading: &reading, Confidence: 0.9}
+	d.pictures["two"] = picture{faces: []face.Observation{someone(0)}, scanned: []document.Observation{printed("FIRST"), second}}
+	r := d.ask(schema.Request{Operation: schema.OpDocScanFace, Images: images("two"), Config: json.RawMessage(`{"detect_and_recognize_mrz_code":true,"recognize_document_text":true}`)})
+	found := r.Document.Found
+	if r.CallStatus.Reason != "" || len(r.Faces) != 1 || found == nil || len(found.Further) != 1 || len(r.Documents) != 2 {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	for _, c := range []struct {
+		data         schema.DocumentData
+		text, number schema.Personal
+		traits       schema.DocumentTraits
+	}{{found.Detected, "FIRST", "L898902C3", 0}, {found.Further[0], "SECOND", "OTHER", schema.DTDocumentIsLeft}} {
+		if got := c.data; got.Text == nil || len(got.Text.Lines) != 1 || got.Text.Lines[0].Text != c.text || got.Zone == nil || got.Zone.Fields[2].Value != c.number || got.Traits != c.traits {
+			t.Errorf("%q: another document, with the traits %q", string(c.text), got.TraitNames)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// portraying returns params with which the engine hands over the picture of the document and the portraits of an image, face by face, to be
+// portraying returns params with which the engine hands over the pictures of the document and of barcodes, and the portraits of an image, face by face, to be
 // written beside the image.
 // A result that names them is published later. If there are too many faces, none are made.
 func (s *Service) portraying(a *analysis, image int, params engine.Params) engine.Params {
@@ -22,6 +22,14 @@ func (s *Service) portraying(a *analysis, image int, params engine.Params) engin
 			return err
 		}
 		params.Document = &asked
+	}
+	if params.Barcodes != nil && a.Operation == schema.OpDocScanFace {
+		asked := *params.Barcodes
+		asked.Keep = func(ctx context.Context, i int, made *face.Portrait) (err error) {
+			a.codes[i], err = s.write(ctx, a, image, outcome.BarcodeKey(&a.Job, image, i, a.by, string(made.Format)), made)
+			return err
+		}
+		params.Barcodes = &asked
 	}
 	if len(params.Portraits) == 0 {
 		return params
@@ -62,7 +70,7 @@ func (s *Service) write(ctx context.Context, a *analysis, image int, key string,
 	}, nil
 }
 
-// removeUnnamed removes the portraits and documents that found does not name: those of a job that failed at a later image, or was refused. A face
+// removeUnnamed removes the pictures that found does not name: those of a job that failed at a later image, or was refused. A face
 // that nobody knows of would stay for ever.
 func (s *Service) removeUnnamed(ctx context.Context, written []schema.ObjectRef, found []schema.Finding) error {
 	named := map[string]bool{}
@@ -75,6 +83,11 @@ func (s *Service) removeUnnamed(ctx context.Context, written []schema.ObjectRef,
 			}
 			if d := r.Document.Found; d != nil && d.Cropped != nil {
 				named[d.Cropped.Object.Key] = true
+			}
+			for _, b := range r.Barcodes {
+				if b.Crop != nil {
+					named[b.Crop.Object.Key] = true
+				}
 			}
 		}
 		for _, face := range faces {

@@ -170,6 +170,7 @@ type analysis struct {
 	kept       map[int]*schema.OutputImage // the portraits that are stored, by the index of the face in found
 	pixels     int                         // of kept
 	scan       *schema.OutputImage         // the picture of the document that is stored
+	codes      map[int]*schema.OutputImage // the pictures of the barcodes that are stored, by their index
 	written    *[]schema.ObjectRef         // the pictures of all packs
 }
 
@@ -187,7 +188,7 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by st
 			return nil, err
 		}
 	}
-	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}, Notes: judged.Notes()}, by: by, verdict: judged, kept: map[int]*schema.OutputImage{}, written: written}
+	a := &analysis{Job: *job, Work: schema.Work{Timings: map[string]float64{}, Notes: judged.Notes()}, by: by, verdict: judged, kept: map[int]*schema.OutputImage{}, codes: map[int]*schema.OutputImage{}, written: written}
 	if job.Operation.Images() == 0 {
 		return a, nil
 	}
@@ -247,15 +248,17 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 	if a.verdict.Bare(image, seen.Documents) {
 		a.found.Bare = append(a.found.Bare, image)
 	}
-	a.found.Barcodes = append(a.found.Barcodes, a.verdict.Barcodes(seen.Barcodes, image)...)
-	for i := range seen.Documents {
-		d := &seen.Documents[i]
+	for i, code := range a.verdict.Barcodes(seen.Barcodes, image) {
+		code.Crop = a.codes[i]
+		a.found.Barcodes = append(a.found.Barcodes, code)
+	}
+	for _, d := range seen.Documents {
 		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
-		if i == 0 {
-			a.found.Document = a.verdict.Document(d)
-			if a.found.Document.Cropped = a.scan; a.scan != nil {
-				a.found.Document.CroppedInfo.Info = a.scan.Info
-			}
+	}
+	if len(seen.Documents) > 0 {
+		a.found.Document = a.verdict.Document(seen.Documents)
+		if a.found.Document.Cropped = a.scan; a.scan != nil {
+			a.found.Document.CroppedInfo.Info = a.scan.Info
 		}
 	}
 	for i := range seen.Faces {

@@ -130,7 +130,18 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 		found.Document = pic.document
 	}
 	if p.Barcodes != nil {
-		found.Barcodes = pic.barcodes
+		for _, b := range pic.barcodes {
+			if b.Confidence >= p.Barcodes.MinConfidence {
+				found.Barcodes = append(found.Barcodes, b)
+			}
+		}
+		for i := range found.Barcodes {
+			if keep := p.Barcodes.Keep; keep != nil {
+				if err := keep(ctx, i, &face.Portrait{Image: imaging.New(50, 10), File: []byte(fmt.Sprint("barcode ", i, " of ", string(image))), Format: p.Barcodes.Format}); err != nil {
+					return nil, err
+				}
+			}
+		}
 		if p.Barcodes.Only {
 			return found, nil
 		}
@@ -140,12 +151,17 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 		if found.Documents == nil || scan.Accept != nil && !scan.Accept(found.Documents) {
 			return found, nil
 		}
-		if scan.MRZ {
-			found.Documents = slices.Clone(found.Documents)
-			found.Documents[0].MRZ = documenttest.Passport(d.t, scan.Today)
+		found.Documents = slices.Clone(found.Documents)
+		for i := range found.Documents {
+			o := &found.Documents[i]
+			if scan.MRZ && o.MRZ == nil {
+				o.MRZ = documenttest.Passport(d.t, scan.Today)
+			}
+			if !scan.Text {
+				o.Text = nil
+			}
 		}
 		if scan.Rotate { // all of them lie upside down
-			found.Documents = slices.Clone(found.Documents)
 			found.Documents[0].Outline = found.Documents[0].Turn(2)
 		}
 		if scan.Keep != nil {

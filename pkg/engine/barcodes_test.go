@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"context"
 	"slices"
 	"testing"
 
 	"facestream/internal/symbols"
 	"facestream/pkg/engine/barcode"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/schema"
 )
@@ -44,6 +46,14 @@ func TestBarcodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var kept []face.Portrait
+	keep := func(_ context.Context, i int, p *face.Portrait) error {
+		if i != len(kept) {
+			t.Errorf("picture %d comes as number %d", i, len(kept))
+		}
+		kept = append(kept, face.Portrait{File: p.File, Corners: p.Corners})
+		return nil
+	}
 	for _, c := range []struct {
 		params Params
 		found  bool
@@ -51,6 +61,8 @@ func TestBarcodes(t *testing.T) {
 	}{
 		{ask, true, "barcodes"},
 		{Params{Barcodes: &BarcodeParams{}}, true, "detect"},
+		{Params{Barcodes: &BarcodeParams{Keep: keep, Margin: 0.1, Format: imaging.PNG}}, true, "detect"},
+		{Params{Barcodes: &BarcodeParams{MinConfidence: 1.1}}, false, "detect"},
 		{Params{}, false, "detect"},
 	} {
 		a, err := e.Analyze(t.Context(), file, c.params)
@@ -59,6 +71,15 @@ func TestBarcodes(t *testing.T) {
 		}
 		if found := slices.ContainsFunc(a.Barcodes, func(f barcode.Found) bool { return f.Text == "what a card says" }); found != c.found {
 			t.Errorf("%+v: %v", c.params, a.Barcodes)
+		}
+		if code := c.params.Barcodes; code != nil && code.Keep != nil {
+			if len(kept) != 1 || kept[0].Corners != a.Barcodes[0].Widened(0.1) {
+				t.Errorf("%d pictures of %v", len(kept), a.Barcodes)
+			} else if again, err := e.Decode(t.Context(), kept[0].File); err != nil {
+				t.Error(err)
+			} else if found, err := barcode.Read(t.Context(), again, barcode.Options{}); err != nil || len(found) != 1 || found[0].Text != "what a card says" {
+				t.Errorf("%v is read in the picture of the code, %v", found, err)
+			}
 		}
 		if _, ran := a.Timings[c.stage]; !ran || c.stage == "barcodes" && len(a.Models) > 0 {
 			t.Errorf("%+v: stages %v, networks %v", c.params, a.Timings, a.Models)

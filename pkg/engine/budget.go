@@ -200,15 +200,19 @@ func (p Params) memory(f *imaging.File) int64 {
 		straight := straightPixels(width, height)
 		steps += document.StraightMemory(width, height, straight) + 3*int64(straight) // it, and a scaled or turned copy
 	}
-	if p.Document != nil && p.Document.MRZ {
+	if p.reads() {
 		steps += document.TextMemory
 	}
 	if p.Barcodes != nil { // before anything else is made of the picture
 		steps = max(steps, rgb+barcode.Memory(width, height))
 	}
 	var portrait int64
+	const file = 4 + 3*4 // bytes a pixel of a picture that is handed over, as of portraits
+	if p.Barcodes != nil && p.Barcodes.Keep != nil {
+		straight := straightPixels(width, height)
+		steps = max(steps, rgb+document.StraightMemory(width, height, straight)+file*int64(straight))
+	}
 	if p.Document != nil && p.Document.Keep != nil {
-		const file = 4 + 3*4 // bytes a pixel, as of portraits
 		portrait = file * int64(straightPixels(width, height))
 	}
 	for _, o := range p.Portraits {

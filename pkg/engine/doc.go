@@ -7,7 +7,8 @@
 //
 //	barcodes      the barcodes of the photograph
 //	document      finds an identity document; the faces that are found then are those on it
-//	mrz           the machine-readable zone of each document
+//	mrz           the machine-readable zone of the document, and its other lines of text
+//	further       the other documents in the picture: how they are shown, and what they say
 //	orient        turns the document upright
 //	rectify       a picture of the straightened document
 //	detect        finds the faces, in whichever way they stand, selects, and turns the picture for them

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"facestream/internal/drawn"
@@ -88,6 +90,91 @@ func TestDocumentIsTurned(t *testing.T) {
 		if err != nil || straight.Width < straight.Height {
 			t.Errorf("turned by %d: the picture of the document is %v, %v", 90*quarters, straight, err)
 		}
+	}
+}
+
+// onDarkTable shows pages on a dark table, one beside the other.
+func onDarkTable(pages ...*imaging.Image) *imaging.Image {
+	width, height := 60, 0
+	for _, p := range pages {
+		width, height = width+p.Width+60, max(height, p.Height+120)
+	}
+	table := imaging.New(width, height)
+	table.Fill(imaging.RGB{35, 40, 45})
+	x := 60
+	for _, p := range pages {
+		paste(table, p, x, 60)
+		x += p.Width + 60
+	}
+	return table
+}
+
+// TestTextOfDocument: the lines on a page lie where they are on its straightened picture, upright, however the page lies. Those of the
+// zone are not among them.
+func TestTextOfDocument(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	page, err := e.Decode(t.Context(), read(t, data, "documents", "100_pass2-uto.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page = page.Crop(60, 55, 735, 560, imaging.Black)
+	asked := DocumentParams{Faces: true, Rotate: true, MRZ: true, Text: true}
+	for _, quarters := range []int{0, 1, 2} {
+		a, err := e.Analyze(t.Context(), encoded(t, onDarkTable(page).Turned(quarters)), Params{Strategy: BiggestFace, Turn: true, Document: &asked})
+		if err != nil || len(a.Documents) != 1 || a.Documents[0].MRZ == nil {
+			t.Fatalf("turned by %d quarters: %d documents, %v", quarters, len(a.Documents), err)
+		}
+		d := a.Documents[0]
+		last := -1
+		for _, want := range []string{"OFFICIAL TRAVEL DOCUMENT", "ERIKSSON", "ANNA MARIA", "D23145890"} {
+			at := slices.IndexFunc(d.Text, func(l document.Line) bool { return l.Text == want })
+			if at <= last {
+				t.Errorf("turned by %d quarters: %q is line %d, after line %d", quarters, want, at, last)
+				continue
+			}
+			last = at
+		}
+		if d.Width < d.Height || d.Straight != nil {
+			t.Errorf("turned by %d quarters: the page is %d × %d", quarters, d.Width, d.Height)
+		}
+		for _, l := range d.Text {
+			if q := l.Quad; strings.Contains(l.Text, "<<") || q[0].X >= q[1].X && len(l.Text) > 3 || q[3].Y < q[0].Y || q[2].X > float32(d.Width)+8 || q[2].Y > float32(d.Height)+8 {
+				t.Errorf("turned by %d quarters: %q lies at %v on a page of %d × %d", quarters, l.Text, l.Quad, d.Width, d.Height)
+			}
+		}
+	}
+}
+
+// TestFurtherDocumentsAreRead: of two pages in one photograph, each is answered with its own zone and how it is shown.
+func TestFurtherDocumentsAreRead(t *testing.T) {
+	data, e := dataDir(t), openEngine(t)
+	var pages []*imaging.Image
+	want := map[string]bool{}
+	for _, name := range []string{"100_pass-cze2.jpg", "100_pass-hrv.jpg"} {
+		m, err := e.Decode(t.Context(), read(t, data, "documents", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		zones, err := e.MRZ(t.Context(), m, onThisDay)
+		if err != nil || len(zones) != 1 {
+			t.Fatalf("%s: %d zones, %v", name, len(zones), err)
+		}
+		want[zones[0].Reading.Document.Number] = true
+		pages = append(pages, m)
+	}
+	a, err := e.Analyze(t.Context(), encoded(t, onDarkTable(pages...)), Params{Strategy: BiggestFace, Turn: true, Document: &DocumentParams{Faces: true, MRZ: true, Text: true, Today: onThisDay.Reference}})
+	if err != nil || len(a.Documents) != 2 {
+		t.Fatalf("%d documents, %v", len(a.Documents), err)
+	}
+	for _, d := range a.Documents {
+		if d.MRZ == nil || !want[d.MRZ.Reading.Document.Number] || d.Measures == nil || len(d.Text) < 5 || d.Straight != nil || d.Width == 0 {
+			t.Errorf("zone %v, measures %v, %d lines", d.MRZ != nil, d.Measures, len(d.Text))
+			continue
+		}
+		delete(want, d.MRZ.Reading.Document.Number)
+	}
+	if len(want) > 0 {
+		t.Errorf("%d zones were not answered", len(want))
 	}
 }
 

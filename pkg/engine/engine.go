@@ -286,14 +286,27 @@ type BarcodeParams struct {
 	Only bool
 	// Unread asks also for those that can be located and not read.
 	Unread bool
+	// MinConfidence is the lowest confidence of a barcode, 0..1.
+	MinConfidence float32
+	// Keep takes a straightened picture of each barcode, one after the other, with its index in Analysis.Barcodes: the first
+	// MostBarcodesKept, with Margin around them as a share of their sides, in Format. nil makes none. Other images are worked on
+	// meanwhile. An error ends the analysis.
+	Keep   func(context.Context, int, *face.Portrait) error
+	Margin float32
+	Format imaging.Format
 }
+
+// MostBarcodesKept is the largest number of barcodes of a picture of which pictures are made.
+const MostBarcodesKept = 16
 
 // DocumentParams say what Analyze finds out about documents.
 type DocumentParams struct {
 	// Faces asks for the faces on the document.
 	Faces bool
-	// MRZ asks for the machine-readable zone of the document.
+	// MRZ asks for the machine-readable zone of each document.
 	MRZ bool
+	// Text asks for the other lines of text on each document: without MRZ, those of the zone are among them.
+	Text bool
 	// Segmented says that the picture shows a machine-readable zone and nothing else. No document is looked for: the whole picture is it.
 	Segmented bool
 	// Today is the day against which two-digit years get their century; zero: that of the analysis.
@@ -366,7 +379,8 @@ func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crow
 		return nil, w.end(err)
 	}
 	defer place.leave()
-	defer f.picture.Release()
+	f.photograph = f.picture
+	defer f.photograph.Release()
 	defer f.seen()
 	aside := func(do func() error) error {
 		start := time.Now()
@@ -384,6 +398,13 @@ func (e *Engine) analyze(ctx context.Context, file *imaging.File, p Params, crow
 			return aside(func() error { return p.Document.Keep(ctx, made) })
 		}
 		f.params.Document = &asked
+	}
+	if p.Barcodes != nil && p.Barcodes.Keep != nil {
+		asked := *p.Barcodes
+		asked.Keep = func(_ context.Context, i int, made *face.Portrait) error {
+			return aside(func() error { return p.Barcodes.Keep(ctx, i, made) })
+		}
+		f.params.Barcodes = &asked
 	}
 	a := &Analysis{Width: f.picture.Width, Height: f.picture.Height, Damage: info.Damage, Timings: map[string]time.Duration{"decode": time.Since(start)}}
 	ran := record{}

@@ -20,6 +20,8 @@ type frame struct {
 	// picture is upright: as its file says for steps about the picture, and turned so that faces stand for steps about faces. Once a document
 	// was found, it is the straightened document.
 	picture *imaging.Image
+	// photograph is the whole picture, also once a document was found.
+	photograph *imaging.Image
 	// document is the outline of the document that the picture shows.
 	document *document.Outline
 	// documents are those that params.Document asks for, the most confident first.
@@ -51,21 +53,45 @@ func straightPixels(width, height int) int { return min(mostStraight, width*heig
 
 // straighten notes the documents with these outlines, and makes the first one f's picture after judging how it is shown.
 func (f *frame) straighten(outlines []document.Outline) {
-	picture := f.picture
 	for _, outline := range outlines {
 		o := document.Observation{Outline: outline}
-		var shape float64
-		o.Type, shape = document.TypeOf(o.Corners, picture.Width, picture.Height)
-		if f.documents == nil {
-			o.Straight = document.Straighten(picture, o.Corners, shape, straightPixels(picture.Width, picture.Height))
-			if o.Straight == nil { // a sliver
-				continue
-			}
-			o.Measures = document.Judge(picture, o)
+		if f.documents != nil {
+			o.Type, _ = document.TypeOf(o.Corners, f.photograph.Width, f.photograph.Height)
+		} else if f.straightenOne(&o) {
 			f.picture = o.Straight
+		} else { // a sliver
+			continue
 		}
 		f.documents = append(f.documents, o)
 	}
+}
+
+// straightenOne straightens a document of the photograph, and judges how it is shown there. It reports whether that is possible.
+func (f *frame) straightenOne(o *document.Observation) bool {
+	whole := f.photograph
+	var shape float64
+	o.Type, shape = document.TypeOf(o.Corners, whole.Width, whole.Height)
+	if o.Straight = document.Straighten(whole, o.Corners, shape, straightPixels(whole.Width, whole.Height)); o.Straight == nil {
+		return false
+	}
+	o.Measures = document.Judge(whole, *o)
+	return true
+}
+
+// keepBarcode hands over a straightened picture of the barcode of that index.
+func (f *frame) keepBarcode(ctx context.Context, i int, b barcode.Found) error {
+	asked := f.params.Barcodes
+	corners := b.Widened(asked.Margin)
+	code := document.Straighten(f.photograph, corners, document.ShapeOf(corners), straightPixels(f.photograph.Width, f.photograph.Height))
+	if code == nil { // the corners of some lie on one line
+		return nil
+	}
+	defer code.Release()
+	file, err := code.Encode(asked.Format)
+	if err != nil {
+		return err
+	}
+	return asked.Keep(ctx, i, &face.Portrait{Image: code, File: file, Format: asked.Format, Corners: corners})
 }
 
 // segmented makes the whole picture the document.
@@ -84,6 +110,7 @@ func (f *frame) turn(quarters int) {
 		return
 	}
 	o := &f.documents[0]
+	o.TurnRead(quarters, o.Straight.Width, o.Straight.Height)
 	turned := o.Straight.Turned(quarters)
 	o.Straight.Release()
 	o.Outline, o.Straight, o.Turned, f.picture = o.Turn(quarters), turned, 90*quarters, turned
@@ -93,6 +120,7 @@ func (f *frame) turn(quarters int) {
 func (f *frame) seen() []document.Observation {
 	for i := range f.documents {
 		if o := &f.documents[i]; o.Straight != nil {
+			o.Width, o.Height = o.Straight.Width, o.Straight.Height
 			o.Straight.Release()
 			o.Straight = nil
 		}

@@ -105,7 +105,7 @@ func TestLinesOfPhotograph(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := -1
-		for _, want := range []string{"REPUBLIC OF CHINA", "PASSPORT", "林美華", "MAY LIN", "A234567893", "01 JAN 1976", "01 APR 2014", "0000000000TWN7601015F1404018A234567893"} {
+		for _, want := range []string{"PASSPORT", "REPUBLIC OF CHINA", "林美華", "MAY LIN", "A234567893", "01 JAN 1976", "01 APR 2014", "0000000000TWN7601015F1404018A234567893"} {
 			at := slices.IndexFunc(lines, func(l document.Line) bool { return strings.HasPrefix(l.Text, want) })
 			if at <= last {
 				t.Errorf("turned by %d quarters: %q is line %d, after line %d", quarters, want, at, last)

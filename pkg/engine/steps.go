@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"facestream/pkg/engine/barcode"
@@ -57,7 +58,8 @@ func steps() []step {
 		{name: "barcodes", picture: true, wanted: func(p Params) bool { return p.Barcodes != nil }, load: scanningBarcodes},
 		{name: "document", role: models.RoleDocument, architecture: document.ArchitectureCorners, picture: true,
 			wanted: func(p Params) bool { return p.Document != nil }, load: scanning},
-		{name: "mrz", role: models.RoleText, picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.MRZ }, load: reading},
+		{name: "mrz", role: models.RoleText, picture: true, wanted: Params.reads, load: reading},
+		{name: "further", picture: true, wanted: func(p Params) bool { return p.Document != nil }, load: further},
 		{name: "orient", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Rotate }, load: orienting},
 		{name: "rectify", picture: true, wanted: func(p Params) bool { return p.Document != nil && p.Document.Keep != nil }, load: rectifying},
 		{name: "detect", role: models.RoleDetector, picture: true, wanted: faces, load: detecting},
@@ -238,7 +240,7 @@ func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 	}}, err
 }
 
-// scanningBarcodes finds the barcodes of the photograph.
+// scanningBarcodes finds the barcodes of the photograph, and hands over pictures of them.
 func scanningBarcodes(*Engine, []face.Stage, Options) (action, error) {
 	const op = "engine.barcodes"
 	return action{
@@ -246,6 +248,16 @@ func scanningBarcodes(*Engine, []face.Stage, Options) (action, error) {
 			f.barcodes, err = barcode.Read(ctx, f.picture, barcode.Options{Unread: f.params.Barcodes.Unread})
 			if err != nil && !errors.Is(err, barcode.ErrStopped) {
 				return schema.Transient(op, err)
+			}
+			asked := f.params.Barcodes
+			f.barcodes = slices.DeleteFunc(f.barcodes, func(b barcode.Found) bool { return b.Confidence < asked.MinConfidence })
+			if asked.Keep == nil {
+				return nil
+			}
+			for i, b := range f.barcodes[:min(len(f.barcodes), MostBarcodesKept)] {
+				if err := f.keepBarcode(ctx, i, b); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
@@ -258,29 +270,65 @@ func scanningBarcodes(*Engine, []face.Stage, Options) (action, error) {
 	}, nil
 }
 
-// reading reads the machine-readable zone of each straightened document.
+// reads reports whether p asks for anything that is read on a document.
+func (p Params) reads() bool { return p.Document != nil && (p.Document.MRZ || p.Document.Text) }
+
+// reading reads what the first document says.
 func reading(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
 	e.reader, err = document.NewTextReader(stages)
+	return action{run: func(ctx context.Context, f *frame) error { return e.read(ctx, &f.documents[0], f.params.Document) }}, err
+}
+
+// further judges and reads the documents beside the first, of which only one is straightened at a time.
+func further(e *Engine, _ []face.Stage, _ Options) (action, error) {
 	return action{run: func(ctx context.Context, f *frame) error {
-		asked := document.MRZOptions{Reference: f.params.Document.Today, Segmented: f.params.Document.Segmented}
-		if asked.Reference.IsZero() {
-			asked.Reference = time.Now()
-		}
-		for i := range f.documents {
-			o := &f.documents[i]
-			if o.Straight == nil {
+		for i := range f.documents[1:] {
+			o := &f.documents[1+i]
+			if !f.straightenOne(o) {
 				continue
 			}
-			zones, err := e.MRZ(ctx, o.Straight, asked)
-			if err != nil {
-				return err
+			var err error
+			if f.params.reads() {
+				err = e.read(ctx, o, f.params.Document)
 			}
-			if len(zones) > 0 {
-				o.MRZ = &zones[0]
+			o.Width, o.Height = o.Straight.Width, o.Straight.Height
+			o.Straight.Release()
+			if o.Straight = nil; err != nil {
+				return err
 			}
 		}
 		return nil
-	}}, err
+	}}, nil
+}
+
+// read reads what a straightened document says.
+func (e *Engine) read(ctx context.Context, o *document.Observation, asked *DocumentParams) error {
+	text, err := e.reader.Find(ctx, o.Straight)
+	if err != nil {
+		return err
+	}
+	if asked.MRZ {
+		zone := document.MRZOptions{Reference: asked.Today, Segmented: asked.Segmented}
+		if zone.Reference.IsZero() {
+			zone.Reference = time.Now()
+		}
+		zones, err := text.MRZ(ctx, zone)
+		if err != nil {
+			return err
+		}
+		if len(zones) > 0 {
+			o.MRZ = &zones[0]
+		}
+	}
+	if asked.Text {
+		if o.Text, err = text.Lines(ctx); err != nil {
+			return err
+		}
+		if o.MRZ != nil {
+			o.Text = o.MRZ.Printed(o.Text)
+		}
+	}
+	return nil
 }
 
 // orienting turns the document upright, as its machine-readable zone and the faces on it say.

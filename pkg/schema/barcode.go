@@ -10,6 +10,8 @@ type BarcodeResult struct {
 	Box        TrapezeF      `json:"non_cropped_barcode_box"`
 	Cropped    TrapezeF      `json:"cropped_barcode_box"` // with the margin of barcode_margin
 	Status     BarcodeStatus `json:"bar_code_detection_status" jsonschema:"enum=0,enum=4"`
+	// Crop is the picture of the code, straightened and with that margin, in the store.
+	Crop *OutputImage `json:"cropped_barcode,omitempty"`
 	// Data is what the code says; absent for one that was not read.
 	Data *BarcodeData `json:"barcode_data,omitempty"`
 }

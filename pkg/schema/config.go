@@ -183,12 +183,14 @@ type DocumentConfig struct {
 	MRZ              bool    // read the machine-readable zone
 	Segmented        bool    // the image shows the zone alone
 	Age              bool    // the age follows from the date of birth
+	Text             bool    // read what is printed beside the zone
 	Fingers          bool    // look for fingers over it
 	FingersFrom      float32 // the score from which fingers cover it
 	Only             bool    // do not look for a face
 	ValidationsOff   bool    // no traits
 
 	BarcodeOnly       bool    // look for barcodes and for nothing else
+	Barcode           bool    // read barcodes beside everything else
 	BarcodePresence   bool    // look for barcodes, and do not say what they say
 	BarcodeConfidence float32 // 0..1
 	BarcodeMargin     float32 // around a barcode, as a share of its sides

@@ -778,6 +778,14 @@ var documentKeys = []ConfigKey{
 		field:   func(c *OperationConfig) any { return &c.Document.BarcodeOnly },
 	},
 	{
+		Name:    "detect_and_recognize_barcode",
+		Added:   true,
+		Default: false,
+		Doc:     "Whether barcodes are found and read beside the document and the face.",
+		Effect:  "`barcodes` has the barcodes of the image, and what they say, beside the document and the face. It needs a program that is built with zxing-cpp, else the answer is `role_absent`.",
+		field:   func(c *OperationConfig) any { return &c.Document.Barcode },
+	},
+	{
 		Name:    "detect_barcode_without_parsing",
 		Default: false,
 		Doc:     "Reports that there is a barcode without reading it.",
@@ -798,7 +806,7 @@ var documentKeys = []ConfigKey{
 		Range:   &Range{Min: 0, Max: 1},
 		Unit:    "ratio",
 		Doc:     "Margin kept around a barcode.",
-		Effect:  "`cropped_barcode_box` is so much wider than `non_cropped_barcode_box` at each side, as a share of that side's length.",
+		Effect:  "`cropped_barcode_box` is so much wider than `non_cropped_barcode_box` at each side, as a share of that side's length. doc_scan_face writes a picture of that part of the image, straightened (`cropped_barcode`).",
 		field:   func(c *OperationConfig) any { return &c.Document.BarcodeMargin },
 	},
 	{
@@ -821,6 +829,14 @@ var documentKeys = []ConfigKey{
 		Doc:     "Whether the age follows from the date of birth that is read on the document.",
 		Effect:  "The zone is read as for `detect_and_recognize_mrz_code`, and `ocr_age_data` has the date of birth and the age on the day of the request, unless the check digit of the date does not hold. Dates that are printed elsewhere on the document are not read.",
 		field:   func(c *OperationConfig) any { return &c.Document.Age },
+	},
+	{
+		Name:    "recognize_document_text",
+		Added:   true,
+		Default: false,
+		Doc:     "Whether everything that is printed on the document is read.",
+		Effect:  "`detected_document.text` has the lines of text beside the machine-readable zone, in reading order, each with its box on the straightened document, its confidence and its script. It needs the role `text` in the model pack, else the answer is `role_absent`.",
+		field:   func(c *OperationConfig) any { return &c.Document.Text },
 	},
 	{
 		Name:    "check_fingers_over_document",

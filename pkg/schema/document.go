@@ -37,6 +37,8 @@ type DocumentResult struct {
 	CroppedInfo CroppedInfo `json:"cropped_document_image_info"`
 	// Cropped is that picture in the store, of an accepted document.
 	Cropped *OutputImage `json:"cropped_document,omitempty"`
+	// Further are the other documents of the image, the most confident first. Their traits refuse nothing, and nobody looks for faces on them.
+	Further []DocumentData `json:"further_documents,omitempty"`
 }
 
 // CroppedInfo is the CryptoNets SDK's form of an image without its pixels.
@@ -58,6 +60,33 @@ type DocumentData struct {
 	MRZ  []Personal `json:"mrz_data"`
 	Zone *MRZ       `json:"mrz,omitempty"`
 	Age  OCRAge     `json:"ocr_age_data"`
+	// Text is what is printed elsewhere on the document, where recognize_document_text asks for it.
+	Text *DocumentText `json:"text,omitempty"`
+}
+
+// The most text of a document that a result has.
+const (
+	MaxTextLines      = 200
+	MaxTextCharacters = 8000
+)
+
+// DocumentText is the visual zone of a document: the lines of text beside the machine-readable zone, in the order in which a person reads
+// them, column by column. Width and Height are those of the straightened document in pixels; positions are on it. Truncated says that
+// there are more than MaxTextLines lines or MaxTextCharacters characters, and that the last ones are left out.
+type DocumentText struct {
+	Width     int        `json:"width" jsonschema:"minimum=0"`
+	Height    int        `json:"height" jsonschema:"minimum=0"`
+	Lines     []TextLine `json:"lines"`
+	Truncated bool       `json:"truncated,omitempty"`
+}
+
+// TextLine is a line of text. Its box has the text's own corners: top left is where it begins. Confidence, 0..1, is the mean of its
+// characters'. Script is that of most of its letters, by its code of ISO 15924 (Latn, Cyrl, Hani, …); absent for a line without letters.
+type TextLine struct {
+	Text       Personal `json:"text"`
+	Confidence float32  `json:"confidence_score"`
+	Box        TrapezeF `json:"box"`
+	Script     string   `json:"script,omitempty"`
 }
 
 // MRZ is the machine-readable zone of a document (ICAO Doc 9303). Layout is TD1, TD2, TD3, MRV-A or MRV-B. Clean says that all check

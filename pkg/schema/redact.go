@@ -109,6 +109,12 @@ func (DocumentResult) Format(f fmt.State, _ rune) { hide(f) }
 func (DocumentData) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
+func (DocumentText) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (TextLine) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
 func (OCRAge) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.

@@ -315,6 +315,16 @@ func (f Found) centre() (c schema.PointF) {
 	return c
 }
 
+// Widened are the corners of the symbol, each moved away from its neighbours by that share of the side between them.
+func (f Found) Widened(share float32) (out [4]schema.PointF) {
+	q := f.Quad
+	for i, p := range q {
+		a, b := q[(i+1)%4], q[(i+3)%4]
+		out[i] = schema.PointF{X: p.X + share*(2*p.X-a.X-b.X), Y: p.Y + share*(2*p.Y-a.Y-b.Y)}
+	}
+	return out
+}
+
 // covers reports whether p is within the upright box around f.
 func (f Found) covers(p schema.PointF) bool {
 	low, high := f.Box()

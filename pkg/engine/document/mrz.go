@@ -299,17 +299,19 @@ func (t *Text) MRZ(ctx context.Context, o MRZOptions) ([]MRZ, error) {
 
 // turn turns the picture of width × height pixels, in which the zone lies, clockwise by quarters of a turn.
 func (m *MRZ) turn(quarters, width, height int) {
-	turn := func(q *[4]schema.PointF) {
-		for i, p := range q {
-			w := imaging.Window{X: float64(p.X), Y: float64(p.Y)}.Turned(quarters, width, height)
-			q[i] = schema.PointF{X: float32(w.X), Y: float32(w.Y)}
-		}
-	}
-	turn(&m.Quad)
+	turnQuad(&m.Quad, quarters, width, height)
 	for i := range m.Lines {
-		turn(&m.Lines[i].Quad)
+		turnQuad(&m.Lines[i].Quad, quarters, width, height)
 	}
 	m.Direction = float32(math.Remainder(float64(m.Direction)+90*float64(quarters), 360))
+}
+
+// turnQuad turns the picture of width × height pixels, in which q lies, clockwise by quarters of a turn.
+func turnQuad(q *[4]schema.PointF, quarters, width, height int) {
+	for i, p := range q {
+		w := imaging.Window{X: float64(p.X), Y: float64(p.Y)}.Turned(quarters, width, height)
+		q[i] = schema.PointF{X: float32(w.X), Y: float32(w.Y)}
+	}
 }
 
 // strips reads a picture that shows a zone and nothing else: as two lines and as three, that fill it.

@@ -50,6 +50,12 @@ func TypeOf(corners [4]schema.PointF, width, height int) (Type, float64) {
 	return Unknown, min(max(measured, 1./widestShape), widestShape)
 }
 
+// ShapeOf is how many times as wide as high what has these corners looks: the ratio of the mean lengths of its sides.
+func ShapeOf(corners [4]schema.PointF) float64 {
+	q := quadOf(corners)
+	return (q.side(0).length() + q.side(2).length()) / max(q.side(1).length()+q.side(3).length(), 1e-6)
+}
+
 // widestShape bounds what Straighten makes of corners whose shape is none.
 const widestShape = 4
 

@@ -209,26 +209,6 @@ func (t *Text) Direction(ctx context.Context) (Direction, error) {
 	return Direction{Degrees: direction(boxes) * 180 / math.Pi, Weight: t.certain}, nil
 }
 
-// inOrder sorts lines from top to bottom and, within a row, from left to right, as seen by a person for whom most of them are upright.
-func inOrder(boxes []box) []box {
-	if len(boxes) == 0 {
-		return nil
-	}
-	sin, cos := math.Sincos(direction(boxes))
-	along := func(b box) float64 { return b.X*cos + b.Y*sin }
-	down := func(b box) float64 { return b.Y*cos - b.X*sin }
-	sorted := slices.SortedFunc(slices.Values(boxes), func(a, b box) int { return cmp.Compare(down(a), down(b)) })
-	for from := 0; from < len(sorted); {
-		to := from + 1
-		for to < len(sorted) && down(sorted[to])-down(sorted[from]) < min(sorted[from].Height, sorted[to].Height)/2 {
-			to++
-		}
-		slices.SortFunc(sorted[from:to], func(a, b box) int { return cmp.Compare(along(a), along(b)) })
-		from = to
-	}
-	return sorted
-}
-
 // direction is the turn of most of the text, in radians, weighed by how long the lines are.
 func direction(boxes []box) float64 {
 	var x, y float64

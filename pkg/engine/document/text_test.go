@@ -84,3 +84,45 @@ func TestReadingOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestColumns reads a column to its end before the next one, up to what reaches across both, and the parts of a line one after the other.
+func TestColumns(t *testing.T) {
+	at := func(x, y, width float64) box {
+		return box{Window: imaging.Window{X: x + width/2, Y: y, Width: width, Height: 20}}
+	}
+	for name, c := range map[string][]box{
+		"columns":                {at(0, 0, 100), at(0, 30, 80), at(0, 60, 90), at(200, 2, 100), at(200, 32, 60)},
+		"a heading":              {at(0, 0, 300), at(0, 40, 100), at(0, 70, 80), at(200, 40, 100), at(200, 70, 100)},
+		"a line across":          {at(0, 0, 100), at(200, 0, 100), at(0, 40, 300), at(0, 80, 100), at(0, 110, 100), at(200, 80, 100)},
+		"parts of lines":         {at(0, 0, 100), at(110, 2, 100), at(0, 30, 60), at(65, 30, 60), at(300, 0, 90)},
+		"labels above values":    {at(0, 0, 40), at(0, 25, 60), at(150, 0, 50), at(150, 25, 70)},
+		"nothing":                {},
+		"one line and a far one": {at(0, 0, 50), at(400, 300, 50)},
+	} {
+		for i := range c {
+			c[i].score = float32(i)
+		}
+		shuffled := slices.Clone(c)
+		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		got := inOrder(shuffled)
+		if len(got) != len(c) {
+			t.Errorf("%s: %d of %d lines", name, len(got), len(c))
+		}
+		for i, b := range got {
+			if int(b.score) != i {
+				t.Errorf("%s: line %d comes as number %d", name, int(b.score), i)
+			}
+		}
+	}
+}
+
+// TestScript names the script of most letters.
+func TestScript(t *testing.T) {
+	for text, want := range map[string]string{
+		"ERIKSSON": "Latn", "Čeština 12": "Latn", "ПАСПОРТ": "Cyrl", "中華民國": "Hani", "姓名/ Name": "Latn", "12.08.1974": "", "": "", "جواز سفر": "Arab",
+	} {
+		if got := (Line{Text: text}).Script(); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
