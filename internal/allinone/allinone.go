@@ -120,7 +120,7 @@ func untilDeath(ctx context.Context, died <-chan error, f func(context.Context) 
 
 // absolute makes the paths of cfg independent of the working directory, which the embedded store changes.
 func absolute(cfg *config.Config) error {
-	for _, p := range []*string{&cfg.DataDir, &cfg.Worker.ORTLib, &cfg.Indexer.Gallery.Dir, &cfg.Kafka.TLS.CAFile, &cfg.Kafka.TLS.CertFile, &cfg.Kafka.TLS.KeyFile,
+	for _, p := range []*string{&cfg.DataDir, &cfg.Worker.ORTLib, &cfg.Indexer.Gallery.Dir, &cfg.Indexer.Directory.Dir, &cfg.Kafka.TLS.CAFile, &cfg.Kafka.TLS.CertFile, &cfg.Kafka.TLS.KeyFile,
 		&cfg.S3.TLS.CAFile, &cfg.S3.TLS.CertFile, &cfg.S3.TLS.KeyFile,
 		&cfg.Indexer.Gallery.Milvus.TLS.CAFile, &cfg.Indexer.Gallery.Milvus.TLS.CertFile, &cfg.Indexer.Gallery.Milvus.TLS.KeyFile} {
 		if err := makeAbsolute(p); err != nil {

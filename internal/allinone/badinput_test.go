@@ -55,7 +55,6 @@ func TestInvariant2BadRequestsEndAsOneOutcomeEach(t *testing.T) {
 		names      string // what the message must name
 	}{
 		{"unknown operation", `{"id":%q,"operation":"dance","images":[` + image + `]}`, schema.ReasonUnknownOperation, "dance"},
-		{"operation of a later version", `{"id":%q,"operation":"user_list"}`, schema.ReasonOperationUnavailable, "user_list"},
 		{"unknown config key", `{"id":%q,"operation":"validate","images":[` + image + `],"config":{"neighbours":1}}`, schema.ReasonInvalidConfiguration, "neighbours"},
 		{"config of the wrong type", `{"id":%q,"operation":"validate","images":[` + image + `],"config":{"neighbors":"one"}}`, schema.ReasonInvalidConfiguration, "neighbors"},
 		{"config out of range", `{"id":%q,"operation":"validate","images":[` + image + `],"config":{"face_detection_strategy":9}}`, schema.ReasonInvalidConfiguration, "face_detection_strategy"},

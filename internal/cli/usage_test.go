@@ -86,7 +86,6 @@ func TestWrongUsage(t *testing.T) {
 		{"an argument too many", []string{"topics", "all"}, exitUsage, []string{`"all"`}},
 		{"a flag that is missing", []string{"upload", image}, exitUsage, []string{`"key"`}},
 		{"a misspelt operation", []string{"submit", "-o", "enrol", image}, exitUsage, []string{"--operation", `"enrol"`, "did you mean enroll?", "anti_spoofing"}},
-		{"an operation of another version", []string{"submit", "-o", "user_list", image}, exitUsage, []string{"--operation", "not performed by this version"}},
 		{"too few images", []string{"submit", "-o", "compare", image}, exitUsage, []string{"images: compare takes 2 to 8, the request names 1"}},
 		{"nobody named", []string{"submit", "-o", "user_delete"}, exitUsage, []string{"--puid", "external_id"}},
 		{"a configuration that is no JSON", []string{"submit", image, "--operation-config", "{neighbors:3}"}, exitUsage, []string{"--operation-config: is not JSON"}},

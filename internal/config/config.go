@@ -280,8 +280,33 @@ type Challenge struct {
 
 // Indexer is the service that owns the gallery.
 type Indexer struct {
-	Concurrency int     `yaml:"concurrency" default:"8" min:"1" max:"1024" doc:"Number of analyses that are processed at once. With Milvus, concurrent analyses share calls of the server."`
-	Gallery     Gallery `yaml:"gallery"`
+	Concurrency int       `yaml:"concurrency" default:"8" min:"1" max:"1024" doc:"Number of analyses that are processed at once. With Milvus, concurrent analyses share calls of the server."`
+	Gallery     Gallery   `yaml:"gallery"`
+	Directory   Directory `yaml:"directory"`
+}
+
+// The values of Directory.Driver.
+const (
+	DirectoryAuto   = "auto"
+	DirectoryOff    = "off"
+	DirectorySQLite = "sqlite" // a file of its own: one indexer
+)
+
+// Directory says where it is stored who is enrolled: names, metadata, groups, and which images a person has.
+type Directory struct {
+	Driver string `yaml:"driver" default:"auto" oneof:"auto|off|sqlite" doc:"Where it is stored who is enrolled: names, metadata, groups, images. sqlite: in a file, for one indexer. off: nowhere; enrolling, searching and deleting work without it, and the operations on persons and groups are answered operation_unavailable. auto: sqlite with the local gallery, off with another."`
+	Dir    string `yaml:"dir" doc:"Folder of the directory's file; empty means directory in data_dir."`
+}
+
+// Kind is the driver of the directory beside the gallery g: one of those that are not auto.
+func (d Directory) Kind(g Gallery) string {
+	switch {
+	case d.Driver != DirectoryAuto:
+		return d.Driver
+	case g.Driver == DriverLocal:
+		return DirectorySQLite
+	}
+	return DirectoryOff
 }
 
 // The values of Gallery.Driver.
@@ -328,7 +353,7 @@ type Telemetry struct {
 	Pprof     bool   `yaml:"pprof" default:"false" doc:"Also serve /debug/pprof. Heap dumps contain images and embeddings, so use this only on a protected address."`
 }
 
-// Resolve fills in the settings that follow from others: the served buckets, the routes, the gallery's folder. [Load] and the services call it. Code that changes a [Default] must call it after the changes.
+// Resolve fills in the settings that follow from others: the served buckets, the routes, the folders of the gallery and of the directory. [Load] and the services call it. Code that changes a [Default] must call it after the changes.
 func (c *Config) Resolve() {
 	if len(c.S3.Buckets) == 0 {
 		c.S3.Buckets = []string{c.S3.Bucket}
@@ -342,5 +367,8 @@ func (c *Config) Resolve() {
 	}
 	if c.Indexer.Gallery.Dir == "" {
 		c.Indexer.Gallery.Dir = filepath.Join(c.DataDir, "gallery")
+	}
+	if c.Indexer.Directory.Dir == "" {
+		c.Indexer.Directory.Dir = filepath.Join(c.DataDir, "directory")
 	}
 }

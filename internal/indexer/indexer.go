@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"facestream/internal/directory"
 	"facestream/internal/gallery"
 	"facestream/internal/outcome"
 	"facestream/pkg/events"
@@ -19,9 +20,11 @@ import (
 // Service handles the records of facestream.analyses. Its fields are set once, before use.
 type Service struct {
 	Gallery gallery.Gallery
-	Results *outcome.Sink
-	Stage   func(stage string, took time.Duration) // measures a stage; may be nil
-	Log     zerolog.Logger
+	// Directory is nil where an installation keeps none.
+	Directory directory.Directory
+	Results   *outcome.Sink
+	Stage     func(stage string, took time.Duration) // measures a stage; may be nil
+	Log       zerolog.Logger
 }
 
 // Handle answers one analysis. nil means that first the change to the gallery and then the result became durable. A
@@ -91,6 +94,9 @@ func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	if a.Operation.Images() > 0 && (len(a.Images) == 0 || len(a.Faces) != 1 || len(a.Probes) != 1 || a.Thresholds == nil) {
 		return nil, schema.Permanent("indexer.analysis", schema.ReasonInternal, fmt.Errorf("an analysis for %s must carry an image, one face, its embedding and thresholds", a.Operation))
 	}
+	if r, ok, err := s.directed(ctx, a); ok {
+		return r, err
+	}
 	switch a.Operation {
 	case schema.OpEnroll:
 		return s.enroll(ctx, a)
@@ -106,7 +112,14 @@ func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Resul
 
 func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
 	image := a.Images[0]
+	if err := s.admits(ctx, a); err != nil {
+		return nil, err
+	}
 	puid, also, err := s.enrolledAs(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	joins, err := s.joins(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -115,10 +128,13 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		PUID: puid, ExternalID: a.ExternalID.Normal(), Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
 		Source: &gallery.Source{Image: image, Box: a.Faces[0].Geometry.InPicture()},
 		Order:  a.Order,
-		Joins:  a.PUID != "", // nobody but facestream gives puids
+		Joins:  joins, // nobody but facestream gives puids
 		Also:   also,
 	}
 	if err := s.Gallery.Upsert(ctx, a.Collection, []gallery.Row{row})[0]; err != nil {
+		return nil, err
+	}
+	if err := s.register(ctx, a, row); err != nil {
 		return nil, err
 	}
 	r := newResult(a, "", "")
@@ -219,13 +235,27 @@ func (s *Service) delete(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		deletions = append(deletions, gallery.Deletion{PUID: puid, Request: a.ID, Order: a.Order})
 	}
 	count := 0
+	var unknown error // the gallery's answer where nobody was ever enrolled
 	for _, deleted := range s.Gallery.Delete(ctx, a.Collection, deletions) {
-		if deleted.Err != nil {
+		if schema.ReasonOf(deleted.Err) == schema.ReasonUnknownCollection {
+			unknown = deleted.Err
+		} else if deleted.Err != nil {
 			return nil, deleted.Err
 		}
 		count += deleted.Value
 	}
-	if count == 0 {
+	existed := count > 0
+	for _, puid := range a.Persons() {
+		forgot, err := s.forget(ctx, a, puid)
+		if err != nil {
+			return nil, err
+		}
+		existed = existed || forgot
+	}
+	if !existed {
+		if unknown != nil {
+			return nil, unknown
+		}
 		return newResult(a, schema.ReasonUnknownPUID, nobody), nil
 	}
 	r := newResult(a, "", "")

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 
+	"facestream/internal/directory/sqlite"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/gallerytest"
 	"facestream/internal/gallery/local"
@@ -43,7 +44,17 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.Close() })
-	b := &bench{t: t, Service: Service{Gallery: g}}
+	d, err := sqlite.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, Service: Service{Gallery: g, Directory: d}}
+	t.Cleanup(func() {
+		b.agree()
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	b.Results = &outcome.Sink{Service: "indexer", Publisher: b}
 	return b
 }

@@ -31,7 +31,7 @@ func (s *Service) order(ctx context.Context, job *schema.Job, from source) (*sch
 		return from.unlisted, nil
 	}
 	here, err := s.position(ctx, from.record)
-	if err != nil || job.Operation == schema.OpEnroll {
+	if err != nil || job.Operation != schema.OpUserDelete {
 		return here, err
 	}
 	order, err := s.ends(ctx)

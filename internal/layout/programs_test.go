@@ -12,8 +12,8 @@ import (
 // mayNotLink is what the program of each service must not link, by the beginnings of import paths, and why: it is what
 // another program is for. A service that needs one of these links it through its own drivers, in the same commit as this list.
 var mayNotLink = map[string][]string{
-	"ingest":  append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/gallery", milvusClient}, operatorsOnly...),
-	"worker":  append([]string{"facestream/internal/gallery", milvusClient, database, "facestream/internal/ledger"}, operatorsOnly...),
+	"ingest":  append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/gallery", "facestream/internal/directory", milvusClient}, operatorsOnly...),
+	"worker":  append([]string{"facestream/internal/gallery", "facestream/internal/directory", milvusClient, database, "facestream/internal/ledger"}, operatorsOnly...),
 	"indexer": append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/ledger"}, operatorsOnly...),
 }
 

@@ -119,6 +119,11 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 	case *json.RawMessage:
 		*x = slices.Clone(raw)
 		return
+	case *Metadata:
+		if expect("object") {
+			*x = slices.Clone(Metadata(raw))
+		}
+		return
 	case *time.Time:
 		if expect("string") && x.UnmarshalJSON(raw) != nil {
 			ps.invalid(path, "is not a time in RFC 3339, such as 2026-01-31T12:00:00Z")
@@ -164,6 +169,10 @@ func decodeValue(raw json.RawMessage, v reflect.Value, path string, ps *Problems
 	case reflect.Bool:
 		if expect("boolean") {
 			v.SetBool(raw[0] == 't')
+		}
+	case reflect.Int, reflect.Int64:
+		if expect("number") && json.Unmarshal(raw, v.Addr().Interface()) != nil {
+			ps.invalid(path, "is not a whole number in range")
 		}
 	default:
 		panic("schema: DecodeRequest cannot decode a " + v.Type().String())

@@ -63,7 +63,6 @@ func TestNormalize(t *testing.T) {
 	}{
 		{"good", Request{ID: "r", Operation: OpValidate, Images: image}, ""},
 		{"no id", Request{Operation: OpValidate, Images: image}, "id: is missing; choose one that is unique per request"},
-		{"not performed", Request{ID: "r", Operation: OpUserList}, `operation: "user_list" is not performed by this version`},
 		{"no image", Request{ID: "r", Operation: OpEnroll}, "images: enroll takes 1, the request names 0"},
 		{"two collections", Request{ID: "r", Operation: OpPredict, Collection: "a", Images: image, Config: []byte(`{"collection_name":"b"}`)},
 			`collection: is "a", but config.collection_name is "b"`},

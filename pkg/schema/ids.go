@@ -50,6 +50,7 @@ var (
 	nsObject = uuid.NewSHA1(nsRoot, []byte("object"))
 	nsPUID   = uuid.NewSHA1(nsRoot, []byte("puid"))
 	nsRow    = uuid.NewSHA1(nsRoot, []byte("row"))
+	nsGroup  = uuid.NewSHA1(nsRoot, []byte("group"))
 	nsEvent  = uuid.NewSHA1(nsRoot, []byte("event"))
 )
 

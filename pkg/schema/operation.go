@@ -21,6 +21,11 @@ const (
 	OpUserList     Operation = "user_list"
 	OpChallenge    Operation = "challenge"
 	OpVoiceCompare Operation = "voice_compare"
+	OpPersonCreate Operation = "person_create"
+	OpGroupCreate  Operation = "group_create"
+	OpGroupUpdate  Operation = "group_update"
+	OpGroupDelete  Operation = "group_delete"
+	OpGroupList    Operation = "group_list"
 )
 
 // Traits of an operation that routing and validation need.
@@ -28,18 +33,22 @@ type operationTraits struct {
 	images     int  // how many images a request names, at least
 	maxImages  int  // how many at most; 0: as many
 	gallery    bool // the indexer answers it
-	writes     bool // it changes the gallery, so its records are keyed by person
+	writes     bool // it changes the gallery or the directory, so its records are keyed by person or group
 	performed  bool // this version performs it
 	collection bool // it needs a collection
 	voices     bool // its images are recordings
+	fields     directoryFields
 }
+
+// directoryFields are the fields of a request about persons and groups that an operation takes.
+type directoryFields struct{ person, group, filter, page bool }
 
 var operations = []struct {
 	Operation
 	operationTraits
 }{
 	{OpValidate, operationTraits{images: 1, performed: true}},
-	{OpEnroll, operationTraits{images: 1, gallery: true, writes: true, performed: true, collection: true}},
+	{OpEnroll, operationTraits{images: 1, gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{person: true}}},
 	{OpPredict, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
 	{OpCompare, operationTraits{images: 2, maxImages: 8, performed: true}},
 	{OpVerify, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
@@ -48,10 +57,15 @@ var operations = []struct {
 	{OpAntiSpoofing, operationTraits{images: 1, maxImages: MaxChallengeFrames, performed: true}},
 	{OpDocScanFace, operationTraits{images: 1, performed: true}},
 	{OpUserDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true}},
-	{OpUserUpdate, operationTraits{gallery: true, writes: true, collection: true}},
-	{OpUserList, operationTraits{gallery: true, collection: true}},
+	{OpUserUpdate, operationTraits{gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{person: true}}},
+	{OpUserList, operationTraits{gallery: true, performed: true, collection: true, fields: directoryFields{filter: true, page: true}}},
 	{OpChallenge, operationTraits{performed: true}},
 	{OpVoiceCompare, operationTraits{images: 2, performed: true, voices: true}},
+	{OpPersonCreate, operationTraits{gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{person: true}}},
+	{OpGroupCreate, operationTraits{gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{group: true}}},
+	{OpGroupUpdate, operationTraits{gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{group: true}}},
+	{OpGroupDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{group: true}}},
+	{OpGroupList, operationTraits{gallery: true, performed: true, collection: true, fields: directoryFields{page: true}}},
 }
 
 // Operations lists every operation in wire order.
@@ -89,12 +103,15 @@ func (o Operation) Images() int { return o.traits().images }
 func (o Operation) MaxImages() int { return max(o.traits().maxImages, o.traits().images) }
 
 // NeedsPerson reports whether a request for o must name a person by puid or external_id.
-func (o Operation) NeedsPerson() bool { return o == OpUserDelete || o == OpVerify }
+func (o Operation) NeedsPerson() bool { return o == OpUserDelete || o == OpVerify || o == OpUserUpdate }
+
+// OnGroup reports whether a request for o is about one group.
+func (o Operation) OnGroup() bool { return o.traits().fields.group }
 
 // NeedsGallery reports whether the indexer, not the worker, answers o.
 func (o Operation) NeedsGallery() bool { return o.traits().gallery }
 
-// WritesGallery reports whether o changes the gallery.
+// WritesGallery reports whether o changes the gallery or the directory.
 func (o Operation) WritesGallery() bool { return o.traits().writes }
 
 // NeedsCollection reports whether o works on a collection.

@@ -39,6 +39,7 @@ const (
 	ReasonLivenessUnknown      Reason = "liveness_unknown"
 	ReasonUnknownCollection    Reason = "unknown_collection"
 	ReasonUnknownPUID          Reason = "unknown_puid"
+	ReasonUnknownGroup         Reason = "unknown_group"
 	ReasonDeletedMeanwhile     Reason = "deleted_meanwhile"
 	ReasonModelMismatch        Reason = "model_mismatch"
 	ReasonNoMatch              Reason = "no_match"
@@ -92,6 +93,7 @@ func Reasons() []ReasonInfo {
 		{ReasonLivenessUnknown, CodeNoError, "The liveness of the face could not be assessed (cropped too tightly, without colour, too small, dark, blurred or turned, beside another face), so it does not count as live.", "Follow `user_feedback_message`; `faces[].liveness.not_assessable` says why. `liveness_not_assessable` can allow it; `anti_spoofing_mode` 0 switches the check off."},
 		{ReasonUnknownCollection, CodeInvalidArgument, "No one was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
 		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has no person with this puid or external id.", "Nothing is stored for this person; after a delete nothing needs to be done. To enrol a new person, leave `puid` out: the result contains the new one."},
+		{ReasonUnknownGroup, CodeInvalidArgument, "The collection has no group with this id.", "Create the group first (`group_create`) and wait for the result, or correct the id."},
 		{ReasonDeletedMeanwhile, CodeInvalidArgument, "The person was deleted by a request that came after this enrolment and was done first, so nobody was enrolled. An enrolment that was sent before the result of the deletion, under another record key, can get this answer as well.", "Nothing is stored. To enrol the person again all the same, send a new request after the result of the deletion."},
 		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Let the workers serve the collection with a pack that has its model (`worker.models`, `worker.collections`), take the collection to the other model with `facestream reindex`, or use another collection."},
 		{ReasonNoMatch, CodeNoError, "Predict found no person who is similar enough, or verify found that the person is not. This is a result, not a failure.", "None."},

@@ -128,3 +128,36 @@ func (BarcodeResult) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
 func (BarcodeData) Format(f fmt.State, _ rune) { hide(f) }
+
+// String hides the value.
+func (Metadata) String() string { return redacted }
+
+// Format hides the value from every verb.
+func (Metadata) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (PersonFields) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (GroupFields) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (PersonFilter) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (Person) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (PersonImage) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (PersonList) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (PersonChange) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (Group) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
+func (GroupList) Format(f fmt.State, _ rune) { hide(f) }

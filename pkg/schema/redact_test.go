@@ -44,7 +44,7 @@ func TestPrivateTypesAreRedacted(t *testing.T) {
 	formatter := reflect.TypeFor[fmt.Formatter]()
 	private := map[reflect.Type]bool{
 		reflect.TypeFor[schema.PUID](): true, reflect.TypeFor[schema.ExternalID](): true,
-		reflect.TypeFor[schema.Embedding](): true, reflect.TypeFor[schema.ObjectRef](): true, reflect.TypeFor[schema.Personal](): true,
+		reflect.TypeFor[schema.Embedding](): true, reflect.TypeFor[schema.ObjectRef](): true, reflect.TypeFor[schema.Personal](): true, reflect.TypeFor[schema.Metadata](): true,
 	}
 	var holds func(t reflect.Type) bool
 	holds = func(x reflect.Type) bool {

@@ -40,6 +40,11 @@ type Request struct {
 	Consent    *Consent        `json:"consent,omitempty"`
 	Deadline   *time.Time      `json:"deadline,omitempty" jsonschema:"description=Work that starts after this moment is answered expired"`
 	Tag        string          `json:"operation_tag,omitempty" jsonschema:"maxLength=256,description=Comes back in the result"`
+	// Fields are what enroll, person_create and user_update set of the person.
+	Fields *PersonFields `json:"person,omitempty"`
+	Group  *GroupFields  `json:"group,omitempty"`
+	Filter *PersonFilter `json:"filter,omitempty"`
+	Page   *PageQuery    `json:"page,omitempty"`
 	// ResultObject asks for the result to be written also as JSON beside the (first) image, under its key +
 	// ".result.json".
 	ResultObject bool `json:"result_object,omitempty"`
@@ -164,7 +169,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 		}
 	}
 	kept, external := atMost, r.ExternalID // a person stored under a name that is no longer allowed stays reachable
-	if r.Operation == OpEnroll {
+	if r.Operation == OpEnroll || r.Operation == OpPersonCreate {
 		kept, external = name, r.ExternalID.Normal() // what is stored
 	}
 	kept("external_id", string(external), 256)
@@ -174,7 +179,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	if r.Challenge != "" && r.Operation != OpAntiSpoofing {
 		add("challenge", "is answered by anti_spoofing; %s takes none", r.Operation)
 	}
-	if r.Operation == OpEnroll && r.Consent != nil && !r.Consent.Given {
+	if (r.Operation == OpEnroll || r.Operation == OpPersonCreate) && r.Consent != nil && !r.Consent.Given {
 		ps = append(ps, Problem{"consent.given", "is false; nobody is enrolled without consent", ReasonConsentMissing})
 	}
 	if r.Consent != nil {
@@ -183,6 +188,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	if r.Operation.NeedsPerson() && r.PUID == "" && r.ExternalID == "" {
 		add("puid", "is missing; %s needs puid or external_id", r.Operation)
 	}
+	r.directoryProblems(add)
 	return config, ps
 }
 
@@ -228,7 +234,7 @@ func unknownOperation(op Operation) string {
 // Subject returns the person that the request changes, as far as the request alone says. Requests with one subject are
 // processed in order (invariant 4).
 func (r *Request) Subject() PUID {
-	if !r.Operation.NeedsCollection() || !r.Operation.WritesGallery() {
+	if !r.Operation.NeedsCollection() || !r.Operation.WritesGallery() || r.Operation.OnGroup() {
 		return ""
 	}
 	return r.Person()
@@ -261,8 +267,11 @@ func (r *Request) Persons() []PUID {
 func (r *Request) Expired(now time.Time) bool { return r.Deadline != nil && now.After(*r.Deadline) }
 
 // RecordKey returns the Kafka key of the records about r that the worker and the indexer write. For writes to the
-// gallery it is made of collection and subject, else it is the request id.
+// gallery it is made of collection and subject, for changes of a group of collection and group, else it is the request id.
 func (r *Request) RecordKey() string {
+	if r.Operation.OnGroup() {
+		return string(r.Collection) + "/group/" + string(r.GroupID())
+	}
 	if s := r.Subject(); s != "" {
 		return string(r.Collection) + "/" + string(s)
 	}

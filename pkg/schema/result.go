@@ -6,7 +6,7 @@ import (
 )
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
-// those of the CryptoNets SDK's CallResult; verify, challenge, challenge_answer, voice_compare, request_id, operation, collection, documents,
+// those of the CryptoNets SDK's CallResult; verify, user_list, user_change, group_list, group_change, challenge, challenge_answer, voice_compare, request_id, operation, collection, documents,
 // models, timings_ms, images, damaged_images and notes are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with the same CloudEvents id have the same content, except for timings_ms, which are measurements.
@@ -21,6 +21,10 @@ type Result struct {
 	Barcodes   []BarcodeResult     `json:"barcodes,omitzero"` // empty where none was found, absent where none was looked for
 	ISOImage   *ISOImageResult     `json:"iso_image,omitempty"`
 	UserDelete *UserDeleteResponse `json:"user_delete,omitempty"`
+	Persons    *PersonList         `json:"user_list,omitempty"`
+	Person     *PersonChange       `json:"user_change,omitempty"`
+	Groups     *GroupList          `json:"group_list,omitempty"`
+	Group      *GroupChange        `json:"group_change,omitempty"`
 	Challenge  *Challenge          `json:"challenge,omitempty"`
 	Answer     *ChallengeAnswer    `json:"challenge_answer,omitempty"`
 	Voices     *VoiceComparison    `json:"voice_compare,omitempty"`

@@ -37,6 +37,11 @@ func Private() map[string]any {
 	result.Document = schema.DocumentAnswer{Asked: true, Found: &document}
 	code := schema.BarcodeResult{Kind: "pdf417", Data: &schema.BarcodeData{Text: planted}}
 	result.Barcodes = []schema.BarcodeResult{code}
+	name, metadata := schema.Personal(planted), schema.Metadata(`{"n":"`+planted+`"}`)
+	person := schema.Person{PUID: puid, ExternalID: external, Name: name, Metadata: metadata}
+	enrolled, group := schema.PersonImage{PUID: puid, Object: &ref}, schema.Group{ID: "g", Name: name, Metadata: metadata}
+	result.Persons, result.Person = &schema.PersonList{Persons: []schema.Person{person}, Images: []schema.PersonImage{enrolled}}, &schema.PersonChange{PUID: puid}
+	result.Groups = &schema.GroupList{Groups: []schema.Group{group}}
 	result.Verify = &schema.VerifyResult{PUID: puid, GUID: "row"}
 	finding := schema.Finding{Faces: []schema.FaceResult{face}, Probes: []schema.Embedding{embedding}, Answer: result}
 	return map[string]any{
@@ -47,6 +52,9 @@ func Private() map[string]any {
 		"ISOImageResult": *result.ISOImage, "OutputImage": *result.ISOImage.Image,
 		"Personal": document.Detected.Age.DOB, "OCRAge": document.Detected.Age, "MRZ": *document.Detected.Zone, "MRZField": document.Detected.Zone.Fields[0], "DocumentData": document.Detected, "DocumentText": *document.Detected.Text, "TextLine": document.Detected.Text.Lines[0], "DocumentResult": document, "DocumentAnswer": result.Document,
 		"BarcodeResult": code, "BarcodeData": *code.Data,
+		"Metadata": metadata, "Person": person, "PersonImage": enrolled, "PersonList": *result.Persons, "PersonChange": *result.Person, "Group": group, "GroupList": *result.Groups,
+		"PersonFields": schema.PersonFields{Name: &name, Metadata: metadata}, "GroupFields": schema.GroupFields{Name: &name, Metadata: metadata},
+		"PersonFilter": schema.PersonFilter{PUIDs: []schema.PUID{puid}, ExternalIDs: []schema.ExternalID{external}, Metadata: metadata},
 		"VerifyResult": *result.Verify, "Candidate": candidate, "PredictResponse": predict, "PredictData": *result.Predict,
 	}
 }

@@ -202,9 +202,9 @@ var reference = map[schema.Operation]operation{
 		summary: "Stores the face of an image in a collection. `external_id` or `puid` says who the person is. Without them, the face belongs to a new person, even if somebody with the same face is already enrolled. A `puid` must be one that the collection knows. " +
 			"A second enrolment under the same name adds a further image of the same person. When the result says `enroll_performed`, predict finds the person. " +
 			"Neither a spoof nor a face with a trait that [fails enroll](operation-config.md#traits) is enrolled.",
-		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, which is kept with the enrolment: optional, but required in the collections of `ingest.consent.required`. If its `given` is false, nobody is enrolled",
+		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, which is kept with the enrolment: optional, but required in the collections of `ingest.consent.required`. If its `given` is false, nobody is enrolled; `person`, optional, as for [person_create](#person_create)",
 		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; `faces[]`, the face with its `ids`",
-		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonDeletedMeanwhile, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
+		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonUnknownGroup, schema.ReasonDeletedMeanwhile, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
 		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
 	},
 	schema.OpPredict: {
@@ -288,11 +288,62 @@ var reference = map[schema.Operation]operation{
 		request: "request_challenge", results: []string{"result_challenge"},
 	},
 	schema.OpUserDelete: {
-		summary: "Deletes every image of a person from a collection. When the result is published, predict no longer finds the person. An enrolment that was sent before the deletion and is not done yet ends with `deleted_meanwhile`. To enrol the person again, wait for the result of the deletion.",
+		summary: "Deletes a person from a collection: every image, and what the directory keeps. When the result is published, predict no longer finds the person. An enrolment that was sent before the deletion and is not done yet ends with `deleted_meanwhile`. To enrol the person again, wait for the result of the deletion.",
 		fields:  "`external_id` or `puid`; `collection` (default `default`); no images",
-		answer:  "`user_delete.status` 0 and `uuid_count`, the number of images that were deleted. If nobody has this id, the answer is `unknown_puid`, without `user_delete`",
+		answer:  "`user_delete.status` 0 and `uuid_count`, the number of images that were deleted, 0 for a person who had none. If nobody has this id, the answer is `unknown_puid`, without `user_delete`",
 		reasons: []schema.Reason{schema.ReasonUnknownPUID, schema.ReasonUnknownCollection},
 		request: "request_user_delete", results: []string{"result_user_delete", "result_user_delete_nobody"},
+	},
+	schema.OpPersonCreate: {
+		summary: "Makes a person without an image, or changes the one who has this `external_id`. Images follow with enroll under the same name or under the `puid` of the result.",
+		fields: fmt.Sprintf("`collection` (default `default`); `external_id`, optional; `consent` as for enroll; `person`, optional: `name`; `metadata`, an object of at most %d bytes and %d keys; `groups`, which must exist, at most %d; `ttl_seconds`, after which the person is erased as by user_delete. "+
+			"What is absent stays as it is; `metadata` and `groups` replace all that was there, and an empty `name`, `metadata` or `groups` and a `ttl_seconds` of 0 remove it", schema.MaxMetadataBytes, schema.MaxMetadataKeys, schema.MaxGroups),
+		answer:  "`user_change.puid` and `message`: created or updated",
+		reasons: []schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownGroup, schema.ReasonDeletedMeanwhile},
+		request: "request_person_create", results: []string{"result_person_create"},
+	},
+	schema.OpUserUpdate: {
+		summary: "Changes the name, the metadata, the groups or the end of a person. Images and vectors stay as they are.",
+		fields:  "`external_id` or `puid`; `person` as for [person_create](#person_create); `collection` (default `default`); `consent`, optional; no images",
+		answer:  "`user_change`, as for person_create",
+		reasons: []schema.Reason{schema.ReasonUnknownPUID, schema.ReasonUnknownGroup, schema.ReasonDeletedMeanwhile},
+		request: "request_user_update", results: []string{"result_user_update", "result_user_update_nobody", "result_user_update_unknown_group"},
+	},
+	schema.OpUserList: {
+		summary: "Lists the persons of a collection, or shows one of them with the enrolled images. It is ordered after nothing: it answers what the directory holds when it comes to the indexer.",
+		fields: fmt.Sprintf("`collection` (default `default`); `external_id` or `puid` for one person; or `filter`, of which everything that is given must apply: `puids` and `external_ids` (at most %d each), `groups` (in one of them), `metadata` (texts, numbers and booleans of the top level, equal); "+
+			"`page.limit` (1 to %d, default %d) and `page.after`, the `next` of the page before; no images", schema.MaxFilterNames, schema.MaxPageSize, schema.DefaultPageSize),
+		answer:  "`user_list`: `persons[]` by puid, each with the number of its `images`; for one person a page of `images[]` as well; `next`, absent on the last page. A collection that nobody is enrolled in is empty",
+		reasons: []schema.Reason{schema.ReasonUnknownPUID},
+		request: "request_user_list", results: []string{"result_user_list", "result_user_list_person"},
+	},
+	schema.OpGroupCreate: {
+		summary: "Makes a group of persons in a collection, or changes the one that has this id. user_update, person_create and enroll put persons into groups, once the result of its creation is there.",
+		fields:  "`collection` (default `default`); `group`: `id`, in the form of a collection's name, or none, and one is made; `name`; `metadata`; no images",
+		answer:  "`group_change.id` and `message`: created or updated",
+		reasons: nil,
+		request: "request_group_create", results: []string{"result_group_create"},
+	},
+	schema.OpGroupUpdate: {
+		summary: "Changes the name or the metadata of a group.",
+		fields:  "`collection` (default `default`); `group` with its `id`; no images",
+		answer:  "`group_change`, as for group_create",
+		reasons: []schema.Reason{schema.ReasonUnknownGroup},
+		request: "request_group_update", results: []string{"result_group_update"},
+	},
+	schema.OpGroupDelete: {
+		summary: "Removes a group. Its members stay enrolled.",
+		fields:  "`collection` (default `default`); `group.id`; no images",
+		answer:  "`group_change`: `message` deleted",
+		reasons: []schema.Reason{schema.ReasonUnknownGroup},
+		request: "request_group_delete", results: []string{"result_group_delete"},
+	},
+	schema.OpGroupList: {
+		summary: "Lists the groups of a collection.",
+		fields:  "`collection` (default `default`); `page` as for user_list; no images",
+		answer:  "`group_list`: `groups[]` by id; `next`, absent on the last page",
+		reasons: nil,
+		request: "request_group_list", results: []string{"result_group_list"},
 	},
 }
 
@@ -394,6 +445,9 @@ A name is returned exactly as it was given. Names that look the same are the sam
 }
 
 func list(reasons []schema.Reason) string {
+	if len(reasons) == 0 {
+		return "none of its own"
+	}
 	var names []string
 	for _, r := range reasons {
 		names = append(names, "`"+string(r)+"`")

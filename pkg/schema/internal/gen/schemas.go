@@ -108,6 +108,8 @@ func mapped(t reflect.Type, root string) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Ref: "#/$defs/DocumentResult"}, {Type: "null"}}}
 	case reflect.TypeFor[schema.DocumentType]():
 		return &jsonschema.Schema{Type: "string", Enum: []any{schema.DocumentID1, schema.DocumentID2, schema.DocumentID3, schema.DocumentUnknown}}
+	case reflect.TypeFor[schema.Metadata]():
+		return &jsonschema.Schema{Type: "object"}
 	case reflect.TypeFor[json.RawMessage]():
 		return &jsonschema.Schema{Ref: "#/$defs/OperationConfig"}
 	case reflect.TypeFor[uint32](), reflect.TypeFor[schema.FaceTraits](), reflect.TypeFor[schema.DocumentTraits]():

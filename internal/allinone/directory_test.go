@@ -1,0 +1,86 @@
+package allinone_test
+
+import (
+	"slices"
+	"testing"
+
+	"facestream/pkg/schema"
+)
+
+// needsDirectory skips, aloud, a test where the gallery under test has no directory beside it.
+func (s *stream) needsDirectory(t *testing.T) {
+	t.Helper()
+	if s.cfg.Indexer.Directory.Kind(s.cfg.Indexer.Gallery) == "off" {
+		t.Skip("SKIPPED: the driver opts out of the directory beside a server that this test does not own")
+	}
+}
+
+// TestDirectory: persons and groups are made, listed, filtered, changed and deleted by requests, beside enrolments of their faces.
+func TestDirectory(t *testing.T) {
+	s := useStream(t)
+	s.needsDirectory(t)
+	c := schema.Collection(unique("directory"))
+	ask := func(r schema.Request) schema.Result {
+		t.Helper()
+		r.Collection = c
+		return s.send(t, r)
+	}
+	text := func(v schema.Personal) *schema.Personal { return &v }
+
+	group := ask(schema.Request{Operation: schema.OpGroupCreate, Group: &schema.GroupFields{Name: text("Night shift")}}).Group
+	if group == nil || group.ID == "" {
+		t.Fatal("no group was made")
+	}
+	alice := ask(schema.Request{Operation: schema.OpEnroll, ExternalID: "alice", Consent: &schema.Consent{Given: true, Reference: "form 12"},
+		Images: []schema.ObjectRef{s.put(t, unique("test")+"/a.jpg", portrait(t, 0, 0), nil)},
+		Fields: &schema.PersonFields{Name: text("Alice"), Metadata: schema.Metadata(`{"team":"blue","floor":3}`), Groups: []schema.GroupID{group.ID}}})
+	if alice.Enroll == nil || !alice.Enroll.EnrollPerformed {
+		t.Fatalf("the enrolment: %+v", alice.CallStatus)
+	}
+	bob := ask(schema.Request{Operation: schema.OpPersonCreate, ExternalID: "bob", Fields: &schema.PersonFields{Metadata: schema.Metadata(`{"team":"blue"}`)}})
+	if bob.Person == nil || bob.Person.Message != "created" {
+		t.Fatalf("the second person: %+v", bob.CallStatus)
+	}
+	list := func(f *schema.PersonFilter) (out []schema.PUID) {
+		t.Helper()
+		r := ask(schema.Request{Operation: schema.OpUserList, Filter: f})
+		if r.Persons == nil {
+			t.Fatalf("the list: %+v", r.CallStatus)
+		}
+		for _, p := range r.Persons.Persons {
+			out = append(out, p.PUID)
+		}
+		return out
+	}
+	puid := alice.Enroll.Response.PUID
+	both := []schema.PUID{puid, bob.Person.PUID}
+	slices.Sort(both)
+	if got := list(nil); !slices.Equal(got, both) {
+		t.Errorf("%d persons are listed", len(got))
+	}
+	if got := list(&schema.PersonFilter{Metadata: schema.Metadata(`{"team":"blue"}`)}); !slices.Equal(got, both) {
+		t.Errorf("%d persons are in the team", len(got))
+	}
+	if got := list(&schema.PersonFilter{Groups: []schema.GroupID{group.ID}}); !slices.Equal(got, []schema.PUID{puid}) {
+		t.Errorf("%d persons are in the group", len(got))
+	}
+	if r := ask(schema.Request{Operation: schema.OpUserUpdate, ExternalID: "alice", Fields: &schema.PersonFields{Groups: []schema.GroupID{}}}); r.Person == nil {
+		t.Errorf("the update: %+v", r.CallStatus)
+	}
+	if got := list(&schema.PersonFilter{Groups: []schema.GroupID{group.ID}}); len(got) != 0 {
+		t.Errorf("%d persons are in a group that the update left", len(got))
+	}
+	one := ask(schema.Request{Operation: schema.OpUserList, PUID: puid})
+	if one.Persons == nil || len(one.Persons.Images) != 1 || one.Persons.Images[0].GUID != alice.Enroll.Response.GUID || one.Persons.Persons[0].Consent == nil {
+		t.Errorf("one person: %+v", one.CallStatus)
+	}
+	if r := ask(schema.Request{Operation: schema.OpUserDelete, ExternalID: "alice"}); r.UserDelete == nil || r.UserDelete.Count != 1 {
+		t.Errorf("the deletion: %+v", r.CallStatus)
+	}
+	if got := list(nil); !slices.Equal(got, []schema.PUID{bob.Person.PUID}) {
+		t.Errorf("%d persons are listed after the deletion", len(got))
+	}
+	if r := ask(schema.Request{Operation: schema.OpGroupDelete, Group: &schema.GroupFields{ID: group.ID}}); r.Group == nil {
+		t.Errorf("the group's deletion: %+v", r.CallStatus)
+	}
+}
