@@ -34,12 +34,17 @@ type Row struct {
 type Source struct {
 	Image schema.ObjectRef `json:"image"`
 	Box   schema.BoxF      `json:"box"` // of the enrolled face, in pixels of the upright image, before automatic turning
+	// Document says that the image shows an identity document, not the person who is present.
+	Document bool `json:"document,omitempty"`
+	// Made are the pictures that facestream made of the image and wrote beside it. They are erased with the person.
+	Made []schema.ObjectRef `json:"made,omitempty"`
 }
 
 // Match is a row with its cosine similarity to a probe, -1..1.
 type Match struct {
-	Row   Row // without embedding, source and order
-	Score float32
+	Row      Row // without embedding, source and order
+	Score    float32
+	Document bool // that of the row's source
 }
 
 // Page is one page of a listing. Next is "" on the last page. Total counts the rows of all pages.

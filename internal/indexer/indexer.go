@@ -22,6 +22,7 @@ type Service struct {
 	Gallery gallery.Gallery
 	// Directory is nil where an installation keeps none.
 	Directory directory.Directory
+	Objects   Objects // nil: what facestream wrote beside images stays there
 	Results   *outcome.Sink
 	Stage     func(stage string, took time.Duration) // measures a stage; may be nil
 	Log       zerolog.Logger
@@ -38,6 +39,9 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	result, err := s.decide(ctx, &a)
 	if reason := schema.ReasonOf(err); reason != "" {
 		result, err = newResult(&a, reason, schema.MessageOf(err)), nil
+	}
+	if err == nil {
+		err = s.removeUnnamed(ctx, &a, result)
 	}
 	if err != nil {
 		return err
@@ -123,10 +127,14 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	if err != nil {
 		return nil, err
 	}
+	source, err := sourceOf(a)
+	if err != nil {
+		return nil, err
+	}
 	row := gallery.Row{
 		ID: schema.RowID(a.ID, image, 0), FormerID: schema.FormerRowID(a.ID, image, 0, a.Probes[0].Model),
 		PUID: puid, ExternalID: a.ExternalID.Normal(), Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
-		Source: &gallery.Source{Image: image, Box: a.Faces[0].Geometry.InPicture()},
+		Source: source,
 		Order:  a.Order,
 		Joins:  joins, // nobody but facestream gives puids
 		Also:   also,
@@ -135,6 +143,9 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		return nil, err
 	}
 	if err := s.register(ctx, a, row); err != nil {
+		return nil, err
+	}
+	if err := s.removeOfDeleted(ctx, a.Collection, row); err != nil {
 		return nil, err
 	}
 	r := newResult(a, "", "")
@@ -182,13 +193,17 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 	if found.Err != nil {
 		return nil, found.Err
 	}
-	t := *a.Thresholds
-	response := &schema.PredictResponse{FaceThresholds: []float32{t.Min, t.Med, t.Max}}
+	t := *a.Thresholds // of the best candidate
+	response := &schema.PredictResponse{}
 	for _, m := range found.Value {
-		if level := t.Level(m.Score); m.Score >= t.Min {
-			response.List = append(response.List, schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Level: level})
+		if own := thresholds(a, m); m.Score >= own.Min {
+			if len(response.List) == 0 {
+				t = own
+			}
+			response.List = append(response.List, schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Level: own.Level(m.Score)})
 		}
 	}
+	response.FaceThresholds = []float32{t.Min, t.Med, t.Max}
 	if len(response.List) == 0 || !t.Identifies(response.List[0].Score) {
 		response.Status, response.Message = 1, "no match"
 		r := newResult(a, schema.ReasonNoMatch, "nobody in the collection is similar enough")
@@ -203,7 +218,15 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 	return r, nil
 }
 
-// verify compares the face with the images of one person. The most similar of them decides.
+// thresholds are those by which the match m of the analysis a is judged.
+func thresholds(a *schema.Analysis, m gallery.Match) schema.Thresholds {
+	if m.Document && a.DocumentThresholds != nil {
+		return *a.DocumentThresholds
+	}
+	return *a.Thresholds
+}
+
+// verify compares the face with the images of one person. The most similar of them decides, by the thresholds of its kind.
 func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
 	stored, err := s.person(ctx, a)
 	if err != nil {
@@ -212,7 +235,8 @@ func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	if len(stored) == 0 {
 		return newResult(a, schema.ReasonUnknownPUID, nobody), nil
 	}
-	t, best := *a.Thresholds, stored[0]
+	best := stored[0]
+	t := thresholds(a, best)
 	v := &schema.VerifyResult{
 		VerifyPerformed: true, Message: "matched", IsMatch: t.Matches(best.Score), Similarity: best.Score, Confidence: t.Confidence(best.Score),
 		PUID: best.Row.PUID, GUID: best.Row.ID, FaceThresholds: []float32{t.Min, t.Med, t.Max},
@@ -233,6 +257,9 @@ func (s *Service) delete(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	var deletions []gallery.Deletion
 	for _, puid := range a.Persons() {
 		deletions = append(deletions, gallery.Deletion{PUID: puid, Request: a.ID, Order: a.Order})
+	}
+	if err := s.removeOf(ctx, a); err != nil {
+		return nil, err
 	}
 	count := 0
 	var unknown error // the gallery's answer where nobody was ever enrolled

@@ -36,8 +36,13 @@ func New(job *schema.Job, pack Pack) (*Case, error) {
 	crossing := pack.Matching
 	crossing.Med = cmp.Or(pack.Crossing, pack.Matching.Med)
 	crossing.Min, crossing.Max = min(crossing.Min, crossing.Med), max(crossing.Max, crossing.Med)
-	if c.crossing, problems = thresholds(config.Matching, crossing, job.Floors); c.documents() && len(problems) > 0 {
-		return nil, schema.Permanent("verdict.thresholds", problems.Reason(), problems)
+	if c.crossing, problems = thresholds(config.Matching, crossing, job.Floors); len(problems) > 0 {
+		if c.shows(0) {
+			return nil, schema.Permanent("verdict.thresholds", problems.Reason(), problems)
+		}
+		// Nobody who shows no document has to know of the pack's threshold for documents.
+		c.crossing = c.thresholds
+		c.crossing.Med = c.crossing.Max
 	}
 	if config.Quality.PlainBackground && !pack.has(models.RoleSegmentation) {
 		return nil, schema.Permanent("verdict.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which refuse_busy_background needs", pack.Name, models.RoleSegmentation))
@@ -58,8 +63,10 @@ func (c *Case) Notes() (notes []string) {
 	return notes
 }
 
-// Thresholds returns the thresholds by which matches with people of the gallery are judged.
-func (c *Case) Thresholds() schema.Thresholds { return c.between(c.shows(0), false) }
+// Thresholds returns the thresholds by which matches with people of the gallery are judged, and those for the rows that show a document.
+func (c *Case) Thresholds() (people, documents schema.Thresholds) {
+	return c.between(c.shows(0), false), c.between(c.shows(0), true)
+}
 
 // between returns the thresholds between two images, of which each shows a document or not.
 func (c *Case) between(a, b bool) schema.Thresholds {
@@ -71,9 +78,6 @@ func (c *Case) between(a, b bool) schema.Thresholds {
 
 // shows reports whether the image of that index is said to show a document.
 func (c *Case) shows(image int) bool { return c.embeds() && c.config.Document.Images.Has(image) }
-
-// documents reports whether an image of the job is said to show a document.
-func (c *Case) documents() bool { return c.shows(0) }
 
 // embeds reports whether the operation compares faces by their embeddings.
 func (c *Case) embeds() bool {

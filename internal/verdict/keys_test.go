@@ -45,7 +45,10 @@ func TestEachKey(t *testing.T) {
 		return string(reason)
 	}
 	spoof := func(c *Case, o *face.Observation) string { return fmt.Sprint(c.Face(o, 0, 1).SpoofStatus) }
-	thresholds := func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Thresholds()) }
+	thresholds := func(c *Case, _ *face.Observation) string {
+		people, _ := c.Thresholds()
+		return fmt.Sprint(people)
+	}
 	least := func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().MinConfidence) }
 	portrait := func(of func(face.PortraitOptions) any) func(*Case, *face.Observation) string {
 		return func(c *Case, _ *face.Observation) string { return fmt.Sprint(of(c.Params().Portraits[0])) }
@@ -146,7 +149,9 @@ func TestEachKey(t *testing.T) {
 			}},
 
 		"document_images": {op: schema.OpVerify, value: `"first"`, before: "1 {0.25 0.5 0.75}", after: "0 {0.25 0.375 0.75}",
-			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.ParamsOf(0).Liveness, c.Thresholds()) }},
+			show: func(c *Case, o *face.Observation) string {
+				return fmt.Sprint(c.ParamsOf(0).Liveness, " ") + thresholds(c, o)
+			}},
 		"conf_score_thr_doc":      {op: schema.OpDocScanFace, value: `0.95`, show: asIs, after: "DT_DOCUMENT_WITH_LOW_CONFIDENCE_SCORE"},
 		"blur_threshold_doc":      {op: schema.OpDocScanFace, value: `1700`, show: asIs, after: "DT_DOCUMENT_IS_BLURRY"},
 		"threshold_doc_too_close": {op: schema.OpDocScanFace, value: `0.4`, show: asIs, after: "DT_DOCUMENT_IS_CLOSE"},

@@ -255,7 +255,9 @@ func TestCardToSelfie(t *testing.T) {
 		match                                    bool
 		reason                                   schema.Reason
 	}{
-		{"anna's card", "anna", first, `{}`, false, schema.ReasonNoMatch}, // the gallery does not know that a row is of a card
+		{"anna's card", "anna", first, `{}`, true, ""},
+		{"bert's card", "anna", first, `{}`, false, schema.ReasonNoMatch},
+		{"bert's card", "anna's card", first, first, true, ""}, // 15° from each other
 		{"anna", "anna's card", `{}`, first, true, ""},
 		{"anna", "bert's card", `{}`, first, false, schema.ReasonNoMatch},
 		{"anna's card", "mask", first, `{}`, false, schema.ReasonSpoofDetected},

@@ -156,7 +156,7 @@ func (s *Service) find(ctx context.Context, job *schema.Job, pack Pack, by strin
 		result.Work = a.Work
 		return schema.Finding{Answer: result}, nil
 	}
-	return schema.Finding{Faces: a.found.Faces, Probes: a.found.Probes, Thresholds: a.thresholds, Work: a.Work, Feedback: a.verdict.Feedback(a.found, "")}, nil
+	return schema.Finding{Faces: a.found.Faces, Probes: a.found.Probes, Thresholds: a.thresholds, DocumentThresholds: a.documents, Work: a.Work, Feedback: a.verdict.Feedback(a.found, "")}, nil
 }
 
 // analysis is the state of a job under one pack: its case, and what was found in its images.
@@ -164,7 +164,8 @@ type analysis struct {
 	schema.Job
 	schema.Work
 	thresholds *schema.Thresholds
-	by         string // the name of the pack, unless it is the first of the collection
+	documents  *schema.Thresholds // for rows of the gallery that show a document; nil where they are the same
+	by         string             // the name of the pack, unless it is the first of the collection
 	verdict    *verdict.Case
 	found      verdict.Found
 	kept       map[int]*schema.OutputImage // the portraits that are stored, by the index of the face in found
@@ -197,8 +198,10 @@ func (s *Service) analyze(ctx context.Context, job *schema.Job, pack Pack, by st
 		perceive = s.see
 		a.found.Faces = []schema.FaceResult{} // none found yet
 	}
-	thresholds := judged.Thresholds()
-	a.thresholds = &thresholds
+	thresholds, documents := judged.Thresholds()
+	if a.thresholds = &thresholds; documents != thresholds {
+		a.documents = &documents
+	}
 	for i := range job.Images {
 		file, took, err := files.get(ctx, i)
 		s.measure(a, "fetch", took)

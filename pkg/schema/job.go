@@ -72,6 +72,8 @@ type Analysis struct {
 	Faces      []FaceResult `json:"faces,omitempty"`
 	Probes     []Embedding  `json:"probes,omitempty"` // one per entry of Faces
 	Thresholds *Thresholds  `json:"thresholds,omitempty"`
+	// DocumentThresholds are those for enrolled images that show a document; nil: Thresholds. An older worker leaves them out.
+	DocumentThresholds *Thresholds `json:"document_thresholds,omitempty"`
 	Work
 	Feedback string `json:"user_feedback_message,omitempty"` // what the person should do about traits that the operation allows
 	// Answer is the result under the first model pack of the collection, if that needs no gallery; then the fields above
@@ -84,9 +86,10 @@ type Analysis struct {
 
 // Finding is what one model pack found in the images of a job.
 type Finding struct {
-	Faces      []FaceResult `json:"faces,omitempty"`
-	Probes     []Embedding  `json:"probes,omitempty"` // one per entry of Faces
-	Thresholds *Thresholds  `json:"thresholds,omitempty"`
+	Faces              []FaceResult `json:"faces,omitempty"`
+	Probes             []Embedding  `json:"probes,omitempty"` // one per entry of Faces
+	Thresholds         *Thresholds  `json:"thresholds,omitempty"`
+	DocumentThresholds *Thresholds  `json:"document_thresholds,omitempty"` // as in [Analysis]
 	Work
 	Feedback string  `json:"user_feedback_message,omitempty"`
 	Answer   *Result `json:"answer,omitempty"` // the result, if it needs no gallery; then the other fields are empty
@@ -110,7 +113,8 @@ func (a *Analysis) ByPack() []*Analysis {
 }
 
 func (a *Analysis) with(f Finding) *Analysis {
-	a.Faces, a.Probes, a.Thresholds, a.Work, a.Feedback, a.Answer = f.Faces, f.Probes, f.Thresholds, f.Work, f.Feedback, f.Answer
+	a.Faces, a.Probes, a.Thresholds, a.DocumentThresholds = f.Faces, f.Probes, f.Thresholds, f.DocumentThresholds
+	a.Work, a.Feedback, a.Answer = f.Work, f.Feedback, f.Answer
 	return a
 }
 

@@ -63,7 +63,11 @@ func all() []mutation {
 		},
 		{
 			name: "source-not-stored", breaks: "an enrolment is stored with its image", check: soak,
-			edits: []edit{{"internal/indexer/indexer.go", "&gallery.Source{Image: image, Box: a.Faces[0].Geometry.InPicture()}", "nil"}},
+			edits: []edit{{"internal/indexer/indexer.go", "Source: source", "Source: nil"}},
+		},
+		{
+			name: "made-not-erased", breaks: "what was made of an image is erased with the person", check: "TestErasesWhatWasMade ./internal/indexer",
+			edits: []edit{{"internal/indexer/made.go", "if r.Source != nil && !r.Order.Younger(a.Order) {", "if r.Source != nil && r.Order.Younger(a.Order) {"}},
 		},
 		{
 			name: "date-not-stored", breaks: "an enrolment is stored with its date", check: soak,
@@ -107,7 +111,7 @@ func all() []mutation {
 		},
 		{
 			name: "one-candidate-less", breaks: "a search lists everybody who is similar enough", check: soak,
-			edits: []edit{{"internal/indexer/indexer.go", "m.Score >= t.Min {", "m.Score >= t.Min && (len(response.List) == 0 || m.Score > 0.45) {"}},
+			edits: []edit{{"internal/indexer/indexer.go", "m.Score >= own.Min {", "m.Score >= own.Min && (len(response.List) == 0 || m.Score > 0.45) {"}},
 		},
 		{
 			name: "deletion-counts-one", breaks: "a deletion says how many images it removed", check: soak,

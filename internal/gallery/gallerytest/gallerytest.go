@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) gallery.Gallery, caps Caps) {
 		run    func(*suite)
 	}{
 		{"UpsertIsFound", "", (*suite).upsertIsFound},
+		{"RowsOfDocuments", "", (*suite).rowsOfDocuments},
 		{"UpsertAgainReplaces", "", (*suite).upsertAgainReplaces},
 		{"UpsertAnswersPerItem", "", (*suite).upsertAnswersPerItem},
 		{"UpsertOfNothing", "", (*suite).upsertOfNothing},
@@ -259,6 +260,39 @@ func (s *suite) upsertIsFound() {
 	if got := s.search(main, at(180), 1); len(got) != 1 || got[0].Row.ID != "b" || math.Abs(float64(got[0].Score)+0.5) > 1e-5 {
 		s.t.Errorf("an opposite probe got %v, want b at -0.5", got)
 	}
+}
+
+// rowsOfDocuments: every search says which rows show a document, and a listing what was made of an image.
+func (s *suite) rowsOfDocuments() {
+	selfie, card := row("a", "ann", at(0)), row("b", "bob", at(60))
+	selfie.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: `"document":true`}}
+	card.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "card"}, Document: true,
+		Made: []schema.ObjectRef{{Bucket: "images", Key: "card.portrait.png"}}}
+	want := func(what string, cards ...string) {
+		s.t.Helper()
+		for _, among := range [][]schema.PUID{nil, {"ann", "bob", "cid"}} {
+			for _, o := range s.g.Search(s.t.Context(), main, []schema.Embedding{at(0)}, 5, among...) {
+				var got []string
+				for _, m := range o.Value {
+					if m.Document {
+						got = append(got, m.Row.ID)
+					}
+				}
+				if o.Err != nil || !slices.Equal(got, cards) {
+					s.t.Errorf("%s: documents %q (%v), want %q", what, got, o.Err, cards)
+				}
+			}
+		}
+	}
+	s.upsert(main, selfie, card, row("c", "cid", at(90))) // the last one without a source
+	want("a card", "b")
+	page, err := s.g.List(s.t.Context(), main, "", 10)
+	if err != nil || len(page.Rows) != 3 || !cmp.Equal(page.Rows[0].Source, selfie.Source) || !cmp.Equal(page.Rows[1].Source, card.Source) || page.Rows[2].Source != nil {
+		s.t.Errorf("%v, the listing (-want +got):\n%s", err, cmp.Diff(card.Source, page.Rows[1].Source))
+	}
+	selfie.Source, card.Source = card.Source, selfie.Source
+	s.upsert(main, selfie, card)
+	want("the images in exchange", "a")
 }
 
 func (s *suite) upsertAgainReplaces() {

@@ -139,7 +139,7 @@ func (s *stagingSuite) servesAsBefore() {
 	}
 	s.wantIDs(main, "b", "c")
 	rows, err := s.Reader().List(s.t.Context(), main, "", 10)
-	if err != nil || len(rows.Rows) != 2 || rows.Rows[0].Source == nil || *rows.Rows[0].Source != *b.Source {
+	if err != nil || len(rows.Rows) != 2 || !cmp.Equal(rows.Rows[0].Source, b.Source) {
 		s.t.Errorf("the reader lists %d rows, %v", len(rows.Rows), err)
 	}
 }

@@ -98,6 +98,9 @@ CREATE TABLE tombstones (
 ) STRICT, WITHOUT ROWID;
 `
 
+// documentField is in the source of a row if [gallery.Source.Document] is true, and hardly ever otherwise.
+const documentField = `"document":`
+
 // dbFile is the name of the file in a gallery's folder.
 const dbFile = "gallery.db"
 
@@ -388,6 +391,14 @@ func readFace(scan func(...any) error, collections map[int64]*collection, bad *f
 	if err != nil || len(s.vector) != c.tie.Dimension || !isUnit(s.vector) || !bad.sound(sum, faceSum(c.name, s.face, vector, s.source, s.placed)) {
 		bad.faces[c.name]++
 		return id, nil
+	}
+	if strings.Contains(s.source, documentField) {
+		source, err := readSource(s.source)
+		if err != nil {
+			bad.faces[c.name]++
+			return id, nil
+		}
+		s.document = source.Document
 	}
 	sound(c, s)
 	return id, nil
@@ -698,11 +709,8 @@ func readPage(ctx context.Context, db *sql.DB, collection int64, after string, l
 		if err == nil {
 			r.Order, err = readOrder(placed)
 		}
-		if err == nil && source != "" {
-			r.Source = new(gallery.Source)
-			if err = json.Unmarshal([]byte(source), r.Source); err != nil {
-				err = fmt.Errorf("source: %w", err)
-			}
+		if err == nil {
+			r.Source, err = readSource(source)
 		}
 		page.Rows = append(page.Rows, r)
 		return err
@@ -729,6 +737,7 @@ type face struct {
 	externalID schema.ExternalID
 	consent    string // JSON, "" for none
 	created    int64  // microseconds since 1970
+	document   bool   // of the source
 }
 
 // stored is a row as it is written.
@@ -767,7 +776,7 @@ func newStored(op string, r gallery.Row, vector []float32) (stored, error) {
 		if err != nil { // a box that is not finite
 			return stored{}, schema.Permanent(op, schema.ReasonInvalidRequest, fmt.Errorf("source: %w", err))
 		}
-		s.source = string(b)
+		s.source, s.document = string(b), r.Source.Document
 	}
 	return s, nil
 }
@@ -782,6 +791,18 @@ func readOrder(placed string) (*schema.Order, error) {
 		return nil, fmt.Errorf("order: %w", err)
 	}
 	return order, nil
+}
+
+// readSource reads the source of a row as it is stored.
+func readSource(text string) (*gallery.Source, error) {
+	if text == "" {
+		return nil, nil
+	}
+	source := new(gallery.Source)
+	if err := json.Unmarshal([]byte(text), source); err != nil {
+		return nil, fmt.Errorf("source: %w", err)
+	}
+	return source, nil
 }
 
 func (f face) row() (gallery.Row, error) {

@@ -559,3 +559,22 @@ func TestDot(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentsAfterReopening: a gallery that is opened again still knows which rows show a document.
+func TestDocumentsAfterReopening(t *testing.T) {
+	dir := t.TempDir()
+	selfie, card := testRow("a", "ann", 1), testRow("b", "bob", 1)
+	selfie.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "document"}}
+	card.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "card"}, Document: true}
+	for range 2 {
+		g := open(t, dir)
+		if n := g.Search(t.Context(), visited, []schema.Embedding{direction(1)}, 2)[0]; len(n.Value) > 0 && (n.Value[0].Document || !n.Value[1].Document) {
+			t.Errorf("after opening again: %+v", n.Value)
+		} else if len(n.Value) == 0 {
+			upsert(t, g, selfie, card)
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -120,11 +120,12 @@ func (c *collection) nearest(ctx context.Context, probes [][]float32, k int, amo
 		slices.SortFunc(p.heap, c.order)
 		out[n] = make([]gallery.Match, len(p.heap))
 		for i, x := range p.heap {
-			row, err := c.rows.face(x.row).row()
+			face := c.rows.face(x.row)
+			row, err := face.row()
 			if err != nil {
 				return nil, err
 			}
-			out[n][i] = gallery.Match{Row: row, Score: min(max(x.score, -1), 1)} // rounding can pass ±1
+			out[n][i] = gallery.Match{Row: row, Score: min(max(x.score, -1), 1), Document: face.document} // rounding can pass ±1
 		}
 	}
 	return out, nil

@@ -32,7 +32,10 @@ func newRows() *rows {
 
 func (r *rows) len() int { return r.at.Len() }
 
-// A record is the time of creation, 8 bytes, and four texts: id, puid, external id and consent.
+// head is the size of what precedes the texts of a record: the time of creation, 8 bytes, and 1 if the row is of a document, else 0.
+const head = 9
+
+// The texts of a record.
 const (
 	idText = iota
 	personText
@@ -53,15 +56,15 @@ func appendText(to []byte, text string) []byte {
 
 // cutText divides a record's texts into the first, as appendText wrote it, and the others.
 func cutText(all []byte) (text, rest []byte) {
-	head, n := binary.Uvarint(all)
-	end := n + int(head>>1)
+	length, n := binary.Uvarint(all)
+	end := n + int(length>>1)
 	return all[:end], all[end:]
 }
 
 // readText undoes appendText.
 func readText(text []byte) string {
-	head, n := binary.Uvarint(text)
-	if head&1 == 0 {
+	length, n := binary.Uvarint(text)
+	if length&1 == 0 {
 		return string(text[n:])
 	}
 	return unpackUUID([16]byte(text[n:]))
@@ -116,7 +119,7 @@ func (r *rows) record(i uint32) []byte { return r.records.All()[int(r.at.All()[i
 
 // text is one of the texts of row i, as appendText wrote it.
 func (r *rows) text(i uint32, which int) []byte {
-	text, rest := cutText(r.record(i)[8:])
+	text, rest := cutText(r.record(i)[head:])
 	for range which {
 		text, rest = cutText(rest)
 	}
@@ -126,10 +129,10 @@ func (r *rows) text(i uint32, which int) []byte {
 // face is what row i is.
 func (r *rows) face(i int) face {
 	record := r.record(uint32(i))
-	f := face{created: int64(binary.LittleEndian.Uint64(record))}
+	f := face{created: int64(binary.LittleEndian.Uint64(record)), document: record[8] == 1}
 	var read [texts]string
 	var text []byte
-	rest := record[8:]
+	rest := record[head:]
 	for n := range read {
 		text, rest = cutText(rest)
 		read[n] = readText(text)
@@ -180,7 +183,10 @@ func (r *rows) of(p schema.PUID) iter.Seq[int] {
 
 // put writes a row in the place of the one with its id, or as the last one, and returns its number.
 func (r *rows) put(f face) int {
-	record := binary.LittleEndian.AppendUint64(nil, uint64(f.created))
+	record := append(binary.LittleEndian.AppendUint64(nil, uint64(f.created)), 0)
+	if f.document {
+		record[8] = 1
+	}
 	for _, text := range []string{f.id, string(f.puid), string(f.externalID), f.consent} {
 		record = appendText(record, text)
 	}
@@ -218,7 +224,7 @@ func (r *rows) place(record []byte) uint32 {
 // forget erases the record of row i, whose place becomes free.
 func (r *rows) forget(i int) {
 	record := r.record(uint32(i))
-	rest := record[8:]
+	rest := record[head:]
 	for range texts {
 		_, rest = cutText(rest)
 	}

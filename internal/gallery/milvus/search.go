@@ -113,8 +113,9 @@ func (g *Gallery) candidates(ctx context.Context, col collection, probes []*prob
 
 // stored is a row with its vector.
 type stored struct {
-	row    gallery.Row
-	vector []float32
+	row      gallery.Row
+	document bool // of its source
+	vector   []float32
 }
 
 // rows reads rows as they are now, without those that have been deleted. It overwrites ids.
@@ -141,8 +142,9 @@ func (g *Gallery) rows(ctx context.Context, col collection, ids []string) (map[s
 				return nil, errors.New("the server's answer lacks the vectors")
 			}
 			for i, r := range read {
+				document := r.Source != nil && r.Source.Document
 				r.Source, r.Order = nil, nil // a listing has them; no search needs them
-				rows[r.ID] = stored{r, vectors.Data()[i]}
+				rows[r.ID] = stored{r, document, vectors.Data()[i]}
 			}
 		}
 		ids = slices.DeleteFunc(ids, func(id string) bool { _, ok := rows[id]; return ok })
@@ -155,7 +157,7 @@ func rescore(ids []string, rows map[string]stored, probe []float32) []gallery.Ma
 	var hits []gallery.Match
 	for _, id := range ids {
 		if r, ok := rows[id]; ok {
-			hits = append(hits, gallery.Match{Row: r.row, Score: min(max(schema.Cosine(probe, r.vector), -1), 1)}) // rounding can pass ±1
+			hits = append(hits, gallery.Match{Row: r.row, Score: min(max(schema.Cosine(probe, r.vector), -1), 1), Document: r.document}) // rounding can pass ±1
 		}
 	}
 	slices.SortFunc(hits, func(a, b gallery.Match) int {

@@ -54,7 +54,7 @@ func serve(ctx context.Context, a *host.App, g gallery.Gallery, ping func(contex
 	a.Health.AddCheck("gallery", ping)
 	publisher := a.Publisher("indexer")
 	defer publisher.Close()
-	service := &indexer.Service{Gallery: g, Results: a.Sink("indexer", publisher), Stage: a.Metrics.Stage("indexer"), Log: a.Log}
+	service := &indexer.Service{Gallery: g, Objects: a.Objects, Results: a.Sink("indexer", publisher), Stage: a.Metrics.Stage("indexer"), Log: a.Log}
 	beside, ctx := errgroup.WithContext(ctx)
 	if d != nil {
 		defer d.Close()

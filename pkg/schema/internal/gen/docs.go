@@ -288,7 +288,7 @@ var reference = map[schema.Operation]operation{
 		request: "request_challenge", results: []string{"result_challenge"},
 	},
 	schema.OpUserDelete: {
-		summary: "Deletes a person from a collection: every image, and what the directory keeps. When the result is published, predict no longer finds the person. An enrolment that was sent before the deletion and is not done yet ends with `deleted_meanwhile`. To enrol the person again, wait for the result of the deletion.",
+		summary: "Deletes a person from a collection: every image, the portraits that `enroll` made of them (`crop_faces`), and what the directory keeps. The images themselves stay in the object store. When the result is published, predict no longer finds the person. An enrolment that was sent before the deletion and is not done yet ends with `deleted_meanwhile`. To enrol the person again, wait for the result of the deletion.",
 		fields:  "`external_id` or `puid`; `collection` (default `default`); no images",
 		answer:  "`user_delete.status` 0 and `uuid_count`, the number of images that were deleted, 0 for a person who had none. If nobody has this id, the answer is `unknown_puid`, without `user_delete`",
 		reasons: []schema.Reason{schema.ReasonUnknownPUID, schema.ReasonUnknownCollection},
