@@ -320,7 +320,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte("ANSI 6360001001DL00310000DLDAAJOHN PUBLIC"))
 	f.Add([]byte("AAMVA63600000DLDAQ1\rDAU5'11\"\rDBB00000000"))
-	f.Add([]byte("AAMVA63600000DLDAQ\x85H\xd8")) // a blank of ISO 8859-1
+	f.Add([]byte("AAMVA63600000DLDAQ\x85H\xd8"))                                // a blank of ISO 8859-1
+	f.Add([]byte("AAMVA63600000DLDAQ" + strings.Repeat("\xd8", mostElement-3))) // two bytes each in UTF-8
 	for version := range 11 {
 		payload, err := Generate(r.card(version))
 		if err != nil {

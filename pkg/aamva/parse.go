@@ -77,7 +77,7 @@ type subfile struct {
 func (c *Card) body(payload, rest []byte, promised []subfile) {
 	current := ""
 	for line := range bytes.FieldsFuncSeq(rest, separator) {
-		if len(line) > mostElement {
+		if letters(line) > mostElement {
 			c.problem("", NoSeparators)
 			continue
 		}
@@ -125,8 +125,16 @@ func separator(r rune) bool {
 	return r == '\n' || r == '\r' || r == '\x1e' || r == '\x1c' || r == '\x1d' || r == 0
 }
 
-// mostElement is more bytes than any element of the standard has; the longest is a full name of 125.
+// mostElement is more letters than any element of the standard has; the longest is a full name of 125.
 const mostElement = 160
+
+// letters counts those of text in UTF-8 or ISO 8859-1.
+func letters(text []byte) int {
+	if utf8.Valid(text) {
+		return utf8.RuneCount(text)
+	}
+	return len(text)
+}
 
 // named reports whether an element begins here.
 func named(line []byte) bool {
