@@ -35,7 +35,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: test-postgres attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -129,6 +129,15 @@ test-milvus: toolchain ## Test the gallery, the stream (FLOW) and the commands o
 		$(GO) test -race -count=1 -p 1 -parallel $(if $(filter lite,$(MILVUS)),1,8) -timeout $(TIMEOUT) ./internal/gallery/milvus; \
 		$(GO) test -race -count=1 -timeout $(TIMEOUT) -run '$(FLOW)' ./internal/allinone; \
 		$(GO) test -race -count=1 -timeout $(TIMEOUT) -run 'TestReindex|TestGalleryCopy' ./internal/cli
+
+# With FACESTREAM_POSTGRES (postgres://…) they test against that server, in schemas of their own.
+test-postgres: toolchain ## Test the directory, the stream (FLOW) and its commands on a PostgreSQL that this starts (needs Debian's postgresql)
+	@set -e; if [ -z "$$FACESTREAM_POSTGRES" ]; then \
+		dir=$$(mktemp -d); chmod 755 "$$dir"; export POSTGRES_DATA="$$dir/postgres"; \
+		trap 'tools/postgres/down.sh; rm -rf "$$dir"' EXIT; \
+		FACESTREAM_POSTGRES=$$(tools/postgres/up.sh); export FACESTREAM_POSTGRES; fi; \
+		$(GO) test -race -count=1 -timeout $(TIMEOUT) ./internal/directory/...; \
+		$(GO) test -race -count=1 -timeout $(TIMEOUT) -run '$(if $(filter .,$(FLOW)),Directory|Invariant4|TestDeletedIsDeleted,$(FLOW))' ./internal/allinone
 
 image: ## Build the image (TARGET: cpu or cuda) with its SBOM and push it as IMAGE; needs docker buildx
 	docker buildx build --file deployments/Dockerfile --target $(TARGET) --sbom=true --provenance=mode=max --tag $(IMAGE) --push .

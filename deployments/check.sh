@@ -124,6 +124,7 @@ fi
 if get compose-go get_compose; then
 	check "compose.yaml" compose-go compose.yaml
 	check "compose.yaml with the local gallery" compose-go compose.yaml compose/local-gallery.yaml
+	check "compose.yaml with PostgreSQL" compose-go compose.yaml compose/directory.yaml
 else
 	skip "compose.yaml" "compose-go could not be built"
 fi
@@ -154,6 +155,7 @@ if get helm get_helm; then
 	check "helm template, two indexers on Milvus" render two --set indexer.replicas=2
 	check "helm template, local gallery" render local --set config.indexer.gallery.driver=local
 	check "the chart refuses two indexers on a local gallery" refuses --set config.indexer.gallery.driver=local,indexer.replicas=2
+	check "the chart refuses two indexers on a directory in a file" refuses --set config.indexer.directory.driver=sqlite,indexer.replicas=2
 	check "the chart refuses an unknown autoscaling" refuses --set worker.autoscaling.by=magic
 	if command -v kubernetes-validate >/dev/null; then
 		check "manifests for Kubernetes $kubernetes" kubernetes-validate --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$work"/none.yaml "$work"/cpu.yaml "$work"/lag.yaml "$work"/two.yaml "$work"/local.yaml

@@ -1,8 +1,14 @@
 package allinone_test
 
 import (
+	"context"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"facestream/pkg/schema"
 )
@@ -13,6 +19,27 @@ func (s *stream) needsDirectory(t *testing.T) {
 	if s.cfg.Indexer.Directory.Kind(s.cfg.Indexer.Gallery) == "off" {
 		t.Skip("SKIPPED: the driver opts out of the directory beside a server that this test does not own")
 	}
+}
+
+// emptySchema makes a schema of its own in a PostgreSQL server, and returns the address with it.
+func emptySchema(server string) (schema.Secret, error) {
+	name := "test" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	c, err := pgx.Connect(context.Background(), server)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close(context.Background())
+	if _, err := c.Exec(context.Background(), "CREATE SCHEMA "+name); err != nil {
+		return "", err
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return schema.Secret(u.String()), nil
 }
 
 // TestDirectory: persons and groups are made, listed, filtered, changed and deleted by requests, beside enrolments of their faces.

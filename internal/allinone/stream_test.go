@@ -159,6 +159,13 @@ func startStream() (stop func() error, err error) {
 		s.cfg.Indexer.Gallery.Driver, s.cfg.Indexer.Gallery.Milvus = config.DriverMilvus, given.Indexer.Gallery.Milvus
 		s.cfg.Indexer.Gallery.Milvus.Prefix = "test" + strings.ReplaceAll(uuid.NewString()[:13], "-", "")
 	}
+	if server := os.Getenv("FACESTREAM_POSTGRES"); server != "" { // and another directory
+		dsn, err := emptySchema(server)
+		if err != nil {
+			return nil, err
+		}
+		s.cfg.Indexer.Directory.Driver, s.cfg.Indexer.Directory.DSN = config.DirectoryPostgres, dsn
+	}
 	s.cfg.Resolve()
 	log := zerolog.New(s.log).Level(zerolog.DebugLevel).With().Timestamp().Logger()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/config"
+	directories "facestream/internal/directory/drivers"
 	"facestream/internal/gallery/drivers"
 	"facestream/internal/host"
 	"facestream/internal/objects"
@@ -40,7 +41,7 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check everything that facestream needs, and say how to fix what is missing",
 		Long: "doctor checks, from this machine and with these settings: the model pack and the library that runs it, what is open to\n" +
-			"other machines, the data folder, the broker, its topics, the running services, the object store and the gallery. Exit code 3 says that something needs attention.",
+			"other machines, the data folder, the broker, its topics, the running services, the object store, the gallery and the directory. Exit code 3 says that something needs attention.",
 		Example: "  facestream doctor\n  facestream doctor --kafka-brokers kafka:9092 --s3-endpoint minio:9000 --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -114,6 +115,15 @@ func examinations(cfg config.Config, client *events.Client, store *objects.Store
 				return "", err
 			}
 			return cfg.Indexer.Gallery.Driver, g.Close()
+		}})
+	}
+	if cfg.Indexer.Directory.Driver == config.DirectoryPostgres {
+		all = append(all, examination{"directory", "", "start the server and the indexer, or correct indexer.directory.dsn", func(ctx context.Context) (string, error) {
+			d, err := directories.OpenReader(ctx, cfg.Indexer)
+			if err != nil {
+				return "", err
+			}
+			return cfg.Indexer.Directory.Driver, d.Close()
 		}})
 	}
 	return all

@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // screen is where a command writes for a person. What is written into a file or a pipe has neither colours nor line breaks
@@ -32,13 +31,17 @@ const (
 func screenOf(w io.Writer) screen {
 	s := screen{Writer: w}
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok {
+		return s
+	}
+	columns, ok := columnsOf(f)
+	if !ok {
 		return s
 	}
 	s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" // https://no-color.org
 	s.width = 80
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-		s.width = min(max(width, narrowest), widest)
+	if columns > 0 {
+		s.width = min(max(columns, narrowest), widest)
 	}
 	return s
 }

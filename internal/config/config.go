@@ -287,15 +287,19 @@ type Indexer struct {
 
 // The values of Directory.Driver.
 const (
-	DirectoryAuto   = "auto"
-	DirectoryOff    = "off"
-	DirectorySQLite = "sqlite" // a file of its own: one indexer
+	DirectoryAuto     = "auto"
+	DirectoryOff      = "off"
+	DirectorySQLite   = "sqlite"   // a file of its own: one indexer
+	DirectoryPostgres = "postgres" // a server: any number of indexers
 )
 
 // Directory says where it is stored who is enrolled: names, metadata, groups, and which images a person has.
 type Directory struct {
-	Driver string `yaml:"driver" default:"auto" oneof:"auto|off|sqlite" doc:"Where it is stored who is enrolled: names, metadata, groups, images. sqlite: in a file, for one indexer. off: nowhere; enrolling, searching and deleting work without it, and the operations on persons and groups are answered operation_unavailable. auto: sqlite with the local gallery, off with another."`
-	Dir    string `yaml:"dir" doc:"Folder of the directory's file; empty means directory in data_dir."`
+	Driver string        `yaml:"driver" default:"auto" oneof:"auto|off|sqlite|postgres" doc:"Where it is stored who is enrolled: names, metadata, groups, images. sqlite: in a file, for one indexer. postgres: in a PostgreSQL database, for any number of indexers. off: nowhere; enrolling, searching and deleting work without it, and the operations on persons and groups are answered operation_unavailable. auto: sqlite with the local gallery, off with another."`
+	Dir    string        `yaml:"dir" doc:"Folder of the directory's file; empty means directory in data_dir."`
+	DSN    schema.Secret `yaml:"dsn" doc:"Address of the PostgreSQL database, such as postgres://user:password@host:5432/facestream?sslmode=verify-full. The first schema of search_path must be one in which the user may create tables. pool_max_conns sets how many connections there are at most."`
+
+	AllowUnencrypted bool `yaml:"allow_unencrypted" default:"false" doc:"Use a database on another machine without TLS (sslmode of the dsn). Everybody on the way can read the password and who is enrolled."`
 }
 
 // Kind is the driver of the directory beside the gallery g: one of those that are not auto.

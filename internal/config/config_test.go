@@ -558,16 +558,18 @@ func TestExposed(t *testing.T) {
 	c.Telemetry.Listen, c.Telemetry.Pprof = "0.0.0.0:9464", true
 	c.Kafka.Brokers, c.S3.Endpoint = []string{"kafka:9092", "127.0.0.1:9092"}, "s3:443"
 	c.Indexer.Gallery.Driver, c.Indexer.Gallery.Milvus.Address = DriverMilvus, "milvus:19530"
+	c.Indexer.Directory.Driver, c.Indexer.Directory.DSN = DirectoryPostgres, "postgres://u:p@db/people"
 	var got []string
 	for _, e := range c.Exposed() {
 		got = append(got, e.Setting+" "+e.Address)
 	}
 	want := []string{"embedded.kafka_addr 10.0.0.1:9092", "embedded.s3_addr [::]:9000", "telemetry.listen 0.0.0.0:9464", "telemetry.pprof 0.0.0.0:9464",
-		"kafka.tls.enabled kafka:9092", "s3.tls.enabled s3:443", "indexer.gallery.milvus.tls.enabled milvus:19530"}
+		"kafka.tls.enabled kafka:9092", "s3.tls.enabled s3:443", "indexer.gallery.milvus.tls.enabled milvus:19530", "indexer.directory.dsn db:5432"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	c.Kafka.TLS.Enabled, c.S3.TLS.Enabled, c.Indexer.Gallery.Milvus.TLS.Enabled = true, true, true
+	c.Indexer.Directory.DSN = "postgres://u:p@db/people?sslmode=verify-full"
 	if got := c.Exposed(); len(got) != 4 {
 		t.Errorf("with TLS: %v", got)
 	}
@@ -577,6 +579,7 @@ func TestExposed(t *testing.T) {
 // says that this is meant.
 func TestLeastExposure(t *testing.T) {
 	plain := []string{"FACESTREAM_KAFKA_SASL_MECHANISM=plain", "FACESTREAM_KAFKA_SASL_USERNAME=u", "FACESTREAM_KAFKA_SASL_PASSWORD=p"}
+	directory := []string{"FACESTREAM_INDEXER_DIRECTORY_DRIVER=postgres"}
 	milvus := []string{"FACESTREAM_INDEXER_GALLERY_MILVUS_TOKEN=t"}
 	with := func(more []string, env ...string) []string { return append(env, more...) }
 	for name, tt := range map[string]struct {
@@ -595,6 +598,14 @@ func TestLeastExposure(t *testing.T) {
 		"plain with TLS":                 {with(plain, "FACESTREAM_KAFKA=kafka:9092", "FACESTREAM_KAFKA_TLS_ENABLED=true"), ""},
 		"plain to another one, meant":    {with(plain, "FACESTREAM_KAFKA=kafka:9092", "FACESTREAM_KAFKA_SASL_ALLOW_UNENCRYPTED=true"), ""},
 		"scram to another one":           {with(plain[1:], "FACESTREAM_KAFKA=kafka:9092", "FACESTREAM_KAFKA_SASL_MECHANISM=scram-sha-512"), ""},
+		"a database on another one":      {with(directory, "FACESTREAM_INDEXER_DIRECTORY_DSN=postgres://u:p@db/people"), "_DIRECTORY_DSN"},
+		"a database, perhaps with TLS":   {with(directory, "FACESTREAM_INDEXER_DIRECTORY_DSN=postgres://u:p@db/people?sslmode=prefer"), "_DIRECTORY_DSN"},
+		"a database with TLS":            {with(directory, "FACESTREAM_INDEXER_DIRECTORY_DSN=postgres://u:p@db/people?sslmode=verify-full"), ""},
+		"a database on this machine":     {with(directory, "FACESTREAM_INDEXER_DIRECTORY_DSN=postgres://u:p@127.0.0.1/people"), ""},
+		"a database, meant":              {with(directory, "FACESTREAM_INDEXER_DIRECTORY_DSN=postgres://u:p@db/people", "FACESTREAM_INDEXER_DIRECTORY_ALLOW_UNENCRYPTED=true"), ""},
+		"a database without an address":  {directory, "indexer.directory.dsn"},
+		"no address of a database":       {with(directory, "FACESTREAM_INDEXER_DIRECTORY_DSN=db:5432"), "_DIRECTORY_DSN"},
+		"a database that nothing uses":   {[]string{"FACESTREAM_INDEXER_DIRECTORY_DSN=postgres://db/people"}, "_DIRECTORY_DSN"},
 		"Milvus's token to another one":  {with(milvus, "FACESTREAM_MILVUS=milvus:19530"), "indexer.gallery.milvus.allow_unencrypted"},
 		"Milvus's token on this machine": {milvus, ""},
 		"Milvus's token with TLS":        {with(milvus, "FACESTREAM_MILVUS=milvus:19530", "FACESTREAM_INDEXER_GALLERY_MILVUS_TLS_ENABLED=true"), ""},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -28,6 +29,7 @@ func (c *Config) validate(name func(key string) string) Problems {
 	c.validateKafka(add)
 	c.validateS3(add)
 	c.validateMilvus(add)
+	c.validateDirectory(add)
 	c.validateListeners(add)
 	for i := range c.Ingest.Routes {
 		c.validateRoute(i, add)
@@ -119,6 +121,35 @@ func (c *Config) validateMilvus(add func(key, format string, args ...any)) {
 	if m.Token != "" && m.User != "" {
 		add(key+".token", "is given beside user; give one of them")
 	}
+}
+
+func (c *Config) validateDirectory(add func(key, format string, args ...any)) {
+	const key = "indexer.directory."
+	d := c.Indexer.Directory
+	if d.Driver != DirectoryPostgres {
+		if d.DSN != "" {
+			add(key+"dsn", "is given, but the driver is %s; set %sdriver to postgres or remove it", d.Driver, key)
+		}
+		return
+	}
+	switch host, encrypted, ok := d.server(); {
+	case d.DSN == "":
+		add(key+"dsn", "is missing; the driver postgres needs it")
+	case !ok:
+		add(key+"dsn", "is no address of a database; write postgres://user:password@host:5432/database")
+	case !encrypted && !d.AllowUnencrypted && !loopback(host):
+		add(key+"dsn", "does not ask for TLS, so everybody on the way can read the password and who is enrolled; add sslmode=verify-full, or accept it with %sallow_unencrypted", key)
+	}
+}
+
+// server returns the address of the database, host:port, and whether the connection is encrypted for certain. ok is false if
+// the address cannot be read. It does not repeat the password.
+func (d Directory) server() (address string, encrypted, ok bool) {
+	u, err := url.Parse(string(d.DSN))
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Hostname() == "" {
+		return "", false, false
+	}
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "5432")), slices.Contains([]string{"require", "verify-ca", "verify-full"}, u.Query().Get("sslmode")), true
 }
 
 func (c *Config) validateS3(add func(key, format string, args ...any)) {
@@ -338,6 +369,10 @@ func (c *Config) Exposed() (out []Exposed) {
 	add(!c.S3.TLS.Enabled, "s3.tls.enabled", c.S3.Endpoint, "images travel unencrypted")
 	if m := c.Indexer.Gallery.Milvus; c.Indexer.Gallery.Driver == DriverMilvus {
 		add(!m.TLS.Enabled, "indexer.gallery.milvus.tls.enabled", m.Address, "embeddings travel unencrypted")
+	}
+	if d := c.Indexer.Directory; d.Driver == DirectoryPostgres {
+		address, encrypted, _ := d.server()
+		add(!encrypted, "indexer.directory.dsn", address, "who is enrolled travels unencrypted")
 	}
 	return out
 }

@@ -12,15 +12,16 @@ import (
 // mayNotLink is what the program of each service must not link, by the beginnings of import paths, and why: it is what
 // another program is for. A service that needs one of these links it through its own drivers, in the same commit as this list.
 var mayNotLink = map[string][]string{
-	"ingest":  append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/gallery", "facestream/internal/directory", milvusClient}, operatorsOnly...),
-	"worker":  append([]string{"facestream/internal/gallery", "facestream/internal/directory", milvusClient, database, "facestream/internal/ledger"}, operatorsOnly...),
+	"ingest":  append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/gallery", "facestream/internal/directory", milvusClient, postgresClient}, operatorsOnly...),
+	"worker":  append([]string{"facestream/internal/gallery", "facestream/internal/directory", milvusClient, postgresClient, database, "facestream/internal/ledger"}, operatorsOnly...),
 	"indexer": append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/ledger"}, operatorsOnly...),
 }
 
 const (
-	networks     = "github.com/yalue/onnxruntime_go"
-	milvusClient = "github.com/milvus-io/"
-	database     = "modernc.org/sqlite"
+	networks       = "github.com/yalue/onnxruntime_go"
+	milvusClient   = "github.com/milvus-io/"
+	database       = "modernc.org/sqlite"
+	postgresClient = "github.com/jackc/"
 )
 
 // operatorsOnly belongs to `facestream` alone: its commands, the servers that it embeds, the evaluation and the demo.

@@ -7,6 +7,7 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/directory"
+	"facestream/internal/directory/postgres"
 	"facestream/internal/directory/sqlite"
 	"facestream/pkg/schema"
 )
@@ -19,7 +20,8 @@ type driver struct {
 // all are the drivers, by their names in indexer.directory.driver.
 func all() map[string]driver {
 	return map[string]driver{
-		config.DirectorySQLite: {openSQLite, readSQLite},
+		config.DirectorySQLite:   {openSQLite, readSQLite},
+		config.DirectoryPostgres: {openPostgres, readPostgres},
 	}
 }
 
@@ -71,6 +73,22 @@ func openSQLite(ctx context.Context, cfg config.Directory) (Directory, error) {
 
 func readSQLite(ctx context.Context, cfg config.Directory) (Directory, error) {
 	d, err := sqlite.OpenReader(ctx, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func openPostgres(ctx context.Context, cfg config.Directory) (Directory, error) {
+	d, err := postgres.Open(ctx, cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func readPostgres(ctx context.Context, cfg config.Directory) (Directory, error) {
+	d, err := postgres.OpenReader(ctx, cfg.DSN)
 	if err != nil {
 		return nil, err
 	}

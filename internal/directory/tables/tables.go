@@ -16,8 +16,6 @@ import (
 type Dialect struct {
 	Numbered bool   // placeholders are $1, $2, ...
 	Share    string // follows a SELECT whose row must stay until the end of the transaction
-	// Lock makes the transaction wait for others that hold the same name; nil where there is one writer.
-	Lock func(ctx context.Context, tx *sql.Tx, name string) error
 	// Fault classifies an error of the database.
 	Fault func(op string, err error) error
 }

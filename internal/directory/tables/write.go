@@ -19,14 +19,9 @@ type remembered struct {
 }
 
 // Apply makes one change in a transaction. The answer is final only once the transaction is committed; err is that of the
-// database, after which nothing of the transaction may be committed. erased says that something was removed for good.
+// database, after which nothing of the transaction may be committed. No other transaction may change the same thing beside it. erased says that something was removed for good.
 func (s *Store) Apply(ctx context.Context, tx *sql.Tx, c directory.Change) (out schema.Outcome[directory.Done], erased bool, err error) {
 	const op = "directory.apply"
-	if s.Lock != nil {
-		if err := s.Lock(ctx, tx, string(c.Collection)+" "+c.Act.Key()); err != nil {
-			return out, false, err
-		}
-	}
 	memory := c.Remembered()
 	var answer remembered
 	if c.Request != "" {
