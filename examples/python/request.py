@@ -76,21 +76,14 @@ def wait_for(consumer, wanted):
     sys.exit(f"no result within {PATIENCE} s: is facestream up at {KAFKA}?")
 
 
-def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    image = pathlib.Path(sys.argv[1]).read_bytes()
-    results, s3 = result_stream(), object_store()
-
-    # A request: upload the image anywhere, then name it in an event.
-    request_id, key = str(uuid.uuid4()), f"examples/{uuid.uuid4()}.jpg"
-    s3.put_object(Bucket=BUCKET, Key=key, Body=image)
-    request = {"id": request_id, "operation": "validate", "images": [{"bucket": BUCKET, "key": key}]}
+def send(request):
+    """Send a request and return its id."""
+    request_id = str(uuid.uuid4())
     producer = Producer(broker() | {"acks": "all", "partitioner": "murmur2_random"})
     producer.produce(
         "facestream.requests",
         key=request_id,
-        value=json.dumps(request),
+        value=json.dumps(request | {"id": request_id}),
         headers={
             "ce_specversion": "1.0",
             "ce_id": request_id,
@@ -101,6 +94,19 @@ def main():
     )
     if producer.flush(PATIENCE):
         sys.exit(f"the request was not acknowledged within {PATIENCE} s by {KAFKA}")
+    return request_id
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    image = pathlib.Path(sys.argv[1]).read_bytes()
+    results, s3 = result_stream(), object_store()
+
+    # A request: upload the image anywhere, then name it in an event.
+    key = f"examples/{uuid.uuid4()}.jpg"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=image)
+    request_id = send({"operation": "validate", "images": [{"bucket": BUCKET, "key": key}]})
     answer = wait_for(results, lambda r: r["request_id"] == request_id)
     print("request:", answer["call_status"]["return_message"], "-", len(answer.get("faces", [])), "face(s)")
 

@@ -2,11 +2,13 @@
 # Send one image to facestream with kcat and any S3 client (here: the AWS CLI), and print the result.
 #
 #   examples/shell/request.sh portrait.jpg
+#   examples/shell/request.sh card.jpg doc_scan_face
 #
 # Uses FACESTREAM_KAFKA, FACESTREAM_S3_ENDPOINT, FACESTREAM_S3_ACCESS_KEY, FACESTREAM_S3_SECRET_KEY where they are set.
 set -euo pipefail
 
-image=${1:?usage: $0 IMAGE}
+image=${1:?usage: $0 IMAGE [OPERATION]}
+operation=${2:-validate}
 kafka=${FACESTREAM_KAFKA:-127.0.0.1:9092}
 bucket=${FACESTREAM_S3_BUCKET:-images}
 export AWS_ACCESS_KEY_ID=${FACESTREAM_S3_ACCESS_KEY:-facestream}
@@ -18,7 +20,7 @@ id=$(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen)
 key="examples/$id.jpg"
 s3 cp --quiet "$image" "s3://$bucket/$key"
 
-printf '{"id":"%s","operation":"validate","images":[{"bucket":"%s","key":"%s"}]}' "$id" "$bucket" "$key" |
+printf '{"id":"%s","operation":"%s","images":[{"bucket":"%s","key":"%s"}]}' "$id" "$operation" "$bucket" "$key" |
 	kcat -P -b "$kafka" -t facestream.requests -k "$id" -X acks=all \
 		-H ce_specversion=1.0 -H "ce_id=$id" -H ce_source=examples/shell -H ce_type=facestream.request.v1 \
 		-H content-type=application/json

@@ -1,5 +1,6 @@
 // Package demo shows the whole flow with drawn people. It enrols them by upload and by request, recognises other
-// pictures of them, rejects strangers, compares, deletes one person, and checks every outcome.
+// pictures of them, rejects strangers, compares, scans specimen documents and matches them with selfies, deletes one person, and checks
+// every outcome.
 package demo
 
 import (
@@ -115,6 +116,9 @@ func (r *run) script(ctx context.Context) error {
 		result, err := r.compare(ctx, p, 0, known[1], 0)
 		return result.Compare != nil && !result.Compare.IsMatch, err
 	}); err != nil {
+		return err
+	}
+	if err := r.documents(ctx, known[1:1+documentOwners]); err != nil {
 		return err
 	}
 	return r.each(ctx, "1 person deleted, and not found again", known[:1], func(ctx context.Context, p person) (bool, error) {

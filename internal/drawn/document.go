@@ -53,11 +53,17 @@ func NewScene(seed uint64, s Spread) Scene {
 		fingers = d.fingers(placed[0])
 	}
 	light := d.light(float64(width), float64(height))
-	grain := rand.New(rand.NewPCG(seed, 0x9A1))
 	noise, soft := d.in(0, 6), d.in(0.3, 1.1)
+	scene.photograph(seed, table, placed, fingers, light, noise, soft)
+	return scene
+}
+
+// photograph fills the picture. noise is the deviation of a value of 0 to 255, soft how far around a pixel is seen, in pixels.
+func (scene Scene) photograph(seed uint64, table table, placed []placedDocument, fingers []finger, light lamp, noise, soft float64) {
+	grain := rand.New(rand.NewPCG(seed, 0x9A1))
 	const taps = 2
-	for y := range height {
-		for x := range width {
+	for y := range scene.Picture.Rect.Dy() {
+		for x := range scene.Picture.Rect.Dx() {
 			var sum vec
 			for t := range taps * taps {
 				px := float64(x) + 0.5 + ((float64(t%taps)+0.5)/taps-0.5)*(1+soft)
@@ -69,7 +75,6 @@ func NewScene(seed uint64, s Spread) Scene {
 			scene.Picture.SetRGBA(x, y, color.RGBA{level(c.x, n), level(c.y, n), level(c.z, n), 255})
 		}
 	}
-	return scene
 }
 
 func level(v, noise float64) uint8 { return uint8(min(max(255*v+noise+0.5, 0), 255)) }
@@ -189,27 +194,44 @@ type paper struct {
 	pixels        *image.RGBA
 }
 
-const paperPixels = 8
+const (
+	paperPixels = 8
+	cardWidth   = 85.6
+)
 
-func (d dice) paper() paper {
-	p := paper{width: 85.6, height: 53.98, radius: 3.18}
-	if p.passport = d.chance(0.5); p.passport {
-		p.width, p.height, p.radius = 125, 88, d.in(0, 3.5)
+// newPaper is an empty page of a passport, or a card.
+func newPaper(passport bool) paper {
+	p := paper{passport: passport, width: cardWidth, height: 53.98, radius: 3.18}
+	if passport {
+		p.width, p.height, p.radius = 125, 88, 1
 	}
-	w, h := int(p.width*paperPixels), int(p.height*paperPixels)
-	p.pixels = image.NewRGBA(image.Rect(0, 0, w, h))
-	from, to, line := d.tone(0.62, 0.95), d.tone(0.62, 0.95), d.tone(0.4, 0.8)
+	p.pixels = image.NewRGBA(image.Rect(0, 0, int(p.width*paperPixels), int(p.height*paperPixels)))
+	return p
+}
+
+// print covers a page with fine lines that swing, on a ground that changes from one corner to the other.
+func (d dice) print(m *image.RGBA, from, to, line vec) {
+	w, h := m.Rect.Dx(), m.Rect.Dy()
 	waves, pitch := d.in(20, 90), d.in(9, 25)
 	for y := range h {
 		for x := range w {
 			c := from.mix(to, clamp01((float64(x)/float64(w)+float64(y)/float64(h))/2))
-			// Guilloche: fine lines that swing.
 			if s := math.Sin((float64(y) + waves*math.Sin(float64(x)/waves)) / pitch * 2 * math.Pi); s > 0.8 {
 				c = c.mix(line, 0.6)
 			}
-			p.pixels.SetRGBA(x, y, color.RGBA{level(c.x, 0), level(c.y, 0), level(c.z, 0), 255})
+			m.SetRGBA(x, y, color.RGBA{level(c.x, 0), level(c.y, 0), level(c.z, 0), 255})
 		}
 	}
+}
+
+func (d dice) paper() paper {
+	p := newPaper(d.chance(0.5))
+	if p.passport {
+		p.radius = d.in(0, 3.5)
+	}
+	w, h := p.pixels.Rect.Dx(), p.pixels.Rect.Dy()
+	from, to, line := d.tone(0.62, 0.95), d.tone(0.62, 0.95), d.tone(0.4, 0.8)
+	d.print(p.pixels, from, to, line)
 	ink := d.tone(0.02, 0.25)
 	// A portrait at the left, a heading, lines of text, and the machine-readable zone below.
 	size := int(0.42 * float64(h))
@@ -271,17 +293,7 @@ func (p *placedDocument) place(d dice, width, height float64, index int, s Sprea
 	for {
 		p.focal = d.in(0.65, 1.6) * scenePixels
 		p.middle = [2]float64{width / 2, height / 2}
-		tilt, turn, roll := d.in(-0.5, 0.5), d.in(-0.5, 0.5), d.in(-0.45, 0.45)
-		rotate := func(v vec) vec {
-			sin, cos := math.Sincos(roll)
-			v.x, v.y = v.x*cos-v.y*sin, v.x*sin+v.y*cos
-			sin, cos = math.Sincos(turn)
-			v.x, v.z = v.x*cos-v.z*sin, v.x*sin+v.z*cos
-			sin, cos = math.Sincos(tilt)
-			v.y, v.z = v.y*cos-v.z*sin, v.y*sin+v.z*cos
-			return v
-		}
-		p.across, p.down = rotate(vec{1, 0, 0}), rotate(vec{0, 1, 0})
+		p.rotate(d.in(-0.5, 0.5), d.in(-0.5, 0.5), d.in(-0.45, 0.45))
 		z := p.focal / (share * width)
 		cx, cy := d.in(0.3, 0.7)*width, d.in(0.3, 0.7)*height
 		if s.Documents > 1 { // beside each other along the longer side
@@ -301,6 +313,27 @@ func (p *placedDocument) place(d dice, width, height float64, index int, s Sprea
 		}
 		share = max(share*0.985, 0.25)
 	}
+}
+
+// rotate turns the paper about the three axes, in radians.
+func (p *placedDocument) rotate(tilt, turn, roll float64) {
+	rotated := func(v vec) vec {
+		sin, cos := math.Sincos(roll)
+		v.x, v.y = v.x*cos-v.y*sin, v.x*sin+v.y*cos
+		sin, cos = math.Sincos(turn)
+		v.x, v.z = v.x*cos-v.z*sin, v.x*sin+v.z*cos
+		sin, cos = math.Sincos(tilt)
+		v.y, v.z = v.y*cos-v.z*sin, v.y*sin+v.z*cos
+		return v
+	}
+	p.across, p.down = rotated(vec{1, 0, 0}), rotated(vec{0, 1, 0})
+}
+
+// lie puts the paper into the middle of a picture of that size, across three quarters of it.
+func (p *placedDocument) lie(tilt, turn, roll, width, height float64) {
+	p.focal, p.shadow, p.middle = 1.2*width, 4, [2]float64{width / 2, height / 2}
+	p.rotate(tilt, turn, roll)
+	p.origin = vec{0, 0, p.focal / (0.75 * width)}
 }
 
 func (p *placedDocument) fits(width, height float64, index int, s Spread) bool {

@@ -44,3 +44,32 @@ func TestScene(t *testing.T) {
 		t.Error("fingers do not change the picture alone")
 	}
 }
+
+// TestSpecimen: a page of a person repeats, lies in its photograph, and shows whose it is.
+func TestSpecimen(t *testing.T) {
+	cast := drawn.Cast()
+	page := func(i int, s drawn.Specimen) []byte {
+		m, err := cast[i].Page(cast[i].Shot(0), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if width := map[bool]int{true: 1000, false: 684}[s.Passport]; m.Rect.Dx() != width {
+			t.Errorf("passport %v: %d pixels wide, want %d", s.Passport, m.Rect.Dx(), width)
+		}
+		scene := drawn.Photograph(m, 1, 400)
+		if scene.Passport[0] != s.Passport {
+			t.Errorf("passport %v: %v in the photograph", s.Passport, scene.Passport)
+		}
+		for _, c := range scene.Documents[0] {
+			if c[0] < 0 || c[1] < 0 || c[0] > 400 || c[1] > 300 {
+				t.Errorf("the corner %v lies beyond the picture", c)
+			}
+		}
+		return m.Pix
+	}
+	card := drawn.Specimen{Title: "CARD", Zone: []string{"I<UTO"}}
+	if !bytes.Equal(page(0, card), page(0, card)) || bytes.Equal(page(0, card), page(1, card)) || bytes.Equal(page(0, card), page(0, drawn.Specimen{Title: "CARD"})) {
+		t.Error("a page is not what it was made of")
+	}
+	page(0, drawn.Specimen{Passport: true})
+}

@@ -71,7 +71,7 @@ var mayImport = map[string][]string{
 	"internal/gallery/transfer": {"pkg/schema", "pkg/retry", "internal/gallery"},
 
 	"internal/eval": {"internal/benchmark", "internal/drawn", "internal/symbols", "pkg/aamva", "pkg/engine/barcode", "internal/verdict", "pkg/mrz", "pkg/schema", "pkg/engine", "pkg/engine/document", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality", "pkg/engine/voice"},
-	"internal/demo": {"pkg/schema", "pkg/events", "internal/objects", "internal/drawn"},
+	"internal/demo": {"pkg/schema", "pkg/events", "pkg/mrz", "internal/objects", "internal/drawn"},
 
 	"internal/gallery/drivers":  {"pkg/schema", "internal/config", "internal/gallery", "internal/gallery/local", "internal/gallery/milvus", "internal/gallery/transfer"},
 	"internal/host":             {"pkg/events", "pkg/retry", "internal/config", "internal/objects", "internal/outcome", "internal/telemetry"},
