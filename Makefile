@@ -2,7 +2,7 @@
 
 GO          ?= go
 BIN         := bin
-PROGRAMS    := ingest worker indexer facestream
+PROGRAMS    := ingest worker indexer gateway facestream
 TRAINED     := detector embedding landmarks pose attributes glasses segmentation liveness
 VULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 SBOM        := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
@@ -40,7 +40,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: toolchain ## Build bin/ingest, bin/worker, bin/indexer and bin/facestream
+build: toolchain ## Build bin/ingest, bin/worker, bin/indexer, bin/gateway and bin/facestream
 	@GO=$(GO) BUILDFLAGS="$(BUILDFLAGS)" tools/build.sh $(BIN) $(PROGRAMS)
 
 facestream: toolchain ## Build bin/facestream alone
@@ -178,7 +178,8 @@ sbom: build ## Write the bill of materials of each program, in CycloneDX, to dis
 		echo dist/sbom/$$program.cdx.json; done
 
 licences: toolchain ## List the licences of all modules that the programs link; fail where one is unknown or not judged
-	$(GO) run ./tools/licences ./cmd/...
+	cd tools/licences && $(GO) build -o $(CURDIR)/.cache/licences . # a module of its own: what it needs is no part of the programs
+	.cache/licences ./cmd/...
 
 # Without the database there is nothing to compare with. That is said, and fails where VULNCHECK_OFFLINE=fail.
 vulncheck: toolchain ## Look the code up in the Go vulnerability database (VULNDB: its address, or file:///… of a copy)

@@ -1,4 +1,4 @@
-// Package allinone runs everything in one process: the embedded broker and object store, and the three services, which
+// Package allinone runs everything in one process: the embedded broker and object store, and the four services, which
 // speak to them as they would to any other.
 package allinone
 
@@ -18,7 +18,9 @@ import (
 
 	"facestream/internal/config"
 	"facestream/internal/embedded"
+	"facestream/internal/gateway/auth"
 	"facestream/internal/host"
+	"facestream/internal/services/gateway"
 	"facestream/internal/services/indexer"
 	"facestream/internal/services/ingest"
 	"facestream/internal/services/worker"
@@ -32,6 +34,10 @@ const sessionTimeout = 3 * time.Second
 // Addresses is where a running facestream can be reached.
 type Addresses struct {
 	Kafka, S3, Bucket, Telemetry, DataDir string
+	// HTTP is the address of the API, with its scheme, and Token lets its bearer do everything there for a day. Both are empty where no
+	// gateway runs.
+	HTTP  string
+	Token string
 }
 
 // Servers runs the embedded broker and object store until ctx ends. ready is called once when both answer.
@@ -45,7 +51,7 @@ func Servers(ctx context.Context, cfg config.Config, log zerolog.Logger, ready f
 	})
 }
 
-// Up runs the embedded servers and the three services in one process until ctx ends. ready runs beside them from the
+// Up runs the embedded servers and the services in one process until ctx ends. ready runs beside them from the
 // moment when the servers answer; when it fails, everything stops.
 func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(context.Context, Addresses) error) error {
 	return withServers(ctx, cfg, log, func(ctx context.Context, cfg config.Config) error {
@@ -55,9 +61,17 @@ func Up(ctx context.Context, cfg config.Config, log zerolog.Logger, ready func(c
 		if err := keepPack(ctx, &cfg, log); err != nil {
 			return err
 		}
+		at, services := addresses(cfg), []host.Service{ingest.Run, worker.Run, indexer.Run}
+		if cfg.Gateway.Listen != "" {
+			run, err := openGateway(ctx, &cfg, &at)
+			if err != nil {
+				return err
+			}
+			services = append(services, run)
+		}
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return host.Serve(ctx, cfg, log, ingest.Run, worker.Run, indexer.Run) })
-		g.Go(func() error { return ready(ctx, addresses(cfg)) })
+		g.Go(func() error { return host.Serve(ctx, cfg, log, services...) })
+		g.Go(func() error { return ready(ctx, at) })
 		return g.Wait()
 	})
 }
@@ -76,6 +90,35 @@ func ownKey(cfg *config.Config) error {
 	cfg.Worker.Challenge.Keys = schema.Secret(key)
 	return err
 }
+
+// openGateway opens the gateway's address, makes sure that there is a key that signs tokens, and enters both into at.
+func openGateway(ctx context.Context, cfg *config.Config, at *Addresses) (host.Service, error) {
+	if cfg.Gateway.Auth.SigningKey == "" {
+		cfg.Gateway.Auth.SigningKey = OwnSigningKey(*cfg)
+	}
+	key, err := auth.EnsureSigningKey(cfg.Gateway.Auth.SigningKey)
+	if err != nil {
+		return nil, err
+	}
+	all := []string{"*"}
+	at.Token, err = auth.Mint(key, cfg.Gateway.Auth.Audience, auth.Grant{Subject: "operator of this machine", TTL: 24 * time.Hour,
+		Caller: auth.Caller{Operations: all, Collections: all, Objects: all, Operator: true}}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	listener, err := gateway.Listen(ctx, cfg.Gateway)
+	if err != nil {
+		return nil, err
+	}
+	at.HTTP = "http://" + listener.Addr().String()
+	if cfg.Gateway.TLS.CertFile != "" {
+		at.HTTP = "https://" + listener.Addr().String()
+	}
+	return gateway.On(listener), nil
+}
+
+// OwnSigningKey is the file with the key that signs tokens where the settings name none.
+func OwnSigningKey(cfg config.Config) string { return filepath.Join(cfg.DataDir, "gateway.key") }
 
 // withServers runs f while the embedded servers are up, with cfg pointing at them. They stop after f, so that services
 // drain against servers that still answer. When one of them dies, f is ended and the error says why.
@@ -122,8 +165,14 @@ func untilDeath(ctx context.Context, died <-chan error, f func(context.Context) 
 func absolute(cfg *config.Config) error {
 	for _, p := range []*string{&cfg.DataDir, &cfg.Worker.ORTLib, &cfg.Indexer.Gallery.Dir, &cfg.Indexer.Directory.Dir, &cfg.Kafka.TLS.CAFile, &cfg.Kafka.TLS.CertFile, &cfg.Kafka.TLS.KeyFile,
 		&cfg.S3.TLS.CAFile, &cfg.S3.TLS.CertFile, &cfg.S3.TLS.KeyFile,
+		&cfg.Gateway.Auth.SigningKey, &cfg.Gateway.TLS.CertFile, &cfg.Gateway.TLS.KeyFile, &cfg.Gateway.TLS.ClientCA,
 		&cfg.Indexer.Gallery.Milvus.TLS.CAFile, &cfg.Indexer.Gallery.Milvus.TLS.CertFile, &cfg.Indexer.Gallery.Milvus.TLS.KeyFile} {
 		if err := makeAbsolute(p); err != nil {
+			return err
+		}
+	}
+	if !strings.Contains(cfg.Gateway.Auth.JWKS, "://") {
+		if err := makeAbsolute(&cfg.Gateway.Auth.JWKS); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func upCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "up",
-		Short:   "Run everything in one process: the broker, the object store, ingest, worker and indexer",
+		Short:   "Run everything in one process: the broker, the object store, ingest, worker, indexer and gateway",
 		Example: "  facestream up\n  facestream up --data-dir /var/lib/facestream --worker-models open",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -140,14 +140,29 @@ facestream is up. Ctrl-C stops it; its data stays in %s.
   Kafka     %s
   S3        http://%s, bucket %s
   metrics   http://%s/metrics, health under /readyz
-
+%s
 Try it with an image of your own:
 
 %s  bin/facestream submit -o validate FILE --wait
   bin/facestream upload FILE --key enroll/employees/alice/portrait.jpg
   bin/facestream watch
+%s
+`, a.DataDir, a.Kafka, a.S3, a.Bucket, a.Telemetry, api(a), elsewhere(a), curl(a))
+}
 
-`, a.DataDir, a.Kafka, a.S3, a.Bucket, a.Telemetry, elsewhere(a))
+// api says where the HTTP API is, and with which token; "" where no gateway runs.
+func api(a allinone.Addresses) string {
+	if a.HTTP == "" {
+		return ""
+	}
+	return fmt.Sprintf("  HTTP      %s/v1, described by /v1/openapi.json\n  token     %s\n            (for a day; `facestream token issue` makes others)\n", a.HTTP, a.Token)
+}
+
+func curl(a allinone.Addresses) string {
+	if a.HTTP == "" {
+		return ""
+	}
+	return fmt.Sprintf("  curl -H 'Authorization: Bearer TOKEN' -F image=@FILE %s/v1/validate\n", a.HTTP)
 }
 
 // elsewhere tells the other commands where the servers are; "" where they look by themselves.

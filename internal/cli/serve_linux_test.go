@@ -51,7 +51,7 @@ func TestUpEndsWithItsServers(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.SetArgs([]string{command, "--data-dir", data, "--embedded-kafka-addr=127.0.0.1:0", "--embedded-s3-addr=127.0.0.1:0",
-					"--telemetry-listen=" + health, "--telemetry-log-level=error"})
+					"--telemetry-listen=" + health, "--gateway-listen=127.0.0.1:0", "--telemetry-log-level=error"})
 				ctx, stop := context.WithCancel(t.Context())
 				var failure error
 				code := make(chan int, 1)

@@ -24,6 +24,7 @@ type Config struct {
 	Ingest    Ingest    `yaml:"ingest" doc:"The service that turns notifications and requests into jobs."`
 	Worker    Worker    `yaml:"worker" doc:"The service that turns jobs into analyses and results."`
 	Indexer   Indexer   `yaml:"indexer" doc:"The service that holds the gallery and turns analyses into results."`
+	Gateway   Gateway   `yaml:"gateway" doc:"The service that answers HTTP: it sends requests and waits for their results."`
 	Embedded  Embedded  `yaml:"embedded" doc:"The servers that facestream up and facestream servers run. The other commands do not read this section."`
 	Telemetry Telemetry `yaml:"telemetry" doc:"Logs, metrics and health."`
 }

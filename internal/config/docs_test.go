@@ -155,7 +155,7 @@ func documentation() string {
 		title, list string
 		keys        reflect.Type
 	}{{"One route", "ingest.routes", reflect.TypeFor[Route]()}, {"One entry of defaults", "ingest.defaults", reflect.TypeFor[Defaults]()}, {"One floor", "ingest.floors", reflect.TypeFor[Floor]()},
-		{"One assignment", "worker.collections", reflect.TypeFor[CollectionModels]()}} {
+		{"One assignment", "worker.collections", reflect.TypeFor[CollectionModels]()}, {"One key", "gateway.auth.api_keys", reflect.TypeFor[APIKey]()}} {
 		fmt.Fprintf(&b, "\n## %s\n\nThe keys of an entry of `%s`.\n\n%s", entry.title, entry.list, strings.Replace(header, "key, variable, flag", "key", 1))
 		for f := range fieldsOf(entry.keys) {
 			row(&b, "`"+f.Tag.Get("yaml")+"`", f.Tag, setting{field: f}.typeName())

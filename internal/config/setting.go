@@ -113,6 +113,8 @@ func (s setting) typeName() string {
 		return "floors"
 	case reflect.TypeFor[[]CollectionModels]():
 		return "assignments"
+	case reflect.TypeFor[[]APIKey]():
+		return "keys"
 	}
 	return s.field.Type.Kind().String()
 }
@@ -123,7 +125,7 @@ func setText(v reflect.Value, text string) error {
 	var err error
 	switch v.Interface().(type) {
 	case time.Duration:
-		parsed, err = parseDuration(strings.TrimSpace(text))
+		parsed, err = ParseDuration(strings.TrimSpace(text))
 	case Bytes:
 		parsed, err = parseBytes(strings.TrimSpace(text))
 	case []string:

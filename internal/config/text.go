@@ -47,8 +47,8 @@ func parseBytes(s string) (Bytes, error) {
 
 var days = regexp.MustCompile(`^(\d+)d`)
 
-// parseDuration is time.ParseDuration with days in front: "7d", "1d12h". A day is 24 hours.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration is time.ParseDuration with days in front: "7d", "1d12h". A day is 24 hours.
+func ParseDuration(s string) (time.Duration, error) {
 	fail := fmt.Errorf("%q is not a duration; write it like 500ms, 10s, 6h or 7d", s)
 	var sum time.Duration
 	rest := s

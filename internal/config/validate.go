@@ -31,6 +31,7 @@ func (c *Config) validate(name func(key string) string) Problems {
 	c.validateMilvus(add)
 	c.validateDirectory(add)
 	c.validateListeners(add)
+	c.validateGateway(add)
 	for i := range c.Ingest.Routes {
 		c.validateRoute(i, add)
 	}
@@ -175,7 +176,7 @@ func (c *Config) validateS3(add func(key, format string, args ...any)) {
 func (c *Config) validateListeners(add func(key, format string, args ...any)) {
 	seen := map[string]string{}
 	for _, l := range []struct{ key, addr string }{
-		{"embedded.kafka_addr", c.Embedded.KafkaAddr}, {"embedded.s3_addr", c.Embedded.S3Addr}, {"telemetry.listen", c.Telemetry.Listen},
+		{"embedded.kafka_addr", c.Embedded.KafkaAddr}, {"embedded.s3_addr", c.Embedded.S3Addr}, {"telemetry.listen", c.Telemetry.Listen}, {"gateway.listen", c.Gateway.Listen},
 	} {
 		if _, port, err := net.SplitHostPort(l.addr); err != nil || port == "0" {
 			continue
@@ -362,6 +363,7 @@ func (c *Config) Exposed() (out []Exposed) {
 	add(true, "embedded.kafka_addr", c.Embedded.KafkaAddr, "the embedded broker listens without passwords and unencrypted")
 	add(true, "embedded.s3_addr", c.Embedded.S3Addr, "the embedded store listens unencrypted")
 	add(true, "telemetry.listen", c.Telemetry.Listen, "metrics and health are open to everybody")
+	add(c.Gateway.TLS.CertFile == "", "gateway.tls.cert_file", c.Gateway.Listen, "images, results and tokens travel unencrypted, unless a proxy on the way encrypts them")
 	add(c.Telemetry.Pprof, "telemetry.pprof", c.Telemetry.Listen, "heap dumps with images and embeddings are open to everybody")
 	for _, broker := range c.Kafka.Brokers {
 		add(!c.Kafka.TLS.Enabled, "kafka.tls.enabled", broker, "events with embeddings travel unencrypted")

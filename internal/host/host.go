@@ -162,11 +162,7 @@ type Work struct {
 // Consume reads the topics of w in the consumer group facestream-<service> until ctx ends. The service is ready from here
 // on, as long as the topics exist.
 func (a *App) Consume(ctx context.Context, w Work) error {
-	topics := append(slices.Concat(w.Reads, w.Writes), events.DeadLetters)
-	a.Health.AddCheck("topics of "+w.Service, func(ctx context.Context) error { return a.Client.CheckTopics(ctx, topics...) })
-	if a.starting.Add(-1) == 0 {
-		a.Health.AddCheck("services", func(context.Context) error { return nil })
-	}
+	a.Started(w.Service, append(slices.Concat(w.Reads, w.Writes), events.DeadLetters)...)
 	consumer := a.Client.NewConsumer(events.ConsumerConfig{
 		Group: Group(w.Service), Service: w.Service, Topics: w.Reads,
 		Concurrency: w.Concurrency, MaxInFlight: a.Config.Consumer.MaxInFlight, MaxAttempts: a.Config.Consumer.MaxAttempts,
@@ -176,6 +172,15 @@ func (a *App) Consume(ctx context.Context, w Work) error {
 	}, w.Handle)
 	a.Health.AddState("writes of "+w.Service, consumer.Outage)
 	return consumer.Run(ctx)
+}
+
+// Started says that a service has loaded what it needs: it is ready from here on, as long as its topics exist. Each service calls it once,
+// by Consume or by itself.
+func (a *App) Started(service string, topics ...events.Topic) {
+	a.Health.AddCheck("topics of "+service, func(ctx context.Context) error { return a.Client.CheckTopics(ctx, topics...) })
+	if a.starting.Add(-1) == 0 {
+		a.Health.AddCheck("services", func(context.Context) error { return nil })
+	}
 }
 
 // Groups are the consumer groups of the services.

@@ -268,7 +268,7 @@ func (r *arrival) digest() string {
 	if r.upload {
 		return digestOfUpload(r.ID)
 	}
-	return digestOf(&r.Request)
+	return r.Request.Digest()
 }
 
 // accept ends in exactly one of: a job, a rejection, nothing (a repeat), an error.
@@ -352,7 +352,7 @@ func (s *Service) seen(ctx context.Context, r *arrival, digest string) (bool, er
 	case err != nil || !ok:
 		return false, err
 	case earlier == digest:
-	case r.upload && (earlier == "" || earlier == digestOf(&r.Request)): // earlier versions entered uploads like this
+	case r.upload && (earlier == "" || earlier == r.Request.Digest()): // earlier versions entered uploads like this
 	case earlier == "":
 		return reused("a request with this id has an outcome, whose event does not say what was asked; the outcome stands")
 	default:
@@ -360,16 +360,6 @@ func (s *Service) seen(ctx context.Context, r *arrival, digest string) (bool, er
 	}
 	s.ignored("repeat")
 	return true, nil
-}
-
-// digestOf is the sha256 of the request's JSON, in hex.
-func digestOf(req *schema.Request) string {
-	data, err := json.Marshal(req)
-	if err != nil { // a config that is no JSON: the raw bytes tell such requests apart as well
-		data = append([]byte(req.ID), req.Config...)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }
 
 // digestOfUpload is the digest of the upload whose request has this id.

@@ -79,7 +79,10 @@ var mayImport = map[string][]string{
 	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/dirlock", "internal/host", "internal/ingest", "internal/ledger"},
 	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/onnx", "internal/apart", "internal/challenge", "internal/config", "internal/host", "internal/memory", "internal/outcome", "internal/verdict", "internal/worker"},
 	"internal/services/indexer": {"pkg/events", "pkg/retry", "internal/config", "internal/directory", "internal/directory/drivers", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer", "internal/memory"},
-	"internal/allinone":         {"pkg/schema", "pkg/events", "pkg/engine/models", "internal/gallery/drivers", "internal/config", "internal/demo", "internal/embedded", "internal/host", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
+	"internal/gateway/auth":     {"pkg/schema"},
+	"internal/gateway/api":      {"pkg/schema", "pkg/events", "internal/gateway/auth"},
+	"internal/services/gateway": {"pkg/schema", "pkg/events", "internal/config", "internal/gateway/api", "internal/gateway/auth", "internal/host", "internal/telemetry"},
+	"internal/allinone":         {"pkg/schema", "pkg/events", "pkg/engine/models", "internal/gallery/drivers", "internal/config", "internal/demo", "internal/embedded", "internal/gateway/auth", "internal/host", "internal/services/gateway", "internal/services/ingest", "internal/services/worker", "internal/services/indexer"},
 	"internal/sandbox":          {"pkg/schema", "pkg/events", "internal/allinone", "internal/config", "internal/host", "internal/objects"},
 	"internal/cli":              {"*"},
 }

@@ -14,6 +14,7 @@ import (
 var mayNotLink = map[string][]string{
 	"ingest":  append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/gallery", "facestream/internal/directory", milvusClient, postgresClient}, operatorsOnly...),
 	"worker":  append([]string{"facestream/internal/gallery", "facestream/internal/directory", milvusClient, postgresClient, database, "facestream/internal/ledger"}, operatorsOnly...),
+	"gateway": append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/gallery", milvusClient, database, "facestream/internal/ledger", "facestream/internal/worker", "facestream/internal/ingest", "facestream/internal/indexer"}, operatorsOnly...),
 	"indexer": append([]string{networks, "facestream/pkg/engine", "facestream/packs", "facestream/internal/ledger"}, operatorsOnly...),
 }
 

@@ -40,6 +40,7 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 	}
 	cfg.Ingest.Routes = []config.Route{route}
 	cfg.Embedded.KafkaAddr, cfg.Embedded.S3Addr, cfg.Telemetry.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
+	cfg.Gateway.Listen = ""
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	return allinone.Up(ctx, cfg, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), func(ctx context.Context, a allinone.Addresses) error {

@@ -34,6 +34,10 @@ type Metrics struct {
 	reconciled *prometheus.CounterVec
 	passes     prometheus.Histogram
 	networks   *prometheus.GaugeVec
+	calls      *prometheus.CounterVec
+	answering  *prometheus.HistogramVec
+	streams    prometheus.Gauge
+	known      *prometheus.GaugeVec
 }
 
 // NewMetrics returns empty metrics, together with those of the Go runtime and of the process.
@@ -66,11 +70,20 @@ func NewMetrics() *Metrics {
 			Help: "Objects that reconciliation listed, fed (their notification was lost), and skipped (the store could not name or return them)."}, []string{"what"}),
 		passes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "facestream_reconcile_seconds",
 			Help: "Time of one pass of reconciliation.", Buckets: stageBuckets}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "facestream_gateway_requests_total",
+			Help: "HTTP requests that the gateway has answered, by path and status."}, []string{"path", "status"}),
+		answering: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "facestream_gateway_request_seconds",
+			Help: "Time from the header of an HTTP request to the end of its answer, the wait for a result included.", Buckets: stageBuckets}, []string{"path"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "facestream_gateway_streams",
+			Help: "Open streams of results."}),
+		known: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_gateway_known_ids",
+			Help: "Ids of requests and of results that the gateway remembers."}, []string{"of"}),
 		networks: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "facestream_network_info",
 			Help: "1 for each network that a worker has loaded, with the device that runs it."}, []string{"pack", "role", "network", "device"}),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
-		m.stages, m.inFlight, m.lag, m.outcomes, m.retries, m.handled, m.handling, m.partitions, m.outage, m.isolated, m.ignored, m.reconciled, m.passes, m.networks)
+		m.stages, m.inFlight, m.lag, m.outcomes, m.retries, m.handled, m.handling, m.partitions, m.outage, m.isolated, m.ignored, m.reconciled, m.passes, m.networks,
+		m.calls, m.answering, m.streams, m.known)
 	return m
 }
 
@@ -110,6 +123,21 @@ func (m *Metrics) Reconciled(listed, fed, skipped int, took time.Duration) {
 	m.reconciled.WithLabelValues("fed").Add(float64(fed))
 	m.reconciled.WithLabelValues("skipped").Add(float64(skipped))
 	m.passes.Observe(took.Seconds())
+}
+
+// Answered counts an HTTP request to the gateway. path must be one of its API, not what a caller wrote.
+func (m *Metrics) Answered(path string, status int, took time.Duration) {
+	m.calls.WithLabelValues(path, strconv.Itoa(status)).Inc()
+	m.answering.WithLabelValues(path).Observe(took.Seconds())
+}
+
+// Streams says how many streams of results are open.
+func (m *Metrics) Streams(n int) { m.streams.Set(float64(n)) }
+
+// Known says how many ids of requests and of results the gateway remembers.
+func (m *Metrics) Known(requests, results int) {
+	m.known.WithLabelValues("requests").Set(float64(requests))
+	m.known.WithLabelValues("results").Set(float64(results))
 }
 
 // ConsumerHooks returns the hooks of the consumer of service. They record the time of each record, except of abandoned

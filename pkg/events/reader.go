@@ -520,6 +520,52 @@ func (f *Follower) progress(id int, next, end int64) error {
 	return nil
 }
 
+// OffsetsSince returns where to begin reading the partitions of topic, so that every record is read that was written at or after a
+// moment. The error is transient.
+func (c *Client) OffsetsSince(ctx context.Context, topic Topic, at time.Time) (map[int]int64, error) {
+	const op = "events.offsets"
+	ids, err := c.partitions(ctx, topic)
+	if err != nil {
+		return nil, schema.Transient(op, err)
+	}
+	ends, err := c.ranges(ctx, topic, ids)
+	if err != nil {
+		return nil, schema.Transient(op, err)
+	}
+	out, err := c.positions(ctx, topic, ids, at)
+	if err != nil {
+		return nil, schema.Transient(op, err)
+	}
+	for _, end := range ends {
+		if out[end.ID] < 0 { // nothing was written since: what comes from now on
+			out[end.ID] = end.Last
+		}
+	}
+	return out, nil
+}
+
+// RecordAt returns the record at an offset of topic. found is false when there is none any more, or not yet. The error is transient.
+func (c *Client) RecordAt(ctx context.Context, topic Topic, partition int, offset int64) (r Record, found bool, err error) {
+	const op = "events.record"
+	ranges, err := c.ranges(ctx, topic, []int{partition})
+	if err != nil {
+		return Record{}, false, schema.Transient(op, err)
+	}
+	p := ranges[0]
+	p.First, p.Last = max(p.First, offset), min(p.Last, offset+1)
+	err = c.readRange(ctx, topic, p, func(m kafka.Message) bool {
+		if m.Offset == offset {
+			r, _ = record(m) // a bare value is a record, too
+			found = true
+		}
+		return false
+	})
+	if err != nil {
+		return Record{}, false, schema.Transient(op, err)
+	}
+	return r, found, nil
+}
+
 // positions returns the offsets of all partitions at a moment: the first record written at or after it.
 func (c *Client) positions(ctx context.Context, topic Topic, ids []int, at time.Time) (map[int]int64, error) {
 	asked := make([]kafka.OffsetRequest, len(ids))

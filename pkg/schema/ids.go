@@ -76,6 +76,12 @@ func ObjectRequestID(o ObjectRef) RequestID {
 	return RequestID(derive(nsObject, o.Bucket, o.Key, version))
 }
 
+// CallerRequestID returns the id of the request that a caller of an API sends under a key of its own. The same caller and key always give
+// the same id, wherever the request arrives.
+func CallerRequestID(caller, key string) RequestID {
+	return RequestID(derive(nsRoot, "caller", caller, key))
+}
+
 // DerivePUID returns the puid of a person in a collection. It follows from the external id in its normal spelling
 // ([ExternalID.Normal]) if there is one, else from the enrolling request.
 func DerivePUID(c Collection, external ExternalID, request RequestID) PUID {

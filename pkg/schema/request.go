@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -261,6 +263,17 @@ func (r *Request) Persons() []PUID {
 		out = append(out, derivePUID(r.Collection, s))
 	}
 	return out
+}
+
+// Digest is the sha256 of the request's JSON, in hex. It tells requests with one id apart. It is of the request as it came, before
+// [Request.Normalize].
+func (r *Request) Digest() string {
+	data, err := json.Marshal(r)
+	if err != nil { // a config that is no JSON: the raw bytes tell such requests apart as well
+		data = append([]byte(r.ID), r.Config...)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // Expired reports whether the deadline has passed at now.

@@ -171,7 +171,7 @@ func (f *facestream) run(_ context.Context, name string, args ...string) error {
 	}
 	defer log.Close()
 	p.cmd = exec.Command(filepath.Join(f.lab.bin, name), args...)
-	p.cmd.Env = append(cleanEnv(), append(f.env, "FACESTREAM_TELEMETRY_LISTEN="+live)...)
+	p.cmd.Env = append(cleanEnv(), append(f.env, "FACESTREAM_GATEWAY_LISTEN=", "FACESTREAM_TELEMETRY_LISTEN="+live)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
 		return err

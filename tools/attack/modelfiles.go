@@ -79,7 +79,7 @@ func (l *lab) refusesPack(ctx context.Context, pack string, words ...string) (st
 		return "", err
 	}
 	return l.refuses(ctx, []string{"FACESTREAM_DATA_DIR=" + dir, "FACESTREAM_WORKER_MODELS=" + pack, "FACESTREAM_EMBEDDED_KAFKA_ADDR=127.0.0.1:0", "FACESTREAM_EMBEDDED_S3_ADDR=127.0.0.1:0",
-		"FACESTREAM_TELEMETRY_LISTEN="}, []string{"facestream", "up"}, words...)
+		"FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_GATEWAY_LISTEN="}, []string{"facestream", "up"}, words...)
 }
 
 func anotherNetwork(ctx context.Context, l *lab) (string, error) {

@@ -45,7 +45,7 @@ func brokerOnTheNetwork(ctx context.Context, l *lab) (string, error) {
 		return "", err
 	}
 	// The address of another machine cannot be listened on, so that only a check before that can name the danger.
-	return l.refuses(ctx, []string{"FACESTREAM_DATA_DIR=" + dir, "FACESTREAM_EMBEDDED_KAFKA_ADDR=192.0.2.7:9092", "FACESTREAM_EMBEDDED_S3_ADDR=127.0.0.1:0", "FACESTREAM_TELEMETRY_LISTEN="},
+	return l.refuses(ctx, []string{"FACESTREAM_DATA_DIR=" + dir, "FACESTREAM_EMBEDDED_KAFKA_ADDR=192.0.2.7:9092", "FACESTREAM_EMBEDDED_S3_ADDR=127.0.0.1:0", "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_GATEWAY_LISTEN="},
 		[]string{"facestream", "servers"}, "open to other machines", "other machines", "no password", "without a password")
 }
 
@@ -55,11 +55,13 @@ func defaultSecret(ctx context.Context, l *lab) (string, error) {
 
 func passwordInClear(ctx context.Context, l *lab) (string, error) {
 	return l.refuses(ctx, []string{"FACESTREAM_KAFKA=192.0.2.7:9092", "FACESTREAM_KAFKA_SASL_MECHANISM=plain", "FACESTREAM_KAFKA_SASL_USERNAME=u", "FACESTREAM_KAFKA_SASL_PASSWORD=p",
-		"FACESTREAM_TELEMETRY_LISTEN="}, []string{"ingest"}, "tls")
+		"FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_GATEWAY_LISTEN="}, []string{"ingest"}, "tls")
 }
 
 // another is the settings of a further program beside f, on the same folders.
-func (f *facestream) another() []string { return append(f.env, "FACESTREAM_TELEMETRY_LISTEN=") }
+func (f *facestream) another() []string {
+	return append(f.env, "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_GATEWAY_LISTEN=")
+}
 
 func twoOnOneFolder(ctx context.Context, l *lab) (string, error) {
 	f, err := l.start(ctx, setup{apart: true})
@@ -156,7 +158,7 @@ func downgrade(ctx context.Context, l *lab) (string, error) {
 
 // refusesFolder fails unless `facestream up` does not start on a folder, with one of words.
 func (l *lab) refusesFolder(ctx context.Context, dir string, words ...string) (string, error) {
-	return l.refuses(ctx, []string{"FACESTREAM_DATA_DIR=" + dir, "FACESTREAM_EMBEDDED_KAFKA_ADDR=127.0.0.1:0", "FACESTREAM_EMBEDDED_S3_ADDR=127.0.0.1:0", "FACESTREAM_TELEMETRY_LISTEN=",
+	return l.refuses(ctx, []string{"FACESTREAM_DATA_DIR=" + dir, "FACESTREAM_EMBEDDED_KAFKA_ADDR=127.0.0.1:0", "FACESTREAM_EMBEDDED_S3_ADDR=127.0.0.1:0", "FACESTREAM_TELEMETRY_LISTEN=", "FACESTREAM_GATEWAY_LISTEN=",
 		"FACESTREAM_TELEMETRY_LOG_FORMAT=json"}, []string{"facestream", "up"}, words...)
 }
 
