@@ -62,7 +62,7 @@ type Writer interface {
 	// must come in their order, one after the other; others may come at the same time. What was erased is overwritten in the
 	// driver's files before nil is answered, where the driver owns them.
 	//
-	// Permanent errors are unknown_puid, unknown_group and deleted_meanwhile, as the changes say.
+	// Permanent errors are unknown_puid, unknown_group, deleted_meanwhile, duplicate_face and unlike_person, as the changes say.
 	Apply(ctx context.Context, changes []Change) []schema.Outcome[Done]
 }
 
@@ -101,11 +101,12 @@ type Change struct {
 
 // Done says what a change did.
 type Done struct {
-	Created bool `json:"created,omitempty"` // the person or group was not there before
-	Existed bool `json:"existed,omitempty"` // Erase: somebody was there
+	Created   bool `json:"created,omitempty"` // the person or group was not there before
+	Existed   bool `json:"existed,omitempty"` // Erase: somebody was there
+	Judgement      // Judge: that of the first time, also with an error
 }
 
-// Act is one of Put, Enrol, Adopt, Erase, PutGroup and DropGroup.
+// Act is one of Put, Enrol, Adopt, Erase, Judge, PutGroup and DropGroup.
 type Act interface {
 	// Key names what the act changes, so that acts on the same thing take turns.
 	Key() string
@@ -144,6 +145,21 @@ type Erase struct {
 	Left []schema.PersonImage
 }
 
+// Judge remembers what an enrolment under a name found, and whether it is refused for that. The answer is that of the first
+// time.
+type Judge struct {
+	PUID    schema.PUID
+	Refused schema.Reason // duplicate_face, unlike_person, or "" if it is not
+	Judgement
+}
+
+// Judgement is what an enrolment found: rows of the gallery that show the face under other names, and the cosine to the most
+// similar image of the person, nil if there is none.
+type Judgement struct {
+	Known []string `json:"known,omitempty"`
+	Score *float32 `json:"score,omitempty"`
+}
+
 // PutGroup makes a group, or changes the one that is there; with Must it is refused with unknown_group if none is.
 type PutGroup struct {
 	Group schema.GroupFields
@@ -161,6 +177,9 @@ func (a Adopt) Key() string { return "person " + string(a.PUID) }
 
 // Key implements [Act].
 func (a Erase) Key() string { return "person " + string(a.PUID) }
+
+// Key implements [Act].
+func (a Judge) Key() string { return "judgement " + string(a.PUID) }
 
 // Key implements [Act].
 func (a PutGroup) Key() string { return "group " + string(a.Group.ID) }

@@ -26,6 +26,8 @@ type Service struct {
 	Results   *outcome.Sink
 	Stage     func(stage string, took time.Duration) // measures a stage; may be nil
 	Log       zerolog.Logger
+
+	judging turns
 }
 
 // Handle answers one analysis. nil means that first the change to the gallery and then the result became durable. A
@@ -131,6 +133,18 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	if err != nil {
 		return nil, err
 	}
+	config, problems := a.Configuration()
+	if len(problems) > 0 {
+		return nil, schema.Permanent("indexer.config", problems.Reason(), problems)
+	}
+	var like likeness
+	if policy := config.Matching.Duplicates; policy != schema.DuplicatesAllow {
+		defer s.judging.take(a.Collection)()
+		var refused *schema.Result
+		if like, refused, err = s.judge(ctx, a, puid, policy, config.Matching.Neighbors); refused != nil || err != nil {
+			return refused, err
+		}
+	}
 	row := gallery.Row{
 		ID: schema.RowID(a.ID, image, 0), FormerID: schema.FormerRowID(a.ID, image, 0, a.Probes[0].Model),
 		PUID: puid, ExternalID: a.ExternalID.Normal(), Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
@@ -152,6 +166,7 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	r.Faces[0].IDs = &schema.FaceID{PUID: row.PUID, GUID: row.ID}
 	r.Enroll = &schema.EnrollData{EnrollPerformed: true, Message: "enrolled",
 		Response: &schema.EnrollResponse{GUID: row.ID, PUID: row.PUID, Message: "enrolled"}}
+	like.into(r.Enroll.Response)
 	return r, nil
 }
 

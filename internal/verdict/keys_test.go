@@ -15,8 +15,9 @@ import (
 
 // elsewhere are the keys that decide nothing here, and who reads them.
 var elsewhere = map[string]string{
-	"collection_name": "schema.Request.Normalize",
-	"neighbors":       "the indexer",
+	"collection_name":  "schema.Request.Normalize",
+	"neighbors":        "the indexer",
+	"duplicate_policy": "the indexer",
 
 	"challenge_actions": "challenge.Issuer",
 	"challenge_count":   "challenge.Issuer",

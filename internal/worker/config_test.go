@@ -89,6 +89,7 @@ func TestEveryConfigKey(t *testing.T) {
 		"face_thresholds_max": {op: schema.OpPredict, see: someone(20), value: `0.95`, show: reason, before: "", after: "no_match"},
 		"neighbors": {op: schema.OpPredict, see: someone(0), value: `2`,
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(len(r.Predict.Response.List)) }, before: "1", after: "2"},
+		"duplicate_policy": {op: schema.OpEnroll, see: someone(0), value: `"refuse"`, show: reason, before: "", after: "duplicate_face"},
 		"fudge_factor": {op: schema.OpCompare, see: someone(0), value: `1.5`,
 			show: func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Compare.FaceThresholds) }, before: "[0.25 0.5 0.75]", after: "[0.375 0.75 1.125]"},
 		"blur_threshold_enroll_pred": {op: schema.OpValidate, see: someone(0), value: `101`, show: traits, before: "", after: "FT_IMAGE_BLURR"},

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"facestream/internal/challenge"
+	"facestream/internal/directory/sqlite"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/local"
 	"facestream/internal/indexer"
@@ -87,7 +88,12 @@ func newDesk(t *testing.T) *desk {
 		Publisher: d, Results: sink,
 	}
 	d.worker.Challenge = challenge.Issuer{Keys: [][]byte{[]byte("a key that only tests know, of 40 bytes..")}, ValidFor: time.Minute}
-	d.indexer = &indexer.Service{Gallery: g, Results: sink}
+	persons, err := sqlite.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { persons.Close() })
+	d.indexer = &indexer.Service{Gallery: g, Directory: persons, Results: sink}
 	return d
 }
 

@@ -68,7 +68,19 @@ type MatchingConfig struct {
 	Min, Med, Max *float32 // cosines, -1..1
 	Neighbors     int      // the most candidates that predict lists
 	FudgeFactor   float32  // multiplies the three thresholds
+	Duplicates    DuplicatePolicy
 }
+
+// DuplicatePolicy says what enroll does with a face that the collection knows under another name, and with one that is not
+// the face of the person under whose name it comes.
+type DuplicatePolicy string
+
+// The policies.
+const (
+	DuplicatesAllow  DuplicatePolicy = "allow"
+	DuplicatesReport DuplicatePolicy = "report"
+	DuplicatesRefuse DuplicatePolicy = "refuse"
+)
 
 // QualityConfig holds the requirements on a face other than its pose and position. The limits are on the scale of the
 // scores ([Metrics]).

@@ -229,6 +229,23 @@ var matchingKeys = []ConfigKey{
 		Effect:  "The three matching thresholds are multiplied by it.",
 		field:   func(c *OperationConfig) any { return &c.Matching.FudgeFactor },
 	},
+	{
+		Name:       "duplicate_policy",
+		Strictness: Higher,
+		Default:    "allow",
+		Enum: []Value{
+			{Value: "allow", Meaning: "enrolled, and nobody looks for the face: the fastest, for sources that know who comes"},
+			{Value: "report", Meaning: "enrolled, and the result names whom else it resembles"},
+			{Value: "refuse", Meaning: "not enrolled: one face has one puid in the collection, and one puid one face"},
+		},
+		Added: true,
+		Doc: "What enroll does with a face that the collection knows under another name, or that is not the face of the person " +
+			"under whose name it comes. For self-registration choose refuse (`ingest.defaults`, for its collections).",
+		Effect: "Another person has the face at `face_thresholds_max`; then the reason is `duplicate_face`. The face is not the person's own if none of the " +
+			"person's images reaches `face_thresholds_med`; then it is `unlike_person`. `enroll.api_response` has up to `neighbors` `duplicates` and the `person_score`. " +
+			"It needs the directory. Enrolments into the collection take turns in an indexer; two indexers may enrol one face at the same moment.",
+		field: func(c *OperationConfig) any { return &c.Matching.Duplicates },
+	},
 }
 
 var qualityKeys = []ConfigKey{

@@ -129,7 +129,7 @@ func TestResolveConfigKeys(t *testing.T) {
 	}
 	want := DefaultConfig(OpPredict)
 	low, med := float32(-0.5), float32(0.25)
-	want.Matching = MatchingConfig{Min: &low, Med: &med, Neighbors: 5, FudgeFactor: 1.25}
+	want.Matching = MatchingConfig{Min: &low, Med: &med, Neighbors: 5, FudgeFactor: 1.25, Duplicates: DuplicatesAllow}
 	want.General = GeneralConfig{Context: ContextPredict, CollectionName: "staff", Capture: CaptureSelfie}
 	want.Detection.ConfidencePredict, want.Detection.Strategy, want.Quality.ValidationsOff = 0.1, EveryFace, true
 	want.Portrait.BackgroundColor, want.Pose.TooFar = 255, 0.3

@@ -40,6 +40,8 @@ const (
 	ReasonUnknownCollection    Reason = "unknown_collection"
 	ReasonUnknownPUID          Reason = "unknown_puid"
 	ReasonUnknownGroup         Reason = "unknown_group"
+	ReasonDuplicateFace        Reason = "duplicate_face"
+	ReasonUnlikePerson         Reason = "unlike_person"
 	ReasonDeletedMeanwhile     Reason = "deleted_meanwhile"
 	ReasonModelMismatch        Reason = "model_mismatch"
 	ReasonNoMatch              Reason = "no_match"
@@ -94,6 +96,8 @@ func Reasons() []ReasonInfo {
 		{ReasonUnknownCollection, CodeInvalidArgument, "No one was ever enrolled in this collection.", "Enrol somebody first, or correct the name."},
 		{ReasonUnknownPUID, CodeInvalidArgument, "The collection has no person with this puid or external id.", "Nothing is stored for this person; after a delete nothing needs to be done. To enrol a new person, leave `puid` out: the result contains the new one."},
 		{ReasonUnknownGroup, CodeInvalidArgument, "The collection has no group with this id.", "Create the group first (`group_create`) and wait for the result, or correct the id."},
+		{ReasonDuplicateFace, CodeNoError, "The collection knows this face under another name, and `duplicate_policy` refuses that. Nobody was enrolled. This is a result, not a failure.", "`enroll.api_response.duplicates` names the other puid: enrol the image under it, or delete the other person first."},
+		{ReasonUnlikePerson, CodeNoError, "The face is not that of the person under whose name it was to be enrolled, and `duplicate_policy` refuses that. Nobody was enrolled. This is a result, not a failure.", "Compare `enroll.api_response.person_score` with the thresholds; enrol the face under its own name."},
 		{ReasonDeletedMeanwhile, CodeInvalidArgument, "The person was deleted by a request that came after this enrolment and was done first, so nobody was enrolled. An enrolment that was sent before the result of the deletion, under another record key, can get this answer as well.", "Nothing is stored. To enrol the person again all the same, send a new request after the result of the deletion."},
 		{ReasonModelMismatch, CodeInvalidConfiguration, "The collection holds embeddings of another model; vectors of different models are never compared.", "Let the workers serve the collection with a pack that has its model (`worker.models`, `worker.collections`), take the collection to the other model with `facestream reindex`, or use another collection."},
 		{ReasonNoMatch, CodeNoError, "Predict found no person who is similar enough, or verify found that the person is not. This is a result, not a failure.", "None."},

@@ -334,12 +334,15 @@ type EnrollData struct {
 	Response        *EnrollResponse `json:"api_response,omitempty"`
 }
 
-// EnrollResponse names the enrolled person and image.
+// EnrollResponse names the enrolled person and image. Duplicates and PersonScore come with the duplicate_policy report or
+// refuse: other people of the collection who have the face, and its cosine to the most similar image of the person, absent if there is none.
 type EnrollResponse struct {
-	Status  int    `json:"status"`
-	GUID    string `json:"guid,omitempty"`
-	PUID    PUID   `json:"puid,omitempty"`
-	Message string `json:"message,omitempty"`
+	Status      int         `json:"status"` // 0: enrolled, 1: refused
+	GUID        string      `json:"guid,omitempty"`
+	PUID        PUID        `json:"puid,omitempty"`
+	Message     string      `json:"message,omitempty"`
+	Duplicates  []Candidate `json:"duplicates,omitempty"`
+	PersonScore *float32    `json:"person_score,omitempty" jsonschema:"minimum=-1,maximum=1"`
 }
 
 // PredictData is the answer to a 1:N search.

@@ -324,6 +324,16 @@ func testRepeats(b *bench) {
 	if p := b.person("anna"); p.Name != "two" {
 		b.Errorf("a repeat took back what came after it: %q", string(p.Name))
 	}
+	found := directory.Judgement{Known: []string{"row"}, Score: ptr(float32(0.25))}
+	verdict := b.change(directory.Judge{PUID: "anna", Refused: schema.ReasonDuplicateFace, Judgement: found})
+	for range 2 {
+		done, reason := b.apply(verdict)
+		if reason != schema.ReasonDuplicateFace {
+			b.Errorf("a judgement is answered %q", reason)
+		}
+		b.want(done.Judgement, found)
+		verdict.Act = directory.Judge{PUID: "anna"}
+	}
 	gone := b.change(directory.Erase{PUID: "anna"})
 	b.apply(gone)
 	b.apply(first)

@@ -48,6 +48,8 @@ func (s *Store) Apply(ctx context.Context, tx *sql.Tx, c directory.Change) (out 
 	case directory.Erase:
 		answer, err = w.erase(ctx, act)
 		erased = answer.Existed
+	case directory.Judge:
+		answer = remembered{Done: directory.Done{Judgement: act.Judgement}, Reason: act.Refused}
 	case directory.PutGroup:
 		answer, err = w.putGroup(ctx, act)
 	case directory.DropGroup:
@@ -71,9 +73,11 @@ func (r remembered) outcome(op string) schema.Outcome[directory.Done] {
 	text := map[schema.Reason]string{
 		schema.ReasonUnknownPUID:      "nobody in the collection has this puid or external id",
 		schema.ReasonUnknownGroup:     "the collection has no such group",
+		schema.ReasonDuplicateFace:    "the collection knows this face under another name",
+		schema.ReasonUnlikePerson:     "the person's enrolled images show another face",
 		schema.ReasonDeletedMeanwhile: "the person was deleted by a request that came after this one and was done first",
 	}[r.Reason]
-	return schema.Outcome[directory.Done]{Err: schema.Permanent(op, r.Reason, errors.New(text))}
+	return schema.Outcome[directory.Done]{Value: r.Done, Err: schema.Permanent(op, r.Reason, errors.New(text))}
 }
 
 func refused(reason schema.Reason) remembered { return remembered{Reason: reason} }

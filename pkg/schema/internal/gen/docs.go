@@ -199,13 +199,13 @@ var reference = map[schema.Operation]operation{
 		request: "request_validate", results: []string{"result_validate_traits", "result_validate_quality", "result_validate_empty_faces"},
 	},
 	schema.OpEnroll: {
-		summary: "Stores the face of an image in a collection. `external_id` or `puid` says who the person is. Without them, the face belongs to a new person, even if somebody with the same face is already enrolled. A `puid` must be one that the collection knows. " +
+		summary: "Stores the face of an image in a collection. `external_id` or `puid` says who the person is. Without them, the face belongs to a new person, even if somebody with the same face is already enrolled, unless [`duplicate_policy`](operation-config.md#matching) refuses that. A `puid` must be one that the collection knows. " +
 			"A second enrolment under the same name adds a further image of the same person. When the result says `enroll_performed`, predict finds the person. " +
 			"Neither a spoof nor a face with a trait that [fails enroll](operation-config.md#traits) is enrolled.",
 		fields:  "`images` (1); `collection` (default `default`); `external_id` or `puid`, optional; `consent`, which is kept with the enrolment: optional, but required in the collections of `ingest.consent.required`. If its `given` is false, nobody is enrolled; `person`, optional, as for [person_create](#person_create)",
-		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; `faces[]`, the face with its `ids`",
-		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonUnknownGroup, schema.ReasonDeletedMeanwhile, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
-		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected"},
+		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled image's; with `duplicate_policy`, its `duplicates` and `person_score`; `faces[]`, the face with its `ids`",
+		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonUnknownGroup, schema.ReasonDuplicateFace, schema.ReasonUnlikePerson, schema.ReasonDeletedMeanwhile, schema.ReasonModelMismatch, schema.ReasonImageUnderexposed, schema.ReasonImageOverexposed}, oneFaceReasons...),
+		request: "request_enroll", results: []string{"result_enroll", "result_enroll_face_rejected", "result_enroll_duplicate"},
 	},
 	schema.OpPredict: {
 		summary: "Searches a collection for the person on an image (1:N). A person is a candidate if the similarity reaches `face_thresholds_min`, and identified if it reaches `face_thresholds_max`. " +
