@@ -211,10 +211,11 @@ func receiveForm(body io.Reader, boundary string, op schema.Operation) (*submiss
 	}
 	s := &submission{}
 	rest := newObject(op)
-	parts := multipart.NewReader(body, boundary)
+	var end tail
+	parts := multipart.NewReader(io.TeeReader(body, &end), boundary)
 	for n := 0; ; n++ {
 		part, err := parts.NextRawPart()
-		if err == io.EOF {
+		if err == io.EOF && bytes.Contains(end, []byte("--"+boundary+"--")) {
 			return s.complete(rest)
 		}
 		if err != nil {
@@ -269,6 +270,18 @@ func receiveForm(body io.Reader, boundary string, op schema.Operation) (*submiss
 			}
 		}
 	}
+}
+
+// tail is the end of what was written to it. The reader of a form says that it ended also where it was cut off in the header of a part.
+type tail []byte
+
+func (t *tail) Write(data []byte) (int, error) {
+	const most = 16 << 10 // more than the reader reads ahead
+	*t = append(*t, data...)
+	if over := len(*t) - most; over > 0 {
+		*t = append((*t)[:0], (*t)[over:]...)
+	}
+	return len(data), nil
 }
 
 func fieldNames() []string {
