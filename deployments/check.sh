@@ -156,9 +156,11 @@ if get helm get_helm; then
 	check "helm template, local gallery" render local --set config.indexer.gallery.driver=local
 	check "the chart refuses two indexers on a local gallery" refuses --set config.indexer.gallery.driver=local,indexer.replicas=2
 	check "the chart refuses two indexers on a directory in a file" refuses --set config.indexer.directory.driver=sqlite,indexer.replicas=2
+	check "helm template, gateways" render gateway --set gateway.replicas=2,config.gateway.listen=0.0.0.0:9480,config.gateway.auth.jwks=https://issuer.example.org/jwks.json
+	check "the chart refuses a gateway for everybody" refuses --set gateway.replicas=1,config.gateway.listen=0.0.0.0:9480
 	check "the chart refuses an unknown autoscaling" refuses --set worker.autoscaling.by=magic
 	if command -v kubernetes-validate >/dev/null; then
-		check "manifests for Kubernetes $kubernetes" kubernetes-validate --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$work"/none.yaml "$work"/cpu.yaml "$work"/lag.yaml "$work"/two.yaml "$work"/local.yaml
+		check "manifests for Kubernetes $kubernetes" kubernetes-validate --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$work"/none.yaml "$work"/cpu.yaml "$work"/lag.yaml "$work"/two.yaml "$work"/local.yaml "$work"/gateway.yaml
 		if (cd "$work" && go mod download github.com/kedacore/keda/v2@v2.21.0 github.com/prometheus-operator/prometheus-operator@v0.85.0) >/dev/null 2>&1; then
 			check "manifests for KEDA and the Prometheus operator" custom_resources
 		else

@@ -51,7 +51,7 @@ type Auth struct {
 	JWKS       string   `yaml:"jwks" doc:"Keys that sign the callers' tokens: a file with a JSON Web Key Set, or its https address (of any OpenID Connect provider), which is read again every ten minutes and when a token names an unknown key. RS256 and EdDSA are taken."`
 	Issuer     string   `yaml:"issuer" doc:"What a token of those keys must say as its issuer (iss); empty: any."`
 	Audience   string   `yaml:"audience" default:"facestream" check:"nonempty" doc:"What a token must say as its audience (aud)."`
-	SigningKey string   `yaml:"signing_key" doc:"File with the private key of facestream token, whose tokens are taken, too; facestream up makes one, gateway.key in data_dir, if this is empty."`
+	SigningKey string   `yaml:"signing_key" doc:"File with the private key of facestream token, whose tokens are taken, too. It is made where it is missing; several gateways need the same, or gateway.auth.jwks. facestream up makes one, gateway.key in data_dir, if this is empty."`
 	APIKeys    []APIKey `yaml:"api_keys" doc:"Callers with a fixed key instead of a token."`
 }
 

@@ -161,7 +161,7 @@ func options(cfg config.Config) api.Options {
 	}
 }
 
-// Guard reads the keys that the settings name. Without any, nobody could be let in, and everybody must not be: that is an error.
+// Guard reads the keys that the settings name, and makes the one that signs tokens where it is missing. Without any, nobody could be let in, and everybody must not be: that is an error.
 func Guard(cfg config.Auth) (*auth.Guard, error) {
 	if !cfg.Configured() {
 		return nil, errors.New("nothing says who may call; set gateway.auth.jwks, gateway.auth.signing_key or gateway.auth.api_keys")
@@ -178,7 +178,7 @@ func Guard(cfg config.Auth) (*auth.Guard, error) {
 		guard.Tokens.Keys = append(guard.Tokens.Keys, keys)
 	}
 	if cfg.SigningKey != "" {
-		key, err := auth.ReadSigningKey(cfg.SigningKey)
+		key, err := auth.EnsureSigningKey(cfg.SigningKey)
 		if err != nil {
 			return nil, fmt.Errorf("gateway.auth.signing_key: %w", err)
 		}
