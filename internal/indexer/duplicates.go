@@ -77,7 +77,7 @@ func (s *Service) likeness(ctx context.Context, a *schema.Analysis, puid schema.
 }
 
 func candidate(m gallery.Match, t schema.Thresholds) schema.Candidate {
-	return schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Level: t.Level(m.Score)}
+	return schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Distance: 1 - m.Score, Level: t.Level(m.Score)}
 }
 
 // judge decides by duplicate_policy whether a enrols the face, and remembers that and what was found, so that a repeat decides and

@@ -204,13 +204,13 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 	if len(problems) > 0 {
 		return nil, schema.Permanent("indexer.config", problems.Reason(), problems)
 	}
-	found := s.Gallery.Search(ctx, a.Collection, a.Probes, config.Matching.Neighbors)[0]
-	if found.Err != nil {
-		return nil, found.Err
+	found, err := s.search(ctx, a, config.Matching.Neighbors)
+	if err != nil {
+		return nil, err
 	}
 	t := *a.Thresholds // of the best candidate
 	response := &schema.PredictResponse{}
-	for _, m := range found.Value {
+	for _, m := range found {
 		if own := thresholds(a, m); m.Score >= own.Min {
 			if len(response.List) == 0 {
 				t = own

@@ -49,7 +49,7 @@ var operations = []struct {
 }{
 	{OpValidate, operationTraits{images: 1, performed: true}},
 	{OpEnroll, operationTraits{images: 1, gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{person: true}}},
-	{OpPredict, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
+	{OpPredict, operationTraits{images: 1, gallery: true, performed: true, collection: true, fields: directoryFields{filter: true}}},
 	{OpCompare, operationTraits{images: 2, maxImages: 8, performed: true}},
 	{OpVerify, operationTraits{images: 1, gallery: true, performed: true, collection: true}},
 	{OpEstimateAge, operationTraits{images: 1, performed: true}},

@@ -365,12 +365,13 @@ type PredictResponse struct {
 	FaceThresholds []float32 `json:"face_thresholds,omitempty"`
 }
 
-// Candidate is a person of the gallery. Score is the cosine of their most similar image.
+// Candidate is a person of the gallery. Score is the cosine of their most similar image, Distance 1 - Score, absent where it is 0.
 type Candidate struct {
 	GUID       string     `json:"guid"`
 	PUID       PUID       `json:"puid"`
 	ExternalID ExternalID `json:"external_id,omitempty"`
 	Score      float32    `json:"score"`
+	Distance   float32    `json:"distance,omitempty" jsonschema:"minimum=0,maximum=2"`
 	Level      int        `json:"enroll_level"` // 3, 2, 1: the score passed face_thresholds_max, _med, _min
 }
 

@@ -210,9 +210,9 @@ var reference = map[schema.Operation]operation{
 	schema.OpPredict: {
 		summary: "Searches a collection for the person on an image (1:N). A person is a candidate if the similarity reaches `face_thresholds_min`, and identified if it reaches `face_thresholds_max`. " +
 			"Neither a spoof nor a face with a trait that [fails predict](operation-config.md#traits) is searched for.",
-		fields: "`images` (1); `collection` (default `default`); `config.neighbors`, the number of candidates",
+		fields: "`images` (1); `collection` (default `default`); `config.neighbors`, the number of candidates; `filter`, optional, as for [user_list](#user_list): only the people whom it leaves are compared",
 		answer: "`predict.api_response`: `status` 0 and the best candidate's `puid`, `guid` and `score` (cosine) if there is a match, else `status` 1; " +
-			"`PI_list[]`, the candidates, best first, each with its `enroll_level`, the number of `face_thresholds` that it reaches; `faces[]`",
+			"`PI_list[]`, the candidates, best first, each with its `score`, the `distance` (1 - cosine) and its `enroll_level`, the number of `face_thresholds` that it reaches; `faces[]`",
 		reasons: append([]schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownCollection, schema.ReasonModelMismatch}, oneFaceReasons...),
 		request: "request_predict", results: []string{"result_predict_match", "result_predict_no_match"},
 	},
