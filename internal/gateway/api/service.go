@@ -18,9 +18,10 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Store keeps the images of requests.
+// Store keeps the images of requests, and those that were made of them.
 type Store interface {
 	Put(ctx context.Context, ref schema.ObjectRef, data []byte, contentType string, metadata map[string]string) (schema.ObjectRef, error)
+	Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error)
 }
 
 // Options are the settings of a [Service].
@@ -111,6 +112,7 @@ func (s *Service) endpoints() []endpoint {
 		{path: "/v1/dead-letters/{id}", methods: map[string]handler{http.MethodGet: operatorsOnly(s.serveDeadLetter)}},
 		{path: "/v1/dead-letters/{id}/replay", methods: map[string]handler{http.MethodPost: operatorsOnly(s.serveReplay)}},
 		{path: "/v1/requests/{id}", methods: map[string]handler{http.MethodGet: s.serveRequest}},
+		{path: "/v1/requests/{id}/images/{image}", methods: map[string]handler{http.MethodGet: s.serveImage}},
 	}
 	for _, op := range performed() {
 		all = append(all, endpoint{path: "/v1/" + string(op), methods: map[string]handler{

@@ -306,6 +306,7 @@ func do(req *http.Request) (*answer, error) {
 		err = json.Unmarshal(a.body, &a.accepted)
 	case kind == "application/json":
 		err = json.Unmarshal(a.body, &a.Result)
+	case kind == "application/octet-stream" || strings.HasPrefix(kind, "image/"):
 	default:
 		err = fmt.Errorf("status %d of type %q", a.status, kind)
 	}
