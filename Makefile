@@ -35,7 +35,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: test-postgres attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: test-postgres test-clients attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,7 +56,8 @@ demo: models ## The same in a fresh folder, then stop; fails unless every outcom
 # Without models the tests that need them are skipped aloud, so that a machine that cannot fetch them tests the rest. Everything here
 # is built with -race, so that nothing is compiled twice. TIMEOUT leaves room for a machine that is slow or busy.
 test: toolchain ## Fetch what is missing, vet, then test everything with the race detector (TESTFLAGS, TIMEOUT of a package)
-	@$(MAKE) --no-print-directory models BUILDFLAGS=-race BIN=.cache/race || echo "WARNING: the models are not here (see above): the tests that need them will be skipped"
+	@if $(MAKE) --no-print-directory models BUILDFLAGS=-race BIN=.cache/race; then $(MAKE) --no-print-directory test-clients BUILDFLAGS=-race BIN=.cache/race; \
+		else echo "WARNING: the models are not here (see above): the tests that need them will be skipped, and those of clients/"; fi
 	$(GO) vet -race ./...
 	$(GO) test -race -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
@@ -74,6 +75,14 @@ test-imaging: toolchain ## Compare every image format with the decoders of Pillo
 	.cache/imaging/venv/bin/python pkg/engine/imaging/testdata/corpus.py .cache/imaging/corpus
 	FACESTREAM_IMAGES=$(CURDIR)/.cache/imaging/corpus $(GO) test -race -count=1 -run TestWholeCorpus ./pkg/engine/imaging
 	FACESTREAM_IMAGES=$(CURDIR)/.cache/imaging/corpus $(GO) test -race -count=1 -tags=nodynamic ./pkg/engine/imaging # without libjpeg-turbo
+
+test-clients: models ## Check the types of clients/python, and test it on a facestream of its own (needs Python 3; FACESTREAM_MODELS, PYTESTFLAGS)
+	@if ! python3 -c 'import ensurepip' 2>/dev/null; then echo "SKIPPED: the tests of clients/python: Python 3 with venv is not here"; exit 0; fi; set -e; \
+		venv=$(CURDIR)/.cache/clients/venv; test -d $$venv || python3 -m venv $$venv; \
+		$$venv/bin/pip install --quiet --disable-pip-version-check './clients/python[test]'; \
+		$(GO) run ./tools/people .cache/clients/people; \
+		cd clients/python; $$venv/bin/mypy; \
+		FACESTREAM_BIN=$(abspath $(BIN))/facestream FACESTREAM_PEOPLE=$(CURDIR)/.cache/clients/people $$venv/bin/pytest $(PYTESTFLAGS)
 
 lint: toolchain ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

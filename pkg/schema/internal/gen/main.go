@@ -1,6 +1,6 @@
 // Command gen generates the JSON Schemas of pkg/schema from its Go types, and the reference pages
-// docs/operation-config.md, docs/reasons.md and docs/operations-reference.md. `go generate ./pkg/schema` runs it in
-// pkg/schema.
+// docs/operation-config.md, docs/reasons.md and docs/operations-reference.md, and what clients/python has of the keys and reasons.
+// `go generate ./pkg/schema` runs it in pkg/schema.
 package main
 
 import (
@@ -40,5 +40,7 @@ func generate() ([]file, error) {
 		file{"../../docs/operation-config.md", configPage()},
 		file{"../../docs/reasons.md", reasonsPage()},
 		file{"../../docs/operations-reference.md", operations},
+		file{"../../clients/python/src/facestream/config.py", pythonConfig()},
+		file{"../../clients/python/src/facestream/reasons.py", pythonReasons()},
 	), nil
 }
