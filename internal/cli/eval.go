@@ -56,7 +56,7 @@ func evalCommand() *cobra.Command {
 		evalPlainCommand("liveness", "APCER, BPCER and EER of the liveness check, on living faces and pictures of faces", eval.Liveness),
 		evalAttacksCommand(),
 		evalPlainCommand("jitter", "Verdicts on liveness that change if the face's box is shifted or scaled by 10 %", eval.Jitter),
-		evalPlainCommand("documents", "Faces on photographed identity documents, and false alarms on people", eval.Documents),
+		evalPlainCommand("documents", "Faces on photographed identity documents, false alarms on people, and documents found again in a gallery", eval.Documents),
 		evalMRZCommand(),
 		evalPlainCommand("barcode", "PDF417s of drawn driving licences, as they are, printed and photographed: how many are read, and misread", eval.Barcode),
 		evalCountCommand("corners", "Corners of documents in photographs and in drawn scenes, fingers over them, and documents seen where there is none",

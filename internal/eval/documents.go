@@ -12,8 +12,9 @@ import (
 	"facestream/pkg/engine/models"
 )
 
-// Documents measures the detection of a face on an identity document (anti_spoofing_detect_document). It uses
-// photographs of documents, as they are and pasted onto a table, and photographs of people without a document.
+// Documents measures the detection of a face on an identity document (anti_spoofing_detect_document), and how well it is found again. It
+// uses photographs of documents, as they are, pasted onto a table, and printed and photographed by simulation, and photographs of people
+// without a document.
 func Documents(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Subject.has(models.RoleDocument); err != nil {
 		return nil, err
@@ -31,8 +32,8 @@ func Documents(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{
-		Evaluation: "documents", What: "faces on photographed identity documents, and faces of people who are present",
-		Pack: o.Subject.describe(models.RoleDetector, models.RoleDocument),
+		Evaluation: "documents", What: "faces on photographed identity documents, faces of people who are present, and documents that are photographed again",
+		Pack: o.Subject.describe(models.RoleDetector, models.RoleDocument, models.RoleEmbedding),
 		Data: Data{Folder: o.Data, Images: len(documents) + len(photographs)},
 	}
 	below := func(folder string, files []string) (all []string) {
@@ -78,7 +79,7 @@ func Documents(ctx context.Context, o Options) (*Report, error) {
 			r.addRate(set.name+": no face was found", Rate{faceless, len(set.files)})
 		}
 	}
-	return r, nil
+	return r, o.pageGallery(ctx, r, documents)
 }
 
 // onTable returns the picture in the file path, pasted onto a brown surface twice as wide and high.
