@@ -61,8 +61,8 @@ func (s *Service) likeness(ctx context.Context, a *schema.Analysis, puid schema.
 		return l, found.Err
 	}
 	for _, m := range found.Value {
-		if m.Row.PUID != puid && a.Thresholds.Identifies(m.Score) {
-			l.others = append(l.others, candidate(m, *a.Thresholds))
+		if t := thresholds(a, m); m.Row.PUID != puid && t.Identifies(m.Score) {
+			l.others = append(l.others, candidate(m, t))
 		}
 	}
 	own := s.Gallery.Search(ctx, a.Collection, a.Probes, 1, puid)[0]
@@ -71,7 +71,7 @@ func (s *Service) likeness(ctx context.Context, a *schema.Analysis, puid schema.
 	}
 	if len(own.Value) > 0 {
 		l.own = &own.Value[0].Score
-		l.unlike = !a.Thresholds.Matches(*l.own)
+		l.unlike = !thresholds(a, own.Value[0]).Matches(*l.own)
 	}
 	return l, nil
 }

@@ -96,7 +96,11 @@ func (s *Service) fromMostSimilar(ctx context.Context, a *schema.Analysis, k int
 			}
 		}
 	}
-	enough = len(left) >= k || len(matches) < mostSimilar || matches[len(matches)-1].Score < a.Thresholds.Min
+	lowest := a.Thresholds.Min
+	if a.DocumentThresholds != nil {
+		lowest = min(lowest, a.DocumentThresholds.Min)
+	}
+	enough = len(left) >= k || len(matches) < mostSimilar || matches[len(matches)-1].Score < lowest
 	return left[:min(k, len(left))], enough, nil
 }
 

@@ -215,7 +215,7 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 			if len(response.List) == 0 {
 				t = own
 			}
-			response.List = append(response.List, schema.Candidate{GUID: m.Row.ID, PUID: m.Row.PUID, ExternalID: m.Row.ExternalID, Score: m.Score, Level: own.Level(m.Score)})
+			response.List = append(response.List, candidate(m, own))
 		}
 	}
 	response.FaceThresholds = []float32{t.Min, t.Med, t.Max}
