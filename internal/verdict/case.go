@@ -128,7 +128,11 @@ func (c *Case) Params() engine.Params {
 		p.Portraits = []face.PortraitOptions{o}
 	}
 	if c.scans() { // nobody is present whose liveness there would be
-		p.Document = &engine.DocumentParams{Faces: !config.Document.Only && !config.Document.Segmented, Rotate: config.Document.Rotate, MRZ: c.readsZone() || config.Document.Text, Text: config.Document.Text && !config.Document.Segmented, Segmented: config.Document.Segmented, Today: c.job.AcceptedAt, Accept: c.accepts, Format: imaging.Format(config.Portrait.Format)}
+		p.Document = &engine.DocumentParams{Faces: !config.Document.Only && !config.Document.Segmented, Rotate: config.Document.Rotate, MRZ: c.readsZone() || config.Document.Text || config.Document.Checks, Segmented: config.Document.Segmented, Today: c.job.AcceptedAt, Accept: c.accepts, Format: imaging.Format(config.Portrait.Format)}
+		if d := config.Document; (d.Text || d.Checks || d.Age) && !d.Segmented {
+			p.Document.Text = c.readsText
+		}
+		p.Age = config.Document.Checks && c.pack.has(models.RoleAge)
 		return p
 	}
 	switch op {

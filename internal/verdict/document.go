@@ -2,9 +2,11 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"facestream/pkg/engine"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/mrz"
 	"facestream/pkg/schema"
@@ -50,11 +52,24 @@ func (c *Case) accepts(found []document.Observation) bool {
 }
 
 // Document returns the documents of an image, the most confident first, as the document of the result; nil without any.
-func (c *Case) Document(found []document.Observation) *schema.DocumentResult {
+func (c *Case) Document(seen *engine.Analysis) *schema.DocumentResult {
 	var r *schema.DocumentResult
-	for i := range found {
-		if data := c.documentData(&found[i]); r == nil {
-			r = &schema.DocumentResult{Detected: data}
+	for i := range seen.Documents {
+		o := &seen.Documents[i]
+		code := codeOn(o, len(seen.Documents) == 1, seen.Barcodes)
+		data := c.documentData(o, code)
+		if r == nil {
+			r = &schema.DocumentResult{}
+		}
+		if c.config.Document.Checks && o.Width > 0 {
+			faces := seen.Faces
+			if i > 0 {
+				faces = nil // those of the first
+			}
+			data.Checks = c.crossChecks(o, code, faces)
+		}
+		if i == 0 {
+			r.Detected = data
 		} else {
 			r.Further = append(r.Further, data)
 		}
@@ -62,13 +77,13 @@ func (c *Case) Document(found []document.Observation) *schema.DocumentResult {
 	return r
 }
 
-// documentData is what is said of a document, with its traits.
-func (c *Case) documentData(o *document.Observation) schema.DocumentData {
+// documentData is what is said of a document, with its traits. code is what the barcode of a licence on it says, or nil.
+func (c *Case) documentData(o *document.Observation, code *schema.BarcodeData) schema.DocumentData {
 	traits := c.documentTraits(o)
 	box := schema.NewTrapezeF(o.Corners)
 	data := schema.DocumentData{
 		Box: box, Center: box.Center(), Confidence: o.Confidence,
-		Traits: traits, TraitNames: schema.TraitNames(traits), Type: schema.DocumentUnknown, MRZ: []schema.Personal{}, Age: schema.NoOCRAge,
+		Traits: traits, TraitNames: schema.TraitNames(traits), Type: schema.DocumentUnknown, MRZ: []schema.Personal{}, Age: schema.NoOCRAge(),
 	}
 	if o.Type != "" {
 		data.Type = schema.DocumentType(o.Type)
@@ -95,6 +110,9 @@ func (c *Case) documentData(o *document.Observation) schema.DocumentData {
 			c.zone(&data, o.MRZ)
 		}
 	}
+	if c.config.Document.Age {
+		data.Age = c.age(o, code)
+	}
 	if c.config.Document.Text {
 		data.Text = documentText(o)
 	}
@@ -103,7 +121,7 @@ func (c *Case) documentData(o *document.Observation) schema.DocumentData {
 
 // documentText are the lines of text on a document.
 func documentText(o *document.Observation) *schema.DocumentText {
-	t := &schema.DocumentText{Width: o.Width, Height: o.Height, Lines: []schema.TextLine{}}
+	t := &schema.DocumentText{Width: o.Width, Height: o.Height, Lines: []schema.TextLine{}, Languages: document.Languages(o.Text)}
 	characters := 0
 	for _, l := range o.Text {
 		characters += utf8.RuneCountInString(l.Text)
@@ -127,8 +145,7 @@ var sizes = map[mrz.Format]schema.DocumentType{
 	mrz.TD1: schema.DocumentID1, mrz.TD2: schema.DocumentID2, mrz.TD3: schema.DocumentID3, mrz.MRVA: schema.DocumentID3, mrz.MRVB: schema.DocumentID2,
 }
 
-// zone adds to data what a machine-readable zone says, and the age on the day of the request, unless the check digit of the date of birth
-// does not hold.
+// zone adds to data what a machine-readable zone says.
 func (c *Case) zone(data *schema.DocumentData, m *document.MRZ) {
 	r := m.Reading
 	data.Zone = &schema.MRZ{Layout: r.Document.Format.String(), Clean: r.Clean(), Confidence: m.Confidence, NameMayBeTruncated: r.NameMayBeTruncated, Fields: []schema.MRZField{}}
@@ -140,13 +157,62 @@ func (c *Case) zone(data *schema.DocumentData, m *document.MRZ) {
 			Name: string(f.Name), Raw: schema.Personal(f.Raw), Value: schema.Personal(valueOf(r, f)), Check: string(f.Check), Evidence: string(f.Evidence),
 			Confidence: float32(f.Confidence), Corrected: len(f.Corrections), Problem: schema.Personal(f.Problem),
 		})
-		if f.Name == mrz.FieldBirth && c.config.Document.Age && f.Evidence != mrz.EvidenceContradicted {
-			// Who may have had a birthday counts as younger.
-			if least, _, ok := r.Document.Birth.AgeAt(c.job.AcceptedAt); ok {
-				data.Age = schema.OCRAge{DOB: schema.Personal(day(r.Document.Birth)), Source: "mrz", Age: least}
+	}
+}
+
+// birthOf is the date of birth of a zone whose check digit does not contradict it, and whether there is one.
+func birthOf(m *document.MRZ) (mrz.Date, bool) {
+	if m == nil {
+		return mrz.Date{}, false
+	}
+	f := m.Reading.Field(mrz.FieldBirth)
+	return m.Reading.Document.Birth, f != nil && f.Evidence != mrz.EvidenceContradicted && m.Reading.Document.Birth.Year != 0
+}
+
+// age is the age on the day of the request by the first source that says a date of birth: the zone, the barcode, the print.
+func (c *Case) age(o *document.Observation, code *schema.BarcodeData) schema.OCRAge {
+	known := func(source schema.DocumentSource, birth mrz.Date) (schema.OCRAge, bool) {
+		// Who may have had a birthday counts as younger.
+		least, _, ok := birth.AgeAt(c.job.AcceptedAt)
+		return schema.OCRAge{DOB: schema.Personal(day(birth)), Source: source, Age: least}, ok
+	}
+	if birth, ok := birthOf(o.MRZ); ok {
+		if age, ok := known(schema.SourceMRZ, birth); ok {
+			return age
+		}
+	}
+	if code != nil {
+		if birth, ok := parsed(string(code.DateOfBirth)); ok {
+			if age, ok := known(schema.SourceBarcode, birth); ok {
+				return age
 			}
 		}
 	}
+	var days []mrz.Date
+	for _, d := range document.Dates(o.Text, c.job.AcceptedAt) {
+		if d.Field == document.FieldBirth {
+			days = append(days, d.Days...)
+		}
+	}
+	slices.SortFunc(days, mrz.Date.Compare)
+	days = slices.Compact(days)
+	if len(days) == 1 {
+		if age, ok := known(schema.SourcePrinted, days[0]); ok {
+			return age
+		}
+	}
+	age := schema.NoOCRAge()
+	for _, d := range days {
+		age.Possible = append(age.Possible, schema.Personal(day(d)))
+	}
+	return age
+}
+
+// readsText reports whether the lines of text are read on a document with that zone.
+func (c *Case) readsText(zone *document.MRZ) bool {
+	d := c.config.Document
+	_, known := birthOf(zone)
+	return d.Text || d.Checks || d.Age && !known
 }
 
 // valueOf is what a field stands for.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"facestream/pkg/engine"
 	"facestream/pkg/engine/barcode"
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/document/documenttest"
@@ -65,7 +66,7 @@ func TestEachKey(t *testing.T) {
 		return func(c *Case, _ *face.Observation) string {
 			o := lying()
 			change(o)
-			return strings.Join(c.documentData(o).TraitNames, " ")
+			return strings.Join(c.documentData(o, nil).TraitNames, " ")
 		}
 	}
 	asIs := scanned(func(*document.Observation) {})
@@ -181,7 +182,15 @@ func TestEachKey(t *testing.T) {
 				return fmt.Sprint(c.Params().Barcodes.MinConfidence)
 			}},
 		"recognize_document_text": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
-			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Text) }},
+			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Params().Document.Text != nil) }},
+		"check_document_consistency": {op: schema.OpDocScanFace, value: `true`, before: "0", after: "2",
+			show: func(c *Case, _ *face.Observation) string {
+				c.job.AcceptedAt = time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
+				o := lying()
+				o.MRZ, o.Width, o.Height = documenttest.Passport(t, c.job.AcceptedAt), 100, 60
+				f := frontal()
+				return fmt.Sprint(len(c.Document(&engine.Analysis{Documents: []document.Observation{*o}, Faces: []face.Observation{*f}}).Detected.Checks))
+			}},
 		"barcode_margin": {op: schema.OpDocScanFace, value: `0.5`, before: "{-10 -10}", after: "{-50 -50}",
 			show: func(c *Case, _ *face.Observation) string { return fmt.Sprint(c.Barcodes(codes, 0)[0].Cropped.TopLeft) }},
 		"document_auto_rotation": {op: schema.OpDocScanFace, value: `true`, before: "false", after: "true",
@@ -198,7 +207,7 @@ func TestEachKey(t *testing.T) {
 				c.job.AcceptedAt = time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
 				o := lying()
 				o.MRZ = documenttest.Passport(t, c.job.AcceptedAt)
-				age := c.documentData(o).Age
+				age := c.documentData(o, nil).Age
 				return fmt.Sprint(string(age.DOB), " ", age.Age)
 			}},
 		"check_fingers_over_document": {op: schema.OpDocScanFace, value: `true`, before: "", after: "DT_FINGERS_DETECTED",

@@ -63,6 +63,14 @@ func TestEveryConfigKey(t *testing.T) {
 		}
 		return said
 	}
+	checks := func(_ *desk, r schema.Result) (said string) {
+		for _, c := range r.Document.Found.Detected.Checks {
+			if c.Field == schema.CheckName {
+				said += fmt.Sprint(c.Field, " ", c.Outcome, ", ")
+			}
+		}
+		return said
+	}
 	margin := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Barcodes[0].Cropped.TopLeft) }
 	spoof := func(_ *desk, r schema.Result) string { return fmt.Sprint(r.Faces[0].SpoofStatus) }
 	portrait := func(of func(face.PortraitOptions) any) func(*desk, schema.Result) string {
@@ -164,6 +172,7 @@ func TestEveryConfigKey(t *testing.T) {
 		"mrz_segmented_input":           {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 -1", show: zone},
 		"calculate_age_from_ocr_text":   {op: schema.OpDocScanFace, see: someone(0), scan: card(200, 133), value: `true`, before: "0 -1", after: "2 33", show: zone},
 		"recognize_document_text":       {op: schema.OpDocScanFace, see: someone(0), scan: printed(), value: `true`, before: "", after: "UTOPIA Latn, 12 AUG 74 Latn, ", show: text},
+		"check_document_consistency":    {op: schema.OpDocScanFace, see: someone(0), scan: printed("NAME SPECIMEN, ANNA MARIA"), value: `true`, before: "", after: "name agrees, ", show: checks},
 		"check_fingers_over_document":   {op: schema.OpDocScanFace, see: someone(0), scan: held(0.6), value: `true`, show: documentTraits, before: "", after: "DT_FINGERS_DETECTED"},
 		"fingers_over_document_threshold": {op: schema.OpDocScanFace, config: `"check_fingers_over_document":true`, see: someone(0), scan: held(0.6), value: `0.7`, show: documentTraits,
 			before: "DT_FINGERS_DETECTED", after: ""},

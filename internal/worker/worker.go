@@ -259,7 +259,7 @@ func (a *analysis) add(seen *engine.Analysis, image int) {
 		a.Documents = append(a.Documents, schema.DocumentOutline{Image: image, Corners: d.Corners, Confidence: d.Confidence})
 	}
 	if len(seen.Documents) > 0 {
-		a.found.Document = a.verdict.Document(seen.Documents)
+		a.found.Document = a.verdict.Document(seen)
 		if a.found.Document.Cropped = a.scan; a.scan != nil {
 			a.found.Document.CroppedInfo.Info = a.scan.Info
 		}

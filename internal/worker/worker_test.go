@@ -163,7 +163,7 @@ func (d *desk) Analyze(ctx context.Context, image []byte, p engine.Params) (*eng
 			if scan.MRZ && o.MRZ == nil {
 				o.MRZ = documenttest.Passport(d.t, scan.Today)
 			}
-			if !scan.Text {
+			if scan.Text == nil || !scan.Text(o.MRZ) {
 				o.Text = nil
 			}
 		}

@@ -305,8 +305,9 @@ type DocumentParams struct {
 	Faces bool
 	// MRZ asks for the machine-readable zone of each document.
 	MRZ bool
-	// Text asks for the other lines of text on each document: without MRZ, those of the zone are among them.
-	Text bool
+	// Text says whether the other lines of text on a document are asked for, given its zone, which is nil where none was found; nil: no.
+	// Without MRZ, the lines of the zone are among them.
+	Text func(*document.MRZ) bool
 	// Segmented says that the picture shows a machine-readable zone and nothing else. No document is looked for: the whole picture is it.
 	Segmented bool
 	// Today is the day against which two-digit years get their century; zero: that of the analysis.

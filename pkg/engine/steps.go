@@ -271,7 +271,7 @@ func scanningBarcodes(*Engine, []face.Stage, Options) (action, error) {
 }
 
 // reads reports whether p asks for anything that is read on a document.
-func (p Params) reads() bool { return p.Document != nil && (p.Document.MRZ || p.Document.Text) }
+func (p Params) reads() bool { return p.Document != nil && (p.Document.MRZ || p.Document.Text != nil) }
 
 // reading reads what the first document says.
 func reading(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
@@ -320,7 +320,7 @@ func (e *Engine) read(ctx context.Context, o *document.Observation, asked *Docum
 			o.MRZ = &zones[0]
 		}
 	}
-	if asked.Text {
+	if asked.Text != nil && asked.Text(o.MRZ) {
 		if o.Text, err = text.Lines(ctx); err != nil {
 			return err
 		}

@@ -1,6 +1,9 @@
 package mrz
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Format is a layout of a machine-readable zone.
 type Format uint8
@@ -195,6 +198,11 @@ func (d Date) before(other Date) bool {
 		return d.Month < other.Month
 	}
 	return d.Day < other.Day
+}
+
+// Compare orders days; what is unknown comes first.
+func (d Date) Compare(other Date) int {
+	return cmp.Or(cmp.Compare(d.Year, other.Year), cmp.Compare(d.Month, other.Month), cmp.Compare(d.Day, other.Day))
 }
 
 // AgeAt returns in whole years how old a person born on d is at least and at most on the day of t. The two are equal where

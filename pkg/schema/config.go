@@ -196,6 +196,7 @@ type DocumentConfig struct {
 	Segmented        bool    // the image shows the zone alone
 	Age              bool    // the age follows from the date of birth
 	Text             bool    // read what is printed beside the zone
+	Checks           bool    // compare what zone, print, barcode and face say
 	Fingers          bool    // look for fingers over it
 	FingersFrom      float32 // the score from which fingers cover it
 	Only             bool    // do not look for a face

@@ -844,7 +844,7 @@ var documentKeys = []ConfigKey{
 		Name:    "calculate_age_from_ocr_text",
 		Default: false,
 		Doc:     "Whether the age follows from the date of birth that is read on the document.",
-		Effect:  "The zone is read as for `detect_and_recognize_mrz_code`, and `ocr_age_data` has the date of birth and the age on the day of the request, unless the check digit of the date does not hold. Dates that are printed elsewhere on the document are not read.",
+		Effect:  "The zone is read as for `detect_and_recognize_mrz_code`, and `ocr_age_data` has the date of birth, the age on the day of the request, and the `source`: the zone (`mrz`), else the barcode, if barcodes are read, else the date that is `printed` where a label says that it is that of birth. A date whose check digit does not hold is passed over. A printed date that may be several days, as 03/04/1990, gives no age; these days are in `possible_dob`.",
 		field:   func(c *OperationConfig) any { return &c.Document.Age },
 	},
 	{
@@ -854,6 +854,15 @@ var documentKeys = []ConfigKey{
 		Doc:     "Whether everything that is printed on the document is read.",
 		Effect:  "`detected_document.text` has the lines of text beside the machine-readable zone, in reading order, each with its box on the straightened document, its confidence and its script. It needs the role `text` in the model pack, else the answer is `role_absent`.",
 		field:   func(c *OperationConfig) any { return &c.Document.Text },
+	},
+	{
+		Name:    "check_document_consistency",
+		Added:   true,
+		Default: false,
+		Doc:     "Whether the sources on a document are compared with one another.",
+		Effect: "`detected_document.cross_checks` says where the machine-readable zone, what is printed, and the barcode agree and where they contradict one another, whether the document was valid on the day of the request, and whether the face on it looks as old " +
+			"as its holder. Barcodes take part where `detect_and_recognize_barcode` asks for them, and faces where the model pack has the role `age`. Nothing is refused by it. It needs the role `text` in the model pack, else the answer is `role_absent`.",
+		field: func(c *OperationConfig) any { return &c.Document.Checks },
 	},
 	{
 		Name:    "check_fingers_over_document",

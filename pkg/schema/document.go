@@ -62,7 +62,70 @@ type DocumentData struct {
 	Age  OCRAge     `json:"ocr_age_data"`
 	// Text is what is printed elsewhere on the document, where recognize_document_text asks for it.
 	Text *DocumentText `json:"text,omitempty"`
+	// Checks say where the sources on the document agree and where they do not, where check_document_consistency asks for it. They refuse
+	// nothing.
+	Checks []CrossCheck `json:"cross_checks,omitzero"`
 }
+
+// CrossCheck compares what two sources say of a field. Values are what each of them says, as it says it; the age of a face is in
+// faces[].age_data. Confidence, 0..1, is that of the less certain source, and 0 where the two cannot be compared: Why then says why.
+type CrossCheck struct {
+	Field      CheckedField     `json:"field" jsonschema:"enum=name,enum=document_number,enum=date_of_birth,enum=date_of_expiry,enum=sex,enum=nationality,enum=validity,enum=age"`
+	Sources    []DocumentSource `json:"sources"`
+	Outcome    CheckOutcome     `json:"outcome" jsonschema:"enum=agrees,enum=contradicts,enum=not_comparable"`
+	Why        CheckReason      `json:"why,omitempty" jsonschema:"enum=not_said,enum=ambiguous,enum=doubtful,enum=check_digit"`
+	Confidence float32          `json:"confidence_score"`
+	Values     []Personal       `json:"values"`
+}
+
+// CheckedField is what is compared. CheckValidity compares the last day of validity with the day of the request, and CheckAge the date of
+// birth with the age that the main portrait looks, when it may have been made.
+type CheckedField string
+
+// The fields.
+const (
+	CheckName        CheckedField = "name"
+	CheckNumber      CheckedField = "document_number"
+	CheckBirth       CheckedField = "date_of_birth"
+	CheckExpiry      CheckedField = "date_of_expiry"
+	CheckSex         CheckedField = "sex"
+	CheckNationality CheckedField = "nationality"
+	CheckValidity    CheckedField = "validity"
+	CheckAge         CheckedField = "age"
+)
+
+// DocumentSource is where something about a document was read.
+type DocumentSource string
+
+// The sources: the machine-readable zone, the visual zone, the barcode, the face, and the request with its day.
+const (
+	SourceMRZ     DocumentSource = "mrz"
+	SourcePrinted DocumentSource = "printed"
+	SourceBarcode DocumentSource = "barcode"
+	SourceFace    DocumentSource = "face"
+	SourceRequest DocumentSource = "request"
+)
+
+// CheckOutcome is what a comparison of two sources comes to.
+type CheckOutcome string
+
+// The outcomes.
+const (
+	CheckAgrees        CheckOutcome = "agrees"
+	CheckContradicts   CheckOutcome = "contradicts"
+	CheckNotComparable CheckOutcome = "not_comparable"
+)
+
+// CheckReason is why two sources cannot be compared.
+type CheckReason string
+
+// The reasons.
+const (
+	CheckNotSaid    CheckReason = "not_said"    // one of them does not say it, or it was not found
+	CheckAmbiguous  CheckReason = "ambiguous"   // what one of them says may be understood in several ways
+	CheckDoubtful   CheckReason = "doubtful"    // they differ, and one of them may be misread or inexact
+	CheckWrongDigit CheckReason = "check_digit" // they differ, and the field's own check digit does not hold
+)
 
 // The most text of a document that a result has.
 const (
@@ -78,6 +141,8 @@ type DocumentText struct {
 	Height    int        `json:"height" jsonschema:"minimum=0"`
 	Lines     []TextLine `json:"lines"`
 	Truncated bool       `json:"truncated,omitempty"`
+	// Languages (ISO 639-1) are those in which labels of two fields at least were read, in alphabetical order.
+	Languages []string `json:"languages,omitempty"`
 }
 
 // TextLine is a line of text. Its box has the text's own corners: top left is where it begins. Confidence, 0..1, is the mean of its
@@ -116,15 +181,18 @@ type MRZField struct {
 	Problem    Personal `json:"problem,omitempty"` // in what it breaks the rules
 }
 
-// OCRAge is the age that follows from a date of birth that was read on a document. Without one DOB is "" and Age is -1.
+// OCRAge is the age that follows from a date of birth that was read on a document: in the machine-readable zone, else in the barcode, else
+// where a label says that it is printed. Without one DOB is "" and Age is -1. That is also so where a printed date may be several days,
+// which are then in Possible.
 type OCRAge struct {
-	DOB    Personal `json:"dob"`              // YYYY-MM-DD
-	Source string   `json:"source,omitempty"` // where it was read: "mrz"
-	Age    int      `json:"age" jsonschema:"minimum=-1"`
+	DOB      Personal       `json:"dob"` // YYYY-MM-DD
+	Source   DocumentSource `json:"source,omitempty" jsonschema:"enum=mrz,enum=printed,enum=barcode"`
+	Age      int            `json:"age" jsonschema:"minimum=-1"`
+	Possible []Personal     `json:"possible_dob,omitempty"`
 }
 
 // NoOCRAge is the age on a document on which no date of birth was read.
-var NoOCRAge = OCRAge{Age: -1}
+func NoOCRAge() OCRAge { return OCRAge{Age: -1} }
 
 // TrapezeF is a quadrilateral in pixels of the upright image. The names of its corners are those on the document as it is read: its
 // top left corner stays so however the document lies in the image. BottomLef has the CryptoNets SDK's spelling, and is the same point as

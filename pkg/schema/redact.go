@@ -109,6 +109,9 @@ func (DocumentResult) Format(f fmt.State, _ rune) { hide(f) }
 func (DocumentData) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.
+func (CrossCheck) Format(f fmt.State, _ rune) { hide(f) }
+
+// Format hides the value from every verb.
 func (DocumentText) Format(f fmt.State, _ rune) { hide(f) }
 
 // Format hides the value from every verb.

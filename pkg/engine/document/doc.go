@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"facestream/pkg/engine/imaging"
+	"facestream/pkg/schema"
 )
 
 // Observation is what is known of a document in a picture. What nobody asked for, and what no network is there for, is nil or empty.
@@ -34,6 +35,11 @@ type Observation struct {
 	// the straightened document.
 	MRZ  *MRZ
 	Text []Line
+}
+
+// Holds reports whether p lies on the document.
+func (o Outline) Holds(p schema.PointF) bool {
+	return quadOf(o.Corners).holds(point{float64(p.X), float64(p.Y)})
 }
 
 // TurnRead moves what was read with the straightened document of width × height pixels, which is turned clockwise by quarters of a turn.

@@ -33,7 +33,7 @@ func Private() map[string]any {
 	result := schema.NewResult(&job, "", "")
 	result.Faces, result.Enroll, result.Predict = []schema.FaceResult{face}, &schema.EnrollData{Response: &enroll}, &schema.PredictData{Response: &predict}
 	result.ISOImage = &schema.ISOImageResult{Success: true, Image: &schema.OutputImage{Object: ref}}
-	document := schema.DocumentResult{Detected: schema.DocumentData{MRZ: []schema.Personal{planted + "<<MRZ"}, Zone: &schema.MRZ{Fields: []schema.MRZField{{Name: "number", Raw: planted, Value: planted}}}, Age: schema.OCRAge{DOB: planted}, Text: &schema.DocumentText{Lines: []schema.TextLine{{Text: planted}}}}, Cropped: &schema.OutputImage{Object: ref}}
+	document := schema.DocumentResult{Detected: schema.DocumentData{MRZ: []schema.Personal{planted + "<<MRZ"}, Zone: &schema.MRZ{Fields: []schema.MRZField{{Name: "number", Raw: planted, Value: planted}}}, Age: schema.OCRAge{DOB: planted}, Text: &schema.DocumentText{Lines: []schema.TextLine{{Text: planted}}}, Checks: []schema.CrossCheck{{Values: []schema.Personal{planted}}}}, Cropped: &schema.OutputImage{Object: ref}}
 	result.Document = schema.DocumentAnswer{Asked: true, Found: &document}
 	code := schema.BarcodeResult{Kind: "pdf417", Data: &schema.BarcodeData{Text: planted}}
 	result.Barcodes = []schema.BarcodeResult{code}
@@ -50,7 +50,7 @@ func Private() map[string]any {
 		"Request": request, "Job": job, "Analysis": schema.Analysis{Job: job, Faces: []schema.FaceResult{face}, Probes: []schema.Embedding{embedding}, Answer: result, Others: []schema.Finding{finding}}, "Result": *result,
 		"FaceID": *face.IDs, "FaceResult": face, "EnrollResponse": enroll, "EnrollData": *result.Enroll,
 		"ISOImageResult": *result.ISOImage, "OutputImage": *result.ISOImage.Image,
-		"Personal": document.Detected.Age.DOB, "OCRAge": document.Detected.Age, "MRZ": *document.Detected.Zone, "MRZField": document.Detected.Zone.Fields[0], "DocumentData": document.Detected, "DocumentText": *document.Detected.Text, "TextLine": document.Detected.Text.Lines[0], "DocumentResult": document, "DocumentAnswer": result.Document,
+		"Personal": document.Detected.Age.DOB, "OCRAge": document.Detected.Age, "MRZ": *document.Detected.Zone, "MRZField": document.Detected.Zone.Fields[0], "DocumentData": document.Detected, "DocumentText": *document.Detected.Text, "TextLine": document.Detected.Text.Lines[0], "CrossCheck": document.Detected.Checks[0], "DocumentResult": document, "DocumentAnswer": result.Document,
 		"BarcodeResult": code, "BarcodeData": *code.Data,
 		"Metadata": metadata, "Person": person, "PersonImage": enrolled, "PersonList": *result.Persons, "PersonChange": *result.Person, "Group": group, "GroupList": *result.Groups,
 		"PersonFields": schema.PersonFields{Name: &name, Metadata: metadata}, "GroupFields": schema.GroupFields{Name: &name, Metadata: metadata},

@@ -103,6 +103,7 @@ class OperationConfig(Struct, omit_defaults=True):
     document_images: Union[str, UnsetType] = UNSET
     detect_and_recognize_barcode: Union[bool, UnsetType] = UNSET
     recognize_document_text: Union[bool, UnsetType] = UNSET
+    check_document_consistency: Union[bool, UnsetType] = UNSET
     portrait_preset: Union[str, UnsetType] = UNSET
     portrait_width: Union[int, UnsetType] = UNSET
     portrait_format: Union[str, UnsetType] = UNSET
