@@ -95,6 +95,37 @@ func TestDocumentIsTurned(t *testing.T) {
 
 func always(*document.MRZ) bool { return true }
 
+// TestFacesAreSoughtOnce: what was found to turn a document upright is what a search of the turned document finds, and nobody searches it
+// again.
+func TestFacesAreSoughtOnce(t *testing.T) {
+	e := openEngine(t)
+	search := func(f *frame) []candidate {
+		t.Helper()
+		found, err := e.findAll(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	upright := drawnCard()
+	for quarters := range 4 {
+		for _, turn := range []bool{true, false} {
+			lying := &frame{params: Params{Turn: true}, picture: upright.Turned(4 - quarters)}
+			found := search(lying)
+			lying.params.Turn = turn
+			got := e.afterTurn(lying, found, quarters)
+			want := search(&frame{params: Params{Turn: turn}, picture: upright})
+			if len(got) != 1 || len(want) != 1 || got[0].quarters != 0 || got[0].Overlap(want[0].Face) < 0.95 || got[0].original.Overlap(want[0].original) < 0.95 {
+				t.Errorf("turned by %d quarters: %+v, want %+v", quarters, got, want)
+			}
+		}
+	}
+	f := &frame{params: Params{Turn: true}, picture: upright, sought: true}
+	if err := e.find(t.Context(), f); err != nil || len(f.faces) != 0 {
+		t.Errorf("%d faces that nobody had found, %v", len(f.faces), err)
+	}
+}
+
 // onDarkTable shows pages on a dark table, one beside the other.
 func onDarkTable(pages ...*imaging.Image) *imaging.Image {
 	width, height := 60, 0

@@ -30,6 +30,8 @@ type frame struct {
 	barcodes []barcode.Found
 	// over says that nothing further is to be found out.
 	over bool
+	// sought says that found has the faces already, before the step that is about them.
+	sought bool
 	// found are all faces that were found, best confidence first; all are the same in pixels of picture.
 	found []candidate
 	all   []face.Face

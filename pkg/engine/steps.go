@@ -348,7 +348,9 @@ func orienting(e *Engine, _ []face.Stage, _ Options) (action, error) {
 			for _, c := range faces {
 				directions = append(directions, document.Direction{Degrees: float64(c.Roll()) - 90*float64(c.quarters), Weight: float64(c.Confidence) * math.Sqrt(float64(c.Area()))})
 			}
-			f.turn(document.Upright(directions))
+			quarters := document.Upright(directions)
+			f.sought, f.found = true, e.afterTurn(f, faces, quarters)
+			f.turn(quarters)
 			return nil
 		},
 		able: func(Params) error {

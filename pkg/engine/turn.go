@@ -77,9 +77,14 @@ func (c candidate) reading(d candidate) bool {
 
 // find finds the faces of f's picture in any orientation, and selects among them.
 func (e *Engine) find(ctx context.Context, f *frame) error {
-	var err error
-	if f.found, err = e.findAll(ctx, f); err != nil || len(f.found) == 0 {
-		return err
+	if !f.sought {
+		var err error
+		if f.found, err = e.findAll(ctx, f); err != nil {
+			return err
+		}
+	}
+	if len(f.found) == 0 {
+		return nil
 	}
 	faces := make([]face.Face, len(f.found))
 	for i, c := range f.found {
@@ -152,14 +157,14 @@ func (e *Engine) findAll(ctx context.Context, f *frame) ([]candidate, error) {
 	if err != nil || !f.params.Turn {
 		return upright, err
 	}
-	enough, least := float32(certainAlone), float32(probableAlone)
+	least := float32(probableAlone)
 	if e.confident() {
-		enough, least = certain, probable
+		least = probable
 	}
 	if err := e.examine(ctx, f, upright, 1); err != nil {
 		return nil, err
 	}
-	if len(upright) > 0 && upright[0].uprightness >= enough && math.Abs(float64(upright[0].Roll())) <= 45 {
+	if len(upright) > 0 && e.stands(upright[0]) {
 		return upright, nil
 	}
 	err = e.examine(ctx, f, upright, examined)
@@ -172,6 +177,41 @@ func (e *Engine) findAll(ctx context.Context, f *frame) ([]candidate, error) {
 		}
 	}
 	return merged(all, least), err
+}
+
+// afterTurn are the faces of f's picture, found in any orientation, as findAll finds them once the picture is turned clockwise by quarters
+// of a turn: what was found in an orientation is found there again.
+func (e *Engine) afterTurn(f *frame, found []candidate, quarters int) []candidate {
+	width, height := f.picture.Width, f.picture.Height
+	if quarters%2 != 0 {
+		width, height = height, width
+	}
+	var upright, all []candidate
+	for _, c := range found {
+		c.quarters = (c.quarters - quarters + 4) % 4
+		turnedWidth, turnedHeight := width, height
+		if c.quarters%2 != 0 {
+			turnedWidth, turnedHeight = height, width
+		}
+		c.original = c.Turned(4-c.quarters, turnedWidth, turnedHeight)
+		all = append(all, c)
+		if c.quarters == 0 {
+			upright = append(upright, c)
+		}
+	}
+	if !f.params.Turn || len(upright) > 0 && e.stands(upright[0]) {
+		return upright
+	}
+	return all
+}
+
+// stands reports whether a face certainly stands upright, so that the picture need not be searched in other orientations.
+func (e *Engine) stands(c candidate) bool {
+	enough := float32(certainAlone)
+	if e.confident() {
+		enough = certain
+	}
+	return c.uprightness >= enough && math.Abs(float64(c.Roll())) <= 45
 }
 
 // findTurned finds the faces of f's picture turned clockwise by quarters of a turn.
