@@ -255,3 +255,45 @@ func TestTwoDocuments(t *testing.T) {
 		t.Errorf("not both zones were read: %d fields", len(read))
 	}
 }
+
+// TestPagesAgree: what is printed on the photographed pages agrees with their zones. The specimen of Australia is printed with another
+// expiry than its zone has.
+func TestPagesAgree(t *testing.T) {
+	s, pages := usePages(t, "100_pass-cze2.jpg")
+	if pages == nil {
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(photographs(s), "documents", "*.*g"))
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d pages, %v", len(files), err)
+	}
+	counts := map[schema.CheckedField]map[schema.CheckOutcome]int{}
+	agreed := 0
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := s.ask(t, schema.OpDocScanFace, `{"check_document_consistency":true,`+anyDocument+`}`, data)
+		if r.Document.Found == nil {
+			t.Errorf("%s: %+v", filepath.Base(path), r.CallStatus)
+			continue
+		}
+		for field, outcome := range outcomes(r.Document.Found.Detected, schema.SourceMRZ, schema.SourcePrinted) {
+			if counts[field] == nil {
+				counts[field] = map[schema.CheckOutcome]int{}
+			}
+			counts[field][outcome]++
+			if outcome == schema.CheckAgrees {
+				agreed++
+			}
+			if known := filepath.Base(path) == "62_pass-aus.png" && field == schema.CheckExpiry; (outcome == schema.CheckContradicts) != known {
+				t.Errorf("%s: %s %s", filepath.Base(path), field, outcome)
+			}
+		}
+	}
+	t.Logf("%d pages: %v", len(files), counts)
+	if agreed < 40 {
+		t.Errorf("%d comparisons of %d pages agree", agreed, len(files))
+	}
+}

@@ -108,7 +108,7 @@ const (
 )
 
 // crossChecks compares what the sources of a document say, field by field. code is nil without a licence's barcode on the document.
-func (c *Case) crossChecks(o *document.Observation, code *schema.BarcodeData, faces []face.Observation) []schema.CrossCheck {
+func (c *Case) crossChecks(o *document.Observation, page *document.Page, code *schema.BarcodeData, faces []face.Observation) []schema.CrossCheck {
 	checks := []schema.CrossCheck{}
 	var said []*statement
 	if o.MRZ != nil {
@@ -117,7 +117,7 @@ func (c *Case) crossChecks(o *document.Observation, code *schema.BarcodeData, fa
 	if code != nil {
 		said = append(said, cardStatement(code))
 	}
-	p := &visual{lines: o.Text, dates: document.Dates(o.Text, c.job.AcceptedAt), values: document.Values(o.Text)}
+	p := &visual{lines: o.Text, dates: page.Dates(c.job.AcceptedAt), values: page.Values()}
 	for _, s := range said {
 		if o.Text != nil {
 			checks = append(checks, p.checks(s)...)

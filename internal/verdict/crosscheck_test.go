@@ -279,7 +279,7 @@ func TestMostText(t *testing.T) {
 		for range c.lines {
 			o.Text = append(o.Text, document.Line{Text: strings.Repeat("Ä", c.length)})
 		}
-		if got := k.documentData(o, nil).Text; len(got.Lines) != c.want || got.Truncated != c.truncated {
+		if got := k.documentData(o, document.NewPage(o.Text), nil).Text; len(got.Lines) != c.want || got.Truncated != c.truncated {
 			t.Errorf("%s: %d lines, truncated %v", name, len(got.Lines), got.Truncated)
 		}
 	}

@@ -57,7 +57,8 @@ func (c *Case) Document(seen *engine.Analysis) *schema.DocumentResult {
 	for i := range seen.Documents {
 		o := &seen.Documents[i]
 		code := codeOn(o, len(seen.Documents) == 1, seen.Barcodes)
-		data := c.documentData(o, code)
+		page := document.NewPage(o.Text)
+		data := c.documentData(o, page, code)
 		if r == nil {
 			r = &schema.DocumentResult{}
 		}
@@ -66,7 +67,7 @@ func (c *Case) Document(seen *engine.Analysis) *schema.DocumentResult {
 			if i > 0 {
 				faces = nil // those of the first
 			}
-			data.Checks = c.crossChecks(o, code, faces)
+			data.Checks = c.crossChecks(o, page, code, faces)
 		}
 		if i == 0 {
 			r.Detected = data
@@ -77,8 +78,8 @@ func (c *Case) Document(seen *engine.Analysis) *schema.DocumentResult {
 	return r
 }
 
-// documentData is what is said of a document, with its traits. code is what the barcode of a licence on it says, or nil.
-func (c *Case) documentData(o *document.Observation, code *schema.BarcodeData) schema.DocumentData {
+// documentData is what is said of a document, with its traits. page is its text, and code what the barcode of a licence on it says, or nil.
+func (c *Case) documentData(o *document.Observation, page *document.Page, code *schema.BarcodeData) schema.DocumentData {
 	traits := c.documentTraits(o)
 	box := schema.NewTrapezeF(o.Corners)
 	data := schema.DocumentData{
@@ -111,17 +112,17 @@ func (c *Case) documentData(o *document.Observation, code *schema.BarcodeData) s
 		}
 	}
 	if c.config.Document.Age {
-		data.Age = c.age(o, code)
+		data.Age = c.age(o, page, code)
 	}
 	if c.config.Document.Text {
-		data.Text = documentText(o)
+		data.Text = documentText(o, page)
 	}
 	return data
 }
 
 // documentText are the lines of text on a document.
-func documentText(o *document.Observation) *schema.DocumentText {
-	t := &schema.DocumentText{Width: o.Width, Height: o.Height, Lines: []schema.TextLine{}, Languages: document.Languages(o.Text)}
+func documentText(o *document.Observation, page *document.Page) *schema.DocumentText {
+	t := &schema.DocumentText{Width: o.Width, Height: o.Height, Lines: []schema.TextLine{}, Languages: page.Languages()}
 	characters := 0
 	for _, l := range o.Text {
 		characters += utf8.RuneCountInString(l.Text)
@@ -170,7 +171,7 @@ func birthOf(m *document.MRZ) (mrz.Date, bool) {
 }
 
 // age is the age on the day of the request by the first source that says a date of birth: the zone, the barcode, the print.
-func (c *Case) age(o *document.Observation, code *schema.BarcodeData) schema.OCRAge {
+func (c *Case) age(o *document.Observation, page *document.Page, code *schema.BarcodeData) schema.OCRAge {
 	known := func(source schema.DocumentSource, birth mrz.Date) (schema.OCRAge, bool) {
 		// Who may have had a birthday counts as younger.
 		least, _, ok := birth.AgeAt(c.job.AcceptedAt)
@@ -189,7 +190,7 @@ func (c *Case) age(o *document.Observation, code *schema.BarcodeData) schema.OCR
 		}
 	}
 	var days []mrz.Date
-	for _, d := range document.Dates(o.Text, c.job.AcceptedAt) {
+	for _, d := range page.Dates(c.job.AcceptedAt) {
 		if d.Field == document.FieldBirth {
 			days = append(days, d.Days...)
 		}

@@ -70,7 +70,7 @@ func TestZone(t *testing.T) {
 	c.job.AcceptedAt = today
 	o := lying()
 	o.MRZ = documenttest.Passport(t, today)
-	d := c.documentData(o, nil)
+	d := c.documentData(o, document.NewPage(nil), nil)
 	if d.Type != schema.DocumentID3 || len(d.MRZ) != 2 || d.Zone == nil || !d.Zone.Clean || d.Zone.Layout != "TD3" || !reflect.DeepEqual(d.Age, schema.OCRAge{DOB: "1990-05-01", Source: schema.SourceMRZ, Age: 35}) {
 		t.Errorf("%+v, age %d of %q", d.Zone, d.Age.Age, string(d.Age.DOB))
 	}
@@ -88,7 +88,7 @@ func TestZone(t *testing.T) {
 	if o.MRZ.Reading, err = mrz.Parse(text, mrz.Options{Reference: today}); err != nil {
 		t.Fatal(err)
 	}
-	if d := c.documentData(o, nil); d.Zone.Clean || !reflect.DeepEqual(d.Age, schema.NoOCRAge()) {
+	if d := c.documentData(o, document.NewPage(nil), nil); d.Zone.Clean || !reflect.DeepEqual(d.Age, schema.NoOCRAge()) {
 		t.Errorf("a wrong check digit: clean %v, age %d", d.Zone.Clean, d.Age.Age)
 	}
 }

@@ -66,7 +66,7 @@ func TestEachKey(t *testing.T) {
 		return func(c *Case, _ *face.Observation) string {
 			o := lying()
 			change(o)
-			return strings.Join(c.documentData(o, nil).TraitNames, " ")
+			return strings.Join(c.documentData(o, document.NewPage(nil), nil).TraitNames, " ")
 		}
 	}
 	asIs := scanned(func(*document.Observation) {})
@@ -207,7 +207,7 @@ func TestEachKey(t *testing.T) {
 				c.job.AcceptedAt = time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
 				o := lying()
 				o.MRZ = documenttest.Passport(t, c.job.AcceptedAt)
-				age := c.documentData(o, nil).Age
+				age := c.documentData(o, document.NewPage(nil), nil).Age
 				return fmt.Sprint(string(age.DOB), " ", age.Age)
 			}},
 		"check_fingers_over_document": {op: schema.OpDocScanFace, value: `true`, before: "", after: "DT_FINGERS_DETECTED",

@@ -249,19 +249,18 @@ func valid(d mrz.Date) bool {
 	return d.Month >= 1 && d.Month <= 12 && d.Day >= 1 && t.Day() == d.Day
 }
 
-// Dates are the dates among lines of text, in their order, as of today. Which one of two numbers is the month is known where the other one is above 12,
+// Dates are the dates of a page, in the order of its lines, as of today. Which one of two numbers is the month is known where the other one is above 12,
 // where dots stand between them, and where another date of the page, written with the same sign, shows it. Otherwise both days are answered.
-func Dates(lines []Line, today time.Time) (all []PrintedDate) {
+func (p *Page) Dates(today time.Time) (all []PrintedDate) {
 	on := mrz.DateOf(today)
-	page := newPage(lines)
 	var found []written
-	for i, l := range lines {
+	for i, l := range p.lines {
 		found = append(found, datesIn(i, l.Text)...)
 	}
 	orders := ordersOf(found)
 	for i, w := range found {
-		field := page.fieldOf(w.spot)
-		if field == FieldExpiry && i+1 < len(found) && found[i+1].line == w.line && page.fieldOf(found[i+1].spot) == FieldExpiry {
+		field := p.fieldOf(w.spot)
+		if field == FieldExpiry && i+1 < len(found) && found[i+1].line == w.line && p.fieldOf(found[i+1].spot) == FieldExpiry {
 			field = FieldIssue // from one day to another
 		}
 		switch field {
@@ -276,7 +275,7 @@ func Dates(lines []Line, today time.Time) (all []PrintedDate) {
 			w.orders, w.ymd = w.orders[o-1:o], nil
 		}
 		if days := w.days(field, on); days != nil {
-			l := lines[w.line]
+			l := p.lines[w.line]
 			all = append(all, PrintedDate{Field: field, Text: string([]rune(l.Text)[w.from:w.to]), Days: days, Confidence: l.least(w.from, w.to)})
 		}
 	}
@@ -317,15 +316,16 @@ func (l Line) least(from, to int) float32 {
 	return slices.Min(l.Characters[from:to])
 }
 
-// page are lines with their labels, seen upright.
-type page struct {
+// Page are the lines of text of a document, with the labels among them.
+type Page struct {
 	lines    []Line
 	labels   []label
 	sin, cos float64 // of the turn of most of the text
 }
 
-func newPage(lines []Line) *page {
-	p := &page{lines: lines, labels: findLabels(lines)}
+// NewPage returns the page of these lines, which it keeps.
+func NewPage(lines []Line) *Page {
+	p := &Page{lines: lines, labels: findLabels(lines)}
 	var x, y float64
 	for _, l := range lines {
 		x, y = x+float64(l.Quad[1].X-l.Quad[0].X), y+float64(l.Quad[1].Y-l.Quad[0].Y)
@@ -340,7 +340,7 @@ type area struct{ left, right, top, bottom float64 }
 func (a area) height() float64 { return max(a.bottom-a.top, 1) }
 
 // areaOf is where a stretch of a line is.
-func (p *page) areaOf(s spot) area {
+func (p *Page) areaOf(s spot) area {
 	l := p.lines[s.line]
 	n := float64(max(len([]rune(l.Text)), 1))
 	q := quadOf(l.Quad)
@@ -360,7 +360,7 @@ const (
 )
 
 // fieldOf is what the nearest label says of what stands there: one before it in its line, in its row, or right above it.
-func (p *page) fieldOf(s spot) (field Field) {
+func (p *Page) fieldOf(s spot) (field Field) {
 	value := p.areaOf(s)
 	h := value.height()
 	least := math.Inf(1)

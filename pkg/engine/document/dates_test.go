@@ -124,7 +124,7 @@ func TestDatesAsPrinted(t *testing.T) {
 		"Date of birth 12.08.2027": "", // is to come
 		"Date of birth 12.08.1874": "",
 	} {
-		if got := saying(Dates(printedPage(text), today)); got != want {
+		if got := saying(NewPage(printedPage(text)).Dates(today)); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
@@ -149,13 +149,13 @@ func TestDatesOnPages(t *testing.T) {
 		"a label too far above":             {[]string{"Date of birth", "", "", "", "01.02.1990"}, ":1990-02-01"},
 	} {
 		lines := printedPage(c.rows...)
-		if got := saying(Dates(lines, today)); got != c.want {
+		if got := saying(NewPage(lines).Dates(today)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 		for i := range lines {
 			turnQuad(&lines[i].Quad, 1, 1000, 1000)
 		}
-		if got := saying(Dates(lines, today)); got != c.want {
+		if got := saying(NewPage(lines).Dates(today)); got != c.want {
 			t.Errorf("%s, turned: %s, want %s", name, got, c.want)
 		}
 	}
@@ -164,7 +164,7 @@ func TestDatesOnPages(t *testing.T) {
 // TestValues are what stands after or below the labels of a page.
 func TestValues(t *testing.T) {
 	var got []string
-	for _, v := range Values(printedPage("Surname/Nom|Passport No.", "MÜLLER|L898902C3", "Sex|Nationality", "F|UTOPIAN", "Given names", "ANNA", "NAME CRITTENDEN, LEE W.", "Place of birth", "ZENITH")) {
+	for _, v := range NewPage(printedPage("Surname/Nom|Passport No.", "MÜLLER|L898902C3", "Sex|Nationality", "F|UTOPIAN", "Given names", "ANNA", "NAME CRITTENDEN, LEE W.", "Place of birth", "ZENITH")).Values() {
 		got = append(got, string(v.Field)+"="+v.Text)
 	}
 	if want := "name=MÜLLER number=L898902C3 sex=F nationality=UTOPIAN name=CRITTENDEN, LEE W."; strings.Join(got, " ") != want {
@@ -179,7 +179,7 @@ func TestLanguages(t *testing.T) {
 		"pl":    {"DATA URODZENIA", "OBYWATELSTWO"},
 		"":      {"Date of birth", "UTOPIA"},
 	} {
-		if got := strings.Join(Languages(printedPage(rows...)), " "); got != want {
+		if got := strings.Join(NewPage(printedPage(rows...)).Languages(), " "); got != want {
 			t.Errorf("%q: %q, want %q", rows, got, want)
 		}
 	}
@@ -191,5 +191,40 @@ func TestWords(t *testing.T) {
 		if got := strings.Join(Words(text), " "); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// FuzzPage: whatever a page says, dates exist, stand in its lines, and are read in the time that its length allows.
+func FuzzPage(f *testing.F) {
+	f.Add("Date of birth 12 AUG/AOUT 74|Sex F")
+	f.Add("01/02/03 2003.04.05 5 LIS 1990 ẞŁ中\x00 DATEOFBIRTHDATEOFBIRTH 20030405")
+	f.Fuzz(func(t *testing.T, text string) {
+		lines := printedPage(strings.Split(text, "\n")...)
+		p := NewPage(lines)
+		for _, d := range p.Dates(today) {
+			if len(d.Days) == 0 || !strings.Contains(text, d.Text) {
+				t.Errorf("%q: %+v", text, d)
+			}
+			for _, day := range d.Days {
+				if !valid(day) {
+					t.Errorf("%q: %+v does not exist", text, day)
+				}
+			}
+		}
+		p.Values()
+		p.Languages()
+		Words(text)
+	})
+}
+
+// BenchmarkPage is a page as full of text as one that is read can be.
+func BenchmarkPage(b *testing.B) {
+	rows := make([]string, mostLines)
+	for i := range rows {
+		rows[i] = strings.Repeat("DATA URODZENIE NATIONALITA 12.08.197 ", 5)
+	}
+	lines := printedPage(rows...)
+	for b.Loop() {
+		NewPage(lines).Dates(today)
 	}
 }

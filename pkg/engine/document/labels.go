@@ -208,15 +208,38 @@ func wordsOnly(text []rune) (letters []rune, places []int) {
 type phrase struct {
 	text     []rune // with spaces
 	letters  []rune
+	counts   alphabet
 	field    Field
 	language string
+}
+
+// alphabet is how often each letter occurs.
+type alphabet [26]uint8
+
+func count(letters []rune) (a alphabet) {
+	for _, r := range letters {
+		if letter(r) && a[r-'A'] < 255 {
+			a[r-'A']++
+		}
+	}
+	return a
+}
+
+// lacks is how many letters of a are not in b.
+func (a *alphabet) lacks(b *alphabet) (n int) {
+	for i, k := range a {
+		if k > b[i] {
+			n += int(k - b[i])
+		}
+	}
+	return n
 }
 
 var phrases = func() (all []phrase) {
 	for _, l := range labels {
 		for text := range strings.SplitSeq(l.texts, ",") {
 			letters := []rune(strings.ReplaceAll(text, " ", ""))
-			all = append(all, phrase{[]rune(text), letters, l.field, l.language})
+			all = append(all, phrase{[]rune(text), letters, count(letters), l.field, l.language})
 		}
 	}
 	return all
@@ -228,8 +251,13 @@ func findLabels(lines []Line) (all []label) {
 	for i, l := range lines {
 		text := folded(l.Text)
 		letters, places := wordsOnly(text)
+		counts := count(letters)
 		var found []label
-		for _, p := range phrases {
+		for k := range phrases {
+			p := &phrases[k]
+			if p.counts.lacks(&counts)*misread > len(p.letters) {
+				continue
+			}
 			for _, m := range p.in(text, letters, places) {
 				found = append(found, label{spot{i, m.from, m.to}, p.field, []string{p.language}, m.wrong})
 			}
@@ -275,7 +303,7 @@ type match struct {
 }
 
 // in are the places of p in a text.
-func (p phrase) in(text, letters []rune, places []int) []match {
+func (p *phrase) in(text, letters []rune, places []int) []match {
 	switch {
 	case !letter(p.letters[0]):
 		if at := strings.Index(string(text), string(p.letters)); at >= 0 {
@@ -333,9 +361,9 @@ func within(pattern, text []rune) (from, to, errors int) {
 }
 
 // Languages are the languages (ISO 639-1) in which labels of two fields at least were read, in order.
-func Languages(lines []Line) (languages []string) {
+func (p *Page) Languages() (languages []string) {
 	fields := map[string]map[Field]bool{}
-	for _, l := range findLabels(lines) {
+	for _, l := range p.labels {
 		for _, language := range l.languages {
 			if fields[language] == nil {
 				fields[language] = map[Field]bool{}
@@ -389,19 +417,18 @@ type PrintedValue struct {
 }
 
 // Values are what labels say to be the name, the number, the sex and the nationality, in the order of the lines.
-func Values(lines []Line) (all []PrintedValue) {
-	page := newPage(lines)
-	for i, l := range lines {
+func (p *Page) Values() (all []PrintedValue) {
+	for i, l := range p.lines {
 		runes := []rune(l.Text)
 		from := 0
 		field := Field("")
-		for _, label := range page.labels {
+		for _, label := range p.labels {
 			if label.line == i {
 				from, field = label.to, label.field
 			}
 		}
 		if from == 0 {
-			field = page.fieldOf(spot{i, 0, len(runes)})
+			field = p.fieldOf(spot{i, 0, len(runes)})
 		}
 		for from < len(runes) && !unicode.IsLetter(runes[from]) && !unicode.IsDigit(runes[from]) {
 			from++
