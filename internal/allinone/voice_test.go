@@ -22,6 +22,23 @@ func silence(seconds int) []byte {
 	return append(file, make([]byte, size)...)
 }
 
+// speakers returns what reads a recording, enroll or test, of one of at least two speakers. Without recordings it skips t.
+func speakers(t *testing.T, s *stream) (read func(speaker int, name string) []byte) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(photographs(s), "voice", "*"))
+	if err != nil || len(all) < 2 {
+		t.Skipf("SKIPPED: silence alone was heard: there are no recordings of two speakers in %s: %v", photographs(s), err)
+	}
+	return func(speaker int, name string) []byte {
+		t.Helper()
+		file, err := os.ReadFile(filepath.Join(all[speaker], name+".wav"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+}
+
 // TestVoiceCompare: the voice of a person is told from others, silence is no speech, and what is no recording is refused.
 func TestVoiceCompare(t *testing.T) {
 	s := useStream(t)
@@ -47,24 +64,69 @@ func TestVoiceCompare(t *testing.T) {
 		t.Errorf("a picture: %+v", r.CallStatus)
 	}
 
-	speakers, err := filepath.Glob(filepath.Join(photographs(s), "voice", "*"))
-	if err != nil || len(speakers) < 2 {
-		t.Skipf("SKIPPED: silence alone was heard: there are no recordings of two speakers in %s: %v", photographs(s), err)
-	}
-	read := func(speaker int, name string) []byte {
-		t.Helper()
-		file, err := os.ReadFile(filepath.Join(speakers[speaker], name+".wav"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	for a := range speakers[:2] {
-		for b := range speakers[:2] {
-			r := compare(read(a, "enroll"), read(b, "test"))
+	speaks := speakers(t, s)
+	for a := range 2 {
+		for b := range 2 {
+			r := compare(speaks(a, "enroll"), speaks(b, "test"))
 			if v := r.Voices; r.CallStatus.Reason != "" || v.IsMatch != (a == b) || len(r.Models) != 2 {
 				t.Errorf("speakers %d and %d: %+v, %+v", a, b, r.CallStatus, v)
 			}
 		}
+	}
+}
+
+// TestVoiceUploads: recordings are enrolled and searched for by uploads, like images, and a person who was deleted is found no more.
+func TestVoiceUploads(t *testing.T) {
+	s := useStream(t)
+	callers := schema.Collection(unique("callers"))
+	upload := func(op schema.Operation, person string, file []byte) schema.Result {
+		t.Helper()
+		return s.outcome(t, schema.ObjectRequestID(s.put(t, string(op)+"/"+string(callers)+"/"+person+"/"+unique("call")+".wav", file, nil)))
+	}
+	quiet := upload(schema.OpVoiceEnroll, "ann", silence(4))
+	if !s.has(t, models.RoleVoice) {
+		if c := quiet.CallStatus; c.Reason != schema.ReasonRoleAbsent || !strings.Contains(c.ReturnMessage, "voice") {
+			t.Errorf("without the role: %+v", c)
+		}
+		return
+	}
+	if quiet.CallStatus.Reason != schema.ReasonNoSpeech || quiet.Enroll == nil || quiet.Enroll.EnrollPerformed || len(quiet.Recordings) != 1 {
+		t.Errorf("silence: %+v, %+v", quiet.CallStatus, quiet.Enroll)
+	}
+	if r := upload(schema.OpVoiceEnroll, "ann", silence(2*60*60)); r.CallStatus.Reason != schema.ReasonAudioTooLong {
+		t.Errorf("two hours: %+v", r.CallStatus)
+	}
+
+	speaks := speakers(t, s)
+	names := []string{"ann", "bob"}
+	puids := make([]schema.PUID, 2)
+	for i, name := range names {
+		r := upload(schema.OpVoiceEnroll, name, speaks(i, "enroll"))
+		if r.Enroll == nil || !r.Enroll.EnrollPerformed || r.ExternalID != schema.ExternalID(name) || len(r.Models) != 2 {
+			t.Fatalf("%s: %+v, %+v", name, r.CallStatus, r.Models)
+		}
+		puids[i] = r.Enroll.Response.PUID
+	}
+	for i, name := range names {
+		if r := upload(schema.OpVoicePredict, name, speaks(i, "test")); r.Predict == nil || r.Predict.Response.PUID != puids[i] || len(r.Predict.Response.VoiceThresholds) != 3 {
+			t.Errorf("who is %s: %+v, %+v", name, r.CallStatus, r.Predict)
+		}
+		for j, other := range names {
+			if r := upload(schema.OpVoiceVerify, name, speaks(j, "test")); r.Verify == nil || r.Verify.IsMatch != (i == j) {
+				t.Errorf("is it %s who speaks as %s: %+v, %+v", name, other, r.CallStatus, r.Verify)
+			}
+		}
+	}
+	if r := s.send(t, schema.Request{Operation: schema.OpPredict, Collection: callers, Images: []schema.ObjectRef{s.put(t, unique("test")+"/a.jpg", portrait(t, 0, 0), nil)}}); r.CallStatus.Reason != schema.ReasonModelMismatch {
+		t.Errorf("a face among voices: %+v", r.CallStatus)
+	}
+	if r := s.send(t, schema.Request{Operation: schema.OpUserDelete, Collection: callers, ExternalID: "ann"}); r.UserDelete == nil || r.UserDelete.Count != 1 {
+		t.Errorf("user_delete: %+v", r.CallStatus)
+	}
+	if r := upload(schema.OpVoicePredict, "ann", speaks(0, "test")); r.CallStatus.Reason != schema.ReasonNoMatch {
+		t.Errorf("a person who was deleted: %+v", r.CallStatus)
+	}
+	if r := upload(schema.OpVoiceVerify, "ann", speaks(0, "test")); r.CallStatus.Reason != schema.ReasonUnknownPUID {
+		t.Errorf("a person who was deleted: %+v", r.CallStatus)
 	}
 }

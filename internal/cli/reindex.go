@@ -11,28 +11,33 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/gallery/reindex"
+	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
 )
 
 func reindexCommand() *cobra.Command {
 	var pack string
-	var switches, dryRun, discard, asJSON bool
+	var switches, dryRun, discard, voices, asJSON bool
 	var dropLost int
 	var only []string
 	c := &cobra.Command{
 		Use:   "reindex --model PACK",
 		Short: "Rebuild the gallery for another embedding model from the enrolled images, and switch to it",
-		Long: "reindex embeds every enrolled image with the networks of PACK and keeps the result beside the gallery, which continues to\n" +
-			"serve. You can stop it and run it again: it continues with what is missing. Rows that cannot be rebuilt are named by their\n" +
+		Long: "reindex embeds every enrolled image, or with --voices every enrolled recording, with the networks of PACK and keeps the result\n" +
+			"beside the gallery, which continues to serve. You can stop it and run it again: it continues with what is missing. Rows that cannot be rebuilt are named by their\n" +
 			"guid; these people must enrol again. When it is done, stop the indexers, run it with --switch, and start them. The workers run on\n" +
 			"if the settings let them serve the collections by both packs (worker.collections); else they stop before the indexers, and\n" +
 			"start with the new pack (docs/operations.md, Another embedding model). Exit code 3 says that rows could not be rebuilt.",
-		Example: "  facestream reindex --model open\n  facestream reindex --model open --collections 'staff,visitors-*'\n  facestream reindex --model open --switch --drop-lost 2",
+		Example: "  facestream reindex --model open\n  facestream reindex --model open --voices\n  facestream reindex --model open --collections 'staff,visitors-*'\n  facestream reindex --model open --switch --drop-lost 2",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err
+			}
+			role := models.RoleEmbedding
+			if voices {
+				role = models.RoleVoice
 			}
 			switch {
 			case dropLost != 0 && !switches:
@@ -44,12 +49,12 @@ func reindexCommand() *cobra.Command {
 			case dropLost < 0:
 				return &exitError{exitUsage, fmt.Errorf("--drop-lost is %d; it must be 0 or more", dropLost)}
 			case discard:
-				return discardStaged(c.Context(), cfg, pack)
+				return discardStaged(c.Context(), cfg, pack, role)
 			}
 			bar := newProgress(c.ErrOrStderr(), count)
 			show := func(name schema.Collection, done, total int) { bar.show(string(name), int64(done), int64(total)) }
 			var report reindex.Report
-			err = withReindexer(c.Context(), cfg, pack, only, show, func(r *reindex.Reindexer) error {
+			err = withReindexer(c.Context(), cfg, pack, role, only, show, func(r *reindex.Reindexer) error {
 				var err error
 				switch {
 				case dryRun:
@@ -77,6 +82,7 @@ func reindexCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&pack, "model", "", "model pack with the new embedding network: its name, or a folder with its pack.yaml")
 	f.StringSliceVar(&only, "collections", nil, "only these collections: names, in which * stands for any characters (default all but those that worker.collections assigns to other packs)")
+	f.BoolVar(&voices, "voices", false, "move the collections of voices to the pack's model of voices; without it those of faces move")
 	f.BoolVar(&switches, "switch", false, "rebuild what is missing, then switch; the indexers must be stopped")
 	f.IntVar(&dropLost, "drop-lost", 0, "with --switch: drop rows that cannot be rebuilt, at most this many")
 	f.BoolVar(&dryRun, "dry-run", false, "count what is missing, and change nothing")

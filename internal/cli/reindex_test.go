@@ -537,7 +537,7 @@ func reindexWhileServing(t *testing.T, former, next string) {
 	if r := f.send(schema.Request{Operation: schema.OpEnroll, Collection: "visitors", ExternalID: "vic", Images: []schema.ObjectRef{f.picture(2, 0)}}); r.Enroll == nil || !r.Enroll.EnrollPerformed {
 		t.Fatalf("enroll: %+v", r.CallStatus)
 	}
-	_, model, err := embeddingOf(next)
+	_, model, err := modelOf(next, models.RoleEmbedding)
 	if err != nil {
 		t.Fatal(err)
 	}

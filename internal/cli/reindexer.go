@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,19 +18,21 @@ import (
 	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/imaging"
 	"facestream/pkg/engine/models"
+	"facestream/pkg/engine/voice"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
 
-// withReindexer calls do with a reindexer that rebuilds the gallery of cfg for the embedding model of a pack.
-func withReindexer(ctx context.Context, cfg config.Config, pack string, only []string, progress func(c schema.Collection, done, total int), do func(*reindex.Reindexer) error) (err error) {
+// withReindexer calls do with a reindexer that rebuilds the gallery of cfg for the model of a pack that fills role: the embedding of
+// faces or of voices.
+func withReindexer(ctx context.Context, cfg config.Config, pack string, role models.Role, only []string, progress func(c schema.Collection, done, total int), do func(*reindex.Reindexer) error) (err error) {
 	cfg.Resolve()
 	client, store, err := host.Clients(cfg)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	located, _, err := embeddingOf(pack)
+	located, model, err := modelOf(pack, role)
 	if err != nil {
 		return err
 	}
@@ -38,28 +41,32 @@ func withReindexer(ctx context.Context, cfg config.Config, pack string, only []s
 		return err
 	}
 	defer e.Close()
-	// Any picture shows how long the vectors of the network are.
-	sample, err := e.Embed(ctx, []*imaging.Image{imaging.New(face.AlignedSide, face.AlignedSide)})
-	if err != nil {
-		return err
+	voices := role == models.RoleVoice
+	tie := gallery.Tie{Model: model, Dimension: voice.Dimension}
+	if !voices {
+		// Any picture shows how long the vectors of the network are.
+		sample, err := e.Embed(ctx, []*imaging.Image{imaging.New(face.AlignedSide, face.AlignedSide)})
+		if err != nil {
+			return err
+		}
+		tie.Dimension = len(sample[0].Vector)
 	}
-	s, err := drivers.OpenStage(ctx, cfg.Indexer.Gallery, gallery.Tie{Model: sample[0].Model, Dimension: len(sample[0].Vector)})
+	s, err := drivers.OpenStage(ctx, cfg.Indexer.Gallery, tie)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	model := e.EmbeddingModel()
-	moves := func(c schema.Collection) bool { return assigned(cfg.Worker, c, model) }
+	moves := func(c schema.Collection) bool { return assigned(cfg.Worker, c, role, model) }
 	if only != nil {
 		moves = func(c schema.Collection) bool { return named(only, c) }
 	}
 	r := &reindex.Reindexer{
-		Serving: s.Serving, Staging: s.Staging, Objects: store, Engine: e, Model: model, Moves: moves,
+		Serving: s.Serving, Staging: s.Staging, Objects: store, Engine: e, Model: model, Voices: voices, Empty: !voices || only != nil, Moves: moves,
 		MaxBytes: int64(cfg.Worker.MaxBytes), Concurrency: e.Concurrency(), Progress: progress,
 	}
 	r.Quiet = func(ctx context.Context) error {
 		moving, err := r.Moving(ctx)
-		if err == nil && bySettings(cfg.Worker, moving, r.Model) {
+		if err == nil && bySettings(cfg.Worker, moving, role, r.Model) {
 			err = quietIndexers(ctx, client, moving, r.Model)
 		} else if err == nil {
 			err = quiet(ctx, client)
@@ -74,15 +81,15 @@ func withReindexer(ctx context.Context, cfg config.Config, pack string, only []s
 
 // assigned reports whether the settings let a collection move to the model of a pack: worker.collections does not assign it to
 // packs of other models only.
-func assigned(cfg config.Worker, c schema.Collection, model schema.ModelID) bool {
+func assigned(cfg config.Worker, c schema.Collection, role models.Role, model schema.ModelID) bool {
 	packs := cfg.Assigned(c)
-	return packs == nil || slices.Contains(modelsOf(packs), model)
+	return packs == nil || slices.Contains(modelsOf(packs, role), model)
 }
 
-// modelsOf returns the embedding models of the packs that are on this machine.
-func modelsOf(packs []string) (ids []schema.ModelID) {
+// modelsOf returns the models of a role of the packs that are on this machine.
+func modelsOf(packs []string, role models.Role) (ids []schema.ModelID) {
 	for _, pack := range packs {
-		if _, id, err := embeddingOf(pack); err == nil {
+		if _, id, err := modelOf(pack, role); err == nil {
 			ids = append(ids, id)
 		}
 	}
@@ -90,9 +97,9 @@ func modelsOf(packs []string) (ids []schema.ModelID) {
 }
 
 // bySettings reports whether workers with these settings serve each of the collections by its own model and by model.
-func bySettings(cfg config.Worker, collections []gallery.Kept, model schema.ModelID) bool {
+func bySettings(cfg config.Worker, collections []gallery.Kept, role models.Role, model schema.ModelID) bool {
 	for _, c := range collections {
-		served := modelsOf(cfg.ModelsOf(c.Name))
+		served := modelsOf(cfg.ModelsOf(c.Name), role)
 		if !slices.Contains(served, c.Tie.Model) || !slices.Contains(served, model) {
 			return false
 		}
@@ -102,11 +109,11 @@ func bySettings(cfg config.Worker, collections []gallery.Kept, model schema.Mode
 
 var _ reindex.Engine = (*engine.Engine)(nil)
 
-// discardStaged erases what is staged of the gallery of cfg under the embedding model of a pack. The local gallery stages
+// discardStaged erases what is staged of the gallery of cfg under the model of a pack that fills role. The local gallery stages
 // one model at a time, and erases it whatever its model.
-func discardStaged(ctx context.Context, cfg config.Config, pack string) (err error) {
+func discardStaged(ctx context.Context, cfg config.Config, pack string, role models.Role) (err error) {
 	cfg.Resolve()
-	_, model, err := embeddingOf(pack)
+	_, model, err := modelOf(pack, role)
 	if err != nil {
 		return err
 	}
@@ -117,14 +124,15 @@ func discardStaged(ctx context.Context, cfg config.Config, pack string) (err err
 	return errors.Join(s.Discard(ctx), s.Close())
 }
 
-func embeddingOf(pack string) (*models.Pack, schema.ModelID, error) {
+// modelOf finds a pack and its model of a role.
+func modelOf(pack string, role models.Role) (*models.Pack, schema.ModelID, error) {
 	located, err := models.Locate(pack)
 	if err != nil {
 		return nil, "", err
 	}
-	m, ok := located.Model(models.RoleEmbedding)
+	m, ok := located.Model(role)
 	if !ok {
-		return nil, "", fmt.Errorf("the model pack %q has no embedding network: %s", pack, located.Absent[models.RoleEmbedding])
+		return nil, "", fmt.Errorf("the model pack %q has no %s network: %s", pack, role, cmp.Or(located.Absent[role], "its manifest does not name one"))
 	}
 	return located, m.ID(), nil
 }

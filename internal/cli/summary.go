@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ var notDoneAs = map[schema.Operation]string{
 	schema.OpValidate: "not validated", schema.OpEnroll: "not enrolled", schema.OpPredict: "not searched", schema.OpCompare: "not compared",
 	schema.OpVerify: "not verified", schema.OpEstimateAge: "no age estimated", schema.OpFaceISO: "no portrait made", schema.OpDocScanFace: "document not scanned",
 	schema.OpAntiSpoofing: "liveness not checked", schema.OpChallenge: "no challenge issued", schema.OpUserDelete: "nobody deleted",
-	schema.OpVoiceCompare: "voices not compared",
+	schema.OpVoiceCompare: "voices not compared", schema.OpVoiceEnroll: "not enrolled", schema.OpVoicePredict: "not searched", schema.OpVoiceVerify: "not verified",
 }
 
 // summarize reads r for a person.
@@ -68,7 +69,10 @@ func summarize(r *schema.Result) summary {
 		s.decide(r)
 	}
 	s.faces(r)
-	s.recordings(r.Voices)
+	if r.Voices != nil {
+		s.recordings(r.Voices.Recordings)
+	}
+	s.recordings(r.Recordings)
 	for _, d := range r.DamagedImages {
 		s.add("damaged", "image %d was read in spite of this: %s", d.Image+1, d.Message)
 	}
@@ -131,21 +135,21 @@ func (s *summary) decide(r *schema.Result) {
 		where = " in " + string(r.Collection)
 	}
 	switch {
-	case r.Operation == schema.OpEnroll && r.Enroll != nil && r.Enroll.EnrollPerformed && r.Enroll.Response != nil:
+	case r.Operation.Enrolls() && r.Enroll != nil && r.Enroll.EnrollPerformed && r.Enroll.Response != nil:
 		s.line = "enrolled as " + string(r.Enroll.Response.PUID) + where
 		if r.ExternalID != "" {
 			s.add("person", "%s", string(r.ExternalID))
 		}
-	case r.Operation == schema.OpPredict && r.Predict != nil && r.Predict.Response != nil:
+	case r.Predict != nil && r.Predict.Response != nil:
 		s.predict(r.Predict.Response, where)
-	case r.Operation == schema.OpVerify && r.Verify != nil:
+	case r.Verify != nil:
 		v := r.Verify
 		s.line = "this is not "
 		s.verdict = negative
 		if v.IsMatch {
 			s.line, s.verdict = "this is ", positive
 		}
-		s.line += cmp.Or(string(r.ExternalID), string(v.PUID), "the person") + where + similarity(v.Similarity, v.FaceThresholds, matches)
+		s.line += cmp.Or(string(r.ExternalID), string(v.PUID), "the person") + where + similarity(v.Similarity, slices.Concat(v.FaceThresholds, v.VoiceThresholds), matches)
 		s.add("puid", "%s", string(v.PUID))
 	case r.Operation == schema.OpCompare && r.Compare != nil:
 		s.compare(r)
@@ -211,11 +215,12 @@ func (s *summary) challenge(c *schema.Challenge) {
 func notDoneLine(op schema.Operation) string { return cmp.Or(notDoneAs[op], "not done") }
 
 func (s *summary) predict(p *schema.PredictResponse, where string) {
+	thresholds := slices.Concat(p.FaceThresholds, p.VoiceThresholds) // one of them is empty
 	if p.PUID == "" || len(p.List) == 0 {
 		s.line, s.verdict = "nobody recognised"+where, negative
 	} else {
 		best := p.List[0]
-		s.line = "recognised as " + cmp.Or(string(best.ExternalID), string(best.PUID)) + where + similarity(best.Score, p.FaceThresholds, identifies)
+		s.line = "recognised as " + cmp.Or(string(best.ExternalID), string(best.PUID)) + where + similarity(best.Score, thresholds, identifies)
 	}
 	for i, c := range p.List {
 		if i == mostListed {
@@ -226,10 +231,10 @@ func (s *summary) predict(p *schema.PredictResponse, where string) {
 		if c.ExternalID != "" {
 			name = string(c.ExternalID) + ", " + name
 		}
-		s.add("candidate", "%s%s", name, similarity(c.Score, p.FaceThresholds, identifies))
+		s.add("candidate", "%s%s", name, similarity(c.Score, thresholds, identifies))
 	}
-	if len(p.List) == 0 && len(p.FaceThresholds) == 3 {
-		s.add("candidate", "none with a similarity of %.2f", p.FaceThresholds[0])
+	if len(p.List) == 0 && len(thresholds) == 3 {
+		s.add("candidate", "none with a similarity of %.2f", thresholds[0])
 	}
 }
 
@@ -260,7 +265,7 @@ func (s *summary) compare(r *schema.Result) {
 	}
 }
 
-// The one of the three face_thresholds that decides: of two images, and of one among many.
+// The one of the three thresholds that decides: of two images, and of one among many.
 const (
 	matches    = 1
 	identifies = 2
@@ -329,11 +334,8 @@ func liveness(f schema.FaceResult) string {
 }
 
 // recordings lists what was measured of each recording.
-func (s *summary) recordings(v *schema.VoiceComparison) {
-	if v == nil {
-		return
-	}
-	for _, r := range v.Recordings {
+func (s *summary) recordings(heard []schema.VoiceRecording) {
+	for _, r := range heard {
 		text := fmt.Sprintf("%.1f s of speech in %.1f s", r.Speech, r.Seconds)
 		if r.Level != nil {
 			text += fmt.Sprintf(", %.0f dB of full scale", *r.Level)

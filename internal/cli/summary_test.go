@@ -53,6 +53,7 @@ func outcomes(t *testing.T) []outcome {
 		"rejected_image_unreadable", "rejected_invalid_configuration", "rejected_unknown_operation", "user_delete",
 		"user_delete_unknown_puid", "validate", "validate_quality", "validate_traits", "verify", "verify_no_match",
 		"voice_compare", "voice_compare_no_speech", "voice_compare_too_little_speech",
+		"voice_enroll", "voice_enroll_too_little_speech", "voice_predict", "voice_predict_no_match", "voice_verify", "voice_verify_no_match",
 	} {
 		out = append(out, outcome{name, golden(t, filepath.Join(goldens, "result_"+name+".json"))})
 	}

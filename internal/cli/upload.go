@@ -95,7 +95,7 @@ func (u *upload) check(cfg config.Config) (map[string]string, error) {
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("--key: %w", err)}
 	}
-	if req.Operation == schema.OpEnroll && req.Consent == nil && cfg.Ingest.Consent.Requires(req.Collection) {
+	if req.Operation.Enrolls() && req.Consent == nil && cfg.Ingest.Consent.Requires(req.Collection) {
 		problems = append(problems, schema.Problem{Field: "consent", Message: "is missing; an enrolment in this collection needs it (ingest.consent.required)"})
 	}
 	if len(problems) > 0 {

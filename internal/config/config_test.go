@@ -242,7 +242,7 @@ embedded: {s3_addr: "0.0.0.0:9000"}
 		`ingest.routes[0].pattern (f.yaml:15): has <file> twice`,
 		`ingest.routes[0].pattern (f.yaml:15): must end with <file>`,
 		`ingest.routes[1].collection (f.yaml:17): must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit`,
-		`ingest.routes[1].operation (f.yaml:17): "juggle" is not one of validate, enroll, predict, compare, verify, estimate_age, face_iso, anti_spoofing, doc_scan_face, user_delete, user_update, user_list, challenge, voice_compare, person_create, group_create, group_update, group_delete, group_list`,
+		`ingest.routes[1].operation (f.yaml:17): "juggle" is not one of validate, enroll, predict, compare, verify, estimate_age, face_iso, anti_spoofing, doc_scan_face, user_delete, user_update, user_list, challenge, voice_compare, person_create, group_create, group_update, group_delete, group_list, voice_enroll, voice_predict, voice_verify`,
 		`ingest.routes[1].prefix (f.yaml:17): must be fixed text that ends with a slash`,
 		`ingest.routes[3].operation: is missing; the pattern has no <operation>`,
 		`kafka.partitions.jobs (f.yaml:8): is 0; at least 1 is allowed`,

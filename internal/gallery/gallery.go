@@ -9,7 +9,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// Row is one enrolled image of one person. ID is deterministic ([schema.RowID]): writing a row again replaces it.
+// Row is one enrolled image or recording of one person. ID is deterministic ([schema.RowID]): writing a row again replaces it.
 type Row struct {
 	ID         string
 	PUID       schema.PUID
@@ -30,14 +30,16 @@ type Row struct {
 	Also []schema.PUID
 }
 
-// Source names the image and face that an embedding was made from, so that one can be made under another model.
+// Source names the image and face, or the recording, that an embedding was made from, so that one can be made under another model.
 type Source struct {
 	Image schema.ObjectRef `json:"image"`
-	Box   schema.BoxF      `json:"box"` // of the enrolled face, in pixels of the upright image, before automatic turning
+	Box   schema.BoxF      `json:"box,omitzero"` // of the enrolled face, in pixels of the upright image, before automatic turning
 	// Document says that the image shows an identity document, not the person who is present.
 	Document bool `json:"document,omitempty"`
 	// Made are the pictures that facestream made of the image and wrote beside it. They are erased with the person.
 	Made []schema.ObjectRef `json:"made,omitempty"`
+	// Recording says that Image is a recording of the person's voice, and there is no box.
+	Recording bool `json:"recording,omitempty"`
 }
 
 // Match is a row with its cosine similarity to a probe, -1..1.

@@ -97,18 +97,22 @@ func (s *Service) decide(ctx context.Context, a *schema.Analysis) (*schema.Resul
 
 // answer answers by what one pack found.
 func (s *Service) answer(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
-	if a.Operation.Images() > 0 && (len(a.Images) == 0 || len(a.Faces) != 1 || len(a.Probes) != 1 || a.Thresholds == nil) {
-		return nil, schema.Permanent("indexer.analysis", schema.ReasonInternal, fmt.Errorf("an analysis for %s must carry an image, one face, its embedding and thresholds", a.Operation))
+	found := len(a.Faces)
+	if a.Operation.OnVoices() {
+		found = len(a.Recordings)
+	}
+	if a.Operation.Images() > 0 && (len(a.Images) == 0 || found != 1 || len(a.Probes) != 1 || a.Thresholds == nil) {
+		return nil, schema.Permanent("indexer.analysis", schema.ReasonInternal, fmt.Errorf("an analysis for %s must carry an image, one %s, its embedding and thresholds", a.Operation, subject(a)))
 	}
 	if r, ok, err := s.directed(ctx, a); ok {
 		return r, err
 	}
 	switch a.Operation {
-	case schema.OpEnroll:
+	case schema.OpEnroll, schema.OpVoiceEnroll:
 		return s.enroll(ctx, a)
-	case schema.OpPredict:
+	case schema.OpPredict, schema.OpVoicePredict:
 		return s.predict(ctx, a)
-	case schema.OpVerify:
+	case schema.OpVerify, schema.OpVoiceVerify:
 		return s.verify(ctx, a)
 	case schema.OpUserDelete:
 		return s.delete(ctx, a)
@@ -163,14 +167,38 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 		return nil, err
 	}
 	r := newResult(a, "", "")
-	r.Faces[0].IDs = &schema.FaceID{PUID: row.PUID, GUID: row.ID}
+	identify(r, row)
 	r.Enroll = &schema.EnrollData{EnrollPerformed: true, Message: "enrolled",
 		Response: &schema.EnrollResponse{GUID: row.ID, PUID: row.PUID, Message: "enrolled"}}
 	like.into(r.Enroll.Response)
 	return r, nil
 }
 
-// enrolledAs returns the puid to which an enrolment adds its face. A person whom an earlier version stored under
+// subject is what a is about.
+func subject(a *schema.Analysis) string {
+	if a.Operation.OnVoices() {
+		return "voice"
+	}
+	return "face"
+}
+
+// identify names in r whose row the face is. A recording has no place for it: the block of its operation says it.
+func identify(r *schema.Result, row gallery.Row) {
+	if len(r.Faces) > 0 {
+		r.Faces[0].IDs = &schema.FaceID{PUID: row.PUID, GUID: row.ID}
+	}
+}
+
+// named are the thresholds t of a as a result names them: of faces or of voices.
+func named(a *schema.Analysis, t schema.Thresholds) (faces, voices []float32) {
+	all := []float32{t.Min, t.Med, t.Max}
+	if a.Operation.OnVoices() {
+		return nil, all
+	}
+	return all, nil
+}
+
+// enrolledAs returns the puid to which an enrolment adds its face or voice. A person whom an earlier version stored under
 // another spelling of the name keeps that puid. If nobody is stored, also are the puids that the person could have had.
 func (s *Service) enrolledAs(ctx context.Context, a *schema.Analysis) (puid schema.PUID, also []schema.PUID, err error) {
 	persons := a.Persons()
@@ -218,7 +246,7 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 			response.List = append(response.List, candidate(m, own))
 		}
 	}
-	response.FaceThresholds = []float32{t.Min, t.Med, t.Max}
+	response.FaceThresholds, response.VoiceThresholds = named(a, t)
 	if len(response.List) == 0 || !t.Identifies(response.List[0].Score) {
 		response.Status, response.Message = 1, "no match"
 		r := newResult(a, schema.ReasonNoMatch, "nobody in the collection is similar enough")
@@ -228,7 +256,7 @@ func (s *Service) predict(ctx context.Context, a *schema.Analysis) (*schema.Resu
 	best := response.List[0]
 	response.GUID, response.PUID, response.Score, response.Message = best.GUID, best.PUID, best.Score, "matched"
 	r := newResult(a, "", "")
-	r.Faces[0].IDs = &schema.FaceID{PUID: best.PUID, GUID: best.GUID}
+	identify(r, gallery.Row{PUID: best.PUID, ID: best.GUID})
 	r.Predict = &schema.PredictData{PredictPerformed: true, Message: response.Message, Response: response}
 	return r, nil
 }
@@ -241,7 +269,7 @@ func thresholds(a *schema.Analysis, m gallery.Match) schema.Thresholds {
 	return *a.Thresholds
 }
 
-// verify compares the face with the images of one person. The most similar of them decides, by the thresholds of its kind.
+// verify compares the face or voice with those of one person. The most similar of them decides, by the thresholds of its kind.
 func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
 	stored, err := s.person(ctx, a)
 	if err != nil {
@@ -254,14 +282,15 @@ func (s *Service) verify(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	t := thresholds(a, best)
 	v := &schema.VerifyResult{
 		VerifyPerformed: true, Message: "matched", IsMatch: t.Matches(best.Score), Similarity: best.Score, Confidence: t.Confidence(best.Score),
-		PUID: best.Row.PUID, GUID: best.Row.ID, FaceThresholds: []float32{t.Min, t.Med, t.Max},
+		PUID: best.Row.PUID, GUID: best.Row.ID,
 	}
+	v.FaceThresholds, v.VoiceThresholds = named(a, t)
 	r := newResult(a, "", "")
 	if v.IsMatch {
-		r.Faces[0].IDs = &schema.FaceID{PUID: best.Row.PUID, GUID: best.Row.ID}
+		identify(r, best.Row)
 	} else {
 		v.Message = "no match"
-		r = newResult(a, schema.ReasonNoMatch, "the face is not similar enough to that of the person")
+		r = newResult(a, schema.ReasonNoMatch, fmt.Sprintf("the %s is not similar enough to that of the person", subject(a)))
 	}
 	r.Verify = v
 	return r, nil

@@ -14,8 +14,11 @@ type Objects interface {
 	Remove(ctx context.Context, ref schema.ObjectRef) error
 }
 
-// sourceOf returns what is to be remembered of the image that an analysis enrols.
+// sourceOf returns what is to be remembered of the image or recording that an analysis enrols.
 func sourceOf(a *schema.Analysis) (*gallery.Source, error) {
+	if a.Operation.OnVoices() {
+		return &gallery.Source{Image: a.Images[0], Recording: true}, nil
+	}
 	config, problems := a.Configuration()
 	if len(problems) > 0 {
 		return nil, schema.Permanent("indexer.config", problems.Reason(), problems)

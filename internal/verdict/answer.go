@@ -12,7 +12,7 @@ import (
 // Found is what was found in the images of one job.
 type Found struct {
 	Faces  []schema.FaceResult // of all images, in their order; those of [Case.Face]
-	Probes []schema.Embedding  // one per face, where the operation compares faces
+	Probes []schema.Embedding  // one per face, where the operation compares faces; of a search among voices, that of the recording
 	// Portrait is the portrait of face_iso in the store. If a face has none, Unportrayed is the error, with a reason.
 	Portrait    *schema.OutputImage
 	Unportrayed error
@@ -80,6 +80,8 @@ func (c *Case) Answer(f Found) *schema.Result {
 	switch c.job.Operation {
 	case schema.OpVoiceCompare:
 		return c.comparedVoices(f)
+	case schema.OpVoiceEnroll, schema.OpVoicePredict, schema.OpVoiceVerify:
+		return c.voice(f)
 	case schema.OpValidate, schema.OpEstimateAge, schema.OpAntiSpoofing:
 		if c.actions != nil {
 			return c.answered(f)
@@ -196,9 +198,9 @@ func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Res
 		r.Document = schema.DocumentAnswer{}
 	}
 	switch c.job.Operation {
-	case schema.OpEnroll:
+	case schema.OpEnroll, schema.OpVoiceEnroll:
 		r.Enroll = &schema.EnrollData{Message: message}
-	case schema.OpPredict:
+	case schema.OpPredict, schema.OpVoicePredict:
 		r.Predict = &schema.PredictData{Message: message}
 	case schema.OpFaceISO:
 		r.ISOImage = &schema.ISOImageResult{Success: f.Portrait != nil, Image: f.Portrait}

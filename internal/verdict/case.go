@@ -47,7 +47,7 @@ func New(job *schema.Job, pack Pack) (*Case, error) {
 	if config.Quality.PlainBackground && !pack.has(models.RoleSegmentation) {
 		return nil, schema.Permanent("verdict.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which refuse_busy_background needs", pack.Name, models.RoleSegmentation))
 	}
-	return c, pack.performs(job.Operation)
+	return c, pack.Performs(job.Operation)
 }
 
 // Notes says what is done differently from what the configuration asks, because the pack does not allow it.
@@ -65,6 +65,9 @@ func (c *Case) Notes() (notes []string) {
 
 // Thresholds returns the thresholds by which matches with people of the gallery are judged, and those for the rows that show a document.
 func (c *Case) Thresholds() (people, documents schema.Thresholds) {
+	if c.job.Operation.OnVoices() {
+		return c.pack.Voices, c.pack.Voices
+	}
 	return c.between(c.shows(0), false), c.between(c.shows(0), true)
 }
 
@@ -156,15 +159,19 @@ func portrait(config schema.PortraitConfig) face.PortraitOptions {
 	return o
 }
 
-// performs returns a permanent error with the reason role_absent if p lacks a role that op needs. A role is not needed
+// Performs returns a permanent error with the reason role_absent if p lacks a role that op needs. A role is not needed
 // if only a part of the answer would be missing. The engine itself checks the detector and the embedding.
-func (p Pack) performs(op schema.Operation) error {
-	needs := map[schema.Operation][]models.Role{
-		schema.OpEstimateAge:  {models.RoleAge},
-		schema.OpAntiSpoofing: {models.RoleLiveness},
-		schema.OpVoiceCompare: {models.RoleVoice, models.RoleActivity},
+func (p Pack) Performs(op schema.Operation) error {
+	var needs []models.Role
+	switch {
+	case op == schema.OpEstimateAge:
+		needs = []models.Role{models.RoleAge}
+	case op == schema.OpAntiSpoofing:
+		needs = []models.Role{models.RoleLiveness}
+	case op.OnVoices():
+		needs = []models.Role{models.RoleVoice, models.RoleActivity}
 	}
-	for _, role := range needs[op] {
+	for _, role := range needs {
 		if !p.has(role) {
 			return schema.Permanent("verdict.pack", schema.ReasonRoleAbsent, fmt.Errorf("the model pack %q has no %s network, which %s needs", p.Name, role, op))
 		}

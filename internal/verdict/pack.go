@@ -18,8 +18,8 @@ type Pack struct {
 	Matching schema.Thresholds
 	// Crossing is the threshold between a document and a person, in place of Matching.Med; 0 where the pack has none.
 	Crossing float32
-	// Voice is the cosine from which on two voices are taken for one.
-	Voice float32
+	// Voices are the thresholds of voices, as cosines. No request sets them.
+	Voices schema.Thresholds
 	// MinConfidence is the lowest confidence of a face. A request can raise it but not lower it, because below it the
 	// detector finds faces in noise.
 	MinConfidence float32
@@ -55,8 +55,8 @@ var (
 const thresholdCrossing = "document"
 
 // Of reads the operating points of pack. loaded are its networks that the engine has loaded. It returns an error if one
-// of the three matching thresholds or that of voices is missing, or if the three are not in ascending order, because nobody
-// could be recognised.
+// of the three thresholds of faces or of voices is missing, or if the three are not in ascending order, because nobody could be
+// recognised.
 func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 	named := face.Thresholds(pack)
 	value := func(name string, otherwise float32) float32 {
@@ -85,28 +85,34 @@ func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 		p.MinConfidence = detector.Thresholds[face.ThresholdConfidence].Value
 	}
 	if speaker, ok := pack.Model(models.RoleVoice); ok {
-		match, ok := pack.Threshold(models.RoleVoice, voice.ThresholdMatch)
-		if !ok {
-			return p, schema.Fatal("verdict.pack", fmt.Errorf("%s: its manifest lacks the threshold %q", speaker.Name, voice.ThresholdMatch))
+		var err error
+		if p.Voices, err = matching(speaker, voice.ThresholdCandidate, voice.ThresholdMatch, voice.ThresholdIdentify); err != nil {
+			return p, err
 		}
-		p.Voice = match.Value
 	}
 	embedding, ok := pack.Model(models.RoleEmbedding)
 	if !ok {
 		return p, nil
 	}
-	for name, to := range map[string]*float32{"min": &p.Matching.Min, "med": &p.Matching.Med, "max": &p.Matching.Max} {
-		t, ok := embedding.Thresholds[name]
-		if !ok {
-			return p, schema.Fatal("verdict.pack", fmt.Errorf("%s: its manifest lacks the threshold %q", embedding.Name, name))
-		}
-		*to = t.Value
-	}
+	var err error
+	p.Matching, err = matching(embedding, "min", "med", "max")
 	p.Crossing = embedding.Thresholds[thresholdCrossing].Value
-	if m := p.Matching; m.Min > m.Med || m.Med > m.Max {
-		return p, schema.Fatal("verdict.pack", fmt.Errorf("%s: its thresholds min %v, med %v, max %v must be in ascending order", embedding.Name, m.Min, m.Med, m.Max))
+	return p, err
+}
+
+// matching reads the thresholds of m that have these names, in ascending order.
+func matching(m models.Model, min, med, max string) (t schema.Thresholds, err error) {
+	for name, to := range map[string]*float32{min: &t.Min, med: &t.Med, max: &t.Max} {
+		found, ok := m.Thresholds[name]
+		if !ok {
+			return t, schema.Fatal("verdict.pack", fmt.Errorf("%s: its manifest lacks the threshold %q", m.Name, name))
+		}
+		*to = found.Value
 	}
-	return p, nil
+	if t.Min > t.Med || t.Med > t.Max {
+		return t, schema.Fatal("verdict.pack", fmt.Errorf("%s: its thresholds %s %v, %s %v, %s %v must be in ascending order", m.Name, min, t.Min, med, t.Med, max, t.Max))
+	}
+	return t, nil
 }
 
 func (p Pack) has(role models.Role) bool {

@@ -49,12 +49,21 @@ func TestOf(t *testing.T) {
 	}
 	speaker := models.Model{Role: models.RoleVoice, Name: "s"}
 	hearing := &models.Pack{Name: "p", Models: map[models.Role][]models.Model{models.RoleVoice: {speaker}}}
-	if _, err := Of(hearing, nil); err == nil || !strings.Contains(err.Error(), `lacks the threshold "match"`) {
-		t.Errorf("without the threshold of voices: %v", err)
+	for missing, values := range map[string]map[string]float32{
+		"candidate": {"match": 0.375, "identify": 0.5}, "match": {"candidate": 0.25, "identify": 0.5}, "identify": {"candidate": 0.25, "match": 0.375},
+	} {
+		hearing.Models[models.RoleVoice][0].Thresholds = thresholds(values)
+		if _, err := Of(hearing, nil); err == nil || !strings.Contains(err.Error(), `lacks the threshold "`+missing+`"`) {
+			t.Errorf("without the threshold %s of voices: %v", missing, err)
+		}
 	}
-	hearing.Models[models.RoleVoice][0].Thresholds = thresholds(map[string]float32{"match": 0.375})
-	if got, err := Of(hearing, nil); err != nil || got.Voice != 0.375 {
-		t.Errorf("with the threshold of voices: %v, %v", got.Voice, err)
+	hearing.Models[models.RoleVoice][0].Thresholds = thresholds(map[string]float32{"candidate": 0.5, "match": 0.375, "identify": 0.25})
+	if _, err := Of(hearing, nil); err == nil || !strings.Contains(err.Error(), "candidate 0.5, match 0.375, identify 0.25 must be in ascending order") {
+		t.Errorf("thresholds of voices that fall: %v", err)
+	}
+	hearing.Models[models.RoleVoice][0].Thresholds = thresholds(map[string]float32{"candidate": 0.25, "match": 0.375, "identify": 0.5})
+	if got, err := Of(hearing, nil); err != nil || got.Voices != (schema.Thresholds{Min: 0.25, Med: 0.375, Max: 0.5}) {
+		t.Errorf("with the thresholds of voices: %v, %v", got.Voices, err)
 	}
 }
 

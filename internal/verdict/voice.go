@@ -31,6 +31,14 @@ func VoiceOf(h *engine.Heard, image int) Voice {
 	}, h.Embedding}
 }
 
+// voice answers an operation that needs one voice, where the recording has none. nil means that the indexer must answer.
+func (c *Case) voice(f Found) *schema.Result {
+	if reason, message := unheard(f.Voices); reason != "" {
+		return c.result(f, reason, message)
+	}
+	return nil
+}
+
 // comparedVoices answers a comparison of two recordings.
 func (c *Case) comparedVoices(f Found) *schema.Result {
 	reason, message := unheard(f.Voices)
@@ -40,7 +48,7 @@ func (c *Case) comparedVoices(f Found) *schema.Result {
 		r.Voices.Recordings = append(r.Voices.Recordings, v.VoiceRecording)
 	}
 	if reason == "" {
-		score, threshold := schema.Cosine(f.Voices[0].Embedding.Vector, f.Voices[1].Embedding.Vector), c.pack.Voice
+		score, threshold := schema.Cosine(f.Voices[0].Embedding.Vector, f.Voices[1].Embedding.Vector), c.pack.Voices.Med
 		r.Voices.Score, r.Voices.Threshold, r.Voices.IsMatch = &score, &threshold, score >= threshold
 	}
 	return r

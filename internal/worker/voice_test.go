@@ -13,16 +13,18 @@ import (
 
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/voice"
 	"facestream/pkg/schema"
 )
 
 var hearing = []schema.ModelRun{{Role: "voice_activity", ID: "v@1"}, {Role: "voice", ID: "w@1"}}
 
-// newHearingDesk is a desk whose pack hears, and takes two voices for one from a cosine of 0.5 on.
+// newHearingDesk is a desk whose pack hears, and takes two voices for one from a cosine of 0.5 on: up to an angle of 60 degrees. In a
+// search somebody is a candidate up to 75.5 degrees, and identified up to 41.4.
 func newHearingDesk(t *testing.T) *desk {
 	d := newDesk(t)
-	d.pack.Models, d.pack.Voice = slices.Concat(everyRole, hearing), 0.5
+	d.pack.Models, d.pack.Voices = slices.Concat(everyRole, hearing), schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}
 	d.pictures["ann"] = spoken(8*time.Second, 0)
 	d.pictures["ann again"] = spoken(9*time.Second, 50)
 	d.pictures["bob"] = spoken(8*time.Second, 70)
@@ -109,7 +111,7 @@ func TestVoiceRecordings(t *testing.T) {
 func TestVoicesOfPacks(t *testing.T) {
 	d := newHearingDesk(t)
 	other := d.pack
-	other.Name, other.Voice = "second", 0.9
+	other.Name, other.Voices = "second", schema.Thresholds{Min: 0.8, Med: 0.9, Max: 0.95}
 	d.others = []worker.Pack{{Engine: second{d}, Verdict: other}}
 	if r := d.compareVoices("ann", "ann again"); r.Voices == nil || *r.Voices.Threshold != 0.9 || r.Voices.IsMatch {
 		t.Errorf("%+v, %+v", r.CallStatus, r.Voices)
@@ -120,6 +122,128 @@ func TestVoicesOfPacks(t *testing.T) {
 		if s := r.CallStatus; s.Reason != schema.ReasonRoleAbsent || !strings.Contains(s.ReturnMessage, `"second" has no `+role+" network") {
 			t.Errorf("without %s: %+v", role, s)
 		}
+	}
+}
+
+// voices asks for an operation on a recording in the collection callers. name is the external id.
+func (d *desk) voices(op schema.Operation, name schema.ExternalID, recording string) schema.Result {
+	d.t.Helper()
+	return d.ask(schema.Request{Operation: op, Collection: "callers", ExternalID: name, Images: images(recording)})
+}
+
+// TestVoiceGallery: a voice is enrolled, found, verified and erased like a face, under the pack's thresholds of voices.
+func TestVoiceGallery(t *testing.T) {
+	d := newHearingDesk(t)
+	d.pictures["ann alike"] = spoken(8*time.Second, 30)
+	d.pictures["stranger"] = spoken(8*time.Second, 180)
+	if r := d.voices(schema.OpVoicePredict, "", "ann"); r.CallStatus.Reason != schema.ReasonUnknownCollection {
+		t.Errorf("before anybody is enrolled: %+v", r.CallStatus)
+	}
+	enrolled := map[schema.ExternalID]*schema.EnrollResponse{}
+	for name, recording := range map[schema.ExternalID]string{"ann": "ann", "bob": "bob"} {
+		r := d.voices(schema.OpVoiceEnroll, name, recording)
+		if r.Enroll == nil || !r.Enroll.EnrollPerformed || len(r.Recordings) != 1 || r.Recordings[0].Speech != 8 || r.Faces != nil {
+			t.Fatalf("%s: %+v, %+v, %+v", name, r.CallStatus, r.Enroll, r.Recordings)
+		}
+		enrolled[name] = r.Enroll.Response
+	}
+	page, err := d.gallery.List(t.Context(), "callers", "", 9)
+	if err != nil || len(page.Rows) != 2 {
+		t.Fatalf("%d rows, %v", len(page.Rows), err)
+	}
+	for _, row := range page.Rows {
+		if s := row.Source; s == nil || !s.Recording || s.Box != (schema.BoxF{}) || s.Image.Key == "" {
+			t.Errorf("the row of a recording comes from %+v", s)
+		}
+	}
+
+	for _, c := range []struct {
+		recording string
+		person    schema.ExternalID // who is identified
+		listed    int
+	}{{"ann", "ann", 1}, {"ann alike", "ann", 1}, {"ann again", "bob", 1}, {"stranger", "", 0}} {
+		r := d.voices(schema.OpVoicePredict, "", c.recording)
+		if r.Predict == nil || len(r.Predict.Response.List) != c.listed || (r.CallStatus.Reason == "") != (c.person != "") {
+			t.Fatalf("%s: %+v, %+v", c.recording, r.CallStatus, r.Predict)
+		}
+		if p := r.Predict.Response; c.person != "" && p.GUID != enrolled[c.person].GUID || !slices.Equal(p.VoiceThresholds, []float32{0.25, 0.5, 0.75}) || p.FaceThresholds != nil {
+			t.Errorf("%s: %+v", c.recording, p)
+		}
+	}
+	for recording, match := range map[string]bool{"ann": true, "ann again": true, "bob": false} {
+		r := d.voices(schema.OpVoiceVerify, "ann", recording)
+		if v := r.Verify; v == nil || v.IsMatch != match || v.PUID != enrolled["ann"].PUID || len(v.VoiceThresholds) != 3 || v.FaceThresholds != nil {
+			t.Errorf("is %s ann: %+v, %+v", recording, r.CallStatus, v)
+		} else if !match && r.CallStatus.ReturnMessage != "the voice is not similar enough to that of the person" {
+			t.Errorf("is %s ann: %+v", recording, r.CallStatus)
+		}
+	}
+	for recording, reason := range map[string]schema.Reason{
+		"silent": schema.ReasonNoSpeech, "brief": schema.ReasonTooLittleSpeech, "picture": schema.ReasonAudioUnreadable, "lecture": schema.ReasonAudioTooLong,
+	} {
+		for _, op := range []schema.Operation{schema.OpVoiceEnroll, schema.OpVoicePredict, schema.OpVoiceVerify} {
+			r := d.voices(op, "ann", recording)
+			heard := reason.Code() == schema.CodeNoError
+			if r.CallStatus.Reason != reason || heard != (len(r.Recordings) == 1) || r.Enroll != nil && r.Enroll.EnrollPerformed || r.Verify != nil {
+				t.Errorf("%s of a recording that is %s: %+v, %+v", op, recording, r.CallStatus, r.Recordings)
+			}
+		}
+	}
+
+	if r := d.ask(schema.Request{Operation: schema.OpUserDelete, Collection: "callers", ExternalID: "ann"}); r.UserDelete == nil || r.UserDelete.Count != 1 {
+		t.Errorf("user_delete: %+v", r.CallStatus)
+	}
+	if r := d.voices(schema.OpVoiceVerify, "ann", "ann"); r.CallStatus.Reason != schema.ReasonUnknownPUID {
+		t.Errorf("after the deletion: %+v", r.CallStatus)
+	}
+}
+
+// TestVoicesMeetNoFaces: a collection of voices takes no face, and one of faces no voice.
+func TestVoicesMeetNoFaces(t *testing.T) {
+	d := newHearingDesk(t)
+	d.pictures["ann"].heard.Embedding.Model = "w@1"
+	d.pictures["portrait"] = picture{faces: []face.Observation{someone(0)}}
+	ask := func(op schema.Operation, c schema.Collection, file string) schema.Reason {
+		return d.ask(schema.Request{Operation: op, Collection: c, ExternalID: "ann", Images: images(file)}).CallStatus.Reason
+	}
+	for _, op := range []schema.Operation{schema.OpEnroll, schema.OpVoiceEnroll} {
+		if reason := ask(op, schema.Collection(op), map[schema.Operation]string{schema.OpEnroll: "portrait", schema.OpVoiceEnroll: "ann"}[op]); reason != "" {
+			t.Fatalf("%s: %s", op, reason)
+		}
+	}
+	for _, op := range []schema.Operation{schema.OpVoiceEnroll, schema.OpVoicePredict, schema.OpVoiceVerify} {
+		if reason := ask(op, "enroll", "ann"); reason != schema.ReasonModelMismatch {
+			t.Errorf("%s among faces: %q", op, reason)
+		}
+	}
+	for _, op := range []schema.Operation{schema.OpEnroll, schema.OpPredict, schema.OpVerify} {
+		if reason := ask(op, "voice_enroll", "portrait"); reason != schema.ReasonModelMismatch {
+			t.Errorf("%s among voices: %q", op, reason)
+		}
+	}
+}
+
+// TestVoicesOfSeveralPacks: a pack that hears nothing leaves the collection's voices to those that do; of these, that one counts whose
+// model the collection has.
+func TestVoicesOfSeveralPacks(t *testing.T) {
+	d := newHearingDesk(t)
+	deaf := d.pack
+	deaf.Name, deaf.Models = "deaf", everyRole
+	d.others = []worker.Pack{{Engine: second{d}, Verdict: deaf}}
+	if r := d.voices(schema.OpVoiceEnroll, "ann", "ann"); r.Enroll == nil || !r.Enroll.EnrollPerformed {
+		t.Fatalf("behind a pack that hears nothing: %+v", r.CallStatus)
+	}
+	d.others[0].Verdict.Models = d.pack.Models // it hears now, under another model
+	d.others[0].Verdict.Voices = schema.Thresholds{Min: 0.8, Med: 0.9, Max: 0.95}
+	if r := d.voices(schema.OpVoicePredict, "", "ann"); r.CallStatus.Reason != "" || r.Predict.Response.VoiceThresholds[0] != 0.25 {
+		t.Errorf("in a collection of the second pack: %+v, %+v", r.CallStatus, r.Predict)
+	}
+	r := d.ask(schema.Request{Operation: schema.OpVoiceEnroll, Collection: "new", Images: images("ann")})
+	if r.Enroll == nil || !r.Enroll.EnrollPerformed {
+		t.Errorf("a new collection: %+v", r.CallStatus)
+	}
+	if r := d.ask(schema.Request{Operation: schema.OpVoicePredict, Collection: "new", Images: images("ann")}); r.CallStatus.Reason != "" || r.Predict.Response.VoiceThresholds[0] != 0.8 {
+		t.Errorf("a new collection has the model of the first pack that hears: %+v, %+v", r.CallStatus, r.Predict)
 	}
 }
 

@@ -69,6 +69,8 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	packs := s.Packs(job.Collection)
 	if !job.Operation.NeedsGallery() || job.Operation.Images() == 0 { // no embedding is compared with those of the collection
 		packs = packs[:1]
+	} else if job.Operation.OnVoices() {
+		packs = hearing(packs, job.Operation)
 	}
 	files := s.fetcher(&job)
 	defer files.close()
@@ -100,6 +102,16 @@ func (s *Service) Handle(ctx context.Context, r events.Record) error {
 		return schema.Fatal("worker.analysis", err)
 	}
 	return s.Publisher.Publish(ctx, events.Analyses, s.Results.Event(events.TypeAnalysis, &job, data, trace))
+}
+
+// hearing returns the packs that can perform op, or the first one, which says what is missing. A pack that hears nothing has no say
+// about voices.
+func hearing(packs []Pack, op schema.Operation) []Pack {
+	able := slices.DeleteFunc(slices.Clone(packs), func(p Pack) bool { return p.Verdict.Performs(op) != nil })
+	if len(able) == 0 {
+		return packs[:1]
+	}
+	return able
 }
 
 // Isolated returns the handler of jobs during which processes died. apart works on one where it harms nobody else. A job
@@ -239,7 +251,15 @@ func (s *Service) hear(ctx context.Context, a *analysis, e Engine, file []byte, 
 		return err
 	}
 	s.ran(a, heard.Models, heard.Timings)
-	a.found.Voices = append(a.found.Voices, verdict.VoiceOf(heard, image))
+	v := verdict.VoiceOf(heard, image)
+	a.found.Voices = append(a.found.Voices, v)
+	if !a.Operation.NeedsGallery() {
+		return nil
+	}
+	a.Recordings = append(a.Recordings, v.VoiceRecording)
+	if v.Embedding != nil {
+		a.found.Probes = append(a.found.Probes, *v.Embedding)
+	}
 	return nil
 }
 

@@ -25,6 +25,11 @@
 //	embed         the vector of each face
 //	portraits     pictures of each face
 //
+// [Engine.Hear] does with a recording:
+//
+//	activity      where somebody speaks
+//	speaker       the vector of who speaks
+//
 // A [face.Observation] holds everything that the steps find out about a face. [Engine.Decode], [Engine.Detect],
 // [Engine.Embed], [Engine.MRZ], [Engine.Lines] and [Engine.Person] are for callers who already have pixels or want to measure one network.
 //

@@ -84,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{pack: o.Pack, networks: o.Pack.All(), limits: o.Limits, time: o.Time, pool: p, loan: &loan{pool: p}, thresholds: face.Thresholds(o.Pack)}
-	err = errors.Join(e.load(o), e.loadVoices())
+	err = e.load(o)
 	if err == nil {
 		err = e.warm(ctx)
 	}
@@ -103,6 +103,8 @@ func (e *Engine) warm(ctx context.Context) error {
 			}
 			in, shapes := m.Input, [][]int64(nil)
 			switch {
+			case s.recording: // rows of every length, for which no device can be prepared
+				continue
 			case s.role == models.RoleDetector:
 				shapes = e.detector.InputShapes()
 			case in.Layout == models.NHWC:
@@ -161,7 +163,7 @@ func (e *Engine) Close() error { return e.loan.close() }
 // Models names the networks that e has loaded, in the order of models.Roles.
 func (e *Engine) Models() []schema.ModelRun {
 	return e.runs(func(m models.Model) bool {
-		return m.Role.Heard() || slices.ContainsFunc(e.steps, func(s loaded) bool { return s.takes(m) })
+		return slices.ContainsFunc(e.steps, func(s loaded) bool { return s.takes(m) })
 	})
 }
 

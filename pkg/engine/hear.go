@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"facestream/pkg/engine/face"
 	"facestream/pkg/engine/models"
-	"facestream/pkg/engine/onnx"
 	"facestream/pkg/engine/voice"
 	"facestream/pkg/schema"
 )
@@ -48,45 +48,32 @@ func heardError(err error) error {
 	return err
 }
 
-// VoiceThreshold is the cosine, -1..1, from which on two voices are taken for one. ok is false if the pack has none.
-func (e *Engine) VoiceThreshold() (t models.Threshold, ok bool) {
-	return e.pack.Threshold(models.RoleVoice, voice.ThresholdMatch)
+// VoiceModel returns the id of the network that embeds voices, or "" if the pack has none.
+func (e *Engine) VoiceModel() schema.ModelID {
+	if e.listener.Speaker == nil {
+		return ""
+	}
+	return e.listener.Speaker.Model()
 }
 
+// hears says why e cannot hear recordings, or nil.
 func (e *Engine) hears(op string) error {
-	switch {
-	case e.listener.Speaker == nil:
-		return e.absent(op, models.RoleVoice)
-	case e.listener.Activity == nil:
-		return e.absent(op, models.RoleActivity)
+	for _, s := range e.steps {
+		if s.recording && s.absent {
+			return e.absent(op, s.role)
+		}
 	}
 	return nil
 }
 
-// loadVoices loads the networks that hear.
-func (e *Engine) loadVoices() error {
-	drivers := map[models.Role]func(onnx.Network, models.Model) error{
-		models.RoleVoice: func(n onnx.Network, m models.Model) (err error) {
-			e.listener.Speaker, err = voice.NewSpeaker(n, m)
-			return err
-		},
-		models.RoleActivity: func(n onnx.Network, m models.Model) (err error) {
-			e.listener.Activity, err = voice.NewActivity(n, m)
-			return err
-		},
-	}
-	var problems []error
-	for _, m := range e.networks {
-		drive := drivers[m.Role]
-		if drive == nil {
-			continue
-		}
-		stage, where, err := e.loan.network(e.pack, m)
-		if err != nil {
-			return err
-		}
-		e.placed = append(e.placed, Placed{ModelRun: schema.ModelRun{Role: string(m.Role), ID: m.ID()}, Placement: where})
-		problems = append(problems, drive(stage.Net, m))
-	}
-	return errors.Join(problems...)
+// The steps about recordings give their networks to the listener, which runs them.
+
+func findingSpeech(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
+	e.listener.Activity, err = one(stages, func(s face.Stage) (*voice.Activity, error) { return voice.NewActivity(s.Net, s.Model) })
+	return action{}, err
+}
+
+func embeddingVoices(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
+	e.listener.Speaker, err = one(stages, func(s face.Stage) (*voice.Speaker, error) { return voice.NewSpeaker(s.Net, s.Model) })
+	return action{}, err
 }

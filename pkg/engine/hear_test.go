@@ -93,7 +93,7 @@ func TestHearSpeakers(t *testing.T) {
 			t.Fatalf("%s: %v of speech in %v; %v ran", file, h.Speech, h.Duration(), h.Models)
 		}
 	}
-	threshold, ok := e.VoiceThreshold()
+	threshold, ok := e.pack.Threshold(models.RoleVoice, voice.ThresholdMatch)
 	if !ok {
 		t.Fatal("the pack has no threshold for voices")
 	}

@@ -17,7 +17,7 @@ import (
 	"facestream/pkg/schema"
 )
 
-// A step finds out one thing about a picture or about its faces.
+// A step finds out one thing about a picture, about its faces, or about a recording.
 type step struct {
 	// name is what timings call it.
 	name string
@@ -28,6 +28,8 @@ type step struct {
 	without without
 	// picture says that the step is about the whole picture. Such steps run before those about faces, also if there is no face.
 	picture bool
+	// recording says that the step is about a recording. [Engine.Hear] asks for all of these, and no picture for any.
+	recording bool
 	// wanted reports whether a caller asks for the step.
 	wanted func(Params) bool
 	// load makes the step's action out of its networks.
@@ -51,7 +53,7 @@ type action struct {
 	able func(Params) error
 }
 
-// steps are everything that an Engine does with a decoded picture, in this order. To add a network, add a row here. Which networks
+// steps are everything that an Engine does with a decoded picture, in this order, or with a recording. To add a network, add a row here. Which networks
 // are loaded, what is refused if the pack lacks a role, and the stages of the timings follow from it.
 func steps() []step {
 	return []step{
@@ -86,6 +88,8 @@ func steps() []step {
 		{name: "align", wanted: embedded, load: aligning},
 		{name: "embed", role: models.RoleEmbedding, wanted: embedded, load: embedding},
 		{name: "portraits", wanted: func(p Params) bool { return len(p.Portraits) > 0 }, load: portraits},
+		{name: "activity", role: models.RoleActivity, recording: true, wanted: inNoPicture, load: findingSpeech},
+		{name: "speaker", role: models.RoleVoice, recording: true, wanted: inNoPicture, load: embeddingVoices},
 	}
 }
 
@@ -98,8 +102,9 @@ func attributes(p Params) bool { return p.Attributes || assessed(p) }
 func faces(p Params) bool {
 	return (p.Document == nil || p.Document.Faces) && (p.Barcodes == nil || !p.Barcodes.Only)
 }
-func assessed(p Params) bool { return len(p.Quality) > 0 }
-func embedded(p Params) bool { return p.Embed }
+func inNoPicture(Params) bool { return false }
+func assessed(p Params) bool  { return len(p.Quality) > 0 }
+func embedded(p Params) bool  { return p.Embed }
 
 // loaded is a step of an Engine.
 type loaded struct {

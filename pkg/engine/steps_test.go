@@ -123,6 +123,9 @@ func TestStepsWithoutNetworks(t *testing.T) {
 		e := &Engine{pack: &models.Pack{Name: "bare", Absent: map[models.Role]string{s.role: "left out"}},
 			steps: []loaded{{step: s, absent: true}}}
 		err := e.able("test", all)
+		if s.recording {
+			err = e.hears("test")
+		}
 		if refused := schema.ReasonOf(err) == schema.ReasonRoleAbsent && strings.Contains(err.Error(), string(s.role)+": left out"); refused != (s.without == refuse) {
 			t.Errorf("%s without a network: %v", s.name, err)
 		}

@@ -70,7 +70,7 @@ func (j *Job) Configuration() (OperationConfig, Problems) {
 type Analysis struct {
 	Job
 	Faces      []FaceResult `json:"faces,omitempty"`
-	Probes     []Embedding  `json:"probes,omitempty"` // one per entry of Faces
+	Probes     []Embedding  `json:"probes,omitempty"` // one per entry of Faces, or of Recordings
 	Thresholds *Thresholds  `json:"thresholds,omitempty"`
 	// DocumentThresholds are those for enrolled images that show a document; nil: Thresholds. An older worker leaves them out.
 	DocumentThresholds *Thresholds `json:"document_thresholds,omitempty"`
@@ -87,7 +87,7 @@ type Analysis struct {
 // Finding is what one model pack found in the images of a job.
 type Finding struct {
 	Faces              []FaceResult `json:"faces,omitempty"`
-	Probes             []Embedding  `json:"probes,omitempty"` // one per entry of Faces
+	Probes             []Embedding  `json:"probes,omitempty"` // one per entry of Faces, or of Recordings
 	Thresholds         *Thresholds  `json:"thresholds,omitempty"`
 	DocumentThresholds *Thresholds  `json:"document_thresholds,omitempty"` // as in [Analysis]
 	Work

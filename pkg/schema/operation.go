@@ -26,6 +26,9 @@ const (
 	OpGroupUpdate  Operation = "group_update"
 	OpGroupDelete  Operation = "group_delete"
 	OpGroupList    Operation = "group_list"
+	OpVoiceEnroll  Operation = "voice_enroll"
+	OpVoicePredict Operation = "voice_predict"
+	OpVoiceVerify  Operation = "voice_verify"
 )
 
 // Traits of an operation that routing and validation need.
@@ -66,6 +69,9 @@ var operations = []struct {
 	{OpGroupUpdate, operationTraits{gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{group: true}}},
 	{OpGroupDelete, operationTraits{gallery: true, writes: true, performed: true, collection: true, fields: directoryFields{group: true}}},
 	{OpGroupList, operationTraits{gallery: true, performed: true, collection: true, fields: directoryFields{page: true}}},
+	{OpVoiceEnroll, operationTraits{images: 1, gallery: true, writes: true, performed: true, collection: true, voices: true, fields: directoryFields{person: true}}},
+	{OpVoicePredict, operationTraits{images: 1, gallery: true, performed: true, collection: true, voices: true}},
+	{OpVoiceVerify, operationTraits{images: 1, gallery: true, performed: true, collection: true, voices: true}},
 }
 
 // Operations lists every operation in wire order.
@@ -103,13 +109,18 @@ func (o Operation) Images() int { return o.traits().images }
 func (o Operation) MaxImages() int { return max(o.traits().maxImages, o.traits().images) }
 
 // NeedsPerson reports whether a request for o must name a person by puid or external_id.
-func (o Operation) NeedsPerson() bool { return o == OpUserDelete || o == OpVerify || o == OpUserUpdate }
+func (o Operation) NeedsPerson() bool {
+	return o == OpUserDelete || o == OpVerify || o == OpVoiceVerify || o == OpUserUpdate
+}
 
 // OnGroup reports whether a request for o is about one group.
 func (o Operation) OnGroup() bool { return o.traits().fields.group }
 
 // NeedsGallery reports whether the indexer, not the worker, answers o.
 func (o Operation) NeedsGallery() bool { return o.traits().gallery }
+
+// Enrolls reports whether o adds somebody's face or voice to a collection.
+func (o Operation) Enrolls() bool { return o == OpEnroll || o == OpVoiceEnroll }
 
 // WritesGallery reports whether o changes the gallery or the directory.
 func (o Operation) WritesGallery() bool { return o.traits().writes }

@@ -171,7 +171,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 		}
 	}
 	kept, external := atMost, r.ExternalID // a person stored under a name that is no longer allowed stays reachable
-	if r.Operation == OpEnroll || r.Operation == OpPersonCreate {
+	if r.Operation.Enrolls() || r.Operation == OpPersonCreate {
 		kept, external = name, r.ExternalID.Normal() // what is stored
 	}
 	kept("external_id", string(external), 256)
@@ -181,7 +181,7 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 	if r.Challenge != "" && r.Operation != OpAntiSpoofing {
 		add("challenge", "is answered by anti_spoofing; %s takes none", r.Operation)
 	}
-	if (r.Operation == OpEnroll || r.Operation == OpPersonCreate) && r.Consent != nil && !r.Consent.Given {
+	if (r.Operation.Enrolls() || r.Operation == OpPersonCreate) && r.Consent != nil && !r.Consent.Given {
 		ps = append(ps, Problem{"consent.given", "is false; nobody is enrolled without consent", ReasonConsentMissing})
 	}
 	if r.Consent != nil {

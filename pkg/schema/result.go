@@ -7,7 +7,7 @@ import (
 
 // Result is the one outcome of a request. It is the value of the topic facestream.results. Field names and shapes are
 // those of the CryptoNets SDK's CallResult; verify, user_list, user_change, group_list, group_change, challenge, challenge_answer, voice_compare, request_id, operation, collection, documents,
-// models, timings_ms, images, damaged_images and notes are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
+// models, timings_ms, images, damaged_images, recordings and notes are additions. As there, a result whose return code is not 0 carries no data: none of the fields from Faces to Feedback.
 //
 // Two results with the same CloudEvents id have the same content, except for timings_ms, which are measurements.
 type Result struct {
@@ -45,6 +45,7 @@ type Work struct {
 	Timings       map[string]float64 `json:"timings_ms,omitempty"`
 	Documents     []DocumentOutline  `json:"documents,omitempty"`
 	DamagedImages []DamagedImage     `json:"damaged_images,omitempty"` // those that were read in spite of it
+	Recordings    []VoiceRecording   `json:"recordings,omitempty"`     // of voice_enroll, voice_predict and voice_verify; those of voice_compare stand there
 	Notes         []string           `json:"notes,omitempty"`          // what was done differently from what the request asks, and why
 }
 
@@ -253,8 +254,9 @@ type FacePair struct {
 	Confidence float32 `json:"confidence"`
 }
 
-// VerifyResult says whether a face is that of the person whom the request names. A result without a comparison has no
-// VerifyResult. GUID names the most similar image of that person, and Similarity is the cosine to it, -1..1.
+// VerifyResult says whether a face, or a voice, is that of the person whom the request names. A result without a comparison has no
+// VerifyResult. GUID names the most similar image or recording of that person, and Similarity is the cosine to it, -1..1.
+// FaceThresholds or VoiceThresholds are min, med, max as cosines.
 type VerifyResult struct {
 	VerifyPerformed bool      `json:"verify_performed"`
 	Message         string    `json:"message"`
@@ -264,6 +266,7 @@ type VerifyResult struct {
 	PUID            PUID      `json:"puid,omitempty"`
 	GUID            string    `json:"guid,omitempty"`
 	FaceThresholds  []float32 `json:"face_thresholds,omitempty"`
+	VoiceThresholds []float32 `json:"voice_thresholds,omitempty"`
 }
 
 // VoiceComparison is the similarity of the speakers of two recordings. Score is the cosine of their embeddings, -1..1, and they are taken
@@ -326,7 +329,7 @@ type ImageInfo struct {
 // ColorRGB is the CryptoNets SDK's number for red, green, blue.
 const ColorRGB = 2
 
-// EnrollData says whether the face was enrolled. When EnrollPerformed is true, its embedding is searchable (invariant
+// EnrollData says whether the face or the voice was enrolled. When EnrollPerformed is true, its embedding is searchable (invariant
 // 4).
 type EnrollData struct {
 	EnrollPerformed bool            `json:"enroll_performed"`
@@ -334,7 +337,7 @@ type EnrollData struct {
 	Response        *EnrollResponse `json:"api_response,omitempty"`
 }
 
-// EnrollResponse names the enrolled person and image. Duplicates and PersonScore come with the duplicate_policy report or
+// EnrollResponse names the enrolled person and the image or recording. Duplicates and PersonScore come with the duplicate_policy report or
 // refuse: other people of the collection who have the face, and its cosine to the most similar image of the person, absent if there is none.
 type EnrollResponse struct {
 	Status      int         `json:"status"` // 0: enrolled, 1: refused
@@ -353,7 +356,7 @@ type PredictData struct {
 }
 
 // PredictResponse has the best candidate where one passed the threshold, and up to `neighbors` candidates, best first.
-// FaceThresholds are min, med, max as cosines.
+// FaceThresholds, or in a search for a voice VoiceThresholds, are min, med, max as cosines.
 type PredictResponse struct {
 	Status  int         `json:"status"` // 0: identified, 1: nobody passed face_thresholds_max
 	GUID    string      `json:"guid,omitempty"`
@@ -362,10 +365,11 @@ type PredictResponse struct {
 	Score   float32     `json:"score"`
 	List    []Candidate `json:"PI_list,omitempty"`
 
-	FaceThresholds []float32 `json:"face_thresholds,omitempty"`
+	FaceThresholds  []float32 `json:"face_thresholds,omitempty"`
+	VoiceThresholds []float32 `json:"voice_thresholds,omitempty"`
 }
 
-// Candidate is a person of the gallery. Score is the cosine of their most similar image, Distance 1 - Score, absent where it is 0.
+// Candidate is a person of the gallery. Score is the cosine of their most similar image or recording, Distance 1 - Score, absent where it is 0.
 type Candidate struct {
 	GUID       string     `json:"guid"`
 	PUID       PUID       `json:"puid"`

@@ -241,12 +241,13 @@ func (s *suite) upsertIsFound() {
 		Box:   schema.BoxF{TopLeft: schema.PointF{X: -1.5, Y: 20.1}, BottomRight: schema.PointF{X: 99.25, Y: 130}},
 	}
 	b := row("b", "bob", at(60))
+	b.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: "b.wav"}, Recording: true}
 	s.upsert(main, a, b)
 
 	a.Embedding, b.Embedding = schema.Embedding{}, schema.Embedding{}
-	found := a
-	found.Source, found.Order = nil, nil
-	want := []gallery.Match{{Row: found, Score: 1}, {Row: b, Score: 0.5}}
+	found, other := a, b
+	found.Source, found.Order, other.Source = nil, nil, nil
+	want := []gallery.Match{{Row: found, Score: 1}, {Row: other, Score: 0.5}}
 	if diff := cmp.Diff(want, s.search(main, at(0), 5), cmpopts.EquateApprox(0, 1e-5)); diff != "" {
 		s.t.Errorf("search (-want +got):\n%s", diff)
 	}

@@ -1,4 +1,4 @@
-// Package reindex builds a gallery under another embedding model from the enrolled images, while the old one serves, and then
+// Package reindex builds a gallery under another embedding model from the enrolled images or recordings, while the old one serves, and then
 // replaces the old one. Each step compares the two galleries by row id and does what is missing. A step that was interrupted
 // is simply run again.
 package reindex
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +26,10 @@ type Objects interface {
 	Get(ctx context.Context, ref schema.ObjectRef, maxBytes int64) ([]byte, schema.ObjectRef, error)
 }
 
-// Engine analyses one image under the new model. It is safe for concurrent use.
+// Engine analyses one image or one recording under the new model. It is safe for concurrent use.
 type Engine interface {
 	Analyze(ctx context.Context, image []byte, p engine.Params) (*engine.Analysis, error)
+	Hear(ctx context.Context, recording []byte) (*engine.Heard, error)
 }
 
 // Reindexer does the steps: Plan counts, Build stages, Switch replaces. Its fields are set once, before use.
@@ -38,8 +38,12 @@ type Reindexer struct {
 	Staging gallery.Staging
 	Objects Objects
 	Engine  Engine
-	Model   schema.ModelID // the embedding model of Engine
-	// Moves reports whether a collection moves to Model. nil: every collection does.
+	Model   schema.ModelID // the model of Engine that embeds faces or, if Voices, voices
+	// Voices says that the collections of voices move. Those of faces stay then, and without it those of voices stay.
+	Voices bool
+	// Empty says that collections move as well in which nobody is left. They do not tell what they held.
+	Empty bool
+	// Moves reports whether a collection may move to Model. nil: every collection may.
 	Moves func(schema.Collection) bool
 	// Quiet returns nil if nobody changes the serving gallery or will change it. Switch asks.
 	Quiet       func(context.Context) error
@@ -164,10 +168,27 @@ func (r *Reindexer) confirm(ctx context.Context, built Report) error {
 // Moving returns the collections that serve under another model and move to Model.
 func (r *Reindexer) Moving(ctx context.Context) ([]gallery.Kept, error) {
 	kept, err := r.Serving.Collections(ctx)
-	return slices.DeleteFunc(kept, func(k gallery.Kept) bool {
-		return k.Tie.Model == r.Model || r.Moves != nil && !r.Moves(k.Name)
-	}), err
+	if err != nil {
+		return nil, err
+	}
+	var moving []gallery.Kept
+	for _, k := range kept {
+		if k.Tie.Model == r.Model || r.Moves != nil && !r.Moves(k.Name) {
+			continue
+		}
+		page, err := r.Serving.List(ctx, k.Name, "", 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Rows) == 0 && r.Empty || len(page.Rows) > 0 && ofVoice(page.Rows[0]) == r.Voices {
+			moving = append(moving, k)
+		}
+	}
+	return moving, nil
 }
+
+// ofVoice reports whether the embedding of row is that of a voice. All rows of a collection are alike in this, as one model made them.
+func ofVoice(row gallery.Row) bool { return row.Source != nil && row.Source.Recording }
 
 // forEach calls do for each collection that serves under another model.
 func (r *Reindexer) forEach(ctx context.Context, do func(*Tally, *Report) error) (Report, error) {
@@ -374,12 +395,23 @@ func (b *builder) stage(ctx context.Context) error {
 	return nil
 }
 
-// embed gives row the embedding of its face under the new model. The box says which face of the image was enrolled. The
+// embed gives row the embedding of its face or voice under the new model. The box says which face of the image was enrolled. The
 // conditions of the request are not checked again: they were about what the former detector found.
 func (r *Reindexer) embed(ctx context.Context, row *gallery.Row) error {
 	image, _, err := r.Objects.Get(ctx, row.Source.Image, r.MaxBytes)
 	if err != nil {
 		return err
+	}
+	if ofVoice(*row) {
+		heard, err := r.Engine.Hear(ctx, image)
+		switch {
+		case err != nil:
+			return err
+		case heard.Embedding == nil:
+			return schema.Permanent("reindex.voice", schema.ReasonTooLittleSpeech, errors.New("the model finds too little speech in the recording that was enrolled"))
+		}
+		row.Embedding = *heard.Embedding
+		return nil
 	}
 	found, err := r.Engine.Analyze(ctx, image, engine.Params{Strategy: engine.MultipleFaces, Embed: true, Turn: true})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"facestream/internal/gallery/local"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/voice"
 	"facestream/pkg/schema"
 )
 
@@ -102,6 +103,18 @@ func (seer) Analyze(_ context.Context, image []byte, p engine.Params) (*engine.A
 	return a, nil
 }
 
+// Hear hears nobody in a recording that says so.
+func (seer) Hear(_ context.Context, recording []byte) (*engine.Heard, error) {
+	switch string(recording) {
+	case "no recording":
+		return nil, schema.Permanent("seer", schema.ReasonAudioUnreadable, errors.New("no recording"))
+	case "silence":
+		return &engine.Heard{Heard: &voice.Heard{}}, nil
+	}
+	e := embedding(string(recording), 10)
+	return &engine.Heard{Heard: &voice.Heard{Embedding: &e}}, nil
+}
+
 // bench is a gallery that serves, and what a reindexer of it needs.
 type bench struct {
 	t       *testing.T
@@ -175,7 +188,7 @@ func (b *bench) run(ctx context.Context, step func(*Reindexer, context.Context) 
 		}
 	}()
 	r := &Reindexer{
-		Serving: reader, Staging: staging, Objects: b.store, Engine: seer{}, Model: latter, MaxBytes: 1000, Concurrency: 4,
+		Serving: reader, Staging: staging, Objects: b.store, Engine: seer{}, Model: latter, Empty: true, MaxBytes: 1000, Concurrency: 4,
 		Quiet: func(context.Context) error { return b.quiet },
 	}
 	for _, w := range wrap {
@@ -316,6 +329,50 @@ func TestReindex(t *testing.T) {
 		if r := step(); len(r.Collections) > 0 || b.store.total > fetched {
 			t.Errorf("after the switch: %+v", r)
 		}
+	}
+}
+
+// TestVoices: the collections of voices move apart from those of faces, and are built from the recordings. One in which nobody is left
+// moves with either where that is asked for.
+func TestVoices(t *testing.T) {
+	const callers = schema.Collection("callers")
+	b := newBench(t)
+	b.enroll(staff, "a", "ann")
+	b.enroll("emptied", "e", "eve")
+	b.delete("emptied", "eve", "d0")
+	for _, id := range []string{"u", "v", "w", "x"} {
+		b.enroll(callers, id, schema.PUID("of "+id))
+		row := gallerytest.Random(former, id, schema.PUID("of "+id), uint64(len(id)))
+		row.Source = &gallery.Source{Image: schema.ObjectRef{Bucket: "images", Key: id}, Recording: true}
+		row.Consent = &schema.Consent{Given: true, Reference: "form of " + id}
+		b.put(callers, row)
+	}
+	b.store.images["w"], b.store.images["x"] = "silence", "no recording"
+
+	b.wantTally(b.build(), Tally{Collection: "emptied"}, Tally{Collection: staff, Rows: 1, Staged: 1, Embedded: 1})
+	if n := b.store.gets["u"]; n > 0 {
+		t.Errorf("a recording was fetched %d times to find faces in it", n)
+	}
+	voices := func(r *Reindexer) { r.Voices, r.Empty = true, false }
+	report, err := b.run(t.Context(), (*Reindexer).Build, voices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.wantTally(report, Tally{Collection: callers, Rows: 4, Staged: 2, Embedded: 2})
+	lost := []Left{{callers, "w", "too_little_speech"}, {callers, "x", "audio_unreadable"}}
+	slices.SortFunc(report.Lost, func(a, b Left) int { return strings.Compare(a.GUID, b.GUID) })
+	if diff := cmp.Diff(lost, report.Lost); diff != "" {
+		t.Errorf("lost (-want +got):\n%s", diff)
+	}
+	b.close()
+	report, err = b.run(t.Context(), switchWith(2), voices)
+	b.open()
+	if err != nil || !report.Switched {
+		t.Fatalf("not switched: %+v, %v", report, err)
+	}
+	b.wantServed(callers, "u", "v")
+	if o := b.serving.Search(t.Context(), staff, []schema.Embedding{gallerytest.Random(former, "", "", 1).Embedding}, 9)[0]; o.Err != nil || len(o.Value) != 1 {
+		t.Errorf("the collection of faces does not serve as before: %v", o)
 	}
 }
 

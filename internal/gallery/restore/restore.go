@@ -50,7 +50,7 @@ func FromTopics(ctx context.Context, client *events.Client, g Gallery) (out Fill
 		}
 		err := client.ReadPresent(ctx, topic.Topic, nil, func(r events.Record) error {
 			var a schema.Analysis // the job of a deletion is one, too
-			if json.Unmarshal(r.Event.Data, &a) != nil || a.Operation != schema.OpUserDelete && (a.Operation != schema.OpEnroll || topic.Topic != events.Analyses) {
+			if json.Unmarshal(r.Event.Data, &a) != nil || a.Operation != schema.OpUserDelete && (!a.Operation.Enrolls() || topic.Topic != events.Analyses) {
 				return nil
 			}
 			if topic.Topic == events.Jobs && a.Order == nil {
@@ -132,7 +132,7 @@ func SendAgain(ctx context.Context, client *events.Client, p outcome.Publisher, 
 	if len(missing) > 0 {
 		err = client.ReadPresent(ctx, events.Jobs, nil, func(r events.Record) error {
 			var job schema.Job
-			if json.Unmarshal(r.Event.Data, &job) != nil || job.Operation != schema.OpEnroll || !missing[job.ID] || sent[job.ID] {
+			if json.Unmarshal(r.Event.Data, &job) != nil || !job.Operation.Enrolls() || !missing[job.ID] || sent[job.ID] {
 				return nil
 			}
 			job.Deadline = nil // it was met
@@ -210,7 +210,7 @@ func Uploads(ctx context.Context, client *events.Client, g gallery.Reader, store
 				continue
 			}
 			req, problems := match.Request(info.Ref)
-			if len(problems) > 0 || req.Operation != schema.OpEnroll {
+			if len(problems) > 0 || !req.Operation.Enrolls() {
 				continue
 			}
 			out.Listed++
@@ -245,7 +245,7 @@ func results(ctx context.Context, client *events.Client) (book, error) {
 		var result schema.Result
 		switch {
 		case json.Unmarshal(r.Event.Data, &result) != nil:
-		case result.Operation == schema.OpEnroll:
+		case result.Operation.Enrolls():
 			b.refused[result.RequestID] = result.CallStatus.Reason != ""
 		case result.Operation == schema.OpUserDelete && (result.CallStatus.Reason == "" || result.CallStatus.Reason == schema.ReasonUnknownPUID):
 			if r.Time.After(b.deleted[r.Event.Key]) {

@@ -9,8 +9,14 @@ import (
 	"facestream/pkg/schema"
 )
 
-// ThresholdMatch names the cosine, -1..1, from which on two voices are taken for one, in manifests of the role voice.
-const ThresholdMatch = "match"
+// The names of thresholds in manifests of the role voice, cosines, -1..1. From ThresholdMatch on two voices are taken for one. In a search
+// whoever reaches ThresholdCandidate is a candidate, and whoever reaches ThresholdIdentify is identified, which needs more, because
+// everybody in the collection is another chance of a false match.
+const (
+	ThresholdCandidate = "candidate"
+	ThresholdMatch     = "match"
+	ThresholdIdentify  = "identify"
+)
 
 // MinSpeech is how much speech an embedding is made of, at least. What follows after mostSpeech is left out, because it would cost
 // more than it tells.

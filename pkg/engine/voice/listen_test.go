@@ -20,7 +20,7 @@ func (l loudness) Outputs() []string { return l.outputs }
 func (l loudness) Run(_ context.Context, rows []onnx.Tensor) []onnx.RowResult {
 	results := make([]onnx.RowResult, len(rows))
 	for i, row := range rows {
-		answer := slices.Repeat([]float32{1}, speakerValues)
+		answer := slices.Repeat([]float32{1}, Dimension)
 		if width := int(row.Shape[1]); width == activityContext+activityFrame {
 			answer = make([]float32, row.Shape[0])
 			for j := range answer {
@@ -106,7 +106,7 @@ func TestListen(t *testing.T) {
 			if (h.Embedding != nil) != c.embedding {
 				t.Errorf("embedding %v", h.Embedding)
 			}
-			if h.Embedding != nil && (h.Embedding.Model != "s@01234567" || math.Abs(float64(h.Embedding.Vector[0])-1/math.Sqrt(speakerValues)) > 1e-6) {
+			if h.Embedding != nil && (h.Embedding.Model != "s@01234567" || math.Abs(float64(h.Embedding.Vector[0])-1/math.Sqrt(Dimension)) > 1e-6) {
 				t.Errorf("embedding %v", h.Embedding)
 			}
 		})

@@ -14,8 +14,8 @@ import (
 // CAMPlusPlus is the architecture of CAM++: rows of frames of [Bins] mel bins; the answer is the embedding of the speaker.
 const CAMPlusPlus = "campplus"
 
-// speakerValues is the length of an embedding of CAM++.
-const speakerValues = 192
+// Dimension is the length of an embedding of CAM++.
+const Dimension = 192
 
 // Speaker makes embeddings of speakers. It is safe for concurrent use.
 type Speaker struct{ network }
@@ -37,7 +37,7 @@ func (s *Speaker) Embed(ctx context.Context, samples []float32) (schema.Embeddin
 	if frames < fewest {
 		return schema.Embedding{}, fmt.Errorf("%s: %d frames; at least %d are needed", op, frames, fewest)
 	}
-	v, err := s.run(ctx, op, onnx.Tensor{Shape: []int64{int64(frames), Bins}, Data: Fbank(samples)}, speakerValues)
+	v, err := s.run(ctx, op, onnx.Tensor{Shape: []int64{int64(frames), Bins}, Data: Fbank(samples)}, Dimension)
 	if err != nil {
 		return schema.Embedding{}, err
 	}

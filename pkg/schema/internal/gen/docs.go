@@ -271,13 +271,36 @@ var reference = map[schema.Operation]operation{
 		request: "request_doc_scan_face", results: []string{"result_doc_scan_face", "result_doc_scan_face_rejected", "result_doc_scan_face_no_document"},
 	},
 	schema.OpVoiceCompare: {
-		summary: "Says whether one person speaks in two recordings. Nothing is stored. It needs a model pack with the roles `voice` and `voice_activity`: the open pack has them.",
+		summary: "Says whether one person speaks in two recordings. Nothing is stored. " + hearing,
 		fields:  "`images` (2): recordings of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg Opus with one or two channels at 8 to 48 kHz",
 		answer: "`voice_compare`: `score`, the cosine (-1..1) of the embeddings of the two speakers; `threshold`, the model pack's; `is_match`, true if the score reaches it; " +
 			"`recordings[]`, for each its length in `seconds`, how much of that is speech (`speech_seconds`), the level of the speech, the share of samples that are clipped, and by how much the speech is louder than the pauses. " +
 			"An embedding is made of at least three seconds of speech; with less in a recording there are no `score` and no `threshold`, and the reason is `no_speech` or `too_little_speech`.",
-		reasons: []schema.Reason{schema.ReasonNoSpeech, schema.ReasonTooLittleSpeech, schema.ReasonAudioUnreadable, schema.ReasonAudioTooLong},
+		reasons: voiceReasons,
 		request: "request_voice_compare", results: []string{"result_voice_compare", "result_voice_compare_too_little_speech"},
+	},
+	schema.OpVoiceEnroll: {
+		summary: "Stores the voice of a recording in a collection, as enroll stores a face: `external_id` or `puid` says who the person is, without them it is a new person, and a second enrolment under the same name adds a further recording. " +
+			"Voices and faces never meet: a collection holds those of one model, so use another one for voices. user_delete erases both alike. " + hearing,
+		fields:  "`images` (1): " + aRecording + "; `collection` (default `default`); `external_id` or `puid`, `consent` and `person`, optional, as for [enroll](#enroll)",
+		answer:  "`enroll.enroll_performed`; `enroll.api_response.puid`, the person's identifier in this collection, and `guid`, the enrolled recording's; `recordings[]`: what was measured of the recording, as for [voice_compare](#voice_compare)",
+		reasons: append([]schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonDeletedMeanwhile, schema.ReasonModelMismatch}, voiceReasons...),
+		request: "request_voice_enroll", results: []string{"result_voice_enroll", "result_voice_enroll_too_little_speech"},
+	},
+	schema.OpVoicePredict: {
+		summary: "Searches a collection of voices for the person who speaks in a recording (1:N). A person is a candidate if the similarity reaches the first of `voice_thresholds`, and identified if it reaches the last. " +
+			"These are the model pack's (`candidate`, `match`, `identify`): `face_thresholds` and `fudge_factor` of the request do not change them. " + hearing,
+		fields:  "`images` (1): " + aRecording + "; `collection` (default `default`); `config.neighbors`, the number of candidates",
+		answer:  "`predict.api_response`: as for [predict](#predict), with `voice_thresholds` for `face_thresholds`; `recordings[]`",
+		reasons: append([]schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownCollection, schema.ReasonModelMismatch}, voiceReasons...),
+		request: "request_voice_predict", results: []string{"result_voice_predict", "result_voice_predict_no_match"},
+	},
+	schema.OpVoiceVerify: {
+		summary: "Says whether one enrolled person speaks in a recording (1:1). " + hearing,
+		fields:  "`images` (1): " + aRecording + "; `external_id` or `puid`, whose recordings the voice is compared with; `collection` (default `default`)",
+		answer:  "`verify`: as for [verify](#verify), with `voice_thresholds` for `face_thresholds`: `is_match` is true if the similarity reaches the second; `recordings[]`",
+		reasons: append([]schema.Reason{schema.ReasonNoMatch, schema.ReasonUnknownPUID, schema.ReasonUnknownCollection, schema.ReasonModelMismatch}, voiceReasons...),
+		request: "request_voice_verify", results: []string{"result_voice_verify", "result_voice_verify_no_match"},
 	},
 	schema.OpChallenge: {
 		summary: "Issues a challenge for active liveness: actions that nobody can foresee, drawn from `challenge_actions`, which a person does before the camera. The frames are sent with anti_spoofing, under the request id that the challenge names, before it expires. " +
@@ -347,7 +370,13 @@ var reference = map[schema.Operation]operation{
 	},
 }
 
+const (
+	aRecording = "a recording of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg Opus with one or two channels at 8 to 48 kHz"
+	hearing    = "It needs a model pack with the roles `voice` and `voice_activity`: the open pack has them."
+)
+
 var (
+	voiceReasons   = []schema.Reason{schema.ReasonNoSpeech, schema.ReasonTooLittleSpeech, schema.ReasonAudioUnreadable, schema.ReasonAudioTooLong}
 	oneFaceReasons = []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected, schema.ReasonSpoofDetected, schema.ReasonLivenessUnknown}
 	anyReasons     = []schema.Reason{schema.ReasonInvalidRequest, schema.ReasonUnknownOperation, schema.ReasonInvalidConfiguration,
 		schema.ReasonOperationUnavailable, schema.ReasonExpired, schema.ReasonInternal}
@@ -369,7 +398,7 @@ Fields of every request:
 |---|---|
 | ` + "`id`" + ` | required, 1..128 bytes, chosen by the author; equal ids mean the same request |
 | ` + "`operation`" + ` | required, one of the table below |
-| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + `. The file is a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, for voice_compare a WAV, FLAC, MP3 or Ogg Opus, known by its first bytes |
+| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + `. The file is a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, for the operations on voices a WAV, FLAC, MP3 or Ogg Opus, known by its first bytes |
 | ` + "`config`" + ` | see [operation-config.md](operation-config.md) |
 | ` + "`deadline`" + ` | RFC 3339; work that has not begun by then is answered ` + "`expired`" + ` |
 | ` + "`operation_tag`" + ` | at most 256 bytes; comes back in the result |
