@@ -55,8 +55,8 @@ const maxField = 256 << 10
 // maxParts is how many parts of a form are looked at: every field twice, and every image.
 const maxParts = 64
 
-// receive reads the body of a request for op. The body may have most bytes and must arrive within the time.
-func receive(w http.ResponseWriter, r *http.Request, op schema.Operation, most int64, within time.Duration) (*submission, *Problem) {
+// receive reads the body of a request for op.
+func (s *Service) receive(w http.ResponseWriter, r *http.Request, op schema.Operation) (*submission, *Problem) {
 	if r.Header.Get("Content-Encoding") != "" {
 		return nil, problem(CauseMediaType, "the body is encoded; send it as it is")
 	}
@@ -64,21 +64,29 @@ func receive(w http.ResponseWriter, r *http.Request, op schema.Operation, most i
 	if err != nil || kind != "application/json" && kind != "multipart/form-data" {
 		return nil, problem(CauseMediaType, "send application/json or multipart/form-data")
 	}
-	if r.ContentLength > most {
-		return nil, tooLarge(most)
+	var sub *submission
+	refused := s.body(w, r, func(body io.Reader) (refused *Problem) {
+		if kind == "application/json" {
+			sub, refused = receiveJSON(body, op, r.ContentLength)
+		} else {
+			sub, refused = receiveForm(body, params["boundary"], op)
+		}
+		return refused
+	})
+	return sub, refused
+}
+
+// body lets read read the body, which may have s.MaxBody bytes and must arrive within s.BodyTimeout.
+func (s *Service) body(w http.ResponseWriter, r *http.Request, read func(body io.Reader) *Problem) *Problem {
+	if r.ContentLength > s.MaxBody {
+		return tooLarge(s.MaxBody)
 	}
 	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(within)); err != nil {
-		return nil, problem(CauseUnavailable, "the connection has no deadline")
+	if err := control.SetReadDeadline(time.Now().Add(s.BodyTimeout)); err != nil {
+		return problem(CauseUnavailable, "the connection has no deadline")
 	}
-	body := http.MaxBytesReader(w, r.Body, most)
-	var s *submission
-	var refused *Problem
-	if kind == "application/json" {
-		s, refused = receiveJSON(body, op, r.ContentLength)
-	} else {
-		s, refused = receiveForm(body, params["boundary"], op)
-	}
+	body := http.MaxBytesReader(w, r.Body, s.MaxBody)
+	refused := read(body)
 	if refused == nil {
 		// Whatever follows the last part counts, too.
 		if _, err := io.Copy(io.Discard, body); err != nil {
@@ -87,12 +95,12 @@ func receive(w http.ResponseWriter, r *http.Request, op schema.Operation, most i
 	}
 	if refused != nil {
 		refused.close = true // what is left of the body is not read
-		return nil, refused
+		return refused
 	}
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		return nil, problem(CauseUnavailable, "the connection has no deadline")
+		return problem(CauseUnavailable, "the connection has no deadline")
 	}
-	return s, nil
+	return nil
 }
 
 func tooLarge(most int64) *Problem {

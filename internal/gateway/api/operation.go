@@ -57,7 +57,19 @@ func (s *Service) serveOperation(w http.ResponseWriter, r *http.Request, caller 
 	if wait == 0 {
 		return accepted(w, req.ID)
 	}
-	ctx, stop := context.WithTimeout(r.Context(), wait)
+	a, late, refused := s.outcome(r.Context(), req, wait)
+	switch {
+	case refused != nil:
+		return refused
+	case late:
+		return accepted(w, req.ID)
+	}
+	return answerResult(w, req.ID, a)
+}
+
+// outcome waits for the result of a request, so long as the gateway stays.
+func (s *Service) outcome(ctx context.Context, req *taken, wait time.Duration) (e events.Event, late bool, refused *Problem) {
+	ctx, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	go func() {
 		select {
@@ -67,15 +79,15 @@ func (s *Service) serveOperation(w http.ResponseWriter, r *http.Request, caller 
 		}
 	}()
 	began := time.Now()
-	a, err := s.await(ctx, req.ID, req.repeated)
+	e, err := s.await(ctx, req.ID, req.repeated)
 	if err != nil {
-		return accepted(w, req.ID)
+		return e, true, nil
 	}
 	s.stage("wait", began)
-	if req.named && a.Digest != "" && a.Digest != req.Digest() {
-		return reused(req.ID)
+	if req.named && e.Digest != "" && e.Digest != req.Digest() {
+		return e, false, reused(req.ID)
 	}
-	return answerResult(w, req.ID, a)
+	return e, false, nil
 }
 
 // taken is a request that is durable.
@@ -87,6 +99,23 @@ type taken struct {
 
 // take reads the request, checks it, and makes it durable. What it holds of the body is let go of when it returns.
 func (s *Service) take(w http.ResponseWriter, r *http.Request, caller *auth.Caller, op schema.Operation, key string) (*taken, *Problem) {
+	release, refused := s.admit(r, caller)
+	if refused != nil {
+		return nil, refused
+	}
+	defer release()
+	began := time.Now()
+	sub, refused := s.receive(w, r, op)
+	if refused != nil {
+		return nil, refused
+	}
+	s.stage("receive", began)
+	sub.Operation = op
+	return s.order(r.Context(), caller, sub, key)
+}
+
+// admit counts the body of a request among those of its caller, and gives it a share of the memory, until release is called.
+func (s *Service) admit(r *http.Request, caller *auth.Caller) (release func(), refused *Problem) {
 	size := r.ContentLength
 	if size < 0 || size > s.MaxBody {
 		size = s.MaxBody
@@ -96,24 +125,21 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, caller *auth.Call
 		refused.close = true
 		return nil, refused
 	}
-	defer end()
 	share := max(2*size, 1)
 	getting, stop := context.WithTimeout(r.Context(), memoryWait)
 	err := s.memory.Acquire(getting, share)
 	stop()
 	if err != nil {
+		end()
 		refused = unavailable()
 		refused.close = true
 		return nil, refused
 	}
-	defer s.memory.Release(share)
+	return func() { s.memory.Release(share); end() }, nil
+}
 
-	began := time.Now()
-	sub, refused := receive(w, r, op, s.MaxBody, s.BodyTimeout)
-	if refused != nil {
-		return nil, refused
-	}
-	s.stage("receive", began)
+// order checks a request and makes it durable, under the id that it has or that follows from the caller's key.
+func (s *Service) order(ctx context.Context, caller *auth.Caller, sub *submission, key string) (*taken, *Problem) {
 	named := true
 	switch {
 	case key != "" && sub.ID != "":
@@ -125,7 +151,6 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, caller *auth.Call
 	case !idPattern.MatchString(string(sub.ID)):
 		return nil, invalid("id", "must be 1-128 letters, digits, '.', '_', ':' or '-', and begin with a letter or digit")
 	}
-	sub.Operation = op
 	if refused := s.check(caller, sub); refused != nil {
 		return nil, refused
 	}
@@ -135,7 +160,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, caller *auth.Call
 		}
 	}
 	if named {
-		earlier, found, err := s.earlier(r.Context(), sub.ID)
+		earlier, found, err := s.earlier(ctx, sub.ID)
 		switch {
 		case err != nil:
 			return nil, s.unavailable(err, "earlier requests cannot be looked up")
@@ -145,7 +170,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, caller *auth.Call
 			return &taken{sub.Request, named, true}, nil
 		}
 	}
-	if refused := s.send(r.Context(), sub); refused != nil {
+	if refused := s.send(ctx, sub); refused != nil {
 		return nil, refused
 	}
 	return &taken{sub.Request, named, false}, nil

@@ -30,6 +30,7 @@ const (
 	CauseRateLimited      Cause = "rate_limited"
 	CauseTooMany          Cause = "too_many_in_flight"
 	CauseUnavailable      Cause = "unavailable"
+	CauseLate             Cause = "late"
 )
 
 // CauseInfo documents a cause of the gateway.
@@ -57,6 +58,7 @@ func Causes() []CauseInfo {
 		{CauseRateLimited, http.StatusTooManyRequests, "The caller sends more than `gateway.callers.rate`; `Retry-After` says when to try again."},
 		{CauseTooMany, http.StatusTooManyRequests, "The caller has `gateway.callers.in_flight` requests, `bytes` or `streams` at once."},
 		{CauseUnavailable, http.StatusServiceUnavailable, "The broker, the store or the gateway takes nothing now. A request may have been taken all the same: repeat it with the same `Idempotency-Key`."},
+		{CauseLate, http.StatusGatewayTimeout, "Through the interface of another system: the result did not arrive within `gateway.wait`. It will be at `/v1/requests/` and the problem's `request_id`."},
 	}
 }
 
@@ -123,6 +125,9 @@ type FieldProblem struct {
 // Error implements error.
 func (p *Problem) Error() string { return fmt.Sprintf("%s: %s", p.Reason, p.Detail) }
 
+// Refuse returns the answer with this cause.
+func Refuse(cause Cause, format string, args ...any) *Problem { return problem(cause, format, args...) }
+
 // problem makes the answer with this cause.
 func problem(cause Cause, format string, args ...any) *Problem {
 	status := StatusOf(cause)
@@ -138,10 +143,8 @@ func problemOf(ps schema.Problems) *Problem {
 	return p
 }
 
-// write answers with p.
-func (p *Problem) write(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+// headers sets those that an answer with p has in any form.
+func (p *Problem) headers(h http.Header) {
 	switch p.Reason {
 	case CauseUnauthenticated:
 		h.Set("WWW-Authenticate", `Bearer realm="facestream"`)
@@ -157,6 +160,12 @@ func (p *Problem) write(w http.ResponseWriter) {
 	if p.close {
 		h.Set("Connection", "close")
 	}
+}
+
+// write answers with p.
+func (p *Problem) write(w http.ResponseWriter) {
+	p.headers(w.Header())
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	data, err := json.Marshal(p)
 	if err != nil { // a result that is no JSON

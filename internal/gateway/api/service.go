@@ -50,6 +50,7 @@ type Service struct {
 	Observe   func(path string, status int, took time.Duration) // of each answer; may be nil
 	Stage     func(stage string, took time.Duration)            // may be nil
 	Open      func(streams int)                                 // how many streams of results are open; may be nil
+	Others    []Path                                            // of the interfaces of other systems
 
 	requests, results *book
 	ledger            *ledger
@@ -101,7 +102,9 @@ type handler func(w http.ResponseWriter, r *http.Request, caller *auth.Caller) *
 type endpoint struct {
 	path    string // as in OpenAPI
 	methods map[string]handler
-	open    bool // to everybody
+	open    bool                                    // to everybody
+	bare    bool                                    // takes a token without a scheme
+	fail    func(w http.ResponseWriter, p *Problem) // answers with a problem
 }
 
 func (s *Service) endpoints() []endpoint {
@@ -134,6 +137,9 @@ func (s *Service) Handler() http.Handler {
 	for _, e := range s.endpoints() {
 		mux.Handle(e.path, s.serve(e))
 	}
+	for _, o := range s.Others {
+		mux.Handle(o.Path, s.serve(s.other(o)))
+	}
 	mux.Handle("/", s.serve(endpoint{path: "other"}))
 	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -154,6 +160,9 @@ func (s *Service) Handler() http.Handler {
 
 // serve answers the requests for an endpoint.
 func (s *Service) serve(e endpoint) http.Handler {
+	if e.fail == nil {
+		e.fail = func(w http.ResponseWriter, p *Problem) { p.write(w) }
+	}
 	allow := make([]string, 0, len(e.methods))
 	for m := range e.methods {
 		allow = append(allow, m)
@@ -166,7 +175,7 @@ func (s *Service) serve(e endpoint) http.Handler {
 		defer func() {
 			if v := recover(); v != nil && v != http.ErrAbortHandler {
 				s.Log.Error().Str("path", e.path).Err(events.Panicked(v)).Msg("the gateway failed at a request")
-				problem(Cause(schema.ReasonInternal), "the gateway failed").write(out)
+				e.fail(out, problem(Cause(schema.ReasonInternal), "the gateway failed"))
 			}
 			if s.Observe != nil {
 				s.Observe(e.path, out.status, time.Since(began))
@@ -176,7 +185,8 @@ func (s *Service) serve(e endpoint) http.Handler {
 			s.Log.Debug().Err(err).Msg("a connection has no deadline")
 		}
 		if refused := s.answer(out, r, e, strings.Join(allow, ", ")); refused != nil {
-			refused.write(out)
+			refused.headers(out.Header())
+			e.fail(out, refused)
 		}
 	})
 }
@@ -193,6 +203,9 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, e endpoint, all
 	}
 	if e.open {
 		return h(w, r, nil)
+	}
+	if token := r.Header.Get("Authorization"); e.bare && token != "" && !strings.Contains(token, " ") {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	caller, err := s.Guard.Caller(r.Context(), r)
 	switch {

@@ -16,6 +16,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/gateway/api"
 	"facestream/internal/gateway/auth"
+	"facestream/internal/gateway/perse"
 	"facestream/internal/host"
 	"facestream/internal/telemetry"
 	"facestream/pkg/events"
@@ -77,7 +78,7 @@ func run(ctx context.Context, a *host.App, listener net.Listener) error {
 	defer results.Close()
 	service := &api.Service{
 		Options: options(a.Config), Guard: guard, Store: a.Objects, Client: a.Client, Publisher: publisher, Results: results, Log: a.Log,
-		Observe: a.Metrics.Answered, Stage: a.Metrics.Stage("gateway"), Open: a.Metrics.Streams,
+		Observe: a.Metrics.Answered, Stage: a.Metrics.Stage("gateway"), Open: a.Metrics.Streams, Others: others(),
 	}
 	service.Prepare()
 
@@ -128,6 +129,9 @@ func run(ctx context.Context, a *host.App, listener net.Listener) error {
 	})
 	return g.Wait()
 }
+
+// others are the paths of the interfaces of other systems.
+func others() []api.Path { return perse.Paths() }
 
 // watch tells the metrics how many ids are remembered.
 func watch(ctx context.Context, m *telemetry.Metrics, s *api.Service) error {

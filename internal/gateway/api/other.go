@@ -1,0 +1,148 @@
+package api
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"facestream/internal/gateway/auth"
+	"facestream/pkg/schema"
+)
+
+// Path is a path of the interface of another system. It has the callers, limits, store and stream of this one, and fields and answers of
+// its own.
+type Path struct {
+	Path    string // as of [http.ServeMux], without a method
+	Methods map[string]func(c *Call) *Problem
+	// Fail answers with a problem, in the form of that interface. The headers that every form has are set.
+	Fail func(w http.ResponseWriter, p *Problem)
+	// Bare lets callers send their token without a scheme: Authorization: TOKEN.
+	Bare bool
+	// Open is for everybody; there is no caller then.
+	Open bool
+}
+
+// Call is one request for a [Path].
+type Call struct {
+	http.ResponseWriter
+	Request *http.Request
+	Caller  *auth.Caller
+	Began   time.Time
+	s       *Service
+}
+
+// other makes the endpoint of a path.
+func (s *Service) other(p Path) endpoint {
+	e := endpoint{path: p.Path, methods: map[string]handler{}, open: p.Open, bare: p.Bare, fail: p.Fail}
+	for method, do := range p.Methods {
+		e.methods[method] = func(w http.ResponseWriter, r *http.Request, caller *auth.Caller) *Problem {
+			if caller == nil {
+				return do(&Call{ResponseWriter: w, Request: r, Began: time.Now(), s: s})
+			}
+			release, refused := s.admit(r, caller)
+			if refused != nil {
+				return refused
+			}
+			defer release()
+			return do(&Call{ResponseWriter: w, Request: r, Caller: caller, Began: time.Now(), s: s})
+		}
+	}
+	return e
+}
+
+// Body reads the body, of one of the types, within the limits of size and time.
+func (c *Call) Body(types []string, read func(body io.Reader, params map[string]string) *Problem) *Problem {
+	kind, params, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(types, kind) || c.Request.Header.Get("Content-Encoding") != "" {
+		p := problem(CauseMediaType, "send %s", strings.Join(types, " or "))
+		p.close = true
+		return p
+	}
+	return c.s.body(c.ResponseWriter, c.Request, func(body io.Reader) *Problem { return read(body, params) })
+}
+
+// JSON reads the body as JSON.
+func (c *Call) JSON(into any) *Problem {
+	return c.Body([]string{"application/json"}, func(body io.Reader, _ map[string]string) *Problem {
+		data, err := io.ReadAll(body)
+		if err != nil {
+			return bodyProblem(err)
+		}
+		if err := json.Unmarshal(data, into); err != nil {
+			return problem(Cause(schema.ReasonUnparsable), "the body is not the JSON that this path takes")
+		}
+		return nil
+	})
+}
+
+// Form reads the body as a form: the files and the texts of those fields that it has. A field that is there twice or is unknown is refused.
+func (c *Call) Form(files, texts []string) (map[string][]byte, *Problem) {
+	found := map[string][]byte{}
+	return found, c.Body([]string{"multipart/form-data"}, func(body io.Reader, params map[string]string) *Problem {
+		parts := multipart.NewReader(body, params["boundary"])
+		for {
+			part, err := parts.NextRawPart()
+			if err == io.EOF {
+				return nil
+			}
+			if err != nil {
+				return bodyProblem(err)
+			}
+			name, most := part.FormName(), int64(maxField)
+			switch _, twice := found[name]; {
+			case twice:
+				return invalid(clip(name), "is given more than once")
+			case slices.Contains(files, name):
+				most = c.s.MaxBody
+			case !slices.Contains(texts, name):
+				return invalid(clip(name), "is not a field of the form"+schema.Suggest(name, append(files, texts...)))
+			}
+			if found[name], err = io.ReadAll(io.LimitReader(part, most+1)); err != nil {
+				return bodyProblem(err)
+			}
+			if int64(len(found[name])) > most {
+				return invalid(name, "is too long")
+			}
+		}
+	})
+}
+
+// Do carries out a request with the contents of its images, and returns its result, which may say that it was refused. The request of an
+// operation that the caller may not ask for, or whose result comes late, is a problem.
+func (c *Call) Do(req schema.Request, images ...[]byte) (*schema.Result, *Problem) {
+	if !c.Caller.MaySome(req.Operation) {
+		return nil, forbidden("%s is not among the operations that the token or key allows", req.Operation)
+	}
+	sub := &submission{Request: req}
+	for _, content := range images {
+		sub.Images, sub.files = append(sub.Images, schema.ObjectRef{}), append(sub.files, content)
+	}
+	taken, refused := c.s.order(c.Request.Context(), c.Caller, sub, "")
+	if refused != nil {
+		return nil, refused
+	}
+	e, late, refused := c.s.outcome(c.Request.Context(), taken, c.s.Wait)
+	if late {
+		refused = problem(CauseLate, "the result did not arrive in time; it will be at %s", address(taken.ID))
+		refused.RequestID = taken.ID
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	r := &schema.Result{}
+	if err := json.Unmarshal(e.Data, r); err != nil {
+		return nil, problem(Cause(schema.ReasonInternal), "the result cannot be read")
+	}
+	return r, nil
+}
+
+// Answer answers with JSON.
+func (c *Call) Answer(status int, v any) *Problem {
+	writeJSON(c.ResponseWriter, status, v)
+	return nil
+}

@@ -1,0 +1,154 @@
+package gateway_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"testing"
+
+	"facestream/internal/gateway/perse"
+)
+
+// perseAsk sends a form as Perse's clients do: the token without a scheme, files by their field. fields are names and values by turns.
+func perseAsk(t *testing.T, bearer, method, path string, fields []string, files map[string][]byte, into any) (status int, body string) {
+	t.Helper()
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if err := w.WriteField(fields[i], fields[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, content := range files {
+		part, err := w.CreateFormFile(name, "selfie.png")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := part.Write(content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	req, err := http.NewRequestWithContext(t.Context(), method, system.first+path, &form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	if bearer != "" {
+		req.Header.Set("Authorization", bearer)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if into != nil && res.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatalf("%s: %v", data, err)
+		}
+	}
+	return res.StatusCode, string(data)
+}
+
+var agreed = []string{"client_declaration_enduser_consent", "true"}
+
+// TestPerse: a person is enrolled, listed, compared with, updated and deleted as Perse's documents say.
+func TestPerse(t *testing.T) {
+	bearer := token(t, "*", "perse")
+	ask := func(method, path string, fields []string, files map[string][]byte, into any) {
+		t.Helper()
+		if status, body := perseAsk(t, bearer, method, path, append(fields, agreed...), files, into); status != http.StatusOK {
+			t.Fatalf("%s %s: %d %s", method, path, status, body)
+		}
+	}
+	var seen perse.Detect
+	ask(http.MethodPost, "/v0/face/detect", nil, map[string][]byte{"image_file": blue}, &seen)
+	if seen.TotalFaces != 1 || seen.Faces[0].BoundingBox != [4]int{16, 16, 32, 32} || seen.Faces[0].Landmarks["nose"] != [2]int{32, 34} || seen.Thresholds == nil || seen.TimeTaken <= 0 {
+		t.Errorf("detect: %+v", seen)
+	}
+	ask(http.MethodPost, "/v0/face/detect", nil, map[string][]byte{"image_file": white}, &seen)
+	if seen.TotalFaces != 0 || seen.Faces == nil {
+		t.Errorf("detect nobody: %+v", seen)
+	}
+	var same, other perse.Compare
+	ask(http.MethodPost, "/v0/face/compare", nil, map[string][]byte{"image_file1": blue, "image_file2": blue}, &same)
+	ask(http.MethodPost, "/v0/face/compare", nil, map[string][]byte{"image_file1": blue, "image_file2": red}, &other)
+	if threshold := same.Thresholds.Similarity; same.Similarity < threshold || other.Similarity >= threshold {
+		t.Errorf("similarities %f of the same, %f of others; the threshold is %f", same.Similarity, other.Similarity, threshold)
+	}
+	var enrolled, updated perse.Enrolment
+	ask(http.MethodPost, "/v0/face/enrollment", nil, map[string][]byte{"image_file": blue}, &enrolled)
+	token := string(enrolled.UserToken)
+	var all perse.Enrolments
+	if status, body := perseAsk(t, bearer, http.MethodGet, "/v0/face/enrollment/list", nil, nil, &all); status != http.StatusOK || all.TotalUsers != 1 || all.UserTokens[0] != enrolled.UserToken {
+		t.Errorf("list: %d %s, want %s", status, body, token)
+	}
+	ask(http.MethodPost, "/v0/face/compare", []string{"user_token", token}, map[string][]byte{"image_file": blue}, &same)
+	ask(http.MethodPost, "/v0/face/compare", []string{"user_token", token}, map[string][]byte{"image_file": green}, &other)
+	if threshold := same.Thresholds.Similarity; same.Similarity < threshold || other.Similarity >= threshold {
+		t.Errorf("with an enrolment: similarities %f of the same, %f of others; the threshold is %f", same.Similarity, other.Similarity, threshold)
+	}
+	ask(http.MethodPut, "/v0/face/enrollment", []string{"user_token", token}, map[string][]byte{"image_file": green}, &updated)
+	if updated.UserToken != enrolled.UserToken {
+		t.Errorf("the update is of %s, not of %s", updated.UserToken, token)
+	}
+	ask(http.MethodPost, "/v0/face/compare", []string{"user_token", token}, map[string][]byte{"image_file": green}, &same)
+	if same.Similarity < same.Thresholds.Similarity {
+		t.Errorf("similarity %f with the updated enrolment", same.Similarity)
+	}
+	ask(http.MethodDelete, "/v0/face/enrollment/"+token, nil, nil, nil)
+	if perseAsk(t, bearer, http.MethodGet, "/v0/face/enrollment/list", nil, nil, &all); all.TotalUsers != 0 {
+		t.Errorf("%d enrolments are left", all.TotalUsers)
+	}
+}
+
+// TestPerseRefuses: each status that Perse's documents name, with a stable error.
+func TestPerseRefuses(t *testing.T) {
+	bearer := token(t, "*", "perse")
+	picture := map[string][]byte{"image_file": blue}
+	for name, x := range map[string]struct {
+		bearer, method, path string
+		fields               []string
+		files                map[string][]byte
+		status               int
+		code                 string
+	}{
+		"no token":                  {"", "POST", "/v0/face/detect", agreed, picture, 401, "unauthorized"},
+		"another's token":           {"abc.def.ghi", "POST", "/v0/face/detect", agreed, picture, 401, "unauthorized"},
+		"a token for others":        {token(t, "predict", "perse"), "POST", "/v0/face/detect", agreed, picture, 401, "unauthorized"},
+		"no consent":                {bearer, "POST", "/v0/face/detect", nil, picture, 400, "form_key_missing"},
+		"consent refused":           {bearer, "POST", "/v0/face/enrollment", []string{"client_declaration_enduser_consent", "false"}, picture, 400, "form_key_missing"},
+		"no image":                  {bearer, "POST", "/v0/face/detect", agreed, nil, 400, "form_key_missing"},
+		"one image of two":          {bearer, "POST", "/v0/face/compare", agreed, map[string][]byte{"image_file1": blue}, 400, "form_key_missing"},
+		"an unknown field":          {bearer, "POST", "/v0/face/detect", append([]string{"images", "x"}, agreed...), picture, 400, "invalid_request"},
+		"no picture":                {bearer, "POST", "/v0/face/detect", agreed, map[string][]byte{"image_file": []byte("no picture")}, 415, "invalid_file_type"},
+		"nobody to enrol":           {bearer, "POST", "/v0/face/enrollment", agreed, map[string][]byte{"image_file": white}, 422, "no_face_detected"},
+		"nobody to compare":         {bearer, "POST", "/v0/face/compare", agreed, map[string][]byte{"image_file1": white, "image_file2": blue}, 422, "no_face_detected"},
+		"an update of nobody":       {bearer, "PUT", "/v0/face/enrollment", append([]string{"user_token", "4f5b9f9e-7e0b-4d8e-9df2-2c1d3c8a0f11"}, agreed...), picture, 400, "unknown_puid"},
+		"an update without a token": {bearer, "PUT", "/v0/face/enrollment", agreed, picture, 400, "form_key_missing"},
+		"another method":            {bearer, "PATCH", "/v0/face/enrollment", agreed, picture, 400, "method_not_allowed"},
+	} {
+		status, body := perseAsk(t, x.bearer, x.method, x.path, x.fields, x.files, nil)
+		var said perse.Error
+		if err := json.Unmarshal([]byte(body), &said); err != nil || status != x.status || said.Status != status || said.Code != x.code || said.Message == "" {
+			t.Errorf("%s: %d %s, want %d %s", name, status, body, x.status, x.code)
+		}
+	}
+	req, _ := http.NewRequest(http.MethodPost, system.first+"/v0/face/detect", bytes.NewReader(blue))
+	req.Header.Set("Authorization", bearer)
+	req.Header.Set("Content-Type", "image/png")
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusUnsupportedMediaType {
+		t.Errorf("a picture without a form: %d", res.StatusCode)
+	}
+}
