@@ -37,6 +37,7 @@ type parser struct {
 	grid     [][]cell
 	today    Date
 	measured bool
+	asked    bool // the reader says what else a character may be
 	reading  Reading
 }
 
@@ -135,7 +136,11 @@ func (p *parser) read() *Reading {
 	p.readCode(code)
 	d.Issuer, d.Nationality = p.readState(issuer), p.readState(nationality)
 	p.longNumber(number, optional)
-	p.correct(composite, number, optional)
+	correctable := []*field{number, optional}
+	if p.asked {
+		correctable = append(correctable, birth, expiry)
+	}
+	p.correct(composite, correctable...)
 
 	d.Code = strings.TrimRight(p.text(code.places), "<")
 	d.Number = strings.Trim(p.text(number.places), "<")
@@ -271,18 +276,34 @@ func (p *parser) covered() []at {
 	return places
 }
 
-// correct looks for one look-alike in an alphanumeric field that makes its check digit hold. It takes it where it is the only
-// one, the reader was of no other character less sure, and the composite check digit holds then too.
-func (p *parser) correct(composite, number, optional *field) {
+// mayBe are the characters for which a reader may have taken that at a, in a field f: its look-alikes, or those that the reader names.
+// Dates have digits alone.
+func (p *parser) mayBe(f *field, a at) (options []byte) {
+	c := p.cell(a)
+	if !p.asked {
+		return []byte(others(c.value))
+	}
+	for _, v := range []byte(c.others) {
+		if v != c.value && (isDigit(v) || (isLetter(v) || v == '<') && f.name != FieldBirth && f.name != FieldExpiry) {
+			options = append(options, v)
+		}
+	}
+	return options
+}
+
+// correct looks for one character, of an alphanumeric field or, where the reader says what else it may be, of a date, that makes the
+// field's check digit hold in the place of the one that was read. It takes it where it is the only one, the reader was of no other
+// character less sure, and the composite check digit holds then too.
+func (p *parser) correct(composite *field, fields ...*field) {
 	type change struct {
 		f     *field
 		a     at
 		value byte
 	}
 	var changes []change
-	for _, f := range []*field{number, optional} {
+	for _, f := range fields {
 		state := p.checkState(f.places, f.check)
-		if f == number {
+		if f.name == FieldNumber {
 			state = p.numberState(f)
 		}
 		if state != CheckWrong || !isDigit(p.value(*f.check)) {
@@ -292,7 +313,7 @@ func (p *parser) correct(composite, number, optional *field) {
 		for _, a := range f.places {
 			c := p.cell(a)
 			read := c.value
-			for _, v := range []byte(others(read)) {
+			for _, v := range p.mayBe(f, a) {
 				if c.value = v; p.checkState(f.places, f.check) == CheckOK {
 					ways = append(ways, change{f, a, v})
 				}

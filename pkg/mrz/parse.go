@@ -17,6 +17,10 @@ type Options struct {
 	Reference time.Time
 	// Confidence has one value of 0 to 1 for each rune of the text, or is nil. Values of blanks and line breaks are ignored.
 	Confidence []float64
+	// Others has for each rune of the text the characters of zones that the reader thinks possible in its place, without the one that it
+	// read, or is nil. They take the place of the look-alikes by which a check digit corrects a character. Those of blanks and line breaks
+	// are ignored.
+	Others []string
 }
 
 // Errors of Parse; errors.Is tells them apart.
@@ -46,6 +50,9 @@ func Parse(text string, o Options) (*Reading, error) {
 	if o.Confidence != nil && len(o.Confidence) != n {
 		return nil, fmt.Errorf("mrz: Options.Confidence has %d values for a text of %d characters", len(o.Confidence), n)
 	}
+	if o.Others != nil && len(o.Others) != n {
+		return nil, fmt.Errorf("mrz: Options.Others has %d values for a text of %d characters", len(o.Others), n)
+	}
 	if n > maxRunes {
 		return nil, fmt.Errorf("mrz: %w: %s; found a text of %d characters", ErrNoZone, expected, n)
 	}
@@ -54,11 +61,11 @@ func Parse(text string, o Options) (*Reading, error) {
 			return nil, fmt.Errorf("mrz: Options.Confidence has the value %v, which is not within 0 and 1", c)
 		}
 	}
-	format, grid, err := arrange(cellsOf(text, n, o.Confidence))
+	format, grid, err := arrange(cellsOf(text, n, o.Confidence, o.Others))
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{format: format, layout: layouts[format], grid: grid, today: DateOf(o.Reference), measured: o.Confidence != nil}
+	p := &parser{format: format, layout: layouts[format], grid: grid, today: DateOf(o.Reference), measured: o.Confidence != nil, asked: o.Others != nil}
 	return p.read(), nil
 }
 
@@ -68,10 +75,11 @@ type cell struct {
 	value      byte   // as it is understood; 0 for a character that no zone has
 	reason     Reason // why value is not raw, or empty
 	confidence float64
+	others     string // what else the reader thinks possible
 }
 
 // cellsOf divides a text of n characters into lines without blanks; none is empty.
-func cellsOf(text string, n int, confidence []float64) [][]cell {
+func cellsOf(text string, n int, confidence []float64, others []string) [][]cell {
 	var lines [][]cell
 	all := make([]cell, 0, 2*n) // a line never moves, because no character becomes more than two
 	start, i := 0, -1
@@ -90,6 +98,9 @@ func cellsOf(text string, n int, confidence []float64) [][]cell {
 		c := cell{raw: text[at : at+size]}
 		if confidence != nil {
 			c.confidence = confidence[i]
+		}
+		if others != nil {
+			c.others = others[i]
 		}
 		two := false
 		switch {

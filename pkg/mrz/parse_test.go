@@ -571,3 +571,44 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// TestReaderSaysOthers: a check digit chooses among what the reader thinks possible, and nothing else; it is spent then.
+func TestReaderSaysOthers(t *testing.T) {
+	const first, second = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"
+	for name, c := range map[string]struct {
+		column  int
+		read    string
+		others  string
+		surest  bool // another character of the field is less sure
+		field   FieldName
+		correct bool
+	}{
+		"number":                         {7, "E", "CF", false, FieldNumber, true},
+		"number, not what was printed":   {7, "E", "FK", false, FieldNumber, false},
+		"number, nothing else is":        {7, "E", "", false, FieldNumber, false},
+		"number, two that hold":          {7, "E", "CM", false, FieldNumber, false},
+		"number, another is less sure":   {7, "E", "CF", true, FieldNumber, false},
+		"date of birth":                  {16, "3", "8B", false, FieldBirth, true},
+		"date of birth, only by letters": {16, "3", "S", false, FieldBirth, false},
+		"date of expiry":                 {22, "7", "2Z", false, FieldExpiry, true},
+	} {
+		text := first + "\n" + second[:c.column] + c.read + second[c.column+1:]
+		confidence, others := slices.Repeat([]float64{0.99}, len(text)), make([]string, len(text))
+		at := len(first) + 1 + c.column
+		confidence[at], others[at] = 0.6, c.others
+		if c.surest {
+			confidence[at-1] = 0.5
+		}
+		r, err := Parse(text, Options{Reference: reference, Confidence: confidence, Others: others})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := r.Field(c.field)
+		if corrected := f.Evidence == EvidenceSpent; corrected != c.correct || corrected != (r.Lines[1] == second) || r.Clean() {
+			t.Errorf("%s: %s, evidence %s, clean %v", name, r.Lines[1], f.Evidence, r.Clean())
+		}
+	}
+	if _, err := Parse(first+"\n"+second, Options{Reference: reference, Others: []string{"A"}}); err == nil {
+		t.Error("one value for all characters is taken")
+	}
+}

@@ -56,7 +56,8 @@ const (
 	// ReasonState: the field holds a code of letters; exactly one way to replace its digits by look-alikes gives a code of
 	// ICAO Doc 9303-3 section 5.
 	ReasonState Reason = "state"
-	// ReasonCheckDigit: of all look-alikes in the field, this one alone makes the check digit hold, and the composite one too.
+	// ReasonCheckDigit: of all look-alikes in the field, or of all that the reader thinks possible (Options.Others), this one alone makes the
+	// check digit hold, and the composite one too.
 	// With Options.Confidence it replaces the least sure character of the field only. It may still be wrong: where the reader
 	// took a character for one that is not similar, a look-alike elsewhere fits by chance.
 	ReasonCheckDigit Reason = "check_digit"
