@@ -3,7 +3,7 @@
 GO          ?= go
 BIN         := bin
 PROGRAMS    := ingest worker indexer gateway facestream
-TRAINED     := detector embedding landmarks pose attributes glasses segmentation liveness
+TRAINED     := detector embedding landmarks pose attributes glasses segmentation liveness $(if $(wildcard /usr/share/fonts/opentype/ocr-b/OCRB.otf),mrz mrz_regions)
 VULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 SBOM        := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 VULNDB      ?= https://vuln.go.dev

@@ -1,8 +1,7 @@
-"""The loop of a training whose student learns what a shard's records say: pool, optimiser, running average, checkpoints, log,
-validation, export. A role says what is special to it with a Task."""
+"""The training of a student that learns from pictures of people what a shard's records say. A role says what is special to it with a
+Task."""
 
 import argparse
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +12,12 @@ import onnx
 import torch
 from torch import nn
 
-from . import images, network, options, people, run, warm
+from . import images, loop, network, options, people, run, warm
 from .augment import Trouble
-from .pool import Pool, shard_of
+from .pool import Pool
 
 BATCH = 128
 SHARD = 1024
-WARM_UP = 100          # steps
-AVERAGE = 0.995        # the validated and exported weights are the running average with this decay
-SAVE_SECONDS = 120
 OPSET = 17
 
 
@@ -71,20 +67,6 @@ class Task:
     held: int = 2000   # pictures of people held out
 
 
-def schedule(step: int, steps: int, decay: int) -> float:
-    """Factor of the learning rate: warm-up, constant, then linearly to zero. What a step does in the constant part does not
-    depend on steps, so a run can be ended early or made longer without losing what it has."""
-    return min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / max(1, decay)))
-
-
-def average(mean: nn.Module, student: nn.Module, step: int) -> None:
-    """Moves mean towards student; faster at first, when there is little to average."""
-    keep = min(AVERAGE, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for m, s in zip(mean.state_dict().values(), student.state_dict().values()):
-            m.lerp_(s, 1 - keep) if m.is_floating_point() else m.copy_(s)
-
-
 def tensors(part: np.ndarray) -> dict[str, torch.Tensor]:
     """The fields of records but the image, as float32."""
     return {k: torch.from_numpy(np.ascontiguousarray(part[k])).float() for k in part.dtype.names if k != "image"}
@@ -117,12 +99,7 @@ def export(student: nn.Module, task: Task, file: Path) -> None:
 
 def _options(task: Task) -> argparse.Namespace:
     parser = options.parser(f"Trains the starter pack's network for {task.role}.")
-    parser.add_argument("--steps", type=int, default=task.steps, help=f"batches of {BATCH} in all")
-    parser.add_argument("--decay", type=int, default=task.decay, help="of them, the last ones with falling learning rate")
-    parser.add_argument("--reuse", type=int, default=6, help="how often an example of the pool is used")
-    parser.add_argument("--window", type=int, default=48, help="shards kept for that")
-    parser.add_argument("--makers", type=int, default=1, help="processes that make examples")
-    parser.add_argument("--rate", type=float, default=2e-3, help="of AdamW, constant until the last --decay steps")
+    loop.add_options(parser, BATCH, task.steps, task.decay, reuse=6, rate=2e-3)
     parser.add_argument("--from", type=Path, dest="warm", help="ROLE.onnx of an earlier run, to start from")
     parser.add_argument("--people", type=Path, help="file of the pictures with what the teachers say, shared between trainings "
                         "(default: people.npy beside --out)")
@@ -147,8 +124,7 @@ def train(task: Task) -> None:
     log.start(o.seed, {"generated_faces": run.sha256(o.data / "generated_faces"), "backgrounds": run.sha256(o.data / "backgrounds"),
                        "drawn": run.sha256(folder / "drawn"), **{t: run.sha256(o.models / t) for t in task.teachers},
                        **({"from": run.sha256(o.warm)} if o.warm else {})},
-              people=len(known), backgrounds=len(backgrounds),
-              **{k: v for k, v in vars(o).items() if k in ("steps", "decay", "reuse", "window", "makers", "rate", "threads", "smoke")})
+              people=len(known), backgrounds=len(backgrounds), **loop.settings(o))
 
     def prepare() -> Callable[[int], np.ndarray]:
         make = task.make(material)
@@ -167,61 +143,15 @@ def train(task: Task) -> None:
     if o.warm and not (o.out / "checkpoint.pt").exists():
         warm.start(student, o.warm, pictures(validation, task.mean, task.std))
         log.write(event="validation", step=0, **task.measure(answers(student, validation, task), validation))
-    mean.load_state_dict(student.state_dict())
-    mean.requires_grad_(False)
-    student.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=o.rate, weight_decay=1e-4)
-    parts = {"student": student, "mean": mean, "optimizer": optimizer}
-    checkpoint = o.out / "checkpoint.pt"
-    step = 0
-    if state := run.load(checkpoint):
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        step = state["step"]
-        print(f"goes on from step {step}", flush=True)
+    def loss(student: nn.Module, part: np.ndarray) -> torch.Tensor:
+        x = pictures(part, task.mean, task.std).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            answer = student(x)
+        return task.loss(answer.float(), tensors(part))
 
-    def save() -> None:
-        run.save(checkpoint, {"step": step, **{k: p.state_dict() for k, p in parts.items()}})
+    def measure(student: nn.Module, held: np.ndarray) -> dict[str, float]:
+        return task.measure(answers(student, held, task), held)
 
-    per_tick = size // BATCH
-    saved = began = time.monotonic()
-    first = step
-    stop = options.Stop()
-    while step < o.steps and not stop:
-        tick = step // per_tick
-        newest = tick // o.reuse
-        pool.need(max(0, newest - o.window + 1), min(newest + 4, (o.steps - 1) // per_tick // o.reuse + 1))
-        student.train()
-        shard = pool.read(shard_of(tick, o.reuse, o.window, o.seed))
-        order = np.random.default_rng([o.seed, 4, tick]).permutation(len(shard))
-        for at in range(0, len(order), BATCH):
-            part = shard[order[at:at + BATCH]]
-            for group in optimizer.param_groups:
-                group["lr"] = o.rate * schedule(step, o.steps, o.decay)
-            x = pictures(part, task.mean, task.std).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
-                answer = student(x)
-            loss = task.loss(answer.float(), tensors(part))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            step += 1
-            average(mean, student, step)
-            if step % (every // 5 or 1) == 0:
-                rate = (step - first) * BATCH / (time.monotonic() - began)
-                log.write(event="step", step=step, of=o.steps, loss=loss.item(), images_per_second=rate,
-                          minutes_left=(o.steps - step) * BATCH / rate / 60)
-            if step % every == 0:
-                log.write(event="validation", step=step, **task.measure(answers(mean, validation, task), validation))
-        if time.monotonic() - saved > SAVE_SECONDS:
-            save()
-            saved = time.monotonic()
-    save()
-    pool.stop()
-    if step < o.steps:
-        raise SystemExit(f"stopped at step {step} of {o.steps}; the same command goes on from there")
-
-    file, shape = o.out / f"{task.role}.onnx", (3, task.side, task.side)
-    export(mean, task, file)
-    log.write(event="end", step=step, **task.measure(answers(mean, validation, task), validation), **network.check(file, shape),
-              sha256=run.sha256(file), milliseconds=network.milliseconds(file, shape))
+    loop.learn(o, log, loop.Learning(role=task.role, batch=BATCH, shard=size, every=every, loss=loss, measure=measure,
+                                     export=lambda student, file: export(student, task, file), shape=(3, task.side, task.side)),
+               pool, student, mean, validation)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ..common import images, network, options, run
-from ..common.distil import average, schedule
+from ..common.loop import average, schedule
 from ..common.people import draw_people
 from ..common.pool import Pool, shard_of
 from . import export
