@@ -68,7 +68,8 @@ func MRZ(ctx context.Context, o Options, m MRZOptions) (*Report, error) {
 	r := &Report{Evaluation: "mrz", What: "machine-readable zones of photographed specimens, and of drawn documents", Pack: o.Subject.describe(models.RoleText),
 		Data: Data{Folder: o.Data, Images: len(files)},
 		Notes: []string{"the zones were written down by eye as they are printed; of some specimens not all check digits hold as printed",
-			"a field is right if all its characters are, fillers included; names, states and the sex have no check digit"}}
+			"a field is right if all its characters are, fillers included; names, states and the sex have no check digit",
+			fmt.Sprintf("the reader is sure of a field whose least certain character has a confidence of %v or more", document.Sure)}}
 	for quarters, name := range []string{"", "turned by 90°: ", "turned by 180°: ", "turned by 270°: "} {
 		var tally zoneTally
 		for i, img := range photographs {
@@ -158,6 +159,7 @@ type zoneTally struct {
 	clean                       Rate // of the zones whose check digits hold as printed
 	proven                      Rate // wrong fields among those whose own check digit holds as read
 	deceptive                   Rate // zones of which any field is wrong, among those of which all check digits hold as read
+	treacherous                 Rate // of these, those of which a wrong field is one of which the reader is sure
 	took                        []time.Duration
 }
 
@@ -181,6 +183,7 @@ func (t *zoneTally) add(printed, read *mrz.Reading) string {
 		}
 	}
 	var wrong []string
+	surely := false // wrong
 	for _, f := range printed.Fields {
 		got := read.Field(f.Name)
 		right := got != nil && got.Text == f.Text
@@ -188,6 +191,7 @@ func (t *zoneTally) add(printed, read *mrz.Reading) string {
 			t.fields.Count++
 		} else {
 			wrong = append(wrong, string(f.Name))
+			surely = surely || got != nil && got.Confidence >= document.Sure
 		}
 		if got != nil && got.Evidence == mrz.EvidenceCheckDigit && f.Name != mrz.FieldComposite {
 			t.proven.Of++
@@ -201,11 +205,15 @@ func (t *zoneTally) add(printed, read *mrz.Reading) string {
 	}
 	if read.Clean() {
 		t.deceptive.Of++
+		t.treacherous.Of++
 		if printed.Clean() {
 			t.clean.Count++
 		}
 		if len(wrong) > 0 {
 			t.deceptive.Count++
+		}
+		if surely {
+			t.treacherous.Count++
 		}
 	}
 	if len(wrong) > 0 {
@@ -226,6 +234,7 @@ func (t *zoneTally) report(r *Report, prefix string) {
 	}
 	if t.deceptive.Of > 0 {
 		r.addRate(prefix+"a field is wrong, of zones whose check digits hold", t.deceptive)
+		r.addRate(prefix+"a field is wrong of which the reader is sure, of zones whose check digits hold", t.treacherous)
 	}
 	if len(t.took) > 0 {
 		slices.Sort(t.took)

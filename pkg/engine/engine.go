@@ -453,21 +453,17 @@ func (e *Engine) Embed(ctx context.Context, aligned []*imaging.Image) ([]schema.
 	return embeddings, nil
 }
 
-// MRZ finds and reads the machine-readable zones in a picture, as document.Text.MRZ does, with the pack's networks for text.
+// MRZ finds and reads the machine-readable zones in a picture, as document.TextReader.MRZ does, with the pack's networks for text.
 func (e *Engine) MRZ(ctx context.Context, img *imaging.Image, o document.MRZOptions) ([]document.MRZ, error) {
 	if e.reader == nil {
 		return nil, e.absent("engine.mrz", models.RoleText)
 	}
-	text, err := e.reader.Find(ctx, img)
-	if err != nil {
-		return nil, err
-	}
-	return text.MRZ(ctx, o)
+	return e.reader.MRZ(ctx, img, o)
 }
 
 // Lines finds and reads the lines of text in a picture, in reading order, with the pack's networks for text.
 func (e *Engine) Lines(ctx context.Context, img *imaging.Image) ([]document.Line, error) {
-	if e.reader == nil {
+	if e.reader == nil || !e.reader.Reads() {
 		return nil, e.absent("engine.lines", models.RoleText)
 	}
 	text, err := e.reader.Find(ctx, img)

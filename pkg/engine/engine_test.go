@@ -312,7 +312,7 @@ func rowShape(m models.Model) []int64 {
 	case m.Role == models.RoleActivity:
 		const samples = 512 + 64 // of a frame, and the end of the one before it
 		return []int64{70, samples}
-	case m.Architecture == document.TextLine:
+	case m.Architecture == document.TextLine || m.Architecture == document.ZoneLine:
 		width, height = 128, document.LineHeight
 	case width == 0:
 		width, height = 128, 96

@@ -10,6 +10,7 @@ import (
 
 	"facestream/pkg/engine/document"
 	"facestream/pkg/engine/imaging"
+	"facestream/pkg/schema"
 )
 
 // photographedZones are the zones of some of the photographed documents, as they are printed.
@@ -89,6 +90,45 @@ func TestTwoZones(t *testing.T) {
 	slices.Sort(want)
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("read %q, want %q", got, want)
+	}
+}
+
+// TestStarterZones: the starter pack reads the zones of photographed pages, and that of a picture which shows nothing else; it finds no
+// documents and reads no printed text.
+func TestStarterZones(t *testing.T) {
+	data, e := dataDir(t), starter(t, Options{})
+	for name, want := range photographedZones {
+		img, err := e.Decode(t.Context(), read(t, data, "documents", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		zones, err := e.MRZ(t.Context(), img, onThisDay)
+		if err != nil || len(zones) != 1 || strings.Join(zones[0].Reading.Lines, "\n") != want || !zones[0].Reading.Clean() {
+			t.Errorf("%s: %d zones, %v", name, len(zones), err)
+			continue
+		}
+		if math.Abs(float64(zones[0].Direction)) > 5 { // one that lies aslant is not alone in an upright part of the picture
+			continue
+		}
+		q := zones[0].Quad
+		strip := img.Crop(int(min(q[0].X, q[3].X)), int(min(q[0].Y, q[1].Y)), int(max(q[1].X, q[2].X)), int(max(q[2].Y, q[3].Y)), imaging.Black)
+		a, err := e.Analyze(t.Context(), encoded(t, strip), Params{Document: &DocumentParams{MRZ: true, Segmented: true, Today: onThisDay.Reference}})
+		if err != nil || len(a.Documents) != 1 || a.Documents[0].MRZ == nil || strings.Join(a.Documents[0].MRZ.Reading.Lines, "\n") != want {
+			t.Errorf("the zone of %s alone: %+v, %v", name, a, err)
+		}
+		for what, asked := range map[string]DocumentParams{"a document": {MRZ: true}, "printed text": {Text: always, Segmented: true}} {
+			if _, err := e.Analyze(t.Context(), encoded(t, strip), Params{Document: &asked}); schema.ReasonOf(err) != schema.ReasonRoleAbsent {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	plain := imaging.New(400, 300)
+	plain.Fill(imaging.RGB{200, 200, 200})
+	if zones, err := e.MRZ(t.Context(), plain, onThisDay); err != nil || len(zones) != 0 {
+		t.Errorf("a plain picture: %d zones, %v", len(zones), err)
+	}
+	if _, err := e.Lines(t.Context(), plain); schema.ReasonOf(err) != schema.ReasonRoleAbsent {
+		t.Errorf("lines: %v", err)
 	}
 }
 

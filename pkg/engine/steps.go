@@ -58,7 +58,7 @@ type action struct {
 func steps() []step {
 	return []step{
 		{name: "barcodes", picture: true, wanted: func(p Params) bool { return p.Barcodes != nil }, load: scanningBarcodes},
-		{name: "document", role: models.RoleDocument, architecture: document.ArchitectureCorners, picture: true,
+		{name: "document", role: models.RoleDocument, architecture: document.ArchitectureCorners, without: runAnyway, picture: true,
 			wanted: func(p Params) bool { return p.Document != nil }, load: scanning},
 		{name: "mrz", role: models.RoleText, picture: true, wanted: Params.reads, load: reading},
 		{name: "further", picture: true, wanted: func(p Params) bool { return p.Document != nil }, load: further},
@@ -227,22 +227,35 @@ func corners(_ *Engine, stages []face.Stage, _ Options) (action, error) {
 	}}, err
 }
 
-func scanning(_ *Engine, stages []face.Stage, _ Options) (action, error) {
-	finder, err := one(stages, document.NewFinder)
-	return action{run: func(ctx context.Context, f *frame) error {
-		if f.params.Document.Segmented {
-			f.segmented()
-		} else {
-			outlines, err := finder.Find(ctx, f.picture)
-			if err != nil {
-				return err
+// scanning finds the documents. A picture that shows a machine-readable zone and nothing else needs no network for that.
+func scanning(e *Engine, stages []face.Stage, _ Options) (action, error) {
+	var finder *document.Finder
+	var err error
+	if stages != nil {
+		finder, err = one(stages, document.NewFinder)
+	}
+	return action{
+		run: func(ctx context.Context, f *frame) error {
+			if f.params.Document.Segmented {
+				f.segmented()
+			} else {
+				outlines, err := finder.Find(ctx, f.picture)
+				if err != nil {
+					return err
+				}
+				f.straighten(outlines)
 			}
-			f.straighten(outlines)
-		}
-		accept := f.params.Document.Accept
-		f.over = f.documents == nil || accept != nil && !accept(f.documents)
-		return nil
-	}}, err
+			accept := f.params.Document.Accept
+			f.over = f.documents == nil || accept != nil && !accept(f.documents)
+			return nil
+		},
+		able: func(p Params) error {
+			if finder == nil && !p.Document.Segmented {
+				return e.absent("engine.analyze", models.RoleDocument)
+			}
+			return nil
+		},
+	}, err
 }
 
 // scanningBarcodes finds the barcodes of the photograph, and hands over pictures of them.
@@ -281,7 +294,15 @@ func (p Params) reads() bool { return p.Document != nil && (p.Document.MRZ || p.
 // reading reads what the first document says.
 func reading(e *Engine, stages []face.Stage, _ Options) (_ action, err error) {
 	e.reader, err = document.NewTextReader(stages)
-	return action{run: func(ctx context.Context, f *frame) error { return e.read(ctx, &f.documents[0], f.params.Document) }}, err
+	return action{
+		run: func(ctx context.Context, f *frame) error { return e.read(ctx, &f.documents[0], f.params.Document) },
+		able: func(p Params) error {
+			if p.Document.Text != nil && !e.reader.Reads() {
+				return schema.Permanent("engine.analyze", schema.ReasonRoleAbsent, fmt.Errorf("the networks of the model pack %q for the role %s read machine-readable zones alone", e.pack.Name, models.RoleText))
+			}
+			return nil
+		},
+	}, err
 }
 
 // further judges and reads the documents beside the first, of which only one is straightened at a time.
@@ -308,16 +329,12 @@ func further(e *Engine, _ []face.Stage, _ Options) (action, error) {
 
 // read reads what a straightened document says.
 func (e *Engine) read(ctx context.Context, o *document.Observation, asked *DocumentParams) error {
-	text, err := e.reader.Find(ctx, o.Straight)
-	if err != nil {
-		return err
-	}
 	if asked.MRZ {
 		zone := document.MRZOptions{Reference: asked.Today, Segmented: asked.Segmented}
 		if zone.Reference.IsZero() {
 			zone.Reference = time.Now()
 		}
-		zones, err := text.MRZ(ctx, zone)
+		zones, err := e.reader.MRZ(ctx, o.Straight, zone)
 		if err != nil {
 			return err
 		}
@@ -326,6 +343,10 @@ func (e *Engine) read(ctx context.Context, o *document.Observation, asked *Docum
 		}
 	}
 	if asked.Text != nil && asked.Text(o.MRZ) {
+		text, err := e.reader.Find(ctx, o.Straight)
+		if err != nil {
+			return err
+		}
 		if o.Text, err = text.Lines(ctx); err != nil {
 			return err
 		}

@@ -29,7 +29,12 @@ type MRZ struct {
 	Confidence float32
 
 	boxes []box // of the lines
+	spelt []spelling
 }
+
+// Sure is the confidence of a field from which its reader is sure of it. Below it, a field that no check digit covers, such as a name, is
+// doubtful, though all check digits hold.
+const Sure = 0.9
 
 // MRZOptions are the options of [Text.MRZ].
 type MRZOptions struct {
@@ -83,7 +88,7 @@ type zoneLine struct {
 }
 
 // zoneLine adds up the classes that stand for the same character.
-func (r *TextReader) zoneLine(b box, classes []float32) zoneLine {
+func (r *lineReader) zoneLine(b box, classes []float32) zoneLine {
 	l := zoneLine{box: b, steps: make([]zoneStep, 0, len(classes)/len(r.zone))}
 	for values := range slices.Chunk(classes, len(r.zone)) {
 		var step zoneStep
@@ -148,6 +153,8 @@ func logarithms(step zoneStep) zoneStep {
 type spelling struct {
 	text       string
 	confidence []float64 // of each character: its highest probability at its steps
+	// others has for each character the highest probability of each of zoneAlphabet at its steps and at the blanks behind it.
+	others [][zoneSize]float32
 }
 
 // The states of a reading after so many characters: each character of zoneAlphabet, the blank behind another one, and the blank behind a
@@ -220,15 +227,20 @@ func (l zoneLine) spell(letters, length int) spelling {
 	if math.IsInf(float64(scores[length*states+state]), -1) {
 		return spelling{}
 	}
-	text, confidence := make([]byte, length), make([]float64, length)
+	text, confidence, others := make([]byte, length), make([]float64, length), make([][zoneSize]float32, length)
 	for t, at := len(l.steps)-1, length; t >= 0; t-- {
+		step := l.steps[t]
+		if at > letters {
+			step = lettersOf(step)
+		}
 		if state < zoneSize {
-			step := l.steps[t]
-			if at > letters {
-				step = lettersOf(step)
-			}
 			text[at-1] = zoneAlphabet[state]
 			confidence[at-1] = max(confidence[at-1], min(float64(step[state]), 1))
+		}
+		if at > 0 {
+			for c := range others[at-1] {
+				others[at-1][c] = max(others[at-1][c], step[c])
+			}
 		}
 		before := int(paths[t*len(scores)+at*states+state])
 		if before >= fewer {
@@ -237,27 +249,124 @@ func (l zoneLine) spell(letters, length int) spelling {
 		}
 		state = before
 	}
-	return spelling{text: string(text), confidence: confidence}
+	return spelling{string(text), confidence, others}
 }
 
-// zoneShapes are the formats' lines and columns, and where their names are.
-var zoneShapes = []struct{ lines, columns, nameLine, nameColumn int }{{3, 30, 2, 0}, {2, 36, 0, 5}, {2, 44, 0, 5}}
+// possible has for each character the others that it may be.
+func (s spelling) possible() []string {
+	all := make([]string, len(s.others))
+	for i, others := range s.others {
+		for c, p := range others {
+			if p >= leastPossible && zoneAlphabet[c] != s.text[i] {
+				all[i] += zoneAlphabet[c : c+1]
+			}
+		}
+	}
+	return all
+}
+
+// together is what several looks at one line, spelt with the same length, say of it: at each place the character that has most of the
+// probability, which is the mean of what the looks give it.
+func together(looks []spelling) spelling {
+	length := len(looks[0].text)
+	s := spelling{confidence: make([]float64, length), others: make([][zoneSize]float32, length)}
+	text := make([]byte, length)
+	for i := range length {
+		for _, l := range looks {
+			var all float32
+			for _, p := range l.others[i] {
+				all += p
+			}
+			// What a look leaves to the blank it gives to no character.
+			share := 1 / max(all, 1) / float32(len(looks))
+			for c, p := range l.others[i] {
+				s.others[i][c] += p * share
+			}
+		}
+		best := argmax(s.others[i][:])
+		text[i], s.confidence[i] = zoneAlphabet[best], min(float64(s.others[i][best]), 1)
+	}
+	s.text = string(text)
+	return s
+}
+
+// zoneShape has a format's lines and columns, and where its names are.
+type zoneShape struct{ lines, columns, nameLine, nameColumn int }
+
+// zoneShapes are those of all formats.
+var zoneShapes = []zoneShape{{3, 30, 2, 0}, {2, 36, 0, 5}, {2, 44, 0, 5}}
+
+// shapeOf is that of a zone.
+func shapeOf(lines []spelling) zoneShape {
+	return zoneShapes[slices.IndexFunc(zoneShapes, func(s zoneShape) bool { return s.lines == len(lines) && s.columns == len(lines[0].text) })]
+}
+
+// spellAll spells the lines of a zone of a shape.
+func spellAll(lines []zoneLine, s zoneShape) (spelt []spelling) {
+	for i, l := range lines {
+		letters := s.columns
+		if i == s.nameLine {
+			letters = s.nameColumn
+		}
+		spelt = append(spelt, l.spell(letters, s.columns))
+	}
+	return spelt
+}
 
 // What tells the lines of a zone from others.
 const (
-	leastAspect     = 12  // the width of the longest line, as it was found, over its height: a zone's have 15 and more
-	mostTried       = 8   // of a picture's longest lines
-	leastCharacters = 20  // of a line
-	mostForeign     = 4   // one in so many characters is none of a zone
-	fewFillers      = 3   // with fewer, letters of lower case are foreign
-	certainEnough   = 0.8 // the confidence from which a zone may be one of which no check digit holds
-	unseenBelow     = 0.1 // the probability of a character that the reader did not see
-	mostUnseen      = 8   // one in so many characters
-	doubtful        = 0.5 // the probability of a character below which the zone is looked at again
-	sameRow         = 0.4 // line heights by which parts of one line are shifted at most
-	mostGap         = 3.5 // line heights from one line to the next
-	mostRows        = 4   // rows that are read, where a zone has 2 or 3
+	leastAspect     = 12   // the width of the longest line, as it was found, over its height: a zone's have 15 and more
+	mostTried       = 8    // of a picture's longest lines
+	leastCharacters = 20   // of a line
+	mostForeign     = 4    // one in so many characters is none of a zone
+	fewFillers      = 3    // with fewer, letters of lower case are foreign
+	certainEnough   = 0.8  // the confidence from which a zone may be one of which no check digit holds
+	leastPossible   = 0.02 // the probability from which a character may be another one
+	unseenBelow     = 0.1  // the probability of a character that the reader did not see
+	mostUnseen      = 8    // one in so many characters
+	doubtful        = 0.6  // the probability of a character below which the zone is looked at again, though its check digits hold
+	sameRow         = 0.4  // line heights by which parts of one line are shifted at most
+	mostGap         = 3.5  // line heights from one line to the next
+	mostRows        = 4    // rows that are read, where a zone has 2 or 3
 )
+
+// zoneScales are the scales at which the network for zones looks at a picture until it sees a zone: the manifest's, and others for one that
+// fills the picture and for one that is small in it.
+var zoneScales = []float64{1, 0.7, 1.5}
+
+// MRZ finds and reads the machine-readable zones in a picture, the most certain first: by the networks for zones, and where these find
+// none, among the lines of text. None is an answer.
+func (r *TextReader) MRZ(ctx context.Context, img *imaging.Image, o MRZOptions) (best []MRZ, err error) {
+	if r.zone.line != nil {
+		for _, scale := range zoneScales {
+			text := &Text{sight: r.zone, second: r.text.line, picture: img}
+			if text.boxes, err = r.zone.find(ctx, img, int(scale*float64(r.zone.regions.Model.Input.LongSide))); err != nil {
+				return nil, err
+			}
+			zones, err := text.zones(ctx, o)
+			if err == nil && zones == nil && best == nil && o.Segmented {
+				zones, err = text.strips(ctx, o)
+			}
+			if err != nil {
+				return nil, err
+			}
+			if len(zones) > 0 && (best == nil || better(&zones[0], &best[0]) < 0) {
+				best = zones
+			}
+			if best != nil && best[0].settled() {
+				break
+			}
+		}
+	}
+	if best != nil || r.text.line == nil {
+		return best, nil
+	}
+	text, err := r.Find(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	return text.MRZ(ctx, o)
+}
 
 // MRZ finds and reads the machine-readable zones among the lines, the most certain first. Where there is none, it looks at the picture
 // once more: turned so that its text runs to the right, or, if it does, closer. None is an answer.
@@ -275,16 +384,17 @@ func (t *Text) MRZ(ctx context.Context, o MRZOptions) ([]MRZ, error) {
 	if turned != t.picture {
 		defer turned.Release()
 	}
-	longSide, long := t.reader.regions.Model.Input.LongSide, max(turned.Width, turned.Height)
+	longSide, long := t.regions.Model.Input.LongSide, max(turned.Width, turned.Height)
 	if closer := min(int(closerLook*float64(longSide)), long); quarters == 0 && closer > longSide {
 		longSide = closer
 	} else if quarters == 0 && !o.Segmented {
 		return nil, nil
 	}
-	again, err := t.reader.find(ctx, turned, longSide)
+	boxes, err := t.find(ctx, turned, longSide)
 	if err != nil {
 		return nil, err
 	}
+	again := &Text{sight: t.sight, second: t.second, picture: turned, boxes: boxes}
 	if zones, err = again.zones(ctx, o); err != nil {
 		return nil, err
 	}
@@ -324,7 +434,7 @@ func (t *Text) strips(ctx context.Context, o MRZOptions) ([]MRZ, error) {
 			rows = append(rows, box{Window: imaging.Window{X: float64(t.picture.Width) / 2, Y: (float64(i) + 0.5) * height, Width: float64(t.picture.Width), Height: height}})
 		}
 		for range 2 {
-			lines, err := t.zoneLines(ctx, rows, looks[0])
+			lines, err := t.zoneLines(ctx, t.line, rows, looks[0])
 			if err != nil {
 				return nil, err
 			}
@@ -361,6 +471,35 @@ func (t *Text) zones(ctx context.Context, o MRZOptions) ([]MRZ, error) {
 	}
 	slices.SortStableFunc(zones, func(a, b MRZ) int { return better(&a, &b) })
 	return zones, nil
+}
+
+// What zones measure: the height of a line as readers are taught it, over the distance of lines, and over the width of 30 characters, the
+// fewest that a line has.
+const (
+	heightOfLeading = 4.7 / 6.35
+	heightOfWidth   = 4.2 / (30 * 2.54)
+)
+
+// level gives the lines of zones the height that they have by their distance from the next line, or at most by their length: a map that is
+// coarse for lines so thin says little of it. At both ends it leaves a quarter of that, lest a character is cut.
+func level(boxes []box) []box {
+	levelled := slices.Clone(boxes)
+	for i, b := range boxes {
+		apart := math.Inf(1)
+		for _, other := range boxes {
+			turn := math.Abs(math.Remainder(b.Turn-other.Turn, math.Pi))
+			d := math.Abs(down(other, b.Turn) - down(b, b.Turn))
+			if turn < 0.12 && d > 0.3*b.Height && math.Abs(along(other, b.Turn)-along(b, b.Turn)) < b.Width/2 && other.Width > b.Width/2 {
+				apart = min(apart, d)
+			}
+		}
+		levelled[i].Height = min(b.Height, b.Width*heightOfWidth)
+		if apart < mostGap*levelled[i].Height {
+			levelled[i].Height = apart * heightOfLeading
+		}
+		levelled[i].Width += levelled[i].Height / 2
+	}
+	return levelled
 }
 
 // upsideDown are rows as whoever sees them upside down: the last first, each read the other way round.
@@ -421,17 +560,43 @@ func (t *Text) zone(ctx context.Context, rows []box, seed box, o MRZOptions) (be
 	if best == nil {
 		return nil, nil
 	}
-	boxes := best.boxes
-	for _, l := range looks[1:] {
-		if best.settled() {
-			break
-		}
-		again, err := t.zoneLines(ctx, boxes, l)
-		if err != nil {
-			return nil, err
-		}
-		if m := bestZone(again, o); m != nil && better(m, best) < 0 {
-			best = m
+	return t.closer(ctx, best, o)
+}
+
+// closer looks again at a zone until it is settled, in other ways and with the second reader, and takes what all looks together say of each
+// character, or the best of them.
+func (t *Text) closer(ctx context.Context, best *MRZ, o MRZOptions) (*MRZ, error) {
+	boxes, spelt := best.boxes, [][]spelling{best.spelt}
+	for _, l := range looks {
+		for _, reader := range []*lineReader{t.line, t.second} {
+			if best.settled() {
+				return best, nil
+			}
+			if reader == nil || reader == t.line && l == looks[0] { // was seen
+				continue
+			}
+			lines, err := t.zoneLines(ctx, reader, boxes, l)
+			if err != nil {
+				return nil, err
+			}
+			again := zoneOf(spellAll(lines, shapeOf(best.spelt)), lines, o)
+			if again == nil {
+				continue
+			}
+			spelt = append(spelt, again.spelt)
+			all := make([]spelling, len(boxes))
+			for i := range all {
+				var line []spelling
+				for _, s := range spelt {
+					line = append(line, s[i])
+				}
+				all[i] = together(line)
+			}
+			for _, m := range []*MRZ{again, zoneOf(all, lines, o)} {
+				if m != nil && better(m, best) < 0 {
+					best = m
+				}
+			}
 		}
 	}
 	return best, nil
@@ -441,7 +606,7 @@ func (t *Text) zone(ctx context.Context, rows []box, seed box, o MRZOptions) (be
 func (t *Text) zoneAround(ctx context.Context, rows []box, at int) (lines []zoneLine, err error) {
 	read := func(i int) (like bool) {
 		var l []zoneLine
-		if l, err = t.zoneLines(ctx, rows[i:i+1], looks[0]); err != nil || !l[0].like {
+		if l, err = t.zoneLines(ctx, t.line, rows[i:i+1], looks[0]); err != nil || !l[0].like {
 			return false
 		}
 		if i < at {
@@ -467,15 +632,15 @@ type look struct{ height, stretch float64 }
 // looks are tried until a zone is settled.
 var looks = []look{{1, 1}, {0.8, 1}, {1.15, 1.15}, {0.9, 1.3}}
 
-// zoneLines shows lines to the network.
-func (t *Text) zoneLines(ctx context.Context, boxes []box, l look) ([]zoneLine, error) {
+// zoneLines shows lines to a reader.
+func (t *Text) zoneLines(ctx context.Context, reader *lineReader, boxes []box, l look) ([]zoneLine, error) {
 	shown := slices.Clone(boxes)
 	for i := range shown {
 		shown[i].Height *= l.height
 	}
 	var lines []zoneLine
-	err := t.reader.classes(ctx, t.picture, shown, l.stretch, func(b box, classes []float32) {
-		lines = append(lines, t.reader.zoneLine(b, classes))
+	err := reader.classes(ctx, t.picture, shown, l.stretch, func(b box, classes []float32) {
+		lines = append(lines, reader.zoneLine(b, classes))
 	})
 	return lines, err
 }
@@ -486,15 +651,7 @@ func bestZone(lines []zoneLine, o MRZOptions) *MRZ {
 	for _, s := range zoneShapes {
 		for from := 0; from+s.lines <= len(lines); from++ {
 			some := lines[from : from+s.lines]
-			var spelt []spelling
-			for i, l := range some {
-				letters := s.columns
-				if i == s.nameLine {
-					letters = s.nameColumn
-				}
-				spelt = append(spelt, l.spell(letters, s.columns))
-			}
-			if m := zoneOf(spelt, some, o); m != nil && (best == nil || better(m, best) < 0) {
+			if m := zoneOf(spellAll(some, s), some, o); m != nil && (best == nil || better(m, best) < 0) {
 				best = m
 			}
 		}
@@ -504,8 +661,8 @@ func bestZone(lines []zoneLine, o MRZOptions) *MRZ {
 
 // zoneOf is the zone that lines of text are, or nil.
 func zoneOf(lines []spelling, seen []zoneLine, o MRZOptions) *MRZ {
-	var m MRZ
-	var text []string
+	m := MRZ{spelt: lines}
+	var text, others []string
 	var confidence []float64
 	for i, l := range lines {
 		if l.text == "" {
@@ -513,6 +670,7 @@ func zoneOf(lines []spelling, seen []zoneLine, o MRZOptions) *MRZ {
 		}
 		text = append(text, l.text)
 		confidence = append(append(confidence, l.confidence...), 1) // of the line break
+		others = append(append(others, l.possible()...), "")
 		line := Line{Text: l.text, Quad: seen[i].box.quad()}
 		for _, c := range l.confidence {
 			line.Characters = append(line.Characters, float32(c))
@@ -521,7 +679,7 @@ func zoneOf(lines []spelling, seen []zoneLine, o MRZOptions) *MRZ {
 		m.Lines = append(m.Lines, line)
 		m.Confidence += line.Confidence / float32(len(lines))
 	}
-	reading, err := mrz.Parse(strings.Join(text, "\n"), mrz.Options{Reference: o.Reference, Confidence: confidence[:len(confidence)-1]})
+	reading, err := mrz.Parse(strings.Join(text, "\n"), mrz.Options{Reference: o.Reference, Confidence: confidence[:len(confidence)-1], Others: others[:len(others)-1]})
 	if err != nil {
 		return nil
 	}
@@ -559,14 +717,14 @@ func (m *MRZ) Leans() Direction {
 	return Direction{Degrees: float64(m.Direction), Weight: float64(m.Confidence) * math.Hypot(float64(m.Quad[1].X-m.Quad[0].X), float64(m.Quad[1].Y-m.Quad[0].Y))}
 }
 
-// settled reports whether another look at the zone is of no use.
+// settled reports whether another look at the zone is of no use: its check digits hold and no character is doubtful, or the reader has no
+// doubt of what is printed, though check digits do not hold.
 func (m *MRZ) settled() bool {
+	least := float32(1)
 	for _, l := range m.Lines {
-		if slices.Min(l.Characters) < doubtful {
-			return false
-		}
+		least = min(least, slices.Min(l.Characters))
 	}
-	return m.Reading.Clean()
+	return least >= Sure || least >= doubtful && m.Reading.Clean()
 }
 
 // checks counts the check digits of the zone, and those that hold.

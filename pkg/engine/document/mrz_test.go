@@ -97,6 +97,61 @@ func TestSpellNames(t *testing.T) {
 	}
 }
 
+// taking is what the network sees of a line one of whose characters it takes for another with this probability.
+func taking(text string, at int, other byte, p float32) zoneLine {
+	l := seen(text)
+	for _, i := range []int{3 * at, 3*at + 1} {
+		l.steps[i] = zoneStep{}
+		l.steps[i][strings.IndexByte(zoneAlphabet, other)] = p
+		l.steps[i][strings.IndexByte(zoneAlphabet, text[at])] = 0.98 - p
+	}
+	return l
+}
+
+// TestTogether: of what several looks say of a line, most of the probability decides at each place, and what they do not agree on is
+// doubtful.
+func TestTogether(t *testing.T) {
+	spell := func(at int, other byte, p float32) spelling { return taking(secondLine, at, other, p).spell(44, 44) }
+	wrong := spell(3, '6', 0.6)
+	if wrong.text == secondLine || wrong.confidence[3] > 0.7 {
+		t.Fatalf("one look: %s, %.2f", wrong.text, wrong.confidence[3])
+	}
+	s := together([]spelling{wrong, spell(3, '6', 0.1), spell(20, 'M', 0.7)})
+	if s.text != secondLine {
+		t.Errorf("three looks: %s", s.text)
+	}
+	for i, c := range s.confidence {
+		if doubted := i == 3 || i == 20; (c < Sure) != doubted {
+			t.Errorf("place %d: %.2f", i, c)
+		}
+	}
+	if s := together([]spelling{wrong}); s.text != wrong.text {
+		t.Errorf("a look by itself: %s", s.text)
+	}
+}
+
+// TestSettled: a zone is looked at again where its check digits do not hold, unless the reader has no doubt, and where it doubts a name.
+func TestSettled(t *testing.T) {
+	o := MRZOptions{Reference: time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)}
+	broken := secondLine[:43] + "9"
+	for name, c := range map[string]struct {
+		first, second zoneLine
+		settled, sure bool
+	}{
+		"as it is":                   {seen(firstLine), seen(secondLine), true, true},
+		"a doubtful name":            {taking(firstLine, 8, 'H', 0.45), seen(secondLine), false, false},
+		"printed with a wrong digit": {seen(firstLine), seen(broken), true, true},
+		"doubtful, and wrong":        {seen(firstLine), taking(broken, 20, 'M', 0.3), false, true},
+	} {
+		zone := bestZone([]zoneLine{c.first, c.second}, o)
+		if zone == nil || zone.settled() != c.settled {
+			t.Errorf("%s: settled %v", name, !c.settled)
+		} else if f := zone.Reading.Field(mrz.FieldHolder); (f.Confidence >= Sure) != c.sure {
+			t.Errorf("%s: the name has a confidence of %.2f", name, f.Confidence)
+		}
+	}
+}
+
 // TestBestZone finds a zone among lines, of each format, and none among others.
 func TestBestZone(t *testing.T) {
 	o := MRZOptions{Reference: time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)}

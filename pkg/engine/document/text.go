@@ -15,13 +15,17 @@ import (
 	"facestream/pkg/schema"
 )
 
-// The architectures of the networks of the role text, those of PaddleOCR.
+// The architectures of the networks of the role text. Those of texts are PaddleOCR's; those of zones are fed and answer alike.
 const (
 	// TextRegions says for each pixel of the picture how probable it is that it lies within a line of text: differentiable
 	// binarization (Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", AAAI 2020).
 	TextRegions = "text_regions"
 	// TextLine says which characters a picture of one line shows: CTC with the characters of the file's metadata.
 	TextLine = "text_line"
+	// ZoneRegions finds the lines of machine-readable zones alone.
+	ZoneRegions = "mrz_regions"
+	// ZoneLine reads lines of machine-readable zones alone.
+	ZoneLine = "mrz_line"
 )
 
 // charactersKey is the entry of an ONNX file's metadata that lists a line reader's characters, one a line, without the blank, which
@@ -64,46 +68,64 @@ type Line struct {
 	Characters []float32
 }
 
-// TextReader finds and reads lines of text, in any script that its networks know. It is safe for concurrent use.
+// TextReader finds and reads lines of text, in any script that its networks know, and machine-readable zones. It is safe for concurrent
+// use.
 type TextReader struct {
-	regions, line face.Stage
-	characters    []string // by class: none for the blank, which is the first
-	zone          []int8   // by class: the character of a machine-readable zone that it stands for, or noZone
+	text, zone sight
 }
 
-// NewTextReader returns a TextReader for the two networks of the role text. Stages of other architectures, inputs of fixed size, and a
-// line reader whose file lists no characters are Fatal errors.
+// sight are a network that finds lines and one that reads them.
+type sight struct {
+	regions face.Stage
+	line    *lineReader
+}
+
+// NewTextReader returns a TextReader for the networks of the role text: one that finds lines of text and one that reads them, or two that
+// find and read those of zones, or all four. Stages of other architectures, inputs of fixed size, and a line reader whose file lists no
+// characters are Fatal errors.
 func NewTextReader(stages []face.Stage) (*TextReader, error) {
 	const op = "document.text"
 	r := &TextReader{}
+	seen := map[string]bool{}
 	for _, s := range stages {
 		m := s.Model
-		switch {
-		case m.Input.Multiple == 0 || m.Input.Layout == models.NHWC || len(s.Net.Outputs()) != 1:
+		if m.Input.Multiple == 0 || m.Input.Layout == models.NHWC || len(s.Net.Outputs()) != 1 {
 			return nil, schema.Fatal(op, fmt.Errorf("%s: a network of the role %s takes planes of any size and has one output", m.Name, m.Role))
-		case m.Architecture == TextRegions:
-			r.regions = s
-		case m.Architecture == TextLine:
-			r.line = s
+		}
+		if seen[m.Architecture] {
+			return nil, schema.Fatal(op, fmt.Errorf("the pack has several networks of the architecture %s; the engine takes one", m.Architecture))
+		}
+		seen[m.Architecture] = true
+		var err error
+		switch m.Architecture {
+		case TextRegions:
+			r.text.regions = s
+		case TextLine:
+			r.text.line, err = newLineReader(s)
+		case ZoneRegions:
+			r.zone.regions = s
+		case ZoneLine:
+			r.zone.line, err = newLineReader(s)
 		default:
-			return nil, schema.Fatal(op, fmt.Errorf("%s has the architecture %q; for the role %s there are %q", m.Name, m.Architecture, m.Role, []string{TextRegions, TextLine}))
+			err = fmt.Errorf("%s has the architecture %q; for the role %s there are %q", m.Name, m.Architecture, m.Role, []string{TextRegions, TextLine, ZoneRegions, ZoneLine})
+		}
+		if err != nil {
+			return nil, schema.Fatal(op, err)
 		}
 	}
-	if r.regions.Net == nil || r.line.Net == nil || len(stages) != 2 {
-		return nil, schema.Fatal(op, fmt.Errorf("the role %s takes one network of the architecture %s and one of %s", models.RoleText, TextRegions, TextLine))
+	if seen[TextRegions] != seen[TextLine] || seen[ZoneRegions] != seen[ZoneLine] || len(seen) == 0 {
+		return nil, schema.Fatal(op, fmt.Errorf("the role %s takes one network of the architecture %s and one of %s, or one of %s and one of %s", models.RoleText, TextRegions, TextLine, ZoneRegions, ZoneLine))
 	}
-	listed := r.line.Metadata[charactersKey]
-	if listed == "" {
-		return nil, schema.Fatal(op, fmt.Errorf("the metadata of %s do not list its characters as %q", r.line.Model.Name, charactersKey))
-	}
-	r.characters = slices.Concat([]string{""}, strings.Split(strings.TrimSuffix(listed, "\n"), "\n"), []string{" "})
-	r.zone = zoneClasses(r.characters)
 	return r, nil
 }
 
+// Reads reports whether r reads text of any kind rather than zones alone.
+func (r *TextReader) Reads() bool { return r.text.line != nil }
+
 // Text is where a picture shows lines of text. What they say is read when it is asked for, by one goroutine at a time.
 type Text struct {
-	reader  *TextReader
+	sight
+	second  *lineReader // also reads the lines of zones; nil for none
 	picture *imaging.Image
 	boxes   []box // the most certain first
 
@@ -118,13 +140,14 @@ type box struct {
 }
 
 // Find finds the lines of text in a picture, however it is turned. The Text refers to the picture, which must not be released before
-// it. A picture without text is an answer.
+// it. A picture without text is an answer. r must read text ([TextReader.Reads]).
 func (r *TextReader) Find(ctx context.Context, img *imaging.Image) (*Text, error) {
-	return r.find(ctx, img, r.regions.Model.Input.LongSide)
+	boxes, err := r.text.find(ctx, img, r.text.regions.Model.Input.LongSide)
+	return &Text{sight: r.text, second: r.zone.line, picture: img, boxes: boxes}, err
 }
 
-// find is Find at a scale: the picture's longer side has so many pixels.
-func (r *TextReader) find(ctx context.Context, img *imaging.Image, longSide int) (*Text, error) {
+// find finds lines at a scale: the picture's longer side has so many pixels.
+func (r sight) find(ctx context.Context, img *imaging.Image, longSide int) ([]box, error) {
 	const op = "document.find_text"
 	in := r.regions.Model.Input
 	scale := min(float64(longSide)/float64(max(img.Width, img.Height)), mostEnlarge)
@@ -148,7 +171,10 @@ func (r *TextReader) find(ctx context.Context, img *imaging.Image, longSide int)
 		b := &boxes[i]
 		b.X, b.Y, b.Width, b.Height = b.X/scale, b.Y/scale, b.Width/scale, b.Height/scale
 	}
-	return &Text{reader: r, picture: img, boxes: boxes}, nil
+	if r.regions.Model.Architecture == ZoneRegions {
+		boxes = level(boxes)
+	}
+	return boxes, nil
 }
 
 // Lines reads all lines, in the order in which a person reads them.
@@ -157,7 +183,7 @@ func (t *Text) Lines(ctx context.Context) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines, err := t.reader.read(ctx, t.picture, inOrder(boxes))
+	lines, err := t.line.read(ctx, t.picture, inOrder(boxes))
 	return slices.DeleteFunc(lines, func(l Line) bool { return l.Text == "" }), err
 }
 
@@ -172,11 +198,11 @@ func (t *Text) directed(ctx context.Context) ([]box, error) {
 	boxes := slices.Clone(t.boxes)
 	longest := slices.SortedFunc(slices.Values(boxes), func(a, b box) int { return cmp.Compare(b.Width, a.Width) })
 	longest = longest[:min(samples, len(longest))]
-	forth, err := t.reader.read(ctx, t.picture, longest)
+	forth, err := t.line.read(ctx, t.picture, longest)
 	if err != nil {
 		return nil, err
 	}
-	back, err := t.reader.read(ctx, t.picture, reversed(longest))
+	back, err := t.line.read(ctx, t.picture, reversed(longest))
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +245,25 @@ func direction(boxes []box) float64 {
 	return math.Atan2(y, x)
 }
 
+// lineReader reads lines of text that were found.
+type lineReader struct {
+	face.Stage
+	characters []string // by class: none for the blank, which is the first
+	zone       []int8   // by class: the character of a machine-readable zone that it stands for, or noZone
+}
+
+func newLineReader(s face.Stage) (*lineReader, error) {
+	listed := s.Metadata[charactersKey]
+	if listed == "" {
+		return nil, fmt.Errorf("the metadata of %s do not list its characters as %q", s.Model.Name, charactersKey)
+	}
+	r := &lineReader{Stage: s, characters: slices.Concat([]string{""}, strings.Split(strings.TrimSuffix(listed, "\n"), "\n"), []string{" "})}
+	r.zone = zoneClasses(r.characters)
+	return r, nil
+}
+
 // read reads lines, in their order. A row never depends on its neighbours: it is as wide as its own line makes it.
-func (r *TextReader) read(ctx context.Context, img *imaging.Image, boxes []box) ([]Line, error) {
+func (r *lineReader) read(ctx context.Context, img *imaging.Image, boxes []box) ([]Line, error) {
 	lines := make([]Line, 0, len(boxes))
 	err := r.classes(ctx, img, boxes, 1, func(b box, classes []float32) {
 		lines = append(lines, r.decode(b, classes))
@@ -230,9 +273,9 @@ func (r *TextReader) read(ctx context.Context, img *imaging.Image, boxes []box) 
 
 // classes shows lines to the network and calls use for each, in order, with the probabilities of all classes at each of its steps.
 // Lines are shown so many times as wide as they are.
-func (r *TextReader) classes(ctx context.Context, img *imaging.Image, boxes []box, stretch float64, use func(box, []float32)) error {
+func (r *lineReader) classes(ctx context.Context, img *imaging.Image, boxes []box, stretch float64, use func(box, []float32)) error {
 	const op = "document.read_text"
-	in := r.line.Model.Input
+	in := r.Model.Input
 	for some := range slices.Chunk(boxes, linesAtOnce) {
 		rows := make([]onnx.Tensor, len(some))
 		taken := make([]*[]float32, len(some))
@@ -249,7 +292,7 @@ func (r *TextReader) classes(ctx context.Context, img *imaging.Image, boxes []bo
 			}
 			rows[i] = onnx.Tensor{Shape: []int64{3, LineHeight, int64(padded)}, Data: *taken[i]}
 		}
-		answers := r.line.Net.Run(ctx, rows)
+		answers := r.Net.Run(ctx, rows)
 		for _, t := range taken {
 			tensors.Give(t)
 		}
@@ -258,7 +301,7 @@ func (r *TextReader) classes(ctx context.Context, img *imaging.Image, boxes []bo
 				return fmt.Errorf("%s: %w", op, a.Err)
 			}
 			if n := len(a.Value[0].Data); n == 0 || n%len(r.characters) != 0 {
-				return fmt.Errorf("%s: %s answered %d values; its metadata list %d characters, blank and space included", op, r.line.Model.Name, n, len(r.characters))
+				return fmt.Errorf("%s: %s answered %d values; its metadata list %d characters, blank and space included", op, r.Model.Name, n, len(r.characters))
 			}
 			use(some[i], a.Value[0].Data)
 		}
@@ -267,7 +310,7 @@ func (r *TextReader) classes(ctx context.Context, img *imaging.Image, boxes []bo
 }
 
 // decode is the likeliest class of each step, without repetitions and blanks.
-func (r *TextReader) decode(b box, classes []float32) Line {
+func (r *lineReader) decode(b box, classes []float32) Line {
 	l := Line{Quad: b.quad()}
 	var text strings.Builder
 	last := 0
