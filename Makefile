@@ -19,6 +19,7 @@ MILVUS      ?= lite
 S3          ?= minio
 BENCHTIME   ?= 3s
 PROFILE     ?= .cache/profile
+GATEWAYFLAGS ?= --phases examples,fuzzing,stateful --max-examples 40
 FLOW        ?= .
 TIMEOUT     ?= 40m
 
@@ -35,7 +36,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: test-postgres test-clients attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: test-gateway test-postgres test-clients attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +65,9 @@ test: toolchain ## Fetch what is missing, vet, then test everything with the rac
 # With FACESTREAM_KAFKA they test against that broker alone; see tools/kafka/test.sh.
 test-real: models ## Test against a real Apache Kafka, plain and with users, a Versity S3 Gateway and Milvus (needs Java 17, Maven, openssl)
 	GO=$(GO) tools/kafka/test.sh
+
+test-gateway: models ## Let schemathesis hold the HTTP API to its description (GATEWAYFLAGS: its options; its phase coverage takes long)
+	tools/gateway/test.sh $(GATEWAYFLAGS)
 
 test-s3: models ## Test against a real Apache Kafka and the store S3 (minio, which takes 10 minutes to build, or versitygw)
 	GO=$(GO) tools/kafka/test.sh $(S3)

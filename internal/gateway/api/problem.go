@@ -70,8 +70,6 @@ var statuses = map[schema.Reason]int{
 	schema.ReasonUnparsable:           http.StatusBadRequest,
 	schema.ReasonBelowFloor:           http.StatusForbidden,
 	schema.ReasonBucketNotAllowed:     http.StatusForbidden,
-	schema.ReasonOperationUnavailable: http.StatusNotImplemented,
-	schema.ReasonRoleAbsent:           http.StatusNotImplemented,
 	schema.ReasonUnknownCollection:    http.StatusNotFound,
 	schema.ReasonUnknownPUID:          http.StatusNotFound,
 	schema.ReasonDeletedMeanwhile:     http.StatusConflict,

@@ -82,20 +82,20 @@ type Guard struct {
 // The reasons for which nobody is let in. They say nothing that helps to guess.
 var (
 	ErrNone    = errors.New("say who you are: Authorization: Bearer with a token, or X-API-Key with a key")
-	ErrTwice   = errors.New("show one token or one key, not several")
+	ErrTwice   = errors.New("show one token, or one key")
 	ErrBadKey  = errors.New("this key is not known")
 	ErrNoToken = errors.New("tokens are not taken here; use X-API-Key")
 )
 
-// Caller returns who sends r, or why that cannot be told. A transient error says that the keys of the tokens cannot be fetched now.
+// Caller returns who sends r, or why that cannot be told. Beside a token a key does not count. A transient error says that the keys of the tokens cannot be fetched now.
 func (g *Guard) Caller(ctx context.Context, r *http.Request) (*Caller, error) {
 	bearer, keys := r.Header.Values("Authorization"), r.Header.Values("X-Api-Key")
 	switch {
 	case len(bearer)+len(keys) == 0:
 		return nil, ErrNone
-	case len(bearer)+len(keys) > 1:
+	case len(bearer) > 1 || len(keys) > 1:
 		return nil, ErrTwice
-	case len(keys) == 1:
+	case len(bearer) == 0:
 		return g.byKey(keys[0])
 	}
 	scheme, token, _ := strings.Cut(bearer[0], " ")

@@ -213,7 +213,7 @@ func TestPatterns(t *testing.T) {
 func TestCallerIsOne(t *testing.T) {
 	guard := &Guard{}
 	for name, headers := range map[string][]string{
-		"none": {}, "two tokens": {"Authorization", "Bearer a", "Authorization", "Bearer b"}, "token and key": {"Authorization", "Bearer a", "X-API-Key", "b"},
+		"none": {}, "two tokens": {"Authorization", "Bearer a", "Authorization", "Bearer b"}, "two keys": {"X-API-Key", "a", "X-API-Key", "b"},
 		"another scheme": {"Authorization", "Basic YTpi"}, "no token": {"Authorization", "Bearer "}, "an unknown key": {"X-API-Key", ""},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)

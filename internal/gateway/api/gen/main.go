@@ -105,7 +105,7 @@ func generate() ([]byte, error) {
 				"Idempotency-Key": object{"name": "Idempotency-Key", "in": "header", "description": "Requests of one caller with one key are one request.",
 					"schema": object{"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"}},
 				"Prefer": object{"name": "Prefer", "in": "header", "description": "respond-async: do not wait for the result. wait=SECONDS: wait no longer than that.",
-					"schema": object{"type": "string", "pattern": "^(respond-async|wait=[0-9]{1,4})$"}, "examples": object{"at once": object{"value": "respond-async"}}},
+					"schema": object{"type": "string"}, "examples": object{"at once": object{"value": "respond-async"}}},
 			},
 		},
 	}
@@ -190,6 +190,11 @@ func operation(op schema.Operation, request object) object {
 	if op != schema.OpAntiSpoofing {
 		delete(fields, "challenge")
 	}
+	for name := range fields {
+		if !means(op, name) {
+			delete(fields, name)
+		}
+	}
 	body := func(images string, item object) object {
 		s := object{"type": "object", "additionalProperties": false, "properties": maps.Clone(fields)}
 		if most > 0 {
@@ -219,8 +224,24 @@ func operation(op schema.Operation, request object) object {
 		"parameters":  []any{parameter("Idempotency-Key"), parameter("Prefer")},
 		"requestBody": object{"required": true, "content": bodies},
 		"responses": responses(object{"200": content("The result. Its call_status says what became of it.", "application/json", ref("Result")), "202": pending()},
-			400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 501, 503),
+			400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503),
 	}}
+}
+
+// means reports whether a field means something to op, as [schema.Request.Normalize] judges it.
+func means(op schema.Operation, field string) bool {
+	for _, value := range []string{`"x"`, `{}`, `[]`, `true`, `1`} { // one of them is of its type
+		r, problems := schema.DecodeRequest(fmt.Appendf(nil, `{"id":"x","operation":%q,%q:%s}`, string(op), field, value))
+		if len(problems) > 0 {
+			continue
+		}
+		for _, p := range r.Normalize() {
+			if p.Field == field && strings.HasPrefix(p.Message, "means nothing") {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func streamParameters() []any {
