@@ -8,10 +8,12 @@ import (
 	"image/draw"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"facestream/internal/drawn"
+	"facestream/internal/gallery"
 	"facestream/pkg/engine/imaging/imagingtest"
 	"facestream/pkg/engine/models"
 	"facestream/pkg/schema"
@@ -250,5 +252,33 @@ func TestCardToSelfie(t *testing.T) {
 	}
 	if r := ask(schema.OpVerify, config, 14, portrait(t, 14, 0)); r.CallStatus.Reason != schema.ReasonNoDocument {
 		t.Errorf("a person who is said to be a card: %+v", r.CallStatus)
+	}
+	// Who is enrolled by a photographed specimen is found by a selfie, as a row of a document, and erased with what was made of it.
+	specimen := imagingtest.PNG(photographed(t, 14, drawn.Specimen{Title: "IDENTITY CARD"}))
+	enrolled := ask(schema.OpEnroll, `{"document_images":"first","crop_faces":true,"face_validations_off":true}`, 20, specimen)
+	if enrolled.CallStatus.Reason != "" || enrolled.Faces[0].Crop == nil {
+		t.Fatalf("a specimen: %+v", enrolled.CallStatus)
+	}
+	crop := enrolled.Faces[0].Crop.Object
+	if _, _, err := s.objects.Get(t.Context(), crop, 1<<24); err != nil {
+		t.Errorf("the portrait of the specimen: %v", err)
+	}
+	for who, match := range map[int]bool{14: true, 16: false} {
+		if r := ask(schema.OpVerify, string(forDrawn("")), 20, portrait(t, who, 1)); r.Verify == nil || r.Verify.IsMatch != match {
+			t.Errorf("a selfie of %d beside the card of 14: %+v", who, r.CallStatus)
+		}
+	}
+	row := slices.IndexFunc(s.rows(t, collection), func(r gallery.Row) bool { return r.ExternalID == "person 20" })
+	if row < 0 || !s.rows(t, collection)[row].Source.Document {
+		t.Error("the row of the specimen does not say that it is of a document")
+	}
+	if r := ask(schema.OpUserDelete, ``, 20); r.UserDelete == nil || r.UserDelete.Count != 1 {
+		t.Fatalf("%+v", r.CallStatus)
+	}
+	if _, _, err := s.objects.Get(t.Context(), crop, 1<<24); schema.ReasonOf(err) != schema.ReasonImageNotFound {
+		t.Errorf("the portrait of a person who is deleted: %v", err)
+	}
+	if _, _, err := s.objects.Get(t.Context(), enrolled.Images[0], 1<<24); err != nil {
+		t.Errorf("the uploader's image: %v", err)
 	}
 }

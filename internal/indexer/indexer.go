@@ -35,7 +35,7 @@ type Service struct {
 func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	var a schema.Analysis
 	if err := json.Unmarshal(r.Event.Data, &a); err != nil || a.ID == "" {
-		return schema.Permanent("indexer.analysis", schema.ReasonUnparsable, fmt.Errorf("the record is not an analysis: %w", err))
+		return schema.Permanent("indexer.analysis", schema.ReasonUnparsable, fmt.Errorf("the record is not an analysis: %w", schema.Unread(err)))
 	}
 	start := time.Now()
 	result, err := s.decide(ctx, &a)

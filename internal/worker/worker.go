@@ -57,7 +57,7 @@ type Service struct {
 func (s *Service) Handle(ctx context.Context, r events.Record) error {
 	var job schema.Job
 	if err := json.Unmarshal(r.Event.Data, &job); err != nil || job.ID == "" {
-		return schema.Permanent("worker.job", schema.ReasonUnparsable, fmt.Errorf("the record is not a job: %w", err))
+		return schema.Permanent("worker.job", schema.ReasonUnparsable, fmt.Errorf("the record is not a job: %w", schema.Unread(err)))
 	}
 	trace := r.Event.TraceParent
 	if job.Expired(time.Now()) {
@@ -129,7 +129,7 @@ func (s *Service) Isolated(apart events.Handler) events.Handler {
 		}
 		var job schema.Job
 		if err := json.Unmarshal(r.Event.Data, &job); err != nil || job.ID == "" {
-			return schema.Permanent("worker.job", schema.ReasonUnparsable, fmt.Errorf("the record is not a job: %w", err))
+			return schema.Permanent("worker.job", schema.ReasonUnparsable, fmt.Errorf("the record is not a job: %w", schema.Unread(err)))
 		}
 		result := schema.NewResult(&job, schema.ReasonInternal, "the process that worked on the request died, again and again; the request is not tried again")
 		if err := s.Results.Publish(ctx, &job, result, r.Event.TraceParent); err != nil {
