@@ -13,7 +13,7 @@ import (
 )
 
 // imageNames are the names of the images of a result.
-var imageNames = regexp.MustCompile(`^(?:[0-9]|1[0-5]|portrait|document|face-(?:0|[1-9][0-9]{0,2}))$`)
+var imageNames = regexp.MustCompile(`^(?:[0-9]|1[0-5]|portrait|document|face-(?:0|[1-9][0-9]{0,2})|barcode-(?:[0-9]|1[0-5]))$`)
 
 // serveImage answers with an image of a result as it is in the store: one that the request named, by its index, or one that was made of
 // these.
@@ -23,7 +23,7 @@ func (s *Service) serveImage(w http.ResponseWriter, r *http.Request, caller *aut
 	case !idPattern.MatchString(string(id)):
 		return problem(CauseInvalidParameter, "this is not the id of a request")
 	case !imageNames.MatchString(name):
-		return problem(CauseInvalidParameter, "an image is 0 to 15, portrait, document, or face-0 to face-999")
+		return problem(CauseInvalidParameter, "an image is 0 to 15, portrait, document, face-0 to face-999, or barcode-0 to barcode-15")
 	}
 	record, found, err := s.results.find(r.Context(), id)
 	switch {
@@ -62,6 +62,7 @@ func (s *Service) serveImage(w http.ResponseWriter, r *http.Request, caller *aut
 func imageOf(result *schema.Result, name string) (ref schema.ObjectRef, ok bool) {
 	var made *schema.OutputImage
 	face, isFace := strings.CutPrefix(name, "face-")
+	code, isCode := strings.CutPrefix(name, "barcode-")
 	switch {
 	case name == "portrait":
 		if result.ISOImage != nil {
@@ -74,6 +75,10 @@ func imageOf(result *schema.Result, name string) (ref schema.ObjectRef, ok bool)
 	case isFace:
 		if i, err := strconv.Atoi(face); err == nil && i < len(result.Faces) {
 			made = result.Faces[i].Crop
+		}
+	case isCode:
+		if i, err := strconv.Atoi(code); err == nil && i < len(result.Barcodes) {
+			made = result.Barcodes[i].Crop
 		}
 	default:
 		if i, err := strconv.Atoi(name); err == nil && i < len(result.Images) {

@@ -40,12 +40,12 @@ func TestImages(t *testing.T) {
 	if a := image(bearer, sent, "0"); a.status != 200 || a.header.Get("Content-Type") != "image/png" || !bytes.Equal(a.body, red) {
 		t.Errorf("%d %s, %d bytes", a.status, a.header.Get("Content-Type"), len(a.body))
 	}
-	for _, name := range []string{"1", "15", "portrait", "document", "face-0", "face-999"} {
+	for _, name := range []string{"1", "15", "portrait", "document", "face-0", "face-999", "barcode-0", "barcode-15"} {
 		if a := image(bearer, sent, name); a.status != 404 || a.problem.Reason != "not_found" {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}
-	for _, name := range []string{"16", "00", "-1", "x", "face-", "face-00", "face-1000", "portrait2"} {
+	for _, name := range []string{"16", "00", "-1", "x", "face-", "face-00", "face-1000", "portrait2", "barcode-16", "barcode-"} {
 		if a := image(bearer, sent, name); a.status != 400 || a.problem.Reason != "invalid_parameter" {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}

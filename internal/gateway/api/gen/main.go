@@ -69,8 +69,8 @@ func generate() ([]byte, error) {
 		"/v1/requests/{id}/images/{image}": object{"get": object{
 			"operationId": "image", "summary": "An image of a result: one that the request named, or one that was made of these",
 			"parameters": []any{idParameter(), object{"name": "image", "in": "path", "required": true,
-				"description": "0 to 15: an image of the request; portrait: iso_image; document: cropped_document; face-0 to face-999: cropped_image_info of that face",
-				"schema":      object{"type": "string", "pattern": "^([0-9]|1[0-5]|portrait|document|face-(0|[1-9][0-9]{0,2}))$"}}},
+				"description": "0 to 15: an image of the request; portrait: iso_image; document: cropped_document; face-0 to face-999: cropped_image_info of that face; barcode-0 to barcode-15: cropped_barcode",
+				"schema":      object{"type": "string", "pattern": "^([0-9]|1[0-5]|portrait|document|face-(0|[1-9][0-9]{0,2})|barcode-([0-9]|1[0-5]))$"}}},
 			"responses": responses(object{"200": object{"description": "The file.", "content": object{"*/*": object{"schema": object{"type": "string", "format": "binary"}}}}}, 400, 401, 403, 404, 413, 429, 503),
 		}},
 		"/v1/results": object{"get": object{
