@@ -60,7 +60,7 @@ func evalCommand() *cobra.Command {
 		evalMRZCommand(),
 		evalPlainCommand("barcode", "PDF417s of drawn driving licences, as they are, printed and photographed: how many are read, and misread", eval.Barcode),
 		evalCountCommand("corners", "Corners of documents in photographs and in drawn scenes, fingers over them, and documents seen where there is none",
-			"scenes", eval.CornerScenes, "scenes to draw of each of four kinds", eval.Corners),
+			"scenes", eval.CornerScenes, "scenes to draw of each of five kinds", eval.Corners),
 		evalPlainCommand("age", "Error of estimated ages", eval.Age),
 		evalPlainCommand("masks", "Faces with and without masks in scenes: how many are found, and on which a mask is seen", eval.Masks),
 		evalPlainCommand("bonafide", "Living people in greyscale and as tight crops: how many are called a spoof, or not assessable", eval.BonaFide),

@@ -74,6 +74,20 @@ func TestPublicCornersAreThose(t *testing.T) {
 	}
 }
 
+// TestVisible: corners beyond the picture are moved along their sides to its border.
+func TestVisible(t *testing.T) {
+	got := visible([4][2]float64{{-50, 10}, {50, 20}, {50, 80}, {-50, 110}}, 100, 100)
+	if want := [4]schema.PointF{{X: 0, Y: 15}, {X: 50, Y: 20}, {X: 50, Y: 80}, {X: 0, Y: 95}}; got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	whole := [4][2]float64{{10, 10}, {90, 10}, {90, 60}, {10, 60}}
+	for i, p := range visible(whole, 100, 100) {
+		if float64(p.X) != whole[i][0] || float64(p.Y) != whole[i][1] {
+			t.Errorf("corner %d of a document that can be seen: %v", i, p)
+		}
+	}
+}
+
 func TestCornerErrors(t *testing.T) {
 	at := func(x, y float32) [4]schema.PointF {
 		return [4]schema.PointF{{X: x, Y: y}, {X: x + 100, Y: y}, {X: x + 100, Y: y + 60}, {X: x, Y: y + 60}}

@@ -98,6 +98,7 @@ func (c *Case) documentData(o *document.Observation, page *document.Page, code *
 		add(schema.MetricDocumentArea, m.Share)
 		add(schema.MetricDocumentSharpness, m.Sharpness)
 		add(schema.MetricDocumentGlare, m.Glare)
+		add(schema.MetricDocumentCut, m.Cut)
 		if m.DPI > 0 {
 			add(schema.MetricDocumentDPI, m.DPI)
 		}

@@ -219,43 +219,38 @@ func detecting(e *Engine, stages []face.Stage, o Options) (_ action, err error) 
 	return action{run: e.find}, err
 }
 
+// corners notes the outline of the document that the picture shows.
 func corners(_ *Engine, stages []face.Stage, _ Options) (action, error) {
-	finder, err := one(stages, document.NewCornerFinder)
-	return action{run: func(ctx context.Context, f *frame) (err error) {
-		f.document, err = finder.Find(ctx, f.picture)
+	finder, err := one(stages, document.NewFinder)
+	return action{run: func(ctx context.Context, f *frame) error {
+		outlines, err := finder.Find(ctx, f.picture)
+		if len(outlines) > 0 {
+			f.document = &outlines[0]
+		}
 		return err
 	}}, err
 }
 
-// scanning finds the documents. A picture that shows a machine-readable zone and nothing else needs no network for that.
-func scanning(e *Engine, stages []face.Stage, _ Options) (action, error) {
-	var finder *document.Finder
-	var err error
+// scanning finds the documents that the picture shows, by their contours alone where the pack has no network for them.
+func scanning(_ *Engine, stages []face.Stage, _ Options) (_ action, err error) {
+	finder := document.NewContourFinder()
 	if stages != nil {
 		finder, err = one(stages, document.NewFinder)
 	}
-	return action{
-		run: func(ctx context.Context, f *frame) error {
-			if f.params.Document.Segmented {
-				f.segmented()
-			} else {
-				outlines, err := finder.Find(ctx, f.picture)
-				if err != nil {
-					return err
-				}
-				f.straighten(outlines)
+	return action{run: func(ctx context.Context, f *frame) error {
+		if f.params.Document.Segmented {
+			f.segmented()
+		} else {
+			outlines, err := finder.Find(ctx, f.picture)
+			if err != nil {
+				return err
 			}
-			accept := f.params.Document.Accept
-			f.over = f.documents == nil || accept != nil && !accept(f.documents)
-			return nil
-		},
-		able: func(p Params) error {
-			if finder == nil && !p.Document.Segmented {
-				return e.absent("engine.analyze", models.RoleDocument)
-			}
-			return nil
-		},
-	}, err
+			f.straighten(outlines)
+		}
+		accept := f.params.Document.Accept
+		f.over = f.documents == nil || accept != nil && !accept(f.documents)
+		return nil
+	}}, err
 }
 
 // scanningBarcodes finds the barcodes of the photograph, and hands over pictures of them.

@@ -236,6 +236,7 @@ const (
 	MetricDocumentArea      = "area"
 	MetricDocumentSharpness = "sharpness"
 	MetricDocumentGlare     = "glare"
+	MetricDocumentCut       = "cut"
 	MetricDocumentDPI       = "dpi"
 	MetricDocumentFingers   = "fingers"
 )
@@ -246,6 +247,7 @@ func DocumentMetrics() []MetricInfo {
 		{MetricDocumentArea, "the document's area, as a share of the image's; `threshold_doc_too_far` and `threshold_doc_too_close` limit it"},
 		{MetricDocumentSharpness, "how sharp the straightened document is; `blur_threshold_doc` limits it"},
 		{MetricDocumentGlare, "the share of the document's pixels whose highlights are lost"},
+		{MetricDocumentCut, "the share of the document's outline that the image's border cuts off, 0..1; what lies on the border counts where the visible part has the shape of no known type"},
 		{MetricDocumentDPI, "dots per inch at which the image shows the document, if it has the size that `type` says; absent for an unknown type"},
 		{MetricDocumentFingers, "how surely fingers cover a part of the document, 0..1; `fingers_over_document_threshold` limits it; with check_fingers_over_document"},
 	}

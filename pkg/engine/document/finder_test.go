@@ -79,6 +79,20 @@ func TestFinderSettlesOnTheEdges(t *testing.T) {
 	}
 }
 
+// print scatters strokes inside of the middle nine tenths of q, which is upright.
+func print(m *imaging.Image, q quad) {
+	dice := rand.New(rand.NewPCG(14, 5))
+	w, h := q.side(0).length(), q.side(1).length()
+	for range 900 {
+		left, top := int(q[0].x+w*(0.05+0.88*dice.Float64())), int(q[0].y+h*(0.05+0.86*dice.Float64()))
+		for y := top; y < top+2+dice.IntN(6); y++ {
+			for x := left; x < left+2+dice.IntN(6); x++ {
+				copy(m.Pix[3*(y*m.Width+x):], []byte{30, 30, 40})
+			}
+		}
+	}
+}
+
 func TestFinderAnswers(t *testing.T) {
 	card := imaging.New(640, 480)
 	card.Fill(imaging.RGB{60, 50, 40})
@@ -88,8 +102,12 @@ func TestFinderAnswers(t *testing.T) {
 		copy(card.Pix[3*((y+100)*640+100):], sheet.Pix[3*y*400:3*(y+1)*400])
 	}
 	want := quad{{100, 100}, {500, 100}, {500, 352}, {100, 352}}
-	even := imaging.New(640, 480)
-	even.Fill(imaging.RGB{90, 90, 90})
+	print(card, want)
+	even, filled := imaging.New(640, 480), imaging.New(640, 480)
+	for _, m := range []*imaging.Image{even, filled} {
+		m.Fill(imaging.RGB{90, 90, 90})
+	}
+	print(filled, frame(640, 480))
 	for name, test := range map[string]struct {
 		img  *imaging.Image
 		seen quad
@@ -97,11 +115,11 @@ func TestFinderAnswers(t *testing.T) {
 	}{
 		"a card":                          {card, quad{{110, 95}, {495, 108}, {490, 350}, {95, 340}}, []Outline{{want.corners(), 0.9933}}},
 		"the same, four times as large":   {card.Resize(2560, 1920), quad{{440, 380}, {1980, 432}, {1960, 1400}, {380, 1360}}, []Outline{{want.scaled(4, 4).corners(), 0.9933}}},
-		"a card that nothing shows":       {even, want, []Outline{{want.corners(), 0.4966}}},
-		"one that fills the picture":      {even, quad{{5, 8}, {630, 5}, {632, 470}, {8, 475}}, []Outline{{frame(640, 480).corners(), 0.894}}},
-		"a strip":                         {even, quad{{100, 100}, {500, 100}, {500, 180}, {100, 180}}, nil},
-		"a square":                        {even, quad{{100, 100}, {400, 100}, {400, 400}, {100, 400}}, nil},
-		"acute corners":                   {even, quad{{100, 100}, {400, 100}, {600, 300}, {300, 300}}, nil},
+		"a sheet with nothing on it":      {even, want, nil},
+		"one that fills the picture":      {filled, quad{{5, 8}, {630, 5}, {632, 470}, {8, 475}}, []Outline{{frame(640, 480).corners(), 0.894}}},
+		"a strip":                         {filled, quad{{100, 100}, {500, 100}, {500, 180}, {100, 180}}, nil},
+		"a square":                        {filled, quad{{100, 100}, {400, 100}, {400, 400}, {100, 400}}, nil},
+		"acute corners":                   {filled, quad{{100, 100}, {400, 100}, {600, 300}, {300, 300}}, nil},
 		"corners that have changed sides": {card, quad{{495, 108}, {110, 95}, {95, 340}, {490, 350}}, nil},
 	} {
 		got, err := glance(t, test.img, test.seen).Find(t.Context(), test.img)

@@ -20,6 +20,9 @@ type Measures struct {
 	// Left, Top, Right and Bottom are the gaps between the document and the picture's sides in shares of its width or height. One that is
 	// negative says how far the document reaches beyond the picture.
 	Left, Top, Right, Bottom float32
+	// Cut is the share of the document's outline that the picture does not show, 0..1: because it lies beyond the picture's border, or on it
+	// while what can be seen has the shape of no known type, as a part of a document has.
+	Cut float32
 	// Glare is the share of the straightened document that is blown out by reflections, 0..1: blocks of glareBlock² pixels that are all
 	// white on a document that is not. It is 0 for a document on white paper that is exposed so that the paper is white: there nothing
 	// tells them apart.
@@ -49,6 +52,7 @@ func Judge(img *imaging.Image, o Observation) *Measures {
 		Share: float32(q.clipped(frame(img.Width, img.Height)) / (w * h)),
 		Left:  float32(left / w), Top: float32(top / h), Right: float32(1 - right/w), Bottom: float32(1 - bottom/h),
 		Sharpness: sharpness(o.Straight),
+		Cut:       q.cutOff(img.Width, img.Height, o.Type),
 		Glare:     glare(o.Straight),
 		Fingers:   Fingers(img, o.Outline),
 	}
@@ -56,6 +60,26 @@ func Judge(img *imaging.Image, o Observation) *Measures {
 		m.DPI = float32(25.4 * math.Sqrt(q.area()/(mmWide*mmHigh)))
 	}
 	return m
+}
+
+// cutOff is the share of the outline q of a document of that type which a picture of that size does not show.
+func (q quad) cutOff(width, height int, t Type) float32 {
+	const places = 64 // along each side
+	on := -0.5        // how far within the picture the outline is shown, in pixels
+	if t == Unknown {
+		on = 0.5
+	}
+	hidden, all := 0., 0.
+	for i := range q {
+		step := q.side(i).length() / places
+		for k := range places {
+			p := q[i].towards(q[(i+1)%4], (float64(k)+0.5)/places)
+			if all += step; min(p.x, p.y, float64(width)-p.x, float64(height)-p.y) < on {
+				hidden += step
+			}
+		}
+	}
+	return float32(hidden / max(all, 1e-9))
 }
 
 // Off says on which sides the document lies too near to the picture's border, or is cut by it: nearer than threshold, a share of the

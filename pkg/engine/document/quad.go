@@ -157,3 +157,14 @@ func (q quad) aspect(width, height int) float64 {
 	size := func(v vector) float64 { return math.Hypot(math.Hypot(v[0], v[1])/focal, v[2]) }
 	return size(across) / size(down)
 }
+
+// odd is how far the shape of q, in a picture of that size, is from that of the nearest type, as the logarithm of their quotient: 0.01 is 1 %.
+func (q quad) odd(width, height int) float64 {
+	measured, odd := math.Log(q.aspect(width, height)), math.Inf(1)
+	for _, t := range []Type{ID1, ID3} {
+		w, h := t.Size()
+		shape := math.Log(w / h)
+		odd = min(odd, math.Abs(measured-shape), math.Abs(measured+shape))
+	}
+	return odd
+}

@@ -260,7 +260,7 @@ var reference = map[schema.Operation]operation{
 	},
 	schema.OpDocScanFace: {
 		summary: "Finds an identity document (a card, or a page of a passport), says where it is and how it is shown, and finds the face on it. A document with a trait is not accepted, and nobody looks for a face on it. " +
-			"Liveness is not assessed: nobody is present. It needs a model pack with the role `document`.",
+			"Liveness is not assessed: nobody is present. Where the model pack lacks the role `document`, only the contours in the picture show where it is.",
 		fields: "`images` (1)",
 		answer: "`document`: `detected_document` with the document's corners in `document_box` (top left, as the document is read, to bottom left, clockwise; `bottom_lef` is the CryptoNets SDK's spelling of the last one), `confidence_score`, " +
 			"`document_traits` and `scores` ([area](operation-config.md#scores) and others). It is null where no document was found (`no_document`). `faces[]`: the face on the document; empty if there is none (`no_face`), " +
