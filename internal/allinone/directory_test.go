@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -109,5 +110,30 @@ func TestDirectory(t *testing.T) {
 	}
 	if r := ask(schema.Request{Operation: schema.OpGroupDelete, Group: &schema.GroupFields{ID: group.ID}}); r.Group == nil {
 		t.Errorf("the group's deletion: %+v", r.CallStatus)
+	}
+}
+
+// TestPeopleEnd: somebody whose ttl_seconds are over is deleted without being asked for, with the image.
+func TestPeopleEnd(t *testing.T) {
+	s := useStream(t)
+	s.needsDirectory(t)
+	c, seconds := schema.Collection(unique("ends")), int64(2)
+	ref := s.put(t, unique("test")+"/a.jpg", portrait(t, 0, 0), nil)
+	r := s.send(t, schema.Request{Operation: schema.OpEnroll, Collection: c, ExternalID: "alice", Images: []schema.ObjectRef{ref}, Fields: &schema.PersonFields{TTL: &seconds}})
+	if r.Enroll == nil || !r.Enroll.EnrollPerformed {
+		t.Fatalf("the enrolment: %+v", r.CallStatus)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		list := s.send(t, schema.Request{Operation: schema.OpUserList, Collection: c})
+		if list.Persons != nil && len(list.Persons.Persons) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the person is still there")
+		}
+	}
+	s.noRows(t, c)
+	if _, err := s.objects.Stat(t.Context(), schema.ObjectRef{Bucket: ref.Bucket, Key: ref.Key}); schema.ReasonOf(err) != schema.ReasonImageNotFound {
+		t.Errorf("the image is still there: %v", err)
 	}
 }

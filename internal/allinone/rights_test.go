@@ -209,6 +209,13 @@ func TestMissingRightIsNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	second := int64(1)
+	ends := func(t *testing.T) { // somebody whose time is over soon
+		r := schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: schema.OpPersonCreate, Collection: schema.Collection(unique("rights")), Fields: &schema.PersonFields{TTL: &second}}
+		if err := s.client.Submit(t.Context(), s.publisher, r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	none := func(*testing.T) {}
 	for _, c := range []struct {
 		service string
@@ -225,6 +232,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 		}},
 		{"indexer", indexer.Run, map[events.Topic]func(*testing.T){
 			events.Results: request(schema.OpPredict, image), events.DeadLetters: garbage(events.Analyses),
+			events.Requests: ends,
 		}},
 	} {
 		rights := documented[c.service]
@@ -256,7 +264,7 @@ func (s *stream) runUntil(t *testing.T, service host.Service, text string, provo
 	t.Helper()
 	cfg := s.as("probe")
 	cfg.DataDir = t.TempDir()
-	cfg.Indexer.Gallery.Dir = filepath.Join(cfg.DataDir, "gallery")
+	cfg.Indexer.Gallery.Dir, cfg.Indexer.Directory.Dir = filepath.Join(cfg.DataDir, "gallery"), filepath.Join(cfg.DataDir, "directory")
 	cfg.Consumer.DrainTimeout = time.Second
 	log := &syncBuffer{}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -139,6 +139,7 @@ func startStream() (stop func() error, err error) {
 	s.cfg.DataDir, s.cfg.Indexer.Gallery.Dir, s.cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), []string{pack}
 	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
+	s.cfg.Indexer.Directory.Sweep = time.Second
 	var unrefused map[string]any // the uploads of these tests show drawn people
 	if err := json.Unmarshal([]byte(drawn.Config), &unrefused); err != nil {
 		return nil, err

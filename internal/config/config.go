@@ -300,6 +300,8 @@ type Directory struct {
 	Dir    string        `yaml:"dir" doc:"Folder of the directory's file; empty means directory in data_dir."`
 	DSN    schema.Secret `yaml:"dsn" doc:"Address of the PostgreSQL database, such as postgres://user:password@host:5432/facestream?sslmode=verify-full. The first schema of search_path must be one in which the user may create tables. pool_max_conns sets how many connections there are at most."`
 
+	Sweep time.Duration `yaml:"sweep_interval" default:"1m" min:"1s" max:"1h" doc:"How often the indexer looks for people whose ttl_seconds are over, and asks for their deletion."`
+
 	AllowUnencrypted bool `yaml:"allow_unencrypted" default:"false" doc:"Use a database on another machine without TLS (sslmode of the dsn). Everybody on the way can read the password and who is enrolled."`
 }
 

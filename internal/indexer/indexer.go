@@ -302,6 +302,11 @@ func (s *Service) delete(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	for _, puid := range a.Persons() {
 		deletions = append(deletions, gallery.Deletion{PUID: puid, Request: a.ID, Order: a.Order})
 	}
+	if end, ok := endOf(a); ok {
+		if kept, err := s.end(ctx, a, end); kept != nil || err != nil {
+			return kept, err
+		}
+	}
 	if err := s.removeOf(ctx, a); err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ var mayImport = map[string][]string{
 	"internal/program":          {"internal/config", "internal/host", "internal/memory", "internal/telemetry"},
 	"internal/services/ingest":  {"pkg/schema", "pkg/events", "internal/config", "internal/dirlock", "internal/host", "internal/ingest", "internal/ledger"},
 	"internal/services/worker":  {"pkg/schema", "pkg/events", "pkg/engine", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/onnx", "internal/apart", "internal/challenge", "internal/config", "internal/host", "internal/memory", "internal/outcome", "internal/verdict", "internal/worker"},
-	"internal/services/indexer": {"pkg/events", "pkg/retry", "internal/config", "internal/directory", "internal/directory/drivers", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer", "internal/memory"},
+	"internal/services/indexer": {"pkg/schema", "pkg/events", "pkg/retry", "internal/config", "internal/directory", "internal/directory/drivers", "internal/host", "internal/gallery", "internal/gallery/drivers", "internal/indexer", "internal/memory"},
 	"internal/gateway/auth":     {"pkg/schema"},
 	"internal/gateway/api":      {"pkg/schema", "pkg/events", "internal/gateway/auth"},
 	"internal/gateway/perse":    {"pkg/schema", "internal/gateway/api"},

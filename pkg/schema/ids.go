@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -51,6 +52,7 @@ var (
 	nsPUID   = uuid.NewSHA1(nsRoot, []byte("puid"))
 	nsRow    = uuid.NewSHA1(nsRoot, []byte("row"))
 	nsGroup  = uuid.NewSHA1(nsRoot, []byte("group"))
+	nsEnd    = uuid.NewSHA1(nsRoot, []byte("end"))
 	nsEvent  = uuid.NewSHA1(nsRoot, []byte("event"))
 )
 
@@ -110,3 +112,8 @@ func FormerRowID(request RequestID, o ObjectRef, face int, model ModelID) string
 // EventID returns the CloudEvents id of the event of type kind that request leads to. A redelivered record therefore
 // publishes its successor under the same id.
 func EventID(kind string, request RequestID) string { return derive(nsEvent, kind, string(request)) }
+
+// EndID returns the id of the try, numbered from 0, to delete a person whose time has ended at a moment.
+func EndID(c Collection, puid PUID, end time.Time, try int) string {
+	return derive(nsEnd, string(c), string(puid), strconv.FormatInt(end.UnixMicro(), 10), strconv.Itoa(try))
+}

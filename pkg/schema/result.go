@@ -381,7 +381,7 @@ type Candidate struct {
 
 // UserDeleteResponse says how many images of the person were deleted. They are no longer searchable (invariant 4).
 type UserDeleteResponse struct {
-	Status  int    `json:"status"` // 0: deleted
+	Status  int    `json:"status"` // 0: deleted; 1: kept, because the end of the person was moved
 	Count   int    `json:"uuid_count"`
 	Message string `json:"message,omitempty"`
 }

@@ -16,6 +16,7 @@ import (
 	"facestream/internal/memory"
 	"facestream/pkg/events"
 	"facestream/pkg/retry"
+	"facestream/pkg/schema"
 )
 
 // Run is the service on the gallery that the settings name.
@@ -63,15 +64,34 @@ func serve(ctx context.Context, a *host.App, g gallery.Gallery, ping func(contex
 		if fill != nil {
 			beside.Go(func() error { return fill(ctx, d) })
 		}
+		beside.Go(func() error { return sweep(ctx, a, d, publisher) })
+	}
+	writes := []events.Topic{events.Results}
+	if d != nil {
+		writes = append(writes, events.Requests)
 	}
 	a.Log.Info().Msg("indexer is ready")
 	beside.Go(func() error {
 		return a.Consume(ctx, host.Work{
-			Service: "indexer", Reads: []events.Topic{events.Analyses}, Writes: []events.Topic{events.Results},
+			Service: "indexer", Reads: []events.Topic{events.Analyses}, Writes: writes,
 			Concurrency: a.Config.Indexer.Concurrency, Handle: service.Handle,
 		})
 	})
 	return beside.Wait()
+}
+
+// sweep asks for the deletion of everybody whose time has ended, again and again until ctx ends.
+func sweep(ctx context.Context, a *host.App, d directory.Keeper, p *events.Publisher) error {
+	for retry.Sleep(ctx, a.Config.Indexer.Directory.Sweep) {
+		n, err := indexer.Sweep(ctx, d, time.Now(), func(ctx context.Context, r schema.Request) error { return a.Client.Submit(ctx, p, r) })
+		if err != nil && ctx.Err() == nil {
+			a.Log.Warn().Err(err).Msg("people whose time has ended are not deleted yet")
+		}
+		if n > 0 {
+			a.Log.Info().Int("people", n).Msg("asked for the deletion of people whose time has ended")
+		}
+	}
+	return ctx.Err()
 }
 
 // backfill takes over whoever was enrolled before there was a directory.

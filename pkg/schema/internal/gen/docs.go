@@ -319,7 +319,7 @@ var reference = map[schema.Operation]operation{
 	},
 	schema.OpPersonCreate: {
 		summary: "Makes a person without an image, or changes the one who has this `external_id`. Images follow with enroll under the same name or under the `puid` of the result.",
-		fields: fmt.Sprintf("`collection` (default `default`); `external_id`, optional; `consent` as for enroll; `person`, optional: `name`; `metadata`, an object of at most %d bytes and %d keys; `groups`, which must exist, at most %d; `ttl_seconds`, after which the person is erased as by user_delete. "+
+		fields: fmt.Sprintf("`collection` (default `default`); `external_id`, optional; `consent` as for enroll; `person`, optional: `name`; `metadata`, an object of at most %d bytes and %d keys; `groups`, which must exist, at most %d; `ttl_seconds`, after which the person is erased: as by user_delete, and the images that were enrolled and their result objects as well. "+
 			"What is absent stays as it is; `metadata` and `groups` replace all that was there, and an empty `name`, `metadata` or `groups` and a `ttl_seconds` of 0 remove it", schema.MaxMetadataBytes, schema.MaxMetadataKeys, schema.MaxGroups),
 		answer:  "`user_change.puid` and `message`: created or updated",
 		reasons: []schema.Reason{schema.ReasonConsentMissing, schema.ReasonUnknownGroup, schema.ReasonDeletedMeanwhile},
