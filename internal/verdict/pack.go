@@ -20,6 +20,9 @@ type Pack struct {
 	Crossing float32
 	// Voices are the thresholds of voices, as cosines. No request sets them.
 	Voices schema.Thresholds
+	// SeveralVoices is the cosine below which two parts of a recording are taken for two voices; 0 where the pack has none, and nobody
+	// looks for a second voice.
+	SeveralVoices float32
 	// MinConfidence is the lowest confidence of a face. A request can raise it but not lower it, because below it the
 	// detector finds faces in noise.
 	MinConfidence float32
@@ -89,6 +92,7 @@ func Of(pack *models.Pack, loaded []schema.ModelRun) (Pack, error) {
 		if p.Voices, err = matching(speaker, voice.ThresholdCandidate, voice.ThresholdMatch, voice.ThresholdIdentify); err != nil {
 			return p, err
 		}
+		p.SeveralVoices = speaker.Thresholds[voice.ThresholdSeveral].Value
 	}
 	embedding, ok := pack.Model(models.RoleEmbedding)
 	if !ok {

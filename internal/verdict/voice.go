@@ -14,6 +14,7 @@ import (
 type Voice struct {
 	schema.VoiceRecording
 	Embedding *schema.Embedding
+	Alike     float64 // voice.Heard.Alike
 }
 
 // VoiceOf is what the recording of that index among the images holds.
@@ -28,12 +29,12 @@ func VoiceOf(h *engine.Heard, image int) Voice {
 		Image: image, Container: string(h.Container), SampleRate: h.Rate, Channels: h.Channels,
 		Seconds: float32(h.Duration().Seconds()), Speech: float32(h.Speech.Seconds()),
 		Level: measured(h.Level), Clipped: h.Clipped, SNR: measured(h.SNR),
-	}, h.Embedding}
+	}, h.Embedding, h.Alike}
 }
 
 // voice answers an operation that needs one voice, where the recording has none. nil means that the indexer must answer.
 func (c *Case) voice(f Found) *schema.Result {
-	if reason, message := unheard(f.Voices); reason != "" {
+	if reason, message := c.unheard(f.Voices); reason != "" {
 		return c.result(f, reason, message)
 	}
 	return nil
@@ -41,7 +42,7 @@ func (c *Case) voice(f Found) *schema.Result {
 
 // comparedVoices answers a comparison of two recordings.
 func (c *Case) comparedVoices(f Found) *schema.Result {
-	reason, message := unheard(f.Voices)
+	reason, message := c.unheard(f.Voices)
 	r := c.result(f, reason, message)
 	r.Voices = &schema.VoiceComparison{}
 	for _, v := range f.Voices {
@@ -54,18 +55,32 @@ func (c *Case) comparedVoices(f Found) *schema.Result {
 	return r
 }
 
+// plainSNR is the ratio of speech to noise in dB below which nobody can tell whether two parts of a recording differ by their speakers.
+const plainSNR = 20
+
+// several reports whether two people take turns in v.
+func (c *Case) several(v Voice) bool {
+	noisy := v.SNR != nil && *v.SNR < plainSNR
+	return !noisy && v.Alike < float64(c.pack.SeveralVoices) // not with NaN
+}
+
 // unheard says why voices cannot be compared. It returns no reason if they can.
-func unheard(voices []Voice) (schema.Reason, string) {
+func (c *Case) unheard(voices []Voice) (schema.Reason, string) {
 	var reason schema.Reason
 	var problems []string
 	for _, v := range voices {
 		switch {
+		case v.Embedding != nil && c.several(v):
+			if reason == "" {
+				reason = schema.ReasonSeveralVoices
+			}
+			problems = append(problems, fmt.Sprintf("several people speak in images[%d], one after the other", v.Image))
 		case v.Embedding != nil:
 		case v.Speech == 0:
 			reason = schema.ReasonNoSpeech
 			problems = append(problems, fmt.Sprintf("nobody speaks in images[%d]", v.Image))
 		default:
-			if reason == "" {
+			if reason != schema.ReasonNoSpeech {
 				reason = schema.ReasonTooLittleSpeech
 			}
 			tenths := math.Floor(float64(v.Speech) * 10) // never as much as is needed

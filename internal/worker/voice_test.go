@@ -39,7 +39,7 @@ func newHearingDesk(t *testing.T) *desk {
 func spoken(speech time.Duration, angle float64) picture {
 	h := &engine.Heard{Heard: &voice.Heard{
 		Recording: voice.Recording{Samples: make([]float32, 10*voice.Rate), Container: voice.FLAC, Rate: 8000, Channels: 2, Clipped: 0.25},
-		Speech:    speech, Level: -20, SNR: math.NaN(), Timings: map[string]time.Duration{"activity": time.Millisecond},
+		Speech:    speech, Level: -20, SNR: math.NaN(), Alike: math.NaN(), Timings: map[string]time.Duration{"activity": time.Millisecond},
 	}, Models: hearing[:1]}
 	switch {
 	case speech == 0:
@@ -122,6 +122,36 @@ func TestVoicesOfPacks(t *testing.T) {
 		if s := r.CallStatus; s.Reason != schema.ReasonRoleAbsent || !strings.Contains(s.ReturnMessage, `"second" has no `+role+" network") {
 			t.Errorf("without %s: %+v", role, s)
 		}
+	}
+}
+
+// TestSeveralVoices: a recording in which people take turns is nobody's voice, except in noise, where nobody can tell, and with a pack
+// that has no threshold for it.
+func TestSeveralVoices(t *testing.T) {
+	d := newHearingDesk(t)
+	for name, of := range map[string]struct{ alike, snr float64 }{"turns": {0.3, 30}, "without pauses": {0.3, math.NaN()}, "noise": {0.3, 10}, "one": {0.6, 30}} {
+		p := spoken(8*time.Second, 0)
+		p.heard.Alike, p.heard.SNR = of.alike, of.snr
+		d.pictures[name] = p
+	}
+	for _, threshold := range []float32{0.45, 0} {
+		d.pack.SeveralVoices = threshold
+		for name, several := range map[string]bool{"turns": true, "without pauses": true, "noise": false, "one": false} {
+			want := schema.Reason("")
+			if several && threshold > 0 {
+				want = schema.ReasonSeveralVoices
+			}
+			if r := d.compareVoices("ann", name); r.CallStatus.Reason != want || (r.Voices.Score == nil) != (want != "") {
+				t.Errorf("%s, at %v: %+v, %+v", name, threshold, r.CallStatus, r.Voices)
+			}
+			if r := d.voices(schema.OpVoiceEnroll, "ann", name); r.CallStatus.Reason != want || r.Enroll.EnrollPerformed != (want == "") {
+				t.Errorf("%s enrolled, at %v: %+v", name, threshold, r.CallStatus)
+			}
+		}
+	}
+	d.pack.SeveralVoices = 0.45
+	if s := d.compareVoices("turns", "brief").CallStatus; s.Reason != schema.ReasonTooLittleSpeech || s.ReturnMessage != "several people speak in images[0], one after the other, images[1] has 2.9 s of speech; 3 s are needed" {
+		t.Errorf("%+v", s)
 	}
 }
 

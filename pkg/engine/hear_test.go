@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"facestream/packs"
@@ -104,6 +105,53 @@ func TestHearSpeakers(t *testing.T) {
 				t.Errorf("%s and %s: %.3f", files[i], files[j], score)
 			}
 		}
+	}
+}
+
+// TestHearTurns: people who take turns in a recording are noticed, whether or not their turns begin where its parts do, and nobody is
+// noticed beside one speaker.
+func TestHearTurns(t *testing.T) {
+	e := openEngine(t)
+	files, err := filepath.Glob(filepath.Join(dataDir(t), "voice", "*", "*.wav"))
+	if err != nil || len(files) < 4 {
+		t.Skipf("SKIPPED: no voices were compared: %d recordings in %s, %v", len(files), dataDir(t), err)
+	}
+	threshold, ok := e.pack.Threshold(models.RoleVoice, voice.ThresholdSeveral)
+	if !ok {
+		t.Fatal("the pack has no threshold for several voices")
+	}
+	heard := make([]*Heard, len(files))
+	for i, file := range files {
+		if heard[i], err = e.Hear(t.Context(), read(t, file)); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: parts alike %.2f, signal to noise %.0f dB", filepath.Base(filepath.Dir(file)), heard[i].Alike, heard[i].SNR)
+		if heard[i].Alike < float64(threshold.Value) {
+			t.Errorf("%s: two voices, %.2f", file, heard[i].Alike)
+		}
+	}
+	pairs, noticed := 0, 0
+	for i, a := range heard {
+		for j, b := range heard[:i] {
+			if filepath.Dir(files[i]) == filepath.Dir(files[j]) {
+				continue
+			}
+			var turns []float32
+			for at, n := 0, 5*voice.Rate; at+n <= min(len(a.Samples), len(b.Samples)); at += n {
+				turns = slices.Concat(turns, a.Samples[at:at+n], b.Samples[at:at+n])
+			}
+			h, err := e.Hear(t.Context(), sound(float64(len(turns))/voice.Rate, func(s float64) float64 { return float64(turns[min(int(math.Round(s*voice.Rate)), len(turns)-1)]) }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pairs++; h.Alike < float64(threshold.Value) {
+				noticed++
+			}
+		}
+	}
+	t.Logf("%d of %d recordings with turns of 5 s are noticed", noticed, pairs)
+	if noticed < pairs*9/10 {
+		t.Errorf("only %d of %d recordings with turns are noticed", noticed, pairs)
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	ReasonAudioTooLong         Reason = "audio_too_long"
 	ReasonNoSpeech             Reason = "no_speech"
 	ReasonTooLittleSpeech      Reason = "too_little_speech"
+	ReasonSeveralVoices        Reason = "several_voices"
 	ReasonNoFace               Reason = "no_face"
 	ReasonNoDocument           Reason = "no_document"
 	ReasonDocumentRejected     Reason = "document_rejected"
@@ -80,6 +81,7 @@ func Reasons() []ReasonInfo {
 		{ReasonAudioTooLong, CodeInvalidArgument, "The recording exceeds the limit on bytes or on its length.", "The message names the limit; send a shorter part of it."},
 		{ReasonNoSpeech, CodeNoError, "Nobody speaks in a recording: it is silence, noise, music or a ring tone. This is a result, not a failure.", "Send a recording in which the person speaks."},
 		{ReasonTooLittleSpeech, CodeNoError, "Somebody speaks, but for less time than a comparison needs. This is a result, not a failure.", "Send a recording of at least three seconds of speech."},
+		{ReasonSeveralVoices, CodeNoError, "Several people speak in a recording, one after the other, so that its voice is nobody's. People who speak at the same time, or for less than some seconds each, or in noise, are not noticed. This is a result, not a failure.", "Send a recording of one person."},
 		{ReasonNoFace, CodeNoError, "No face was found above the confidence threshold. This is a result, not a failure.", "Send an image with a visible face."},
 		{ReasonNoDocument, CodeNoError, "No identity document was found where one was looked for. This is a result, not a failure.", "Send an image that shows the whole document, before a background that differs from it."},
 		{ReasonDocumentRejected, CodeNoError, "A document was found, but it has traits that are not allowed, so nobody looked for a face on it.", "Follow `user_feedback_message`; `document.detected_document` has the traits. `doc_validations_off` switches them off."},

@@ -22,6 +22,7 @@ CODES = {
     "audio_too_long": ReturnStatus.API_INVALID_ARGUMENT,
     "no_speech": ReturnStatus.API_NO_ERROR,
     "too_little_speech": ReturnStatus.API_NO_ERROR,
+    "several_voices": ReturnStatus.API_NO_ERROR,
     "no_face": ReturnStatus.API_NO_ERROR,
     "no_document": ReturnStatus.API_NO_ERROR,
     "document_rejected": ReturnStatus.API_NO_ERROR,

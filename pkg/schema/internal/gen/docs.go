@@ -275,7 +275,7 @@ var reference = map[schema.Operation]operation{
 		fields:  "`images` (2): recordings of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg Opus with one or two channels at 8 to 48 kHz",
 		answer: "`voice_compare`: `score`, the cosine (-1..1) of the embeddings of the two speakers; `threshold`, the model pack's; `is_match`, true if the score reaches it; " +
 			"`recordings[]`, for each its length in `seconds`, how much of that is speech (`speech_seconds`), the level of the speech, the share of samples that are clipped, and by how much the speech is louder than the pauses. " +
-			"An embedding is made of at least three seconds of speech; with less in a recording there are no `score` and no `threshold`, and the reason is `no_speech` or `too_little_speech`.",
+			"An embedding is made of at least three seconds of speech; with less in a recording there are no `score` and no `threshold`, and the reason is `no_speech` or `too_little_speech`. Where people take turns in a recording it is `several_voices`. There is no normalised score: that takes the voices of a cohort, and none may be shipped.",
 		reasons: voiceReasons,
 		request: "request_voice_compare", results: []string{"result_voice_compare", "result_voice_compare_too_little_speech"},
 	},
@@ -376,7 +376,7 @@ const (
 )
 
 var (
-	voiceReasons   = []schema.Reason{schema.ReasonNoSpeech, schema.ReasonTooLittleSpeech, schema.ReasonAudioUnreadable, schema.ReasonAudioTooLong}
+	voiceReasons   = []schema.Reason{schema.ReasonNoSpeech, schema.ReasonTooLittleSpeech, schema.ReasonSeveralVoices, schema.ReasonAudioUnreadable, schema.ReasonAudioTooLong}
 	oneFaceReasons = []schema.Reason{schema.ReasonNoFace, schema.ReasonSeveralFaces, schema.ReasonFaceRejected, schema.ReasonSpoofDetected, schema.ReasonLivenessUnknown}
 	anyReasons     = []schema.Reason{schema.ReasonInvalidRequest, schema.ReasonUnknownOperation, schema.ReasonInvalidConfiguration,
 		schema.ReasonOperationUnavailable, schema.ReasonExpired, schema.ReasonInternal}
