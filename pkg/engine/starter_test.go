@@ -64,7 +64,7 @@ func TestStarterPack(t *testing.T) {
 }
 
 // processorTime is what this process used so far, which other processes do not change much.
-func processorTime(t *testing.T) time.Duration {
+func processorTime(t testing.TB) time.Duration {
 	t.Helper()
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
