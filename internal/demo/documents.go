@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"image/jpeg"
+	"slices"
+	"strings"
 
 	"facestream/internal/drawn"
 	"facestream/pkg/mrz"
@@ -59,6 +61,12 @@ func (r *run) documents(ctx context.Context, owners []person) error {
 		return err
 	}
 	if !absent {
+		absent, err = r.onlyOCRB(scan(ctx, owners[0], reading))
+		if err != nil {
+			return err
+		}
+	}
+	if !absent {
 		if err := r.each(ctx, "their machine-readable zones read, all check digits right", owners, func(ctx context.Context, p person) (bool, error) {
 			result, err := scan(ctx, p, reading)
 			d := result.Document.Found
@@ -81,6 +89,16 @@ func (r *run) documents(ctx context.Context, owners []person) error {
 		result, err := verify(ctx, p, owners[(p.index-owners[0].index+1)%len(owners)])
 		return result.Verify != nil && !result.Verify.IsMatch, err
 	})
+}
+
+// onlyOCRB says so if the networks that gave result are those of the starter pack, which read zones in OCR-B alone: the specimens are
+// printed in letters that the program itself has.
+func (r *run) onlyOCRB(result schema.Result, err error) (bool, error) {
+	if err != nil || !slices.ContainsFunc(result.Models, func(m schema.ModelRun) bool { return strings.HasPrefix(string(m.ID), "starter_mrz") }) {
+		return false, err
+	}
+	fmt.Fprintln(r.Out, "  --               their machine-readable zones: the model pack reads OCR-B alone, in which the specimens are not printed")
+	return true, nil
 }
 
 // page draws the document of p, photographs and uploads it.
