@@ -38,7 +38,8 @@ def test_golden_results(name: str, check_call_result: Check) -> None:
         assert ours[field] == theirs[field], field
     for field in CallResult.__struct_fields__:
         if field not in ("call_status", "request_id"):
-            assert (getattr(typed(ours), field) is UNSET) == (theirs.get(field) is None), field
+            there = theirs.get("barcodes" if field == "barcode" else field)
+            assert (getattr(typed(ours), field) is UNSET) == (there is None), field
 
 
 def test_faces() -> None:
