@@ -51,7 +51,7 @@ func TestKeepPack(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := config.Default()
-	cfg.DataDir, cfg.Indexer.Gallery.Dir = data, filepath.Join(data, "gallery")
+	cfg.SetDataDir(data)
 	want := func(configured, want, said string) {
 		t.Helper()
 		var log bytes.Buffer

@@ -263,8 +263,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 func (s *stream) runUntil(t *testing.T, service host.Service, text string, provoke func(*testing.T)) string {
 	t.Helper()
 	cfg := s.as("probe")
-	cfg.DataDir = t.TempDir()
-	cfg.Indexer.Gallery.Dir, cfg.Indexer.Directory.Dir = filepath.Join(cfg.DataDir, "gallery"), filepath.Join(cfg.DataDir, "directory")
+	cfg.SetDataDir(t.TempDir())
 	cfg.Consumer.DrainTimeout = time.Second
 	log := &syncBuffer{}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -136,7 +136,8 @@ func startStream() (stop func() error, err error) {
 	if s.realStore != nil && !s.realBroker {
 		return nil, errors.New("FACESTREAM_S3_ENDPOINT is set, but not FACESTREAM_KAFKA: the store notifies a broker that runs before the tests do")
 	}
-	s.cfg.DataDir, s.cfg.Indexer.Gallery.Dir, s.cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), []string{pack}
+	s.cfg.SetDataDir(dir)
+	s.cfg.Worker.Models = []string{pack}
 	s.cfg.Telemetry.Listen, s.cfg.Telemetry.LogLevel = "127.0.0.1:0", "debug"
 	s.cfg.Kafka.SessionTimeout = 2 * time.Second
 	s.cfg.Indexer.Directory.Sweep = time.Second

@@ -104,7 +104,8 @@ func startFlow(t *testing.T) *flow {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	cfg.DataDir, cfg.Indexer.Gallery.Dir, cfg.Worker.Models = dir, filepath.Join(dir, "gallery"), []string{packs.Starter}
+	cfg.SetDataDir(dir)
+	cfg.Worker.Models = []string{packs.Starter}
 	cfg.Telemetry.Listen, cfg.Kafka.SessionTimeout = "127.0.0.1:0", 2*time.Second
 	route := config.Route{} // its uploads show drawn people
 	if err := json.Unmarshal([]byte(drawn.Config), &route.Config); err != nil {

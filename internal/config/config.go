@@ -372,10 +372,20 @@ func (c *Config) Resolve() {
 	for i := range c.Ingest.Routes {
 		c.Ingest.Routes[i].Pattern = cmp.Or(c.Ingest.Routes[i].Pattern, routes.DefaultPattern)
 	}
+	c.resolveDirs()
+}
+
+func (c *Config) resolveDirs() {
 	if c.Indexer.Gallery.Dir == "" {
 		c.Indexer.Gallery.Dir = filepath.Join(c.DataDir, "gallery")
 	}
 	if c.Indexer.Directory.Dir == "" {
 		c.Indexer.Directory.Dir = filepath.Join(c.DataDir, "directory")
 	}
+}
+
+// SetDataDir takes all data of the process to dir, whatever the folders of gallery and directory were.
+func (c *Config) SetDataDir(dir string) {
+	c.DataDir, c.Indexer.Gallery.Dir, c.Indexer.Directory.Dir = dir, "", ""
+	c.resolveDirs()
 }

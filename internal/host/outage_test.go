@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +23,7 @@ import (
 func TestNothingIsGivenUpOnAFullDisk(t *testing.T) {
 	disk := smalldisk.New(t, 4<<20)
 	cfg := startServers(t)
-	cfg.DataDir, cfg.Indexer.Gallery.Dir = disk.Dir, filepath.Join(disk.Dir, "gallery")
+	cfg.SetDataDir(disk.Dir)
 	cfg.Consumer.MaxAttempts, cfg.Ingest.ReconcileInterval = 1, time.Hour
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -33,7 +33,7 @@ func Run(ctx context.Context, cfg config.Config, f func(context.Context, *Sandbo
 		return err
 	}
 	defer os.RemoveAll(dir)
-	cfg.DataDir, cfg.Indexer.Gallery.Dir = dir, ""
+	cfg.SetDataDir(dir)
 	route := config.Route{}
 	if err := json.Unmarshal([]byte(tolerant), &route.Config); err != nil {
 		return err

@@ -131,7 +131,8 @@ func (l *lab) start(ctx context.Context, s setup) (_ *facestream, err error) {
 			return nil, err
 		}
 	}
-	f.cfg.DataDir, f.cfg.Kafka.Brokers, f.cfg.S3.Endpoint = f.dir, addrs[:1], addrs[1]
+	f.cfg.SetDataDir(f.dir)
+	f.cfg.Kafka.Brokers, f.cfg.S3.Endpoint = addrs[:1], addrs[1]
 	path := filepath.Join(l.dir, uuid.NewString()+".yaml")
 	if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
 		return nil, err

@@ -62,8 +62,7 @@ func startSystem(dir string, o options) (_ *system, err error) {
 			s.stop()
 		}
 	}()
-	s.cfg.DataDir = filepath.Join(dir, "data")
-	s.cfg.Indexer.Gallery.Dir = filepath.Join(s.cfg.DataDir, "gallery")
+	s.cfg.SetDataDir(filepath.Join(dir, "data"))
 	if s.cfg.S3.Endpoint, err = sandbox.FreeAddr(); err != nil {
 		return nil, err
 	}

@@ -96,7 +96,8 @@ func start() (stop func() error, err error) {
 		return nil, err
 	}
 	cfg := config.Default()
-	cfg.DataDir, cfg.Telemetry.Listen, cfg.Telemetry.LogLevel = dir, "", "debug"
+	cfg.SetDataDir(dir)
+	cfg.Telemetry.Listen, cfg.Telemetry.LogLevel = "", "debug"
 	cfg.Kafka.SessionTimeout, cfg.Ingest.ReconcileInterval = 2*time.Second, time.Hour
 	cfg.Gateway.Listen = "127.0.0.1:0"
 	cfg.Gateway.MaxBody, cfg.Gateway.BodyTimeout, cfg.Gateway.MaxPixels = 4<<20, 2*time.Second, 1_000_000
