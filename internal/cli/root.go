@@ -106,7 +106,7 @@ func root() *cobra.Command {
 		{"run", "Run it:", []*cobra.Command{upCommand(), demoCommand(), serversCommand(), doctorCommand()}},
 		{"ask", "Ask it:", []*cobra.Command{submitCommand(), uploadCommand(), watchCommand()}},
 		{"models", "Networks:", []*cobra.Command{modelsCommand(), evalCommand()}},
-		{"operate", "Operate it:", []*cobra.Command{tokenCommand(), topicsCommand(), deadLettersCommand(), galleryCommand(), reindexCommand()}},
+		{"operate", "Operate it:", []*cobra.Command{tokenCommand(), personsCommand(), groupsCommand(), topicsCommand(), deadLettersCommand(), galleryCommand(), reindexCommand()}},
 	} {
 		c.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, command := range g.commands {

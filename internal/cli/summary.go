@@ -54,6 +54,8 @@ var notDoneAs = map[schema.Operation]string{
 	schema.OpVerify: "not verified", schema.OpEstimateAge: "no age estimated", schema.OpFaceISO: "no portrait made", schema.OpDocScanFace: "document not scanned",
 	schema.OpAntiSpoofing: "liveness not checked", schema.OpChallenge: "no challenge issued", schema.OpUserDelete: "nobody deleted",
 	schema.OpVoiceCompare: "voices not compared", schema.OpVoiceEnroll: "not enrolled", schema.OpVoicePredict: "not searched", schema.OpVoiceVerify: "not verified",
+	schema.OpPersonCreate: "nobody created", schema.OpUserUpdate: "nobody changed", schema.OpUserList: "nobody listed",
+	schema.OpGroupCreate: "no group created", schema.OpGroupUpdate: "no group changed", schema.OpGroupDelete: "no group deleted", schema.OpGroupList: "no groups listed",
 }
 
 // summarize reads r for a person.
@@ -190,6 +192,18 @@ func (s *summary) decide(r *schema.Result) {
 			s.line, s.verdict = "the same voice", positive
 		}
 		s.line += " (similarity " + against(*r.Voices.Score, *r.Voices.Threshold) + ")"
+	case r.Person != nil:
+		s.line = r.Person.Message + ": " + cmp.Or(string(r.ExternalID), string(r.Person.PUID)) + where
+		s.add("puid", "%s", string(r.Person.PUID))
+	case r.Group != nil:
+		s.line = r.Group.Message + ": group " + string(r.Group.ID) + where
+	case r.Persons != nil:
+		s.persons(r.Persons, where)
+	case r.Groups != nil:
+		s.line = plural(len(r.Groups.Groups), "group") + where + more(r.Groups.Next)
+		for _, g := range r.Groups.Groups[:min(mostListed, len(r.Groups.Groups))] {
+			s.add("group", "%s %s", string(g.ID), string(g.Name))
+		}
 	case r.Operation == schema.OpValidate:
 		s.line = plural(len(r.Faces), "face")
 		if len(r.Faces) == 1 {
@@ -200,6 +214,26 @@ func (s *summary) decide(r *schema.Result) {
 	default: // a result that says neither what was done nor why it was not
 		s.line, s.verdict = notDoneLine(r.Operation), notDone
 	}
+}
+
+// persons lists people, or the images of one.
+func (s *summary) persons(l *schema.PersonList, where string) {
+	s.line = plural(len(l.Persons), "person") + where
+	if len(l.Images) > 0 {
+		s.line += ", " + plural(len(l.Images), "image")
+	}
+	s.line += more(l.Next)
+	for _, p := range l.Persons[:min(mostListed, len(l.Persons))] {
+		s.add("person", "%s", strings.TrimSpace(cmp.Or(string(p.ExternalID), string(p.PUID))+" "+string(p.Name))+", "+plural(p.Images, "image"))
+	}
+}
+
+// more says that a list goes on.
+func more(next string) string {
+	if next == "" {
+		return ""
+	}
+	return ", and more"
 }
 
 func (s *summary) challenge(c *schema.Challenge) {
