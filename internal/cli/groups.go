@@ -19,7 +19,7 @@ func groupsCommand() *cobra.Command {
 		Use:     "groups",
 		Short:   "List, edit and erase the groups of a collection",
 		Long:    "list reads the directory that the indexer keeps, also beside it. edit and erase send a request and wait for its result.",
-		Example: "  facestream groups list -c staff\n  facestream groups edit -c staff --id night-shift --create --name 'Night shift'\n  facestream groups erase -c staff --id night-shift --yes",
+		Example: "  facestream groups list -c staff\n  facestream groups edit -c staff --id night-shift --create --name Nights\n  facestream groups erase -c staff --id night-shift --yes",
 	}
 	c.AddCommand(groupsListCommand(), groupsEditCommand(), groupsEraseCommand())
 	return c
@@ -81,7 +81,7 @@ func groupsEditCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "edit", Short: "Change a group's name or metadata, or create the group", Args: cobra.NoArgs,
 		Long:    "edit changes what its flags say and leaves the rest. An empty value removes what was there.",
-		Example: "  facestream groups edit -c staff --id night-shift --create --name 'Night shift' --metadata '{\"floor\":3}'",
+		Example: "  facestream groups edit -c staff --id night-shift --create --name Nights --metadata '{\"floor\":3}'",
 		RunE: func(c *cobra.Command, _ []string) error {
 			fields := schema.GroupFields{ID: schema.GroupID(id)}
 			given := c.Flags().Changed

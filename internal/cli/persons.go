@@ -27,7 +27,7 @@ func personsCommand() *cobra.Command {
 		Long: "list and show read the directory that the indexer keeps, also beside it. edit and erase send a request, as any program\n" +
 			"would, and wait for its result. Their output is personal data.",
 		Example: "  facestream persons list -c staff --group night-shift\n  facestream persons show -c staff --external-id alice\n" +
-			"  facestream persons edit -c staff --external-id alice --name 'Alice Ny' --groups night-shift --ttl 365d\n  facestream persons erase -c staff --external-id alice --yes",
+			"  facestream persons edit -c staff --external-id alice --name Alice --groups night-shift --ttl 365d\n  facestream persons erase -c staff --external-id alice --yes",
 	}
 	c.AddCommand(personsListCommand(), personsShowCommand(), personsEditCommand(), personsEraseCommand())
 	return c

@@ -167,7 +167,7 @@ func tokenKeysCommand() *cobra.Command {
 		Use:     "keys",
 		Short:   "Print the public key of the tokens as a JSON Web Key Set",
 		Long:    "keys prints what gateways on other machines need to take the tokens of this one: save it there, and name the file in\ngateway.auth.jwks. The private key stays here.",
-		Example: "  facestream token keys > jwks.json",
+		Example: "  facestream token keys",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
