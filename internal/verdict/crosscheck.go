@@ -357,41 +357,44 @@ var sexes = map[string]string{
 }
 
 func (p *visual) sex(s *statement) (claim, schema.CheckOutcome, schema.CheckReason) {
-	for _, v := range p.labelled(document.FieldSex) {
-		printed := ""
-		for _, w := range document.Words(v.Text) {
-			letter, known := sexes[w]
-			if !known || printed != "" && printed != letter {
-				printed = ""
-				break
-			}
-			printed = letter
-		}
-		switch {
-		case printed == "" || s.issuer == "LTU": // M is a woman's letter in Lithuanian
-			return claim{text: v.Text, confidence: v.Confidence}, schema.CheckNotComparable, schema.CheckAmbiguous
-		case printed == s.sex.text:
-			return claim{text: v.Text, confidence: v.Confidence}, schema.CheckAgrees, ""
-		}
-		return claim{text: v.Text, confidence: v.Confidence}, schema.CheckContradicts, ""
+	found := p.labelled(document.FieldSex)
+	if len(found) == 0 {
+		return claim{}, schema.CheckNotComparable, schema.CheckNotSaid
 	}
-	return claim{}, schema.CheckNotComparable, schema.CheckNotSaid
+	c := claim{text: found[0].Text, confidence: found[0].Confidence}
+	printed := ""
+	for _, w := range document.Words(c.text) {
+		letter, known := sexes[w]
+		if !known || printed != "" && printed != letter {
+			printed = ""
+			break
+		}
+		printed = letter
+	}
+	switch {
+	case printed == "" || s.issuer == "LTU": // M is a woman's letter in Lithuanian
+		return c, schema.CheckNotComparable, schema.CheckAmbiguous
+	case printed == s.sex.text:
+		return c, schema.CheckAgrees, ""
+	}
+	return c, schema.CheckContradicts, ""
 }
 
 func (p *visual) nationality(s *statement) (claim, schema.CheckOutcome, schema.CheckReason) {
-	for _, v := range p.labelled(document.FieldNationality) {
-		c := claim{text: v.Text, confidence: v.Confidence}
-		words := document.Words(v.Text)
-		name := document.Words(mrz.State(s.nationality.text).Name())
-		switch {
-		case slices.Contains(words, s.nationality.text), len(name) > 0 && all(name[:1], words):
-			return c, schema.CheckAgrees, ""
-		case len(words) == 1 && len(words[0]) == 3 && mrz.State(words[0]).Name() != "":
-			return c, schema.CheckContradicts, ""
-		}
-		return c, schema.CheckNotComparable, schema.CheckAmbiguous // an adjective, in some language
+	printed := p.labelled(document.FieldNationality)
+	if len(printed) == 0 {
+		return claim{}, schema.CheckNotComparable, schema.CheckNotSaid
 	}
-	return claim{}, schema.CheckNotComparable, schema.CheckNotSaid
+	c := claim{text: printed[0].Text, confidence: printed[0].Confidence}
+	words := document.Words(c.text)
+	name := document.Words(mrz.State(s.nationality.text).Name())
+	switch {
+	case slices.Contains(words, s.nationality.text), len(name) > 0 && all(name[:1], words):
+		return c, schema.CheckAgrees, ""
+	case len(words) == 1 && len(words[0]) == 3 && mrz.State(words[0]).Name() != "":
+		return c, schema.CheckContradicts, ""
+	}
+	return c, schema.CheckNotComparable, schema.CheckAmbiguous // an adjective, in some language
 }
 
 // validity compares the day of the request with the last day on which the document is valid.
