@@ -205,6 +205,8 @@ func TestContradictions(t *testing.T) {
 	desk := onDesk(pages[0])
 	wide := image.NewRGBA(image.Rect(0, 0, max(desk.Bounds().Dx(), label.Bounds().Dx()+120), desk.Bounds().Dy()+label.Bounds().Dy()+60))
 	fill(wide, wide.Bounds(), color.RGBA{35, 40, 45, 255})
+	below := image.Rect(0, desk.Bounds().Dy(), wide.Bounds().Dx(), wide.Bounds().Dy()) // a label of its own would be another document
+	fill(wide, below, color.RGBA{255, 255, 255, 255})
 	draw.Draw(wide, desk.Bounds(), desk, image.Point{}, draw.Src)
 	draw.Draw(wide, label.Bounds().Add(image.Pt(60, desk.Bounds().Dy())), label, image.Point{}, draw.Src)
 	r := scan(wide)

@@ -189,7 +189,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 	image := s.put(t, unique("test")+"/a.jpg", portrait(t, 12, 0), nil)
 	request := func(op schema.Operation, images ...schema.ObjectRef) func(*testing.T) {
 		return func(t *testing.T) {
-			r := schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: op, Collection: schema.Collection(unique("rights")), Images: images, Config: forDrawn("")}
+			r := schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: op, Collection: schema.Collection(unique(probed)), Images: images, Config: forDrawn("")}
 			if err := s.client.Submit(t.Context(), s.publisher, r); err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +211,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 	}
 	second := int64(1)
 	ends := func(t *testing.T) { // somebody whose time is over soon
-		r := schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: schema.OpPersonCreate, Collection: schema.Collection(unique("rights")), Fields: &schema.PersonFields{TTL: &second}}
+		r := schema.Request{ID: schema.RequestID(uuid.NewString()), Operation: schema.OpPersonCreate, Collection: schema.Collection(unique(probed)), Fields: &schema.PersonFields{TTL: &second}}
 		if err := s.client.Submit(t.Context(), s.publisher, r); err != nil {
 			t.Fatal(err)
 		}

@@ -246,12 +246,19 @@ func startStream() (stop func() error, err error) {
 	}, nil
 }
 
+// probed begins the names of collections about which a second indexer, with a gallery and a directory of its own, is asked as well
+// (TestMissingRightIsNamed). The two may answer one request differently.
+const probed = "rights"
+
 // oneOutcomeEach checks invariant 2 for every request of every test.
 func (s *stream) oneOutcomeEach() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var problems []error
 	for _, copies := range s.results {
+		if strings.HasPrefix(string(copies[0].result.Collection), probed+"-") {
+			continue
+		}
 		for _, p := range copies[1:] {
 			if p.event.ID != copies[0].event.ID || p.result.CallStatus.Reason != copies[0].result.CallStatus.Reason {
 				problems = append(problems, fmt.Errorf("a request has two outcomes: %+v, %+v", copies[0].result.CallStatus, p.result.CallStatus))
