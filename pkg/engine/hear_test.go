@@ -183,10 +183,7 @@ func TestHearBadRecordings(t *testing.T) {
 		}
 		return h
 	}
-	loudest := func(i int) int {
-		return slices.IndexFunc(good[i].Samples, func(v float32) bool { return v == slices.Max(good[i].Samples) })
-	}
-	loud := loudest(0)
+	loud := slices.Index(good[0].Samples, slices.Max(good[0].Samples))
 	if h := of(0, voice.Rate, 0.2, func(samples []float32, at int) float64 { return float64(samples[min(loud+at, len(samples)-1)]) }); h.Embedding != nil || h.Speech >= voice.MinSpeech {
 		t.Errorf("0.2 s: %v of speech", h.Speech)
 	}
@@ -201,7 +198,7 @@ func TestHearBadRecordings(t *testing.T) {
 				t.Errorf("%s by telephone is as near to %s (%.2f) as to itself (%.2f)", files[i], files[j], far, near)
 			}
 		}
-		gain := 8 / float64(own.Samples[loudest(i)])
+		gain := 8 / float64(slices.Max(own.Samples))
 		if h := of(i, voice.Rate, seconds, func(samples []float32, at int) float64 { return gain * float64(samples[at]) }); h.Clipped < 0.01 || h.Clipped <= own.Clipped {
 			t.Errorf("%s eight times too loud: %.4f of it is cut off, and %.4f before", files[i], h.Clipped, own.Clipped)
 		}
