@@ -214,70 +214,90 @@ func (s *submission) file(field string, content []byte) *Problem {
 
 // receiveForm reads a form with the fields of a request, and a file or a text s3://bucket/key for each image.
 func receiveForm(body io.Reader, boundary string, op schema.Operation) (*submission, *Problem) {
-	if boundary == "" {
-		return nil, problem(CauseMediaType, "the type multipart/form-data needs a boundary")
-	}
 	s := &submission{}
 	rest := newObject(op)
+	refused := eachPart(body, boundary, func(part *multipart.Part, name string) *Problem {
+		_, params, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+		_, isFile := params["filename"]
+		rawJSON, known := formFields[name]
+		switch {
+		case name == imageField && len(s.Images) >= op.MaxImages():
+			return invalid(imageField, fmt.Sprintf("%s takes at most %d", op, op.MaxImages()))
+		case name == imageField:
+			content, err := io.ReadAll(part)
+			if err != nil {
+				return bodyProblem(err)
+			}
+			field := fmt.Sprintf("images[%d]", len(s.Images))
+			switch {
+			case isFile:
+				return s.file(field, content)
+			case bytes.HasPrefix(content, []byte("s3://")):
+				return s.text(field, content)
+			}
+			return invalid(field, "must be a file, or s3://bucket/key")
+		case !known:
+			return invalid(clip(name), "is not a field of the form"+schema.Suggest(name, append(fieldNames(), imageField)))
+		case isFile:
+			return invalid(name, "is a file; only image is")
+		}
+		value, refused := partOf(part, maxField)
+		switch {
+		case refused != nil:
+			return refused
+		case rawJSON && !json.Valid(value):
+			return invalid(name, "is not JSON")
+		case rawJSON:
+			rest.raw(name, value)
+		default:
+			rest.text(name, value)
+		}
+		return nil
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	return s.complete(rest)
+}
+
+// eachPart calls read for the parts of a form, which has to end as forms do.
+func eachPart(body io.Reader, boundary string, read func(part *multipart.Part, name string) *Problem) *Problem {
+	if boundary == "" {
+		return problem(CauseMediaType, "the type multipart/form-data needs a boundary")
+	}
 	var end tail
 	parts := multipart.NewReader(io.TeeReader(body, &end), boundary)
 	for n := 0; ; n++ {
 		part, err := parts.NextRawPart()
 		if err == io.EOF && bytes.Contains(end, []byte("--"+boundary+"--")) {
-			return s.complete(rest)
+			return nil
 		}
 		if err != nil {
-			return nil, bodyProblem(err)
+			return bodyProblem(err)
 		}
 		if n >= maxParts {
-			return nil, invalid("body", fmt.Sprintf("has more than %d parts", maxParts))
+			return invalid("body", fmt.Sprintf("has more than %d parts", maxParts))
 		}
 		name := part.FormName()
-		_, params, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-		_, isFile := params["filename"]
-		rawJSON, known := formFields[name]
-		switch {
-		case part.Header.Get("Content-Transfer-Encoding") != "":
-			return nil, invalid(clip(name), "has a Content-Transfer-Encoding; send it as it is")
-		case name == imageField && len(s.Images) >= op.MaxImages():
-			return nil, invalid(imageField, fmt.Sprintf("%s takes at most %d", op, op.MaxImages()))
-		case name == imageField:
-			content, err := io.ReadAll(part)
-			if err != nil {
-				return nil, bodyProblem(err)
-			}
-			field := fmt.Sprintf("images[%d]", len(s.Images))
-			var refused *Problem
-			if isFile {
-				refused = s.file(field, content)
-			} else if bytes.HasPrefix(content, []byte("s3://")) {
-				refused = s.text(field, content)
-			} else {
-				refused = invalid(field, "must be a file, or s3://bucket/key")
-			}
-			if refused != nil {
-				return nil, refused
-			}
-		case !known:
-			return nil, invalid(clip(name), "is not a field of the form"+schema.Suggest(name, append(fieldNames(), imageField)))
-		case isFile:
-			return nil, invalid(name, "is a file; only image is")
-		default:
-			value, err := io.ReadAll(io.LimitReader(part, maxField+1))
-			switch {
-			case err != nil:
-				return nil, bodyProblem(err)
-			case len(value) > maxField:
-				return nil, invalid(name, fmt.Sprintf("has more than %d bytes", maxField))
-			case rawJSON && !json.Valid(value):
-				return nil, invalid(name, "is not JSON")
-			case rawJSON:
-				rest.raw(name, value)
-			default:
-				rest.text(name, value)
-			}
+		if part.Header.Get("Content-Transfer-Encoding") != "" {
+			return invalid(clip(name), "has a Content-Transfer-Encoding; send it as it is")
+		}
+		if refused := read(part, name); refused != nil {
+			return refused
 		}
 	}
+}
+
+// partOf reads a part of at most so many bytes.
+func partOf(part *multipart.Part, most int64) ([]byte, *Problem) {
+	value, err := io.ReadAll(io.LimitReader(part, most+1))
+	switch {
+	case err != nil:
+		return nil, bodyProblem(err)
+	case int64(len(value)) > most:
+		return nil, invalid(part.FormName(), fmt.Sprintf("has more than %d bytes", most))
+	}
+	return value, nil
 }
 
 // tail is the end of what was written to it. The reader of a form says that it ended also where it was cut off in the header of a part.

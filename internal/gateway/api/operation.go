@@ -69,15 +69,10 @@ func (s *Service) serveOperation(w http.ResponseWriter, r *http.Request, caller 
 
 // outcome waits for the result of a request, so long as the gateway stays.
 func (s *Service) outcome(ctx context.Context, req *taken, wait time.Duration) (e events.Event, late bool, refused *Problem) {
-	ctx, stop := context.WithTimeout(ctx, wait)
+	ctx, stop := s.staying(ctx)
 	defer stop()
-	go func() {
-		select {
-		case <-s.leaving:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
+	ctx, end := context.WithTimeout(ctx, wait)
+	defer end()
 	began := time.Now()
 	e, err := s.await(ctx, req.ID, req.repeated)
 	if err != nil {

@@ -84,31 +84,19 @@ func (c *Call) JSON(into any) *Problem {
 func (c *Call) Form(files, texts []string) (map[string][]byte, *Problem) {
 	found := map[string][]byte{}
 	return found, c.Body([]string{"multipart/form-data"}, func(body io.Reader, params map[string]string) *Problem {
-		parts := multipart.NewReader(body, params["boundary"])
-		for {
-			part, err := parts.NextRawPart()
-			if err == io.EOF {
-				return nil
-			}
-			if err != nil {
-				return bodyProblem(err)
-			}
-			name, most := part.FormName(), int64(maxField)
+		return eachPart(body, params["boundary"], func(part *multipart.Part, name string) (refused *Problem) {
+			most := int64(maxField)
 			switch _, twice := found[name]; {
 			case twice:
 				return invalid(clip(name), "is given more than once")
 			case slices.Contains(files, name):
 				most = c.s.MaxBody
 			case !slices.Contains(texts, name):
-				return invalid(clip(name), "is not a field of the form"+schema.Suggest(name, append(files, texts...)))
+				return invalid(clip(name), "is not a field of the form"+schema.Suggest(name, slices.Concat(files, texts)))
 			}
-			if found[name], err = io.ReadAll(io.LimitReader(part, most+1)); err != nil {
-				return bodyProblem(err)
-			}
-			if int64(len(found[name])) > most {
-				return invalid(name, "is too long")
-			}
-		}
+			found[name], refused = partOf(part, most)
+			return refused
+		})
 	})
 }
 

@@ -87,15 +87,10 @@ func (s *Service) arrives(ctx context.Context, id schema.RequestID, wait time.Du
 	if wait == 0 {
 		return events.Event{}, false
 	}
-	ctx, stop := context.WithTimeout(ctx, wait)
+	ctx, stop := s.staying(ctx)
 	defer stop()
-	go func() {
-		select {
-		case <-s.leaving:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
+	ctx, end := context.WithTimeout(ctx, wait)
+	defer end()
 	a, err := s.Results.Await(ctx, id)
 	return a.Event, err == nil
 }

@@ -90,6 +90,19 @@ func (s *Service) Run(ctx context.Context, caughtUp func()) error {
 // Leave answers everybody who waits for a result: 202, with the address where it will be. It is called once.
 func (s *Service) Leave() { close(s.leaving) }
 
+// staying is ctx for somebody who is made to wait: it ends when the gateway stops.
+func (s *Service) staying(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-s.leaving:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
+
 // Known is how many ids of requests and of results are remembered.
 func (s *Service) Known() (requests, results int) {
 	return s.requests.places.known(), s.results.places.known()

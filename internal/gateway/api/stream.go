@@ -107,9 +107,6 @@ func parsePositions(text string) (positions, error) {
 	return p, nil
 }
 
-// errCutOff ends a stream whose reader takes nothing.
-var errCutOff = errors.New("the reader takes nothing")
-
 // serveResults sends the results that the caller may see as server-sent events, from now on or from the event that Last-Event-ID names.
 // Each stream reads the topic by itself and no further than its reader, so that nothing is kept for a reader that is slow.
 func (s *Service) serveResults(w http.ResponseWriter, r *http.Request, caller *auth.Caller) *Problem {
@@ -130,20 +127,13 @@ func (s *Service) serveResults(w http.ResponseWriter, r *http.Request, caller *a
 	if refused != nil {
 		return refused
 	}
-	ctx, stop := context.WithCancelCause(r.Context())
-	defer stop(nil)
+	ctx, stop := s.staying(r.Context())
+	defer stop()
 	if !caller.Until.IsZero() {
 		var release context.CancelFunc
 		ctx, release = context.WithDeadline(ctx, caller.Until)
 		defer release()
 	}
-	go func() {
-		select {
-		case <-s.leaving:
-			stop(nil)
-		case <-ctx.Done():
-		}
-	}()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // of proxies
@@ -162,8 +152,8 @@ func (s *Service) serveResults(w http.ResponseWriter, r *http.Request, caller *a
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if err := out.send([]byte(": still here\n\n")); err != nil {
-					stop(err)
+				if out.send([]byte(": still here\n\n")) != nil {
+					stop()
 					return
 				}
 			}
@@ -177,7 +167,7 @@ func (s *Service) serveResults(w http.ResponseWriter, r *http.Request, caller *a
 		}
 		return out.send(event(next, record.Event.Data))
 	}, nil)
-	stop(nil)
+	stop()
 	<-beats
 	return nil
 }
@@ -238,7 +228,7 @@ func (x *stream) send(data []byte) error {
 		return err
 	}
 	if _, err := x.w.Write(data); err != nil {
-		return errors.Join(errCutOff, err)
+		return err
 	}
 	return x.control.Flush()
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"testing"
 
 	"facestream/internal/gateway/perse"
@@ -150,5 +151,27 @@ func TestPerseRefuses(t *testing.T) {
 	res.Body.Close()
 	if res.StatusCode != http.StatusUnsupportedMediaType {
 		t.Errorf("a picture without a form: %d", res.StatusCode)
+	}
+}
+
+// TestPerseFormIsWhole: a form that was cut off in the header of a part is refused, though all that is needed arrived.
+func TestPerseFormIsWhole(t *testing.T) {
+	const whole = "--b\r\nContent-Disposition: form-data; name=\"client_declaration_enduser_consent\"\r\n\r\ntrue\r\n" +
+		"--b\r\nContent-Disposition: form-data; name=\"image_file\"; filename=\"a.png\"\r\n\r\n"
+	for end, want := range map[string]int{"\r\n--b--\r\n": http.StatusOK, "\r\n--b\r\nContent-Dispo": http.StatusBadRequest, "\r\n--b\r\n": http.StatusBadRequest, "\r\n--b": http.StatusBadRequest} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, system.first+"/v0/face/detect", strings.NewReader(whole+string(blue)+end))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", token(t, "*", "perse"))
+		req.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("a form that ends with %q: %d, want %d", end, res.StatusCode, want)
+		}
 	}
 }
