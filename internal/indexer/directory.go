@@ -68,9 +68,9 @@ func (s *Service) known(ctx context.Context, a *schema.Analysis) (schema.PUID, e
 	return a.Person(), nil
 }
 
-// rowsOf returns what the gallery holds of a person.
-func (s *Service) rowsOf(ctx context.Context, c schema.Collection, puid schema.PUID) ([]gallery.Row, error) {
-	return directory.RowsOf(ctx, s.Gallery, c, puid)
+// rowsOf returns what the gallery holds of people.
+func (s *Service) rowsOf(ctx context.Context, c schema.Collection, people ...schema.PUID) ([]gallery.Row, error) {
+	return directory.RowsOf(ctx, s.Gallery, c, people...)
 }
 
 func (s *Service) createPerson(ctx context.Context, a *schema.Analysis) (*schema.Result, error) {
@@ -200,18 +200,20 @@ func (s *Service) joins(ctx context.Context, a *schema.Analysis) (bool, error) {
 	return p == nil, err
 }
 
-// register adds an enrolled row to the directory, unless it is not in the gallery: then it was deleted, and this is a late
-// repeat of its enrolment.
-func (s *Service) register(ctx context.Context, a *schema.Analysis, row gallery.Row) error {
-	if s.Directory == nil {
+// landed adds an enrolled row to the directory if it is in the gallery. If not, it was deleted, and this is a late repeat of its enrolment,
+// for which the worker made the pictures again: they are removed.
+func (s *Service) landed(ctx context.Context, a *schema.Analysis, row gallery.Row) error {
+	if s.Directory == nil && (s.Objects == nil || len(row.Source.Made) == 0) {
 		return nil
 	}
 	const siblings = 16 // ids that differ in the last digit
 	page, err := s.Gallery.List(ctx, a.Collection, row.ID[:len(row.ID)-1], siblings, row.PUID)
-	if err != nil {
+	switch {
+	case err != nil && schema.ReasonOf(err) != schema.ReasonUnknownCollection:
 		return err
-	}
-	if !slices.ContainsFunc(page.Rows, func(r gallery.Row) bool { return r.ID == row.ID }) {
+	case !slices.ContainsFunc(page.Rows, func(r gallery.Row) bool { return r.ID == row.ID }):
+		return s.remove(ctx, row.Source.Made)
+	case s.Directory == nil:
 		return nil
 	}
 	_, err = s.apply(ctx, a, directory.Enrol{Put: put(a, row.PUID), Image: directory.ImageOf(row)})

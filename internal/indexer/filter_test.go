@@ -71,7 +71,7 @@ func TestPredictAmong(t *testing.T) {
 // among them alone, whether they are the most similar of the collection or not.
 func TestPredictAmongMany(t *testing.T) {
 	if testing.Short() {
-		t.Skip("thousands of people")
+		t.Skip("SKIPPED: thousands of people, because of -short")
 	}
 	b := newBench(t)
 	const people = 2*chosenAtOnce + 100

@@ -133,10 +133,6 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	if err != nil {
 		return nil, err
 	}
-	source, err := sourceOf(a)
-	if err != nil {
-		return nil, err
-	}
 	config, problems := a.Configuration()
 	if len(problems) > 0 {
 		return nil, schema.Permanent("indexer.config", problems.Reason(), problems)
@@ -152,7 +148,7 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	row := gallery.Row{
 		ID: schema.RowID(a.ID, image, 0), FormerID: schema.FormerRowID(a.ID, image, 0, a.Probes[0].Model),
 		PUID: puid, ExternalID: a.ExternalID.Normal(), Embedding: a.Probes[0], Consent: a.Consent, Created: a.AcceptedAt,
-		Source: source,
+		Source: sourceOf(a, config),
 		Order:  a.Order,
 		Joins:  joins, // nobody but facestream gives puids
 		Also:   also,
@@ -160,10 +156,7 @@ func (s *Service) enroll(ctx context.Context, a *schema.Analysis) (*schema.Resul
 	if err := s.Gallery.Upsert(ctx, a.Collection, []gallery.Row{row})[0]; err != nil {
 		return nil, err
 	}
-	if err := s.register(ctx, a, row); err != nil {
-		return nil, err
-	}
-	if err := s.removeOfDeleted(ctx, a.Collection, row); err != nil {
+	if err := s.landed(ctx, a, row); err != nil {
 		return nil, err
 	}
 	r := newResult(a, "", "")
