@@ -184,7 +184,7 @@ func nameOutcome(s *statement, family, words []string) (schema.CheckOutcome, sch
 	}
 	for _, word := range s.family {
 		for _, other := range family {
-			if float64(distance(word, other)) <= misspelt*float64(max(len(word), len(other))) {
+			if float64(schema.EditDistance(word, other)) <= misspelt*float64(max(len(word), len(other))) {
 				return schema.CheckNotComparable, schema.CheckDoubtful
 			}
 		}
@@ -462,27 +462,6 @@ func yearsBetween(from, to mrz.Date) float64 {
 func parsed(text string) (d mrz.Date, ok bool) {
 	t, err := time.Parse(time.DateOnly, text)
 	return mrz.DateOf(t), err == nil
-}
-
-// distance is how many letters of a must be changed, left out or put in to make b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // codeOn is what the barcode of a licence on the document says, or nil: the first that lies on it, or in its image if that shows no other

@@ -281,7 +281,7 @@ func Suggest(name string, known []string) string {
 	}
 	best, least := "", min(1+len(name)/3, 5)
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < least {
+		if d := EditDistance(strings.ToLower(name), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}
@@ -291,8 +291,8 @@ func Suggest(name string, known []string) string {
 	return fmt.Sprintf(" (did you mean %s?)", best)
 }
 
-// editDistance returns the Levenshtein distance of a and b in bytes.
-func editDistance(a, b string) int {
+// EditDistance returns how many bytes of a must be changed, left out or put in to make b (Levenshtein).
+func EditDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
