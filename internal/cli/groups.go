@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,47 +25,27 @@ func groupsCommand() *cobra.Command {
 }
 
 func groupsListCommand() *cobra.Command {
-	var collection, after string
-	var limit int
-	var asJSON bool
+	var list listFlags
 	c := &cobra.Command{
 		Use: "list", Short: "List groups, by id, a page at a time", Args: cobra.NoArgs,
 		Example: "  facestream groups list -c staff --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkFlags(schema.Request{Operation: schema.OpGroupList, Collection: schema.Collection(collection), Page: &schema.PageQuery{Limit: limit, After: after}}); err != nil {
-				return err
-			}
-			return withDirectory(c, func(d directory.Reader) error {
-				page, err := d.Groups(c.Context(), schema.Collection(collection), after, limit)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return printJSON(c.OutOrStdout(), schema.GroupList{Groups: append([]schema.Group{}, page.Groups...), Next: page.Next})
-				}
-				return printGroups(c.OutOrStdout(), page)
+			return list.run(c, schema.Request{Operation: schema.OpGroupList}, func(d directory.Reader, of schema.Collection) (any, string, func(io.Writer), error) {
+				page, err := d.Groups(c.Context(), of, list.after, list.limit)
+				whole := schema.GroupList{Groups: append([]schema.Group{}, page.Groups...), Next: page.Next}
+				return whole, page.Next, func(w io.Writer) { printGroups(w, page.Groups) }, err
 			})
 		},
 	}
-	f := c.Flags()
-	collectionFlag(c, &collection)
-	f.IntVar(&limit, "limit", schema.DefaultPageSize, fmt.Sprintf("groups on the page, at most %d", schema.MaxPageSize))
-	f.StringVar(&after, "after", "", "the page behind this one, as the page before names it")
-	f.BoolVar(&asJSON, "json", false, "as one JSON document")
+	list.bind(c)
 	return c
 }
 
-func printGroups(out io.Writer, page directory.GroupPage) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+func printGroups(w io.Writer, groups []schema.Group) {
 	fmt.Fprintln(w, "ID\tNAME\tMETADATA\tUPDATED")
-	for _, g := range page.Groups {
+	for _, g := range groups {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", string(g.ID), or(string(g.Name)), or(string(g.Metadata)), g.Updated.Local().Format(time.DateTime))
 	}
-	if err := w.Flush(); err != nil || page.Next == "" {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "\nmore: --after %s\n", page.Next)
-	return err
 }
 
 // groupRequest asks for op about a group.

@@ -56,55 +56,75 @@ func withDirectory(c *cobra.Command, f func(directory.Reader) error) error {
 }
 
 func personsListCommand() *cobra.Command {
-	var collection, after, metadata string
+	var metadata string
 	var groups []string
-	var limit int
-	var asJSON bool
+	var list listFlags
 	c := &cobra.Command{
 		Use: "list", Short: "List people, by puid, a page at a time", Args: cobra.NoArgs,
 		Example: "  facestream persons list -c staff\n  facestream persons list -c staff --group night-shift --metadata '{\"floor\":3}' --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			q := directory.Query{Filter: schema.PersonFilter{Metadata: schema.Metadata(metadata)}, After: after, Limit: limit}
+			filter := schema.PersonFilter{Metadata: schema.Metadata(metadata)}
 			for _, g := range groups {
-				q.Filter.Groups = append(q.Filter.Groups, schema.GroupID(g))
+				filter.Groups = append(filter.Groups, schema.GroupID(g))
 			}
-			if err := checkFlags(schema.Request{Operation: schema.OpUserList, Collection: schema.Collection(collection), Filter: &q.Filter, Page: &schema.PageQuery{Limit: limit, After: after}}); err != nil {
-				return err
-			}
-			return withDirectory(c, func(d directory.Reader) error {
-				page, err := d.Persons(c.Context(), schema.Collection(collection), q)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return printJSON(c.OutOrStdout(), schema.PersonList{Persons: append([]schema.Person{}, page.Persons...), Next: page.Next})
-				}
-				return printPersons(c.OutOrStdout(), page)
+			return list.run(c, schema.Request{Operation: schema.OpUserList, Filter: &filter}, func(d directory.Reader, of schema.Collection) (any, string, func(io.Writer), error) {
+				page, err := d.Persons(c.Context(), of, directory.Query{Filter: filter, After: list.after, Limit: list.limit})
+				whole := schema.PersonList{Persons: append([]schema.Person{}, page.Persons...), Next: page.Next}
+				return whole, page.Next, func(w io.Writer) { printPersons(w, page.Persons) }, err
 			})
 		},
 	}
-	f := c.Flags()
-	collectionFlag(c, &collection)
-	f.StringSliceVar(&groups, "group", nil, "only members of this group, or of one of several")
-	f.StringVar(&metadata, "metadata", "", "only people with these values in their metadata, as JSON")
-	f.IntVar(&limit, "limit", schema.DefaultPageSize, fmt.Sprintf("people on the page, at most %d", schema.MaxPageSize))
-	f.StringVar(&after, "after", "", "the page behind this one, as the page before names it")
-	f.BoolVar(&asJSON, "json", false, "as one JSON document")
+	list.bind(c)
+	c.Flags().StringSliceVar(&groups, "group", nil, "only members of this group, or of one of several")
+	c.Flags().StringVar(&metadata, "metadata", "", "only people with these values in their metadata, as JSON")
 	return c
 }
 
-func printPersons(out io.Writer, page directory.PersonPage) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+// listFlags are those of a command that lists a page of a collection's directory.
+type listFlags struct {
+	collection, after string
+	limit             int
+	json              bool
+}
+
+func (f *listFlags) bind(c *cobra.Command) {
+	collectionFlag(c, &f.collection)
+	c.Flags().IntVar(&f.limit, "limit", schema.DefaultPageSize, fmt.Sprintf("entries on the page, at most %d", schema.MaxPageSize))
+	c.Flags().StringVar(&f.after, "after", "", "the page behind this one, as the page before names it")
+	c.Flags().BoolVar(&f.json, "json", false, "as one JSON document")
+}
+
+// run prints the page that read reads: whole as JSON, or what table writes, cells between tabs, and where the next page begins. like is the
+// request that would list the same; what is wrong with it is said.
+func (f *listFlags) run(c *cobra.Command, like schema.Request, read func(directory.Reader, schema.Collection) (whole any, next string, table func(io.Writer), err error)) error {
+	like.Collection, like.Page = schema.Collection(f.collection), &schema.PageQuery{Limit: f.limit, After: f.after}
+	if err := checkFlags(like); err != nil {
+		return err
+	}
+	return withDirectory(c, func(d directory.Reader) error {
+		whole, next, table, err := read(d, like.Collection)
+		switch {
+		case err != nil:
+			return err
+		case f.json:
+			return printJSON(c.OutOrStdout(), whole)
+		}
+		w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+		table(w)
+		if err := w.Flush(); err != nil || next == "" {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "\nmore: --after %s\n", next)
+		return err
+	})
+}
+
+func printPersons(w io.Writer, persons []schema.Person) {
 	fmt.Fprintln(w, "PUID\tEXTERNAL ID\tNAME\tGROUPS\tIMAGES\tUPDATED\tENDS")
-	for _, p := range page.Persons {
+	for _, p := range persons {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", string(p.PUID), or(string(p.ExternalID)), or(string(p.Name)), or(joined(p.Groups)), p.Images,
 			p.Updated.Local().Format(time.DateTime), endText(p.Expires))
 	}
-	if err := w.Flush(); err != nil || page.Next == "" {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "\nmore: --after %s\n", page.Next)
-	return err
 }
 
 // or is a text of somebody's choice, without what would move a cursor, or a dash for none.
