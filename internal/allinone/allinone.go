@@ -38,6 +38,8 @@ type Addresses struct {
 	// gateway runs.
 	HTTP  string
 	Token string
+	// Console is the address of the web console with the token behind it; empty where there is none.
+	Console string
 }
 
 // Servers runs the embedded broker and object store until ctx ends. ready is called once when both answer.
@@ -113,6 +115,9 @@ func openGateway(ctx context.Context, cfg *config.Config, at *Addresses) (host.S
 	at.HTTP = "http://" + listener.Addr().String()
 	if cfg.Gateway.TLS.CertFile != "" {
 		at.HTTP = "https://" + listener.Addr().String()
+	}
+	if cfg.Gateway.Console {
+		at.Console = at.HTTP + "/#token=" + at.Token // what follows # stays in the browser
 	}
 	return gateway.On(listener), nil
 }

@@ -155,7 +155,11 @@ func api(a allinone.Addresses) string {
 	if a.HTTP == "" {
 		return ""
 	}
-	return fmt.Sprintf("  HTTP      %s/v1, described by /v1/openapi.json\n  token     %s\n            (for a day; `facestream token issue` makes others)\n", a.HTTP, a.Token)
+	text := fmt.Sprintf("  HTTP      %s/v1, described by /v1/openapi.json\n  token     %s\n            (for a day; `facestream token issue` makes others)\n", a.HTTP, a.Token)
+	if a.Console != "" {
+		text += fmt.Sprintf("  console   %s\n            (open it in a browser; drop a picture there)\n", a.Console)
+	}
+	return text
 }
 
 func curl(a allinone.Addresses) string {

@@ -5,10 +5,12 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"os"
 	"path"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"facestream/pkg/schema"
@@ -29,6 +31,8 @@ type Gateway struct {
 	Remember    time.Duration `yaml:"remember" default:"7d" min:"1m" doc:"How long results can be fetched by their id, as far as the topics keep them (kafka.retention). At its start, a gateway reads the topics of requests and results back to here, and is not ready before."`
 	Entries     int           `yaml:"index_entries" default:"2_000_000" min:"1_000" max:"1_000_000_000" doc:"How many ids of requests, and as many of results, a gateway remembers at least; twice as many at most. Each takes about 50 bytes of memory. Older ones are forgotten before gateway.remember is over."`
 	Prefix      string        `yaml:"prefix" default:"http/" check:"nonempty" doc:"Folder in s3.bucket under which the images of requests are kept, ending with a slash. No route should take keys from there."`
+	Console     bool          `yaml:"console" default:"true" doc:"Serve the web console at /console. It holds no data of its own and shows what the token that is entered there may see."`
+	Services    []string      `yaml:"services" doc:"Where the other processes serve health and metrics (telemetry.listen), as http://host:port: GET /v1/services reads them for operators, and the console shows them. facestream up needs none, since all its services are in one process."`
 }
 
 // CallerLimits bound what one caller may do.
@@ -62,7 +66,7 @@ type APIKey struct {
 	Operations  []string `yaml:"operations" json:"operations" check:"nonempty" doc:"Operations that the caller may ask for, in which * stands for any characters."`
 	Collections []string `yaml:"collections" json:"collections" doc:"Collections that the caller may use, in which * stands for any characters."`
 	Objects     []string `yaml:"objects" json:"objects,omitempty" doc:"Objects that the caller may name as images, as bucket/key, in which * stands for any characters. Empty: none; the caller sends the images themselves."`
-	Operator    bool     `yaml:"operator" json:"operator,omitempty" default:"false" doc:"Let the caller see and replay dead letters."`
+	Operator    bool     `yaml:"operator" json:"operator,omitempty" default:"false" doc:"Let the caller see and replay dead letters, and see the health and metrics of the services."`
 }
 
 // Configured reports whether there is any way for a caller to say who it is.
@@ -110,6 +114,11 @@ func (c *Config) validateGateway(add func(key, format string, args ...any)) {
 	}
 	if g.Listen != "" && !loopback(g.Listen) && !g.Auth.Configured() {
 		add("gateway.listen", "is open to other machines, but nothing says who may call; set gateway.auth.jwks, gateway.auth.signing_key or gateway.auth.api_keys")
+	}
+	for i, address := range g.Services {
+		if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" || u.User != nil {
+			add(fmt.Sprintf("gateway.services[%d]", i), "%.80q is not http://host:port", address)
+		}
 	}
 	var names []string
 	for i, k := range g.Auth.APIKeys {

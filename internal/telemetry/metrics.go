@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"time"
@@ -91,6 +92,22 @@ func NewMetrics() *Metrics {
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 }
+
+// Text returns the metrics in the text format of Prometheus.
+func (m *Metrics) Text() []byte {
+	out := &page{header: http.Header{}}
+	m.Handler().ServeHTTP(out, &http.Request{Method: http.MethodGet, Header: http.Header{}})
+	return out.Bytes()
+}
+
+// page keeps an answer.
+type page struct {
+	bytes.Buffer
+	header http.Header
+}
+
+func (p *page) Header() http.Header { return p.header }
+func (p *page) WriteHeader(int)     {}
 
 // Stage returns the function with which service records the times of its stages. A stage must be a constant in the
 // code.

@@ -34,7 +34,8 @@ type DeadLetters struct {
 
 // Types are the types of answers, by their names in the description of the API.
 func Types() map[string]any {
-	return map[string]any{"Accepted": Accepted{}, "Problem": Problem{}, "DeadLetter": DeadLetter{}, "DeadLetters": DeadLetters{}}
+	return map[string]any{"Accepted": Accepted{}, "Problem": Problem{}, "DeadLetter": DeadLetter{}, "DeadLetters": DeadLetters{},
+		"CallerInfo": CallerInfo{}, "Processes": Processes{}}
 }
 
 // deadLetterWait bounds the reading of the topic of dead letters.

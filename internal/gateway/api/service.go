@@ -51,6 +51,8 @@ type Service struct {
 	Stage     func(stage string, took time.Duration)            // may be nil
 	Open      func(streams int)                                 // how many streams of results are open; may be nil
 	Others    []Path                                            // of the interfaces of other systems
+	Processes []ProcessReader                                   // what operators see of the deployment
+	Console   func(w http.ResponseWriter, r *http.Request) bool // answers / and /console, or returns false where nothing is there; nil: no console
 
 	requests, results *book
 	ledger            *ledger
@@ -123,6 +125,8 @@ type endpoint struct {
 func (s *Service) endpoints() []endpoint {
 	all := []endpoint{
 		{path: "/v1/openapi.json", methods: map[string]handler{http.MethodGet: serveDescription}, open: true},
+		{path: "/v1/caller", methods: map[string]handler{http.MethodGet: s.serveCaller}},
+		{path: "/v1/services", methods: map[string]handler{http.MethodGet: operatorsOnly(s.serveServices)}},
 		{path: "/v1/results", methods: map[string]handler{http.MethodGet: s.serveResults}},
 		{path: "/v1/dead-letters", methods: map[string]handler{http.MethodGet: operatorsOnly(s.serveDeadLetters)}},
 		{path: "/v1/dead-letters/{id}", methods: map[string]handler{http.MethodGet: operatorsOnly(s.serveDeadLetter)}},
@@ -137,6 +141,14 @@ func (s *Service) endpoints() []endpoint {
 			}}})
 	}
 	return all
+}
+
+// serveConsole answers with a file of the console, which needs no token.
+func (s *Service) serveConsole(w http.ResponseWriter, r *http.Request, _ *auth.Caller) *Problem {
+	if !s.Console(w, r) {
+		return problem(CauseNotFound, "the console has no such file")
+	}
+	return nil
 }
 
 // performed are the operations of this version.
@@ -154,6 +166,11 @@ func (s *Service) Handler() http.Handler {
 		mux.Handle(o.Path, s.serve(s.other(o)))
 	}
 	mux.Handle("/", s.serve(endpoint{path: "other"}))
+	if s.Console != nil {
+		for _, path := range []string{"/{$}", "/console", "/console/{file}"} {
+			mux.Handle(path, s.serve(endpoint{path: "/console", methods: map[string]handler{http.MethodGet: s.serveConsole, http.MethodHead: s.serveConsole}, open: true}))
+		}
+	}
 	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -16,6 +16,7 @@ import (
 	"facestream/internal/config"
 	"facestream/internal/gateway/api"
 	"facestream/internal/gateway/auth"
+	"facestream/internal/gateway/console"
 	"facestream/internal/gateway/perse"
 	"facestream/internal/host"
 	"facestream/internal/telemetry"
@@ -79,6 +80,10 @@ func run(ctx context.Context, a *host.App, listener net.Listener) error {
 	service := &api.Service{
 		Options: options(a.Config), Guard: guard, Store: a.Objects, Client: a.Client, Publisher: publisher, Results: results, Log: a.Log,
 		Observe: a.Metrics.Answered, Stage: a.Metrics.Stage("gateway"), Open: a.Metrics.Streams, Others: others(),
+		Processes: processes(a),
+	}
+	if cfg.Console {
+		service.Console = console.Serve
 	}
 	service.Prepare()
 

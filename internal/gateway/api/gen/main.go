@@ -73,6 +73,14 @@ func generate() ([]byte, error) {
 				"schema":      object{"type": "string", "pattern": "^([0-9]|1[0-5]|portrait|document|face-(0|[1-9][0-9]{0,2})|barcode-([0-9]|1[0-5]))$"}}},
 			"responses": responses(object{"200": object{"description": "The file.", "content": object{"*/*": object{"schema": object{"type": "string", "format": "binary"}}}}}, 400, 401, 403, 404, 413, 429, 503),
 		}},
+		"/v1/caller": object{"get": object{
+			"operationId": "caller", "summary": "Who calls, and what they may do",
+			"responses": responses(object{"200": content("The caller.", "application/json", ref("CallerInfo"))}, 401, 429, 503),
+		}},
+		"/v1/services": object{"get": object{
+			"operationId": "services", "summary": "Health and metrics of the processes that this gateway can read (gateway.services); for operators",
+			"responses": responses(object{"200": content("The processes, this one first.", "application/json", ref("Processes"))}, 401, 403, 429, 503),
+		}},
 		"/v1/results": object{"get": object{
 			"operationId": "results", "summary": "Results as they come, as server-sent events named result, whose data is a result; without end",
 			"parameters": streamParameters(),
