@@ -36,7 +36,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: test-gateway test-postgres test-clients attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: test-console test-gateway test-postgres test-clients attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,19 @@ test-clients: models ## Check the types of clients/python, and test it on a face
 		$(GO) run ./tools/people .cache/clients/people; \
 		cd clients/python; $$venv/bin/mypy; \
 		FACESTREAM_BIN=$(abspath $(BIN))/facestream FACESTREAM_PEOPLE=$(CURDIR)/.cache/clients/people $$venv/bin/pytest $(PYTESTFLAGS)
+
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+test-console: models ## Test the console in Chromium on a facestream of its own; screenshots go to .cache/console (needs Python 3; CHROMIUM, PYTESTFLAGS)
+	@set -e; chromium="$(CHROMIUM)"; \
+		if [ -z "$$chromium" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium && chromium=$$(command -v chromium); fi; \
+		if [ -z "$$chromium" ]; then echo "SKIPPED: the tests of the console, because Chromium is not here and this is no root on Debian, who installs it"; exit 0; fi; \
+		if ! python3 -c 'import ensurepip' 2>/dev/null; then echo "SKIPPED: the tests of the console, because Python 3 with venv is not here"; exit 0; fi; \
+		venv=$(CURDIR)/.cache/console-venv; test -d $$venv || python3 -m venv $$venv; \
+		$$venv/bin/pip install --quiet --disable-pip-version-check -r tools/console/requirements.txt; \
+		$(GO) run ./tools/people -people 8 .cache/console-people; rm -rf .cache/console; \
+		FACESTREAM_CHROMIUM=$$chromium FACESTREAM_BIN=$(abspath $(BIN))/facestream FACESTREAM_PEOPLE=$(CURDIR)/.cache/console-people \
+			FACESTREAM_SHOTS=$(CURDIR)/.cache/console $$venv/bin/pytest -p no:cacheprovider $(PYTESTFLAGS) tools/console
 
 lint: toolchain ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

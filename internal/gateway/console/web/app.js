@@ -1,6 +1,6 @@
 // The frame: who is in, which view is shown, and the way between them. The address after # names the view.
 
-import { h, icon, put, say, button } from './dom.js';
+import { h, icon, put, button } from './dom.js';
 import { session, enter, leave, keptToken, onLost, may, operator, forgetPictures } from './api.js';
 import { feed } from './feed.js';
 import { resultPage } from './result.js';
@@ -173,6 +173,11 @@ async function start() {
   }
 }
 
+// What follows # is the view, so the link to the content only moves the focus.
+document.querySelector('.skip').addEventListener('click', (e) => {
+  e.preventDefault();
+  document.getElementById('main').focus();
+});
+
 takeToken();
 start();
-say('');

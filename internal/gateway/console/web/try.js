@@ -33,7 +33,8 @@ export function tryView() {
 
   const answer = h('div', { 'aria-live': 'polite', class: 'answer' });
   const pictures = h('div', { class: 'drop-pictures' });
-  const input = h('input', { type: 'file', accept: types, multiple: true, id: 'file', class: 'unseen', onchange: () => { take([...input.files]); input.value = ''; } });
+  const input = h('input', { type: 'file', accept: types, multiple: true, id: 'file', class: 'unseen', onchange: () => { take([...input.files]); input.value = ''; },
+    onkeydown: (e) => { if (e.key === 'Enter') { e.preventDefault(); input.click(); } } });
   const drop = h('div', {
     class: 'drop',
     ondragover: (e) => { e.preventDefault(); drop.classList.add('over'); },
