@@ -14,6 +14,7 @@ import urllib.request
 from typing import Callable, Iterator, List
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 PROGRAM = os.environ["FACESTREAM_BIN"]
@@ -24,6 +25,14 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 VIEWS = ["live", "try", "people", "groups", "collections", "letters", "health"]
 PATIENCE = 30_000  # milliseconds for what the stream has to do
+
+# Drawn people are not alive, and an upload says nothing of its configuration.
+SETTINGS = """
+ingest:
+  defaults:
+  - collections: [uploads]
+    config: {anti_spoofing_mode: 0, face_validations_off: true}
+"""
 
 
 def free_port() -> int:
@@ -40,10 +49,11 @@ class Facestream:
         self.ports = {name: free_port() for name in ("embedded-kafka-addr", "embedded-s3-addr", "gateway-listen")}
         self.address = f"http://127.0.0.1:{self.ports['gateway-listen']}"
         self.link = ""
+        (folder / "facestream.yaml").write_text(SETTINGS)
         self.start()
 
     def start(self) -> None:
-        command = [PROGRAM, "up", "--data-dir", str(self.folder / "data"), "--telemetry-listen="]
+        command = [PROGRAM, "up", "--config", str(self.folder / "facestream.yaml"), "--data-dir", str(self.folder / "data"), "--telemetry-listen="]
         command += [f"--{name}=127.0.0.1:{port}" for name, port in self.ports.items()]
         with open(self.folder / "out", "wb") as out, open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=out, stderr=log, cwd=self.folder)
@@ -336,6 +346,47 @@ def test_groups_and_collections(opened: Opens) -> None:
     expect(page.locator(".collection", has_text="visitors")).to_contain_text("1 person")
     expect(page.locator(".collection", has_text="visitors")).to_contain_text(re.compile("@[0-9a-f]{8}"))
     shot(page, "collections")
+
+
+def test_uploaded_picture(opened: Opens, facestream: Facestream) -> None:
+    """Somebody who was enrolled by an upload to the store is shown with the picture, and beside it in a search."""
+    facestream.run("upload", str(PEOPLE / "person-6-0.jpg"), "--key", "enroll/uploads/gürsel/portrait 1.jpg", "--wait")
+    page = opened()
+    attempt(page, "predict", "person-6-1.jpg", collection="uploads")
+    verdict(page, "Found gürsel")
+    settled(page)
+    expect(page.locator(".candidate canvas")).to_have_count(1)
+    page.locator(".candidate").click()
+    expect(page.locator(".enrolled canvas")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility(opened: Opens, watch: Watch, scheme: str) -> None:
+    """axe finds nothing wrong in any view: names, roles, contrast, order of headings. It is put into the page past the policy."""
+    page = opened(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    found = []
+
+    def check(where: str) -> None:
+        settled(page)
+        results = Axe().run(page).response["violations"]
+        found.extend(f"{where}: {v['id']}, {v['help']}: {n['html'][:120]}" for v in results for n in v["nodes"])
+
+    attempt(page, "enroll", "person-3-1.jpg", collection="staff", name="dora", press="Enrol")
+    verdict(page, "Enrolled dora")
+    check("enrolled")
+    attempt(page, "predict", "person-3-0.jpg", collection="staff")
+    verdict(page, "Found dora")
+    check("found")
+    for view in VIEWS + ["people/staff"]:
+        show(page, view)
+        expect(page.get_by_text("Asking…")).to_have_count(0)
+        check(view)
+    page.locator(".person", has_text="dora").click()
+    expect(page.locator(".person-head")).to_be_visible()
+    check("a person")
+    page.get_by_role("button", name="Edit").click()
+    check("editing")
+    assert found == []
 
 
 def test_dead_letter(opened: Opens, facestream: Facestream) -> None:

@@ -155,8 +155,26 @@ export function forgetPictures() { pictures.clear(); }
 /** The path of an image of a request. */
 export const imagePath = (id, image) => `/v1/requests/${encodeURIComponent(id)}/images/${image}`;
 
-/** The request that an object came with, where it came over HTTP: its id is in the key. */
-export function requestOf(object) {
-  const found = object && /\/([A-Za-z0-9][A-Za-z0-9._:-]{0,127})\/[0-9a-f]{32}$/.exec(`/${object.key}`);
-  return found ? found[1] : null;
+/** The namespace of the ids of requests that uploads make (pkg/schema, ObjectRequestID). */
+const UPLOADS = '377882c2-1240-5edc-8d51-5b95fe5d13d7';
+
+/**
+ * The request that an object came with; null where that cannot be told. The key of an object that came over HTTP has the id of its request.
+ * That of an upload to the store follows from its bucket, key and version, as a UUID of version 5. An object that an event named has
+ * neither, and nothing is found under the id.
+ */
+export async function requestOf(object) {
+  if (!object) return null;
+  const found = /\/([A-Za-z0-9][A-Za-z0-9._:-]{0,127})\/[0-9a-f]{32}$/.exec(`/${object.key}`);
+  if (found) return found[1];
+  if (!crypto.subtle) return null; // without TLS, browsers give it to pages of this machine alone
+  const bytes = new TextEncoder();
+  const parts = [object.bucket, object.key, object.version || `etag:${object.etag || ''}`];
+  const name = bytes.encode(parts.map((p) => `${bytes.encode(p).length}:${p}`).join(''));
+  const space = Uint8Array.from(UPLOADS.replaceAll('-', '').match(/../g), (x) => parseInt(x, 16));
+  const sum = new Uint8Array(await crypto.subtle.digest('SHA-1', new Uint8Array([...space, ...name])));
+  sum[6] = (sum[6] & 0x0f) | 0x50;
+  sum[8] = (sum[8] & 0x3f) | 0x80;
+  const hex = Array.from(sum.slice(0, 16), (b) => b.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

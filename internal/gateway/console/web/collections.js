@@ -49,7 +49,7 @@ async function modelOf(collection, persons) {
   if (!person) return '';
   const listed = await operate('user_list', { collection, puid: person.puid, page: { limit: 5 } });
   for (const image of listed.user_list?.images || []) {
-    const id = requestOf(image.object);
+    const id = await requestOf(image.object);
     const result = id && await call('GET', `/v1/requests/${encodeURIComponent(id)}`).catch(() => null);
     const run = (result?.models || []).find((m) => m.role === 'embedding' || m.role === 'voice');
     if (run) return run.id;

@@ -135,11 +135,13 @@ export function personView(collection, puid) {
           page.next && h('p', { class: 'muted' }, 'There are more.'))));
   }
 
+  /** An enrolled picture, which leads to the result of its enrolment. */
   function face(image, alt) {
-    const id = image && requestOf(image.object);
-    if (!id) return portrait(null, null, image ? `${alt}, which was uploaded past this page` : alt);
-    const view = portrait(picture(imagePath(id, 0)), call('GET', `/v1/requests/${encodeURIComponent(id)}`), alt);
-    return h('a', { href: `#/result/${encodeURIComponent(id)}`, class: 'plain-link' }, view);
+    const id = requestOf(image?.object);
+    const link = h('a', { class: 'plain-link' });
+    link.append(portrait(id.then((x) => x && picture(imagePath(x, 0))), id.then((x) => x && call('GET', `/v1/requests/${encodeURIComponent(x)}`)), alt));
+    id.then((x) => { if (x) link.href = `#/result/${encodeURIComponent(x)}`; });
+    return link;
   }
 
   function edit(p) {

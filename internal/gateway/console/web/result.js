@@ -116,7 +116,7 @@ export async function enrolled(collection, puid, guid) {
   if (!may('user_list', collection)) return {};
   const listed = await operate('user_list', { collection, puid, page: { limit: 100 } });
   const image = (listed.user_list?.images || []).find((x) => x.guid === guid);
-  const id = image && requestOf(image.object);
+  const id = image && await requestOf(image.object);
   if (!id) return {};
   return { blob: await picture(imagePath(id, 0)), result: await call('GET', `/v1/requests/${encodeURIComponent(id)}`).catch(() => null) };
 }
