@@ -318,6 +318,21 @@ def test_other_operations(opened: Opens, watch: Watch) -> None:
     expect(page.locator("video")).to_have_count(0)
 
 
+def test_first_drop(opened: Opens) -> None:
+    """The first picture that is dropped anywhere on the page is answered."""
+    page = opened()
+    expect(page.get_by_text("Drop a picture anywhere")).to_be_visible()
+    page.locator("body").evaluate("""(body, bytes) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], 'somebody.jpg', { type: 'image/jpeg' }));
+        for (const kind of ['dragenter', 'dragover', 'drop']) body.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+    }""", list((PEOPLE / "person-2-1.jpg").read_bytes()))
+    verdict(page, "One face")
+    settled(page)
+    expect(page.locator(".pictures .mark .corners")).to_have_count(1)
+    shot(page, "first-drop")
+
+
 def test_groups_and_collections(opened: Opens) -> None:
     """A group is made, filled, used as a filter, and deleted; a collection shows how many people it has, and its model."""
     page = opened()

@@ -5,7 +5,7 @@ import { session, enter, leave, keptToken, onLost, may, operator, forgetPictures
 import { feed } from './feed.js';
 import { resultPage } from './result.js';
 import { liveView } from './live.js';
-import { tryView, tryable } from './try.js';
+import { tryView, tryable, offer } from './try.js';
 import { peopleView, personView } from './people.js';
 import { groupsView } from './groups.js';
 import { collectionsView } from './collections.js';
@@ -172,6 +172,20 @@ async function start() {
     askForToken(err.status === 401 ? `The token is not taken: ${err.message}` : err.message);
   }
 }
+
+// A picture may be dropped anywhere.
+const files = (e) => [...e.dataTransfer.types].includes('Files');
+const dropped = (e) => files(e) && session.caller && tryable().length > 0;
+let inside = 0;
+const over = (on) => { inside = Math.max(0, on); document.body.classList.toggle('over', inside > 0); };
+document.addEventListener('dragenter', (e) => { if (dropped(e)) over(inside + 1); });
+document.addEventListener('dragleave', (e) => { if (dropped(e)) over(inside - 1); });
+document.addEventListener('dragover', (e) => { if (files(e)) e.preventDefault(); });
+document.addEventListener('drop', (e) => {
+  if (files(e)) e.preventDefault(); // else the browser would open the file instead of the page
+  over(0);
+  if (dropped(e) && e.dataTransfer.files.length > 0) offer([...e.dataTransfer.files]);
+});
 
 // What follows # is the view, so the link to the content only moves the focus.
 document.querySelector('.skip').addEventListener('click', (e) => {

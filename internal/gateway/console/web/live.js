@@ -1,8 +1,9 @@
 // The results as they come.
 
 import { h, icon, put, say, badge, ms, words, clock, button, empty } from './dom.js';
-import { picture, imagePath, session } from './api.js';
+import { picture, imagePath } from './api.js';
 import { feed } from './feed.js';
+import { tryable } from './try.js';
 import { marked, noPicture } from './picture.js';
 import { verdict, chips, stages, workOf, hasPictures } from './result.js';
 
@@ -77,7 +78,7 @@ export function liveView() {
   function hint(n) {
     if (n > 0) { put(none); return; }
     put(none, feed.state === 'refused' ? h('div', { class: 'problem', role: 'alert' }, feed.why)
-      : empty('Nothing has come yet', 'Results appear here the moment they are published. ', session.caller.operations.length > 0 && h('a', { href: '#/try' }, 'Try an operation.')));
+      : empty('Nothing has come yet', h('p', {}, 'Results appear here the moment they are published.'), tryable().length > 0 && h('p', {}, 'Drop a picture anywhere, or ', h('a', { href: '#/try' }, 'choose an operation'), '.')));
   }
 
   let known = '';

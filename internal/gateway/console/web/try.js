@@ -24,6 +24,16 @@ export const tryable = () => all.filter(([op]) => may(op));
 // What was chosen stays while the page is open. Pictures do not.
 const chosen = { operation: '', collection: '', lenient: false, config: '' };
 
+let offered = []; // pictures that were dropped on another view
+let accept = null; // of the view that is shown
+
+/** Takes pictures that were dropped anywhere on the page. */
+export function offer(files) {
+  if (accept) { accept(files); return; }
+  offered = files;
+  location.hash = '#/try';
+}
+
 const types = 'image/*,.heic,.heif,.avif,.tif,.tiff';
 
 export function tryView() {
@@ -35,12 +45,7 @@ export function tryView() {
   const pictures = h('div', { class: 'drop-pictures' });
   const input = h('input', { type: 'file', accept: types, multiple: true, id: 'file', class: 'unseen', onchange: () => { take([...input.files]); input.value = ''; },
     onkeydown: (e) => { if (e.key === 'Enter') { e.preventDefault(); input.click(); } } });
-  const drop = h('div', {
-    class: 'drop',
-    ondragover: (e) => { e.preventDefault(); drop.classList.add('over'); },
-    ondragleave: () => drop.classList.remove('over'),
-    ondrop: (e) => { e.preventDefault(); drop.classList.remove('over'); take([...e.dataTransfer.files]); },
-  }, pictures, h('div', { class: 'drop-ask' }, icon('picture', 30), h('p', {}, 'Drop a picture here, paste one, or'),
+  const drop = h('div', { class: 'drop' }, pictures, h('div', { class: 'drop-ask' }, icon('picture', 30), h('p', {}, 'Drop a picture here, paste one, or'),
     h('div', { class: 'actions centre' }, input, h('label', { for: 'file', class: 'button' }, 'Choose a file'), navigator.mediaDevices && button('Use the camera', openCamera))));
   const video = h('div', { class: 'camera', hidden: true });
 
@@ -165,6 +170,8 @@ export function tryView() {
 
   put(answer, empty('The answer appears here', 'Pictures are sent to the gateway and kept there as with any request.'));
   describe();
+  accept = take;
+  if (offered.length > 0) queueMicrotask(() => take(offered.splice(0)));
   return {
     node: h('div', { class: 'try' },
       h('form', { class: 'card try-form', onsubmit: (e) => { e.preventDefault(); run(); } },
@@ -174,6 +181,6 @@ export function tryView() {
         h('details', {}, h('summary', {}, 'Configuration'), field('JSON', config, 'Keys as in docs/operation-config.md. The operator’s floors hold.')),
         said, go),
       answer),
-    leave: () => { closeCamera(); document.removeEventListener('paste', paste); if (running) running.abort(); },
+    leave: () => { accept = null; closeCamera(); document.removeEventListener('paste', paste); if (running) running.abort(); },
   };
 }
