@@ -8,6 +8,8 @@ import { marked, noPicture } from './picture.js';
 import { verdict, chips, stages, workOf, hasPictures } from './result.js';
 
 const MOST = 48; // cards
+const PAUSE = 400; // milliseconds between two looks at what has come
+const AT_ONCE = 6; // cards at each look, so that a fast stream asks for no more pictures than a person can see
 const reads = new Set(['user_list', 'group_list']);
 
 // What is chosen stays while the page is open.
@@ -38,7 +40,7 @@ export function liveView() {
   const list = h('ul', { class: 'live' });
   const none = h('div', {});
   const summary = h('p', { class: 'muted rate' });
-  let paused = false, waiting = 0, spoken = 0;
+  let paused = false, waiting = 0, spoken = 0, known = '', fresh = [], passed = 0, timer = 0;
 
   const operations = () => [...new Set(feed.results.map((e) => e.result.operation))].sort();
   const select = (label, key, options) => {
@@ -57,7 +59,7 @@ export function liveView() {
   function sum() {
     const now = feed.buckets.at(-1);
     const current = now && now.minute === Math.floor(Date.now() / 60000) ? now.done + now.refused : 0;
-    put(summary, paused ? `Paused, ${waiting} waiting` : `${feed.results.length} since ${clock(new Date(feed.begun))}, ${current} in this minute`);
+    put(summary, paused ? `Paused, ${waiting} waiting` : `${feed.results.length} since ${clock(new Date(feed.begun))}, ${current} in this minute${passed > 0 ? `; ${passed} came too fast to be shown` : ''}`);
   }
 
   function drawFilters() {
@@ -70,6 +72,8 @@ export function liveView() {
 
   function draw() {
     const shown = feed.results.filter(passes).slice(0, MOST);
+    fresh = [];
+    passed = 0;
     put(list, shown.map(card));
     hint(shown.length);
     sum();
@@ -81,26 +85,39 @@ export function liveView() {
       : empty('Nothing has come yet', h('p', {}, 'Results appear here the moment they are published.'), tryable().length > 0 && h('p', {}, 'Drop a picture anywhere, or ', h('a', { href: '#/try' }, 'choose an operation'), '.')));
   }
 
-  let known = '';
+  /** Shows the newest of what has come since the last look. */
+  function look() {
+    timer = 0;
+    if (fresh.length === 0) return;
+    passed += Math.max(0, fresh.length - AT_ONCE);
+    for (const entry of fresh.slice(-AT_ONCE)) {
+      const c = card(entry);
+      c.classList.add('new');
+      list.prepend(c);
+    }
+    while (list.children.length > MOST) list.lastElementChild.remove();
+    const newest = fresh.at(-1).result;
+    fresh = [];
+    hint(1);
+    sum();
+    if (Date.now() - spoken > 2500) {
+      spoken = Date.now();
+      say(`${words(newest.operation)}: ${verdict(newest).title}`);
+    }
+    timer = setTimeout(look, PAUSE);
+  }
+
   const stop = feed.listen((entry) => {
     const choices = `${operations()} ${[...feed.collections.keys()]}`;
     if (choices !== known && !filters.contains(document.activeElement)) { known = choices; drawFilters(); }
     if (!entry) { hint(list.children.length); return; }
     if (!passes(entry)) return;
     if (paused) { waiting++; sum(); return; }
-    const c = card(entry);
-    c.classList.add('new');
-    list.prepend(c);
-    while (list.children.length > MOST) list.lastElementChild.remove();
-    hint(1);
-    sum();
-    if (Date.now() - spoken > 2500) {
-      spoken = Date.now();
-      say(`${words(entry.result.operation)}: ${verdict(entry.result).title}`);
-    }
+    fresh.push(entry);
+    if (!timer) look();
   });
   const ticking = setInterval(sum, 5000);
   drawFilters();
   draw();
-  return { node: h('div', {}, filters, summary, list, none), tools: pause, leave: () => { stop(); clearInterval(ticking); } };
+  return { node: h('div', {}, filters, summary, list, none), tools: pause, leave: () => { stop(); clearInterval(ticking); clearTimeout(timer); } };
 }
