@@ -1,6 +1,6 @@
 // A result for people: what became of it in a few words, and everything that it says.
 
-import { h, badge, ms, words, put, button, empty } from './dom.js';
+import { h, badge, ms, words, put, button, empty, count } from './dom.js';
 import { call, picture, imagePath, operate, requestOf, may } from './api.js';
 import { marked, portrait, toneOf } from './picture.js';
 
@@ -10,6 +10,12 @@ export const shortID = (id) => (/^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(id) ? id.slic
 const nameOf = (c) => c.external_id || shortID(c.puid || '');
 
 const percent = (v) => `${(100 * v).toFixed(1)} %`;
+
+/** The ages of faces, for people: 47, 36 and 20. */
+function ages(faces) {
+  const all = faces.filter((f) => f.age_data).slice(0, 6).map((f) => String(Math.round(f.age_data.estimated_age)));
+  return all.length > 1 ? `${all.slice(0, -1).join(', ')} and ${all.at(-1)}` : all[0];
+}
 
 /** What a result comes to: {tone, title, detail}. */
 export function verdict(r) {
@@ -37,7 +43,7 @@ export function verdict(r) {
   if (r.iso_image) return { tone: 'ok', title: 'Portrait made', detail: '' };
   if (r.document) return { tone: 'ok', title: `Document found${r.document.detected_document.type ? `: ${r.document.detected_document.type}` : ''}`, detail: '' };
   if (r.faces && r.operation === 'anti_spoofing' && r.faces[0]?.spoof_status === 0) return { tone: 'ok', title: 'Live', detail: '' };
-  if (r.faces && r.operation === 'estimate_age' && r.faces[0]?.age_data) return { tone: 'ok', title: `About ${Math.round(r.faces[0].age_data.estimated_age)} years`, detail: '' };
+  if (r.faces && r.operation === 'estimate_age' && r.faces[0]?.age_data) return { tone: 'ok', title: `About ${ages(r.faces)} years`, detail: '' };
   if (r.faces) return { tone: 'ok', title: r.faces.length === 1 ? 'One face' : `${r.faces.length} faces`, detail: r.user_feedback_message || '' };
   return { tone: 'ok', title: 'Done', detail: r.user_feedback_message || '' };
 }
@@ -75,7 +81,7 @@ export function chips(r) {
 export const hasPictures = (r) => (r.images || []).length > 0 && !r.operation.startsWith('voice_');
 
 function facts(list) {
-  const rows = list.filter(([, v]) => v !== undefined && v !== null && v !== '');
+  const rows = list.filter(([, v]) => v !== undefined && v !== null && v !== false && v !== '');
   return rows.length === 0 ? null : h('dl', { class: 'facts' }, rows.map(([k, v]) => [h('dt', {}, k), h('dd', {}, v)]));
 }
 
@@ -177,11 +183,11 @@ export function resultView(r, { blobs, took } = {}) {
         faces.length > 0 && section(faces.length === 1 ? 'Face' : `${faces.length} faces`, faces.slice(0, 20).map((f, i) => faceCard(f, i, faces.length > 1))),
         section('Work', stages(r, true), facts([
           ['Operation', words(r.operation)], ['Collection', r.collection], ['Name', r.external_id], ['Tag', r.call_status.operation_tag],
-          ...(r.models || []).map((m) => [words(m.role), h('code', { class: 'long' }, m.id)]),
           ['Request', h('code', { class: 'long' }, r.request_id)],
           ['Notes', (r.notes || []).map((n) => h('div', {}, n))],
           ['Damage', (r.damaged_images || []).map((d) => h('div', {}, d.message))],
-        ].filter(([, x]) => !Array.isArray(x) || x.length > 0))),
+        ].filter(([, x]) => !Array.isArray(x) || x.length > 0)),
+        (r.models || []).length > 0 && h('details', { class: 'more' }, h('summary', {}, count(r.models.length, 'network')), facts(r.models.map((m) => [words(m.role), h('code', { class: 'long' }, m.id)])))),
         h('details', { class: 'card raw', ontoggle: (e) => { if (e.target.open) put(e.target.querySelector('pre'), JSON.stringify(r, null, 2)); } },
           h('summary', {}, 'The whole result as JSON'), h('pre', { tabindex: '0' }), button('Save', () => download(r))))));
 }
@@ -198,9 +204,9 @@ function documentFacts(d) {
     facts([
       ['Machine-readable zone', (d.mrz_data || []).length > 0 && h('pre', { class: 'zone' }, d.mrz_data.join('\n'))],
       ['Born', d.ocr_age_data?.dob], ['Age', d.ocr_age_data?.age > 0 && d.ocr_age_data.age],
-      ['Printed', d.text && (d.text.lines || []).map((l) => h('div', {}, l.text))],
       ['Checks', (d.cross_checks || []).map((c) => h('div', {}, `${words(c.field)}: `, badge(words(c.outcome), c.outcome === 'agrees' ? 'ok' : c.outcome === 'contradicts' ? 'bad' : 'plain'), ` ${c.sources.join(', ')}`))],
     ].filter(([, x]) => x && (!Array.isArray(x) || x.length > 0))),
+    d.text && (d.text.lines || []).length > 0 && h('details', { class: 'more' }, h('summary', {}, count(d.text.lines.length, 'printed line')), h('ul', {}, d.text.lines.map((l) => h('li', {}, l.text)))),
   ];
 }
 

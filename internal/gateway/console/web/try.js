@@ -98,6 +98,7 @@ export function tryView() {
     const fieldsOf = {}, settings = {};
     if (chosen.lenient) Object.assign(settings, { anti_spoofing_mode: 0, face_validations_off: true });
     if (op === 'predict') settings.neighbors = 5;
+    if (op === 'validate' || op === 'estimate_age') settings.face_detection_strategy = 0; // every face
     chosen.config = config.value;
     if (config.value.trim()) {
       try { Object.assign(settings, JSON.parse(config.value)); } catch { complain('The configuration is not JSON.'); return; }
