@@ -283,7 +283,7 @@ type VoiceComparison struct {
 // cut off, 0..1. SNR estimates by how many dB the speech is louder than the pauses. Level and SNR are absent without speech, SNR also without pauses.
 type VoiceRecording struct {
 	Image      int      `json:"image" jsonschema:"minimum=0"`
-	Container  string   `json:"container" jsonschema:"enum=wav,enum=flac,enum=mp3,enum=opus"`
+	Container  string   `json:"container" jsonschema:"enum=wav,enum=flac,enum=mp3,enum=opus,enum=ogg"`
 	SampleRate int      `json:"sample_rate"` // of the file
 	Channels   int      `json:"channels"`    // of the file
 	Seconds    float32  `json:"seconds"`

@@ -48,6 +48,8 @@ const (
 	FLAC Container = "flac"
 	MP3  Container = "mp3"
 	Opus Container = "opus" // in Ogg
+	// Vorbis is in Ogg, too.
+	Vorbis Container = "ogg"
 )
 
 // Recording is what Decode makes of a file.
@@ -178,7 +180,7 @@ func open(data []byte) (*stream, error) {
 	case len(data) == 0:
 		return nil, unreadable("the file is empty")
 	}
-	return nil, unreadable("the file is no recording in a format that is read: WAV, FLAC, MP3, Opus in Ogg")
+	return nil, unreadable("the file is no recording in a format that is read: WAV, FLAC, MP3, Opus and Vorbis in Ogg")
 }
 
 // float is v of a range of that many bits as -1..1.

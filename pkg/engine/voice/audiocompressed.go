@@ -73,15 +73,14 @@ const (
 	opusPacket = opusRate * 3 / 25 // the most frames of a packet: 120 ms
 )
 
-// openOgg leaves the packets of a file to pion/opus. RFC 7845 describes the container. Ogg Vorbis is not read: its decoder in Go loops
-// for ever on damaged files.
+// openOgg tells Vorbis from Opus, whose packets it leaves to pion/opus. RFC 7845 describes the container.
 func openOgg(data []byte) (*stream, error) {
 	if bytes.Contains(data[:min(len(data), 64)], []byte("\x01vorbis")) {
-		return nil, unreadable("Vorbis in Ogg, which is not read; Opus in Ogg is")
+		return openVorbis(data)
 	}
 	pages, header, err := oggreader.NewWith(bytes.NewReader(data))
 	if err != nil {
-		return nil, unreadable("no sound Ogg file with Opus: %v", err)
+		return nil, unreadable("no sound Ogg file with Opus or Vorbis: %v", err)
 	}
 	s := &stream{container: Opus, rate: opusRate, channels: int(header.Channels), frames: -1}
 	if s.channels < 1 || s.channels > maxChannels {

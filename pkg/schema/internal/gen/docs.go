@@ -272,7 +272,7 @@ var reference = map[schema.Operation]operation{
 	},
 	schema.OpVoiceCompare: {
 		summary: "Says whether one person speaks in two recordings. Nothing is stored. " + hearing,
-		fields:  "`images` (2): recordings of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg Opus with one or two channels at 8 to 48 kHz",
+		fields:  "`images` (2): recordings of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg (Opus, Vorbis) with one or two channels at 8 to 48 kHz",
 		answer: "`voice_compare`: `score`, the cosine (-1..1) of the embeddings of the two speakers; `threshold`, the model pack's; `is_match`, true if the score reaches it; " +
 			"`recordings[]`, for each its length in `seconds`, how much of that is speech (`speech_seconds`), the level of the speech, the share of samples that are clipped, and by how much the speech is louder than the pauses. " +
 			"An embedding is made of at least three seconds of speech; with less in a recording there are no `score` and no `threshold`, and the reason is `no_speech` or `too_little_speech`. Where people take turns in a recording it is `several_voices`. There is no normalised score: that takes the voices of a cohort, and none may be shipped.",
@@ -371,7 +371,7 @@ var reference = map[schema.Operation]operation{
 }
 
 const (
-	aRecording = "a recording of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg Opus with one or two channels at 8 to 48 kHz"
+	aRecording = "a recording of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg (Opus, Vorbis) with one or two channels at 8 to 48 kHz"
 	hearing    = "It needs a model pack with the roles `voice` and `voice_activity`: the open pack has them."
 )
 
@@ -398,7 +398,7 @@ Fields of every request:
 |---|---|
 | ` + "`id`" + ` | required, 1..128 bytes, chosen by the author; equal ids mean the same request |
 | ` + "`operation`" + ` | required, one of the table below |
-| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + `. The file is a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, for the operations on voices a WAV, FLAC, MP3 or Ogg Opus, known by its first bytes |
+| ` + "`images[]`" + ` | ` + "`bucket`, `key`" + ` (raw, not URL-encoded) and, to name one content, ` + "`version` or `etag`" + `. The file is a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF, for the operations on voices a WAV, FLAC, MP3 or Ogg (Opus, Vorbis), known by its first bytes |
 | ` + "`config`" + ` | see [operation-config.md](operation-config.md) |
 | ` + "`deadline`" + ` | RFC 3339; work that has not begun by then is answered ` + "`expired`" + ` |
 | ` + "`operation_tag`" + ` | at most 256 bytes; comes back in the result |
