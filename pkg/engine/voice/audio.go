@@ -54,7 +54,8 @@ const (
 
 // Recording is what Decode makes of a file.
 type Recording struct {
-	Samples []float32 // the mean of the channels, Rate a second, -1..1
+	// Samples are the mean of the channels, Rate a second, -1..1. Those of a file with another rate may overshoot, three times at most.
+	Samples []float32
 	// Clipped is the share of the file's own samples that are at the end of their range, 0..1.
 	Clipped   float32
 	Container Container

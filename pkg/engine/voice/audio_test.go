@@ -285,7 +285,7 @@ func decodesWithinLimits(t *testing.T, data []byte) {
 		t.Fatalf("a recording of %v", r.Duration())
 	}
 	for _, v := range r.Samples {
-		if !(v >= -2 && v <= 2) {
+		if !(v >= -3 && v <= 3) {
 			t.Fatalf("a sample of %v", v)
 		}
 	}

@@ -3,6 +3,7 @@ package voice
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -75,5 +76,22 @@ func BenchmarkResample(b *testing.B) {
 				resample(in, from, Rate)
 			}
 		})
+	}
+}
+
+// TestResampleOvershoot feeds what overshoots most: at each place full scale with the sign of its weight.
+func TestResampleOvershoot(t *testing.T) {
+	for _, from := range []int{8000, 11025, 44100, 48000} {
+		sums := make([]float64, Rate)
+		for at := range 200 {
+			in := make([]float32, 200)
+			in[at] = 1
+			for i, v := range resample(in, from, Rate) {
+				sums[i] += math.Abs(float64(v))
+			}
+		}
+		if most := slices.Max(sums); most < 2 || most > 3 {
+			t.Errorf("%d Hz overshoots %.3f times", from, most)
+		}
 	}
 }
