@@ -177,7 +177,7 @@ func TestTraceParentGoesAllTheWay(t *testing.T) {
 }
 
 // TestInvariant6NothingPersonalInLogs plants values in every place that identifies a person and looks for them in all
-// that the services logged at debug level.
+// that the services logged at debug level, and in their metrics.
 func TestInvariant6NothingPersonalInLogs(t *testing.T) {
 	s := useStream(t)
 	collection := schema.Collection(unique("logs"))
@@ -193,9 +193,13 @@ func TestInvariant6NothingPersonalInLogs(t *testing.T) {
 	if len(logs) == 0 {
 		t.Fatal("the services logged nothing, so nothing was checked")
 	}
+	metrics := s.metrics(t)
 	for _, planted := range []string{external, file, string(enrolled.Enroll.Response.PUID)} {
 		if planted == "" || strings.Contains(logs, planted) {
 			t.Errorf("%q stands in the logs", planted)
+		}
+		if strings.Contains(metrics, planted) {
+			t.Errorf("%q stands in the metrics", planted)
 		}
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"io"
+	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +51,7 @@ func photographed(t *testing.T, i int, s drawn.Specimen) *image.RGBA {
 	return drawn.Photograph(page, 3, 1000).Picture
 }
 
-// TestInvariant6DocumentsStayInPayloads: what is read on a document is in the result, and in no log line, no key and no
+// TestInvariant6DocumentsStayInPayloads: what is read on a document is in the result, and in no log line, no metric, no key and no
 // header of a record, also of a dead letter whose cause is in the record itself.
 func TestInvariant6DocumentsStayInPayloads(t *testing.T) {
 	s := useStream(t)
@@ -120,11 +123,76 @@ func TestInvariant6DocumentsStayInPayloads(t *testing.T) {
 	if headers < 5 {
 		t.Errorf("the headers of %d records were looked at", headers)
 	}
+	metrics := s.metrics(t)
 	for _, p := range private {
 		if strings.Contains(logs, p) {
 			t.Errorf("the log shows %q", p)
 		}
+		if strings.Contains(metrics, p) {
+			t.Errorf("the metrics show %q", p)
+		}
 	}
+}
+
+// TestInvariant6VoicesStayInPayloads: whose voice was enrolled, searched for or refused stands in no log line and in no metric.
+func TestInvariant6VoicesStayInPayloads(t *testing.T) {
+	s := useStream(t)
+	collection := schema.Collection(unique("voices"))
+	const external, file = "planted-speaker", "planted-recording"
+	private := []string{external, file}
+	send := func(op schema.Operation, name string, sound []byte) schema.Result {
+		return s.outcome(t, schema.ObjectRequestID(s.put(t, fmt.Sprintf("%s/%s/%s/%s-%s.wav", op, collection, external, file, name), sound, nil)))
+	}
+	send(schema.OpVoiceEnroll, "quiet", silence(4))
+	send(schema.OpVoiceEnroll, "broken", []byte("no recording"))
+	send(schema.OpVoiceVerify, "unknown", silence(4))
+	s.send(t, schema.Request{Operation: schema.OpVoiceEnroll, Collection: collection, ExternalID: external, Images: []schema.ObjectRef{{Bucket: s.cfg.S3.Bucket, Key: file + "-missing.wav"}}})
+	if s.has(t, models.RoleVoice) {
+		speaks := speakers(t, s)
+		enrolled := send(schema.OpVoiceEnroll, "enrolled", speaks(0, "enroll"))
+		if enrolled.Enroll == nil || !enrolled.Enroll.EnrollPerformed {
+			t.Fatalf("nobody was enrolled, so nothing is checked: %+v", enrolled.CallStatus)
+		}
+		private = append(private, string(enrolled.Enroll.Response.PUID))
+		if found := send(schema.OpVoicePredict, "found", speaks(0, "test")); found.Predict == nil || found.Predict.Response.PUID != enrolled.Enroll.Response.PUID {
+			t.Fatalf("nobody was found, so nothing is checked: %+v", found.CallStatus)
+		}
+	}
+	logs, metrics := s.log.String(), s.metrics(t)
+	for _, p := range private {
+		if p == "" || strings.Contains(logs, p) {
+			t.Errorf("the log shows %q", p)
+		}
+		if strings.Contains(metrics, p) {
+			t.Errorf("the metrics show %q", p)
+		}
+	}
+}
+
+// served is the log line of a service that says where its metrics are.
+var served = regexp.MustCompile(`(?m)^.*"address":"([^"]+)".*"health and metrics are served".*$`)
+
+// metrics is what the services that run say at /metrics and at /readyz.
+func (s *stream) metrics(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, m := range served.FindAllStringSubmatch(s.log.String(), -1) {
+		for _, path := range []string{"/metrics", "/readyz"} {
+			res, err := http.Get("http://" + m[1] + path)
+			if err != nil {
+				continue // a service of another test, which ended with it
+			}
+			_, err = io.Copy(&all, res.Body)
+			res.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if said := all.String(); !strings.Contains(said, "facestream_outcomes_total{") || !strings.Contains(said, `"ready"`) {
+		t.Fatalf("no service showed its metrics:\n%s", said)
+	}
+	return all.String()
 }
 
 // painted is a picture of a symbol, three pixels a module, in a quiet zone.
