@@ -39,6 +39,7 @@ import (
 	"facestream/internal/worker"
 	"facestream/pkg/engine"
 	"facestream/pkg/engine/face"
+	"facestream/pkg/engine/models"
 	"facestream/pkg/events"
 	"facestream/pkg/schema"
 )
@@ -83,7 +84,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if err := stop(); err != nil {
+	err = stop()
+	if listening != nil {
+		err = errors.Join(err, listening.Close())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "the stream did not stop cleanly:", err)
 		code = 1
 	}
@@ -170,15 +175,59 @@ type colours struct{}
 const colourModel = schema.ModelID("colours@00000001")
 
 func colourful(schema.Collection) []worker.Pack {
+	open, err := models.Open(openPack)
+	if err != nil {
+		panic(err)
+	}
+	points, err := verdict.Of(open, nil)
+	if err != nil {
+		panic(err)
+	}
+	loaded := []schema.ModelRun{{Role: "detector", ID: "colours@2"}, {Role: "embedding", ID: colourModel}}
+	for _, role := range []models.Role{models.RoleVoice, models.RoleActivity} {
+		if m, ok := open.Model(role); ok {
+			loaded = append(loaded, schema.ModelRun{Role: string(role), ID: m.ID()})
+		}
+	}
 	return []worker.Pack{{Engine: colours{}, Verdict: verdict.Pack{
-		Name: "colours", Models: []schema.ModelRun{{Role: "detector", ID: "colours@2"}, {Role: "embedding", ID: colourModel}},
-		Matching: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, MinConfidence: 0.1,
+		Name: "colours", Models: loaded,
+		Matching: schema.Thresholds{Min: 0.25, Med: 0.5, Max: 0.75}, Voices: points.Voices, SeveralVoices: points.SeveralVoices, MinConfidence: 0.1,
 		Liveness: verdict.UnmeasuredLiveness, Traits: verdict.UnmeasuredTraits,
 	}}}
 }
 
-func (colours) Hear(context.Context, []byte) (*engine.Heard, error) {
-	return nil, schema.Permanent("colours.hear", schema.ReasonRoleAbsent, errors.New("the pack has no role that hears"))
+// openPack describes the networks that hear, with which colours listens; recordings are of people who speak. The embedded store changes the
+// working directory.
+var openPack, recordings = fromHere("../../../packs/open"), fromHere("../../../../shared/data/voice")
+
+func fromHere(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+var listening *engine.Engine // what ears opened
+
+// ears opens the open pack once, if it was pulled.
+var ears = sync.OnceValues(func() (*engine.Engine, error) {
+	pack, err := models.Open(openPack)
+	if err == nil {
+		pack.Dir, err = models.PulledDir(pack.Name)
+	}
+	if err == nil {
+		listening, err = engine.Open(context.Background(), engine.Options{Pack: pack})
+	}
+	return listening, err
+})
+
+func (colours) Hear(ctx context.Context, recording []byte) (*engine.Heard, error) {
+	e, err := ears()
+	if err != nil {
+		return nil, schema.Permanent("colours.hear", schema.ReasonRoleAbsent, err)
+	}
+	return e.Hear(ctx, recording)
 }
 
 func (colours) Analyze(_ context.Context, data []byte, p engine.Params) (*engine.Analysis, error) {

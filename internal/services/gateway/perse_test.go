@@ -6,6 +6,8 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -106,6 +108,55 @@ func TestPerse(t *testing.T) {
 	ask(http.MethodDelete, "/v0/face/enrollment/"+token, nil, nil, nil)
 	if perseAsk(t, bearer, http.MethodGet, "/v0/face/enrollment/list", nil, nil, &all); all.TotalUsers != 0 {
 		t.Errorf("%d enrolments are left", all.TotalUsers)
+	}
+}
+
+// TestPerseVoices: two recordings are of one speaker or of two, and what is no speech or no recording is refused as Perse's documents say.
+func TestPerseVoices(t *testing.T) {
+	if _, err := ears(); err != nil {
+		t.Skipf("SKIPPED: no voices were compared over Perse's interface: %v; run `make models FACESTREAM_MODELS=open`", err)
+	}
+	speakers, err := filepath.Glob(filepath.Join(recordings, "*"))
+	if err != nil || len(speakers) < 2 {
+		t.Skipf("SKIPPED: no voices were compared over Perse's interface: there are no recordings of two speakers in %s: %v", recordings, err)
+	}
+	recording := func(speaker int, name string) []byte {
+		data, err := os.ReadFile(filepath.Join(speakers[speaker], name+".wav"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	bearer := token(t, "voice_compare", "perse")
+	for a := range 2 {
+		for b := range 2 {
+			var c perse.Compare
+			if status, body := perseAsk(t, bearer, http.MethodPost, "/v0/voice/compare", agreed, map[string][]byte{"audio_file1": recording(a, "enroll"), "audio_file2": recording(b, "test")}, &c); status != http.StatusOK {
+				t.Fatalf("speakers %d and %d: %d %s", a, b, status, body)
+			}
+			if c.Thresholds == nil || c.Thresholds.Similarity <= 0 || (c.Similarity >= c.Thresholds.Similarity) != (a == b) || c.Similarity > 1 || c.TimeTaken <= 0 {
+				t.Errorf("speakers %d and %d: %+v, %+v", a, b, c, c.Thresholds)
+			}
+		}
+	}
+	quiet := append([]byte("RIFF\x24\xf4\x01\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00\x02\x00\x10\x00data\x00\xf4\x01\x00"), make([]byte, 2*4*16000)...)
+	for name, x := range map[string]struct {
+		second []byte
+		fields []string
+		status int
+		code   string
+	}{
+		"silence":      {quiet, agreed, 422, "no_speech"},
+		"no recording": {[]byte("no recording"), agreed, 415, "invalid_file_type"},
+		"a picture":    {blue, agreed, 415, "invalid_file_type"},
+		"nothing":      {nil, agreed, 400, "form_key_missing"},
+		"no consent":   {quiet, nil, 400, "form_key_missing"},
+	} {
+		status, body := perseAsk(t, bearer, http.MethodPost, "/v0/voice/compare", x.fields, map[string][]byte{"audio_file1": recording(0, "enroll"), "audio_file2": x.second}, nil)
+		var said perse.Error
+		if err := json.Unmarshal([]byte(body), &said); err != nil || status != x.status || said.Status != status || said.Code != x.code || said.Message == "" {
+			t.Errorf("%s: %d %s, want %d %s", name, status, body, x.status, x.code)
+		}
 	}
 }
 
