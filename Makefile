@@ -36,7 +36,7 @@ with_milvus = set -e; if [ -z "$$FACESTREAM_MILVUS" ]; then \
 	FACESTREAM_MILVUS=$$(tools/milvus/up.sh $(MILVUS)); export FACESTREAM_MILVUS; fi
 
 .DEFAULT_GOAL := help
-.PHONY: test-console test-gateway test-postgres test-clients attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
+.PHONY: test-console test-vendors test-gateway test-postgres test-clients attack sbom licences vulncheck help build facestream run demo test test-real test-s3 test-imaging lint bench profile bench-peers bench-gallery bench-scale crash-test soak siege soak-simulated soak-power mutation-test outage-test test-milvus train-smoke sheet sheet-documents example-module generate fuzz-short clean toolchain models image check-deployments
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,10 @@ test-clients: models ## Check the types of clients/python, and test it on a face
 		FACESTREAM_BIN=$(abspath $(BIN))/facestream FACESTREAM_PEOPLE=$(CURDIR)/.cache/clients/people $$venv/bin/pytest $(PYTESTFLAGS)
 
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+test-vendors: models ## Run the clients that other vendors published for their own services against a facestream (needs Python 3; node and npm for one)
+	$(GO) run ./tools/people -people 2 .cache/vendors/people
+	tools/vendors/test.sh
+
 test-console: models ## Test the console in Chromium on a facestream of its own; screenshots go to .cache/console (needs Python 3; CHROMIUM, PYTESTFLAGS)
 	@set -e; chromium="$(CHROMIUM)"; \
 		if [ -z "$$chromium" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -134,3 +134,30 @@ func (c *Call) Answer(status int, v any) *Problem {
 	writeJSON(c.ResponseWriter, status, v)
 	return nil
 }
+
+// Object reads an object of the store: one that came over HTTP or that the caller may name, or one that was made of such.
+func (c *Call) Object(ref schema.ObjectRef) ([]byte, *Problem) {
+	if !c.s.ours(ref) && !c.Caller.MayRead(ref) {
+		return nil, nothing()
+	}
+	return c.s.load(c.Request.Context(), ref)
+}
+
+// Result is that of an earlier request, if the caller may see it.
+func (c *Call) Result(id schema.RequestID) (*schema.Result, *Problem) {
+	if !idPattern.MatchString(string(id)) {
+		return nil, problem(CauseInvalidParameter, "this is not the id of a request")
+	}
+	record, found, err := c.s.results.find(c.Request.Context(), id)
+	switch {
+	case err != nil:
+		return nil, c.s.unavailable(err, "a result cannot be looked up")
+	case !found || !maySee(c.Caller, record.Event):
+		return nil, nothing()
+	}
+	r := &schema.Result{}
+	if err := json.Unmarshal(record.Event.Data, r); err != nil {
+		return nil, problem(Cause(schema.ReasonInternal), "the result cannot be read")
+	}
+	return r, nil
+}

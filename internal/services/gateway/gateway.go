@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"facestream/internal/gateway/auth"
 	"facestream/internal/gateway/console"
 	"facestream/internal/gateway/perse"
+	"facestream/internal/gateway/regula"
 	"facestream/internal/host"
 	"facestream/internal/telemetry"
 	"facestream/pkg/events"
@@ -136,7 +138,7 @@ func run(ctx context.Context, a *host.App, listener net.Listener) error {
 }
 
 // others are the paths of the interfaces of other systems.
-func others() []api.Path { return perse.Paths() }
+func others() []api.Path { return slices.Concat(perse.Paths(), regula.Paths()) }
 
 // watch tells the metrics how many ids are remembered.
 func watch(ctx context.Context, m *telemetry.Metrics, s *api.Service) error {
