@@ -26,7 +26,7 @@ import (
 )
 
 // has reports whether the model pack under test has a network for role.
-func (s *stream) has(t *testing.T, role models.Role) bool {
+func (s *stream) has(t testing.TB, role models.Role) bool {
 	t.Helper()
 	pack, err := models.Locate(s.cfg.Worker.Models[0])
 	if err != nil {

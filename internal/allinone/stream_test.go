@@ -417,7 +417,7 @@ func (s *stream) keepDeadLetter(r events.Record) error {
 }
 
 // useStream returns the shared stream, or skips aloud.
-func useStream(t *testing.T) *stream {
+func useStream(t testing.TB) *stream {
 	t.Helper()
 	if theStream == nil {
 		t.Skip("SKIPPED: " + skipReason)
@@ -426,7 +426,7 @@ func useStream(t *testing.T) *stream {
 }
 
 // until waits, with the lock held, for cond.
-func (s *stream) until(t *testing.T, patience time.Duration, what string, cond func() bool) {
+func (s *stream) until(t testing.TB, patience time.Duration, what string, cond func() bool) {
 	t.Helper()
 	end := time.Now().Add(patience)
 	timer := time.AfterFunc(patience, s.arrived.Broadcast)
@@ -467,7 +467,7 @@ func (s *stream) outcome(t *testing.T, id schema.RequestID) schema.Result {
 	return p.result
 }
 
-func (s *stream) put(t *testing.T, key string, data []byte, metadata map[string]string) schema.ObjectRef {
+func (s *stream) put(t testing.TB, key string, data []byte, metadata map[string]string) schema.ObjectRef {
 	t.Helper()
 	for try := 1; ; try++ {
 		ref, err := s.objects.Put(t.Context(), schema.ObjectRef{Bucket: s.cfg.S3.Bucket, Key: key}, data, "application/octet-stream", metadata)
