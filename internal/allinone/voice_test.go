@@ -1,9 +1,13 @@
 package allinone_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,5 +132,46 @@ func TestVoiceUploads(t *testing.T) {
 	}
 	if r := upload(schema.OpVoiceVerify, "ann", speaks(0, "test")); r.CallStatus.Reason != schema.ReasonUnknownPUID {
 		t.Errorf("a person who was deleted: %+v", r.CallStatus)
+	}
+}
+
+// TestVoiceProblems: a bad recording is compared all the same, and the result says what is bad of it.
+func TestVoiceProblems(t *testing.T) {
+	s := useStream(t)
+	if !s.has(t, models.RoleVoice) {
+		return // TestVoiceCompare
+	}
+	speaks := speakers(t, s)
+	good, dice := speaks(0, "test"), rand.New(rand.NewPCG(14, 3))
+	header := bytes.Index(good, []byte("data")) + 8
+	if header < 44 || good[20] != 3 || good[34] != 32 {
+		t.Fatal("the recording is no WAV file of floats")
+	}
+	become := func(change func(v float64) float64) []byte {
+		file := bytes.Clone(good)
+		for at := header; at+4 <= len(file); at += 4 {
+			v := change(float64(math.Float32frombits(binary.LittleEndian.Uint32(file[at:]))))
+			binary.LittleEndian.PutUint32(file[at:], math.Float32bits(float32(min(max(v, -1), 1))))
+		}
+		return file
+	}
+	first := s.put(t, unique("voice")+"/a.wav", speaks(0, "enroll"), nil)
+	for name, c := range map[string]struct {
+		recording []byte
+		want      []schema.VoiceProblem
+	}{
+		"good":    {good, nil},
+		"clipped": {become(func(v float64) float64 { return 100 * v }), []schema.VoiceProblem{schema.VoiceClipped}},
+		"quiet":   {become(func(v float64) float64 { return v / 10 }), []schema.VoiceProblem{schema.VoiceQuiet}},
+		"noisy":   {become(func(v float64) float64 { return v + 0.004*dice.NormFloat64() }), []schema.VoiceProblem{schema.VoiceNoisy}},
+	} {
+		r := s.send(t, schema.Request{Operation: schema.OpVoiceCompare, Images: []schema.ObjectRef{first, s.put(t, unique("voice")+"/b.wav", c.recording, nil)}})
+		if r.Voices == nil || r.Voices.Score == nil || len(r.Voices.Recordings) != 2 {
+			t.Errorf("%s: %+v", name, r.CallStatus)
+			continue
+		}
+		if got := r.Voices.Recordings; !slices.Equal(got[1].Problems, c.want) || got[0].Problems != nil {
+			t.Errorf("%s: %q, want %q: %+v", name, got[1].Problems, c.want, got[1])
+		}
 	}
 }

@@ -25,12 +25,29 @@ func VoiceOf(h *engine.Heard, image int) Voice {
 		}
 		return nil
 	}
-	return Voice{schema.VoiceRecording{
+	v := Voice{schema.VoiceRecording{
 		Image: image, Container: string(h.Container), SampleRate: h.Rate, Channels: h.Channels,
 		Seconds: float32(h.Duration().Seconds()), Speech: float32(h.Speech.Seconds()),
 		Level: measured(h.Level), Clipped: h.Clipped, SNR: measured(h.SNR),
 	}, h.Embedding, h.Alike}
+	if v.Clipped >= clippedShare {
+		v.Problems = append(v.Problems, schema.VoiceClipped)
+	}
+	if v.Level != nil && *v.Level < quietLevel {
+		v.Problems = append(v.Problems, schema.VoiceQuiet)
+	}
+	if v.SNR != nil && *v.SNR < noisySNR {
+		v.Problems = append(v.Problems, schema.VoiceNoisy)
+	}
+	return v
 }
+
+// The operating points of the problems of a recording, whose effects docs/accuracy.md measures. No request sets them.
+const (
+	clippedShare = 0.01
+	quietLevel   = -60 // dB of full scale
+	noisySNR     = 10  // dB
+)
 
 // voice answers an operation that needs one voice, where the recording has none. nil means that the indexer must answer.
 func (c *Case) voice(f Found) *schema.Result {

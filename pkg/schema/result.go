@@ -281,6 +281,7 @@ type VoiceComparison struct {
 // VoiceRecording is what was measured of the recording of that index in images. Seconds is its length, Speech how much of that
 // somebody speaks. Level is the mean power of the speech in dB of full scale, at most 0. Clipped is the share of samples that the recorder
 // cut off, 0..1. SNR estimates by how many dB the speech is louder than the pauses. Level and SNR are absent without speech, SNR also without pauses.
+// Problems say what is bad of the recording; they refuse nothing.
 type VoiceRecording struct {
 	Image      int      `json:"image" jsonschema:"minimum=0"`
 	Container  string   `json:"container" jsonschema:"enum=wav,enum=flac,enum=mp3,enum=opus,enum=ogg"`
@@ -291,7 +292,20 @@ type VoiceRecording struct {
 	Level      *float32 `json:"level_dbfs,omitempty"`
 	Clipped    float32  `json:"clipped_share" jsonschema:"minimum=0,maximum=1"`
 	SNR        *float32 `json:"snr_db,omitempty"`
+
+	Problems []VoiceProblem `json:"problems,omitempty" jsonschema:"enum=clipped,enum=quiet,enum=noisy"`
 }
+
+// VoiceProblem names what makes the score of a recording lower than that of a good one.
+type VoiceProblem string
+
+// The problems of a recording, each with its operating point: the recorder cut off at least 1 % of the samples; the level of the speech is
+// below -60 dB of full scale; the speech is less than 10 dB louder than the pauses.
+const (
+	VoiceClipped VoiceProblem = "clipped"
+	VoiceQuiet   VoiceProblem = "quiet"
+	VoiceNoisy   VoiceProblem = "noisy"
+)
 
 // ISOImageResult says whether a portrait was made, and names it.
 type ISOImageResult struct {

@@ -274,7 +274,7 @@ var reference = map[schema.Operation]operation{
 		summary: "Says whether one person speaks in two recordings. Nothing is stored. " + hearing,
 		fields:  "`images` (2): recordings of at most two minutes and 20 MB, or fewer if the operator's limit on a file is lower, as WAV, FLAC, MP3 or Ogg (Opus, Vorbis) with one or two channels at 8 to 48 kHz",
 		answer: "`voice_compare`: `score`, the cosine (-1..1) of the embeddings of the two speakers; `threshold`, the model pack's; `is_match`, true if the score reaches it; " +
-			"`recordings[]`, for each its length in `seconds`, how much of that is speech (`speech_seconds`), the level of the speech, the share of samples that are clipped, and by how much the speech is louder than the pauses. " +
+			"`recordings[]`, for each its length in `seconds`, how much of that is speech (`speech_seconds`), the level of the speech, the share of samples that are clipped, and by how much the speech is louder than the pauses; `problems` names what lowers the score, `clipped` (from 1 %), `quiet` (speech below -60 dB of full scale) or `noisy` (less than 10 dB louder), and refuses nothing. " +
 			"An embedding is made of at least three seconds of speech; with less in a recording there are no `score` and no `threshold`, and the reason is `no_speech` or `too_little_speech`. Where people take turns in a recording it is `several_voices`. There is no normalised score: that takes the voices of a cohort, and none may be shipped.",
 		reasons: voiceReasons,
 		request: "request_voice_compare", results: []string{"result_voice_compare", "result_voice_compare_too_little_speech"},
