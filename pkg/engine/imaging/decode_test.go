@@ -57,6 +57,22 @@ func TestDecodeRefusesEveryCutJPEG(t *testing.T) {
 	}
 }
 
+// TestDecodeNamesEncryptedFiles: who encrypts a picture learns that it is the encryption that is not supported.
+func TestDecodeNamesEncryptedFiles(t *testing.T) {
+	behind := string(imagingtest.JPEG(imagingtest.Gradient(20, 20))) // never looked for
+	for _, head := range []string{
+		"age-encryption.org/v1\n-> X25519 ", "age-encryption.org/v1\n-> mlkem768x25519 ", "-----BEGIN AGE ENCRYPTED FILE-----\n", "-----BEGIN PGP MESSAGE-----\n\n",
+		"Salted__\x00\x01\x02\x03\x04\x05\x06\x07",
+	} {
+		for _, data := range []string{head, head + behind} {
+			m, _, err := Decode(t.Context(), []byte(data), Limits{})
+			if m != nil || schema.ReasonOf(err) != schema.ReasonImageUnreadable || schema.ClassOf(err) != schema.ClassPermanent || !strings.Contains(err.Error(), "encrypted") {
+				t.Errorf("%q, %d bytes: got %v, %v; want a permanent image_unreadable that says the file is encrypted", head, len(data), m, err)
+			}
+		}
+	}
+}
+
 func TestDecodeLimits(t *testing.T) {
 	data := imagingtest.PNG(imagingtest.Gradient(40, 30))
 	for _, c := range []struct {

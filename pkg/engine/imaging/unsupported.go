@@ -43,7 +43,13 @@ var signatures = []struct {
 	{0, "PK\x03\x04", "a ZIP archive or an office document; send the picture itself"},
 	{0, "\x1f\x8b", "a file compressed with gzip; send the picture itself"},
 	{0, "{\\rtf", "an RTF document; send the picture itself"},
+	{0, "age-encryption.org/v1\n", encrypted},
+	{0, "-----BEGIN AGE ENCRYPTED FILE-----", encrypted},
+	{0, "-----BEGIN PGP MESSAGE-----", encrypted},
+	{0, "Salted__", encrypted}, // openssl enc
 }
+
+const encrypted = "an encrypted file, and there is no key for it here; send the picture itself, over TLS"
 
 // unsupported returns an error that names the kind of a file that no decoder reads, and says what to do.
 func unsupported(data []byte) string {
