@@ -96,7 +96,7 @@ func TestVoiceRecordings(t *testing.T) {
 	d := newHearingDesk(t)
 	r := d.compareVoices("silent", "ann")
 	level := float32(-20)
-	recording := schema.VoiceRecording{Container: "flac", SampleRate: 8000, Channels: 2, Seconds: 10, Clipped: 0.25}
+	recording := schema.VoiceRecording{Container: "flac", SampleRate: 8000, Channels: 2, Seconds: 10, Clipped: 0.25, Problems: []schema.VoiceProblem{schema.VoiceClipped}}
 	want := []schema.VoiceRecording{recording, recording}
 	want[1].Image, want[1].Speech, want[1].Level = 1, 8, &level
 	if diff := cmp.Diff(want, r.Voices.Recordings); diff != "" {
