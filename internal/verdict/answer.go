@@ -183,7 +183,9 @@ func (c *Case) compared(f Found) *schema.Result {
 // result returns a result of the job with what was found and with the block of its operation. A failure has neither.
 func (c *Case) result(f Found, reason schema.Reason, message string) *schema.Result {
 	if c.config.General.Capture == schema.CaptureIDenFace {
-		message += idenface(reason, c.Rejecting(f.traits()))
+		if code := schema.IDenFaceCode(reason, c.Rejecting(f.traits())); code != "" {
+			message += " (" + code + ")"
+		}
 	}
 	r := schema.NewResult(c.job, reason, message)
 	if reason.Code() != schema.CodeNoError {

@@ -18,5 +18,6 @@ else
 fi
 export FACESTREAM_PEOPLE=$cache/people
 tools/gateway/with.sh bash -euo pipefail -c '
+	"$1/venv/bin/python" tools/vendors/idenface/snippets.py
 	"$1/venv/bin/python" tools/vendors/regula/client.py
 	[ -z "$2" ] || node "$1/node/client.mjs"' vendors "$cache" "$node"

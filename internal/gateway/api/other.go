@@ -1,7 +1,11 @@
 package api
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"image"
+	"image/jpeg"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -9,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/image/draw"
 
 	"facestream/internal/gateway/auth"
 	"facestream/pkg/schema"
@@ -160,4 +166,58 @@ func (c *Call) Result(id schema.RequestID) (*schema.Result, *Problem) {
 		return nil, problem(Cause(schema.ReasonInternal), "the result cannot be read")
 	}
 	return r, nil
+}
+
+// Token signs one for the caller that allows these operations, as far as the caller's own does, and ends no later.
+func (c *Call) Token(subject string, ttl time.Duration, operations ...schema.Operation) (string, *Problem) {
+	if c.s.Guard.Mint == nil {
+		return "", problem(Cause(schema.ReasonOperationUnavailable), "no key of this gateway signs tokens (gateway.auth.signing_key)")
+	}
+	if left := time.Until(c.Caller.Until); !c.Caller.Until.IsZero() && left < ttl {
+		ttl = left
+	}
+	g := auth.Grant{Subject: subject, TTL: ttl, Caller: auth.Caller{Collections: c.Caller.Collections, Objects: c.Caller.Objects}}
+	for _, op := range operations {
+		if c.Caller.MaySome(op) {
+			g.Operations = append(g.Operations, string(op))
+		}
+	}
+	if len(g.Operations) == 0 {
+		return "", forbidden("none of these operations are among those that the token or key allows")
+	}
+	token, err := c.s.Guard.Mint(g)
+	if err != nil {
+		return "", problem(Cause(schema.ReasonInternal), "the token cannot be signed")
+	}
+	return token, nil
+}
+
+// maxShrunk is how many pixels an image has at most that is shrunk here.
+const maxShrunk = 16_000_000
+
+// Shrunk is a JPEG or PNG file as JPEG with no side longer than side; any other file, and one that is small enough, is returned as it is.
+func (c *Call) Shrunk(content []byte, side int) ([]byte, *Problem) {
+	config, format, err := image.DecodeConfig(bytes.NewReader(content))
+	if pixels := int64(config.Width) * int64(config.Height); err != nil || format != "jpeg" && format != "png" || pixels > maxShrunk || max(config.Width, config.Height) <= side {
+		return content, nil
+	}
+	weight := 8 * int64(config.Width) * int64(config.Height) // a PNG of 16 bits a channel
+	getting, stop := context.WithTimeout(c.Request.Context(), memoryWait)
+	defer stop()
+	if c.s.memory.Acquire(getting, weight) != nil {
+		return nil, unavailable()
+	}
+	defer c.s.memory.Release(weight)
+	full, _, err := image.Decode(bytes.NewReader(content))
+	if err != nil {
+		return content, nil
+	}
+	scale := float64(side) / float64(max(config.Width, config.Height))
+	small := image.NewRGBA(image.Rect(0, 0, max(1, int(float64(config.Width)*scale)), max(1, int(float64(config.Height)*scale))))
+	draw.ApproxBiLinear.Scale(small, small.Bounds(), full, full.Bounds(), draw.Src, nil)
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: 85}); err != nil {
+		return nil, problem(Cause(schema.ReasonInternal), "the image cannot be written")
+	}
+	return out.Bytes(), nil
 }

@@ -18,6 +18,7 @@ import (
 	"facestream/internal/gateway/api"
 	"facestream/internal/gateway/auth"
 	"facestream/internal/gateway/console"
+	"facestream/internal/gateway/idenface"
 	"facestream/internal/gateway/perse"
 	"facestream/internal/gateway/regula"
 	"facestream/internal/host"
@@ -138,7 +139,7 @@ func run(ctx context.Context, a *host.App, listener net.Listener) error {
 }
 
 // others are the paths of the interfaces of other systems.
-func others() []api.Path { return slices.Concat(perse.Paths(), regula.Paths()) }
+func others() []api.Path { return slices.Concat(idenface.Paths(), perse.Paths(), regula.Paths()) }
 
 // watch tells the metrics how many ids are remembered.
 func watch(ctx context.Context, m *telemetry.Metrics, s *api.Service) error {
@@ -195,6 +196,7 @@ func Guard(cfg config.Auth) (*auth.Guard, error) {
 		}
 		public := key.Public()
 		guard.Tokens.Own = &public
+		guard.Mint = func(g auth.Grant) (string, error) { return auth.Mint(key, cfg.Audience, g, time.Now()) }
 	}
 	for _, k := range cfg.APIKeys {
 		sum, err := auth.ParseSHA256(k.SHA256)
