@@ -66,6 +66,8 @@ func TestNormalize(t *testing.T) {
 		{"no image", Request{ID: "r", Operation: OpEnroll}, "images: enroll takes 1, the request names 0"},
 		{"two collections", Request{ID: "r", Operation: OpPredict, Collection: "a", Images: image, Config: []byte(`{"collection_name":"b"}`)},
 			`collection: is "a", but config.collection_name is "b"`},
+		{"collection of an operation without any", Request{ID: "r", Operation: OpFaceISO, Collection: "0*", Images: image},
+			"collection: must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit"},
 		{"collection", Request{ID: "r", Operation: OpPredict, Collection: "a/b", Images: image},
 			"collection: must be 1-64 letters, digits, '_', '.' or '-', and begin with a letter or digit"},
 		{"nobody to delete", Request{ID: "r", Operation: OpUserDelete}, "puid: is missing; user_delete needs puid or external_id"},

@@ -140,6 +140,8 @@ func (r *Request) normalize() (config OperationConfig, ps Problems) {
 		case named != "" && named != r.Collection:
 			add("collection", "is %q, but config.collection_name is %q", r.Collection, named)
 		}
+	}
+	if r.Operation.NeedsCollection() || r.Collection != "" { // the result repeats one that is not needed
 		if err := r.Collection.Validate(); err != nil {
 			add("collection", "%v", err)
 		}
