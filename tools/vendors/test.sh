@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/vendors/test.sh: run what the vendors of other systems published for their own services against a facestream, with other hosts and
-# tokens only. bin/facestream must be built, and .cache/vendors/people have drawn people (tools/people).
+# tools/vendors/test.sh: run what the vendors of other systems published for their own services (clients, snippets, forms) against a
+# facestream, with other hosts and tokens only. bin/facestream must be built, and .cache/vendors/people have drawn people (tools/people).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cache=$PWD/.cache/vendors
@@ -19,5 +19,6 @@ fi
 export FACESTREAM_PEOPLE=$cache/people
 tools/gateway/with.sh bash -euo pipefail -c '
 	"$1/venv/bin/python" tools/vendors/idenface/snippets.py
+	"$1/venv/bin/python" tools/vendors/perse/forms.py
 	"$1/venv/bin/python" tools/vendors/regula/client.py
 	[ -z "$2" ] || node "$1/node/client.mjs"' vendors "$cache" "$node"

@@ -33,6 +33,10 @@ func create(c *api.Call) *api.Problem { return enrol(c, false) }
 // update enrols a further image of a person, whose former images stay.
 func update(c *api.Call) *api.Problem { return enrol(c, true) }
 
+// tolerated are the traits that refuse no enrolment. Perse refuses faces that are badly exposed, covered, or not completely in the picture.
+const tolerated = schema.AllFaceTraits &^ (schema.FTFaceTooDark | schema.FTFaceTooBright | schema.FTFaceWithMask | schema.FTEyeCovered | schema.FTNoseCovered | schema.FTMouthCovered |
+	schema.FTFaceLeft | schema.FTFaceRight | schema.FTFaceUp | schema.FTFaceDown | schema.FTFaceNoPadding)
+
 func enrol(c *api.Call, known bool) *api.Problem {
 	texts := []string{}
 	if known {
@@ -46,7 +50,7 @@ func enrol(c *api.Call, known bool) *api.Problem {
 		return refusal
 	}
 	r, refusal := c.Do(schema.Request{Operation: schema.OpEnroll, Collection: Collection, PUID: schema.PUID(found[userToken]), Consent: declared(c),
-		Config: config(map[string]any{"face_detection_strategy": largest, "refuse_bad_exposure": true})}, found[imageFile])
+		Config: config(map[string]any{"face_detection_strategy": largest, "refuse_bad_exposure": true, "allowed_face_traits_flags": int64(tolerated)})}, found[imageFile])
 	if refusal == nil {
 		refusal = refused(r)
 	}

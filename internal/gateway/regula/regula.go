@@ -164,7 +164,8 @@ func codeOf(r *schema.Result) (Code, *api.Problem) {
 
 // config is the configuration of a request about pictures that exist already, with further keys.
 func config(keys map[string]any) json.RawMessage {
-	all := map[string]any{"capture": "portrait", "anti_spoofing_mode": 0, "refuse_occlusion": "never", "face_detection_strategy": largest}
+	all := map[string]any{"capture": "portrait", "anti_spoofing_mode": 0, "refuse_occlusion": "never",
+		"allowed_face_traits_flags": int64(schema.AllFaceTraits), "face_detection_strategy": largest}
 	for k, v := range keys {
 		all[k] = v
 	}
