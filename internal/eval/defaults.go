@@ -156,6 +156,9 @@ func (j judgement) String() string {
 	return strings.Join(append(said, schema.TraitNames(j.refused)...), ", ")
 }
 
+// onRequest are the traits that no default raises: a key has to ask for them.
+const onRequest = schema.FTInvalidFaceBackground | schema.FTFaceNotInOval | schema.FTFaceTooSmall | schema.FTFaceNoPadding
+
 // addJudgements reports the answers about files; all[i] are those of judgedOperations about files[i].
 func (r *Report) addJudgements(files []string, all [][]judgement) {
 	for k, op := range judgedOperations {
@@ -202,6 +205,9 @@ func (r *Report) addJudgements(files []string, all [][]judgement) {
 		r.addRate("one face: called a spoof", Rate{spoofs, single})
 		r.addRate("one face: liveness not assessable", Rate{unassessed, single})
 		for _, name := range schema.TraitNames(verdict.Judged()) {
+			if raised[name] == 0 && slices.Contains(schema.TraitNames(onRequest), name) {
+				continue // nobody asked for it, so nothing was judged
+			}
 			r.addRate("one face: "+name, Rate{raised[name], single})
 		}
 	}
