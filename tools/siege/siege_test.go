@@ -14,11 +14,12 @@ func TestSiege(t *testing.T) {
 	if _, _, err := onnx.FindLibrary(context.Background()); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
-	r, err := run(t.Context(), options{memory: 4 << 30, threads: 2, hostile: 3, duration: 5 * time.Second, alone: time.Second, small: true})
+	const atOnce = 3 // how many kinds are answered beyond these depends on the machine
+	r, err := run(t.Context(), options{memory: 4 << 30, threads: 2, hostile: atOnce, duration: 5 * time.Second, alone: time.Second, small: true})
 	if t.Logf("%s", r); err != nil {
 		t.Error(err)
 	}
-	if len(r.outcomes) < 5 || len(r.among) == 0 {
+	if len(r.outcomes) < atOnce || len(r.among) == 0 {
 		t.Errorf("%d kinds of hostile requests and %d innocent ones were answered", len(r.outcomes), len(r.among))
 	}
 }
