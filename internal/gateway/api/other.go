@@ -168,7 +168,8 @@ func (c *Call) Result(id schema.RequestID) (*schema.Result, *Problem) {
 	return r, nil
 }
 
-// Token signs one for the caller that allows these operations, as far as the caller's own does, and ends no later.
+// Token signs one for the caller that allows these operations, as far as the caller's own does, and ends no later. Whoever uses it is the
+// same caller by limits and repeats, whatever its subject.
 func (c *Call) Token(subject string, ttl time.Duration, operations ...schema.Operation) (string, *Problem) {
 	if c.s.Guard.Mint == nil {
 		return "", problem(Cause(schema.ReasonOperationUnavailable), "no key of this gateway signs tokens (gateway.auth.signing_key)")
@@ -176,7 +177,7 @@ func (c *Call) Token(subject string, ttl time.Duration, operations ...schema.Ope
 	if left := time.Until(c.Caller.Until); !c.Caller.Until.IsZero() && left < ttl {
 		ttl = left
 	}
-	g := auth.Grant{Subject: subject, TTL: ttl, Caller: auth.Caller{Collections: c.Caller.Collections, Objects: c.Caller.Objects}}
+	g := auth.Grant{Subject: subject, Account: c.Caller.Name, TTL: ttl, Caller: auth.Caller{Collections: c.Caller.Collections, Objects: c.Caller.Objects}}
 	for _, op := range operations {
 		if c.Caller.MaySome(op) {
 			g.Operations = append(g.Operations, string(op))

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -137,6 +138,17 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %q", name, who, err, tt.want)
 		case tt.want == "" && (err != nil || !who.May("predict", "staff-1") || who.May("enroll", "staff-1") || who.May("predict", "guests")):
 			t.Errorf("%s: %+v, %v", name, who, err)
+		}
+	}
+	shared, err := Mint(own, "facestream", Grant{Subject: "window", Account: "facestream door", TTL: time.Minute, Caller: Caller{Operations: []string{"predict"}}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, name := range map[string]string{shared: "facestream door", rs(good("account", "facestream door")): fmt.Sprint(good()["iss"], " ", good()["sub"])} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		if who, err := (&Guard{Tokens: tokens}).Caller(t.Context(), r); err != nil || who.Name != name {
+			t.Errorf("%+v, %v; want the account %q, which only our own tokens name", who, err, name)
 		}
 	}
 }

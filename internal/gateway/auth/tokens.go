@@ -39,6 +39,7 @@ type grants struct {
 	Collections []string `json:"collections,omitempty"`
 	Objects     []string `json:"objects,omitempty"`
 	Operator    bool     `json:"operator,omitempty"`
+	Account     string   `json:"account,omitempty"` // only of facestream's own tokens
 }
 
 // The reasons for which a token is not taken.
@@ -81,7 +82,11 @@ func (t *Tokens) Caller(ctx context.Context, token string) (*Caller, error) {
 	case claims.Expiry == nil:
 		return nil, errExpiry
 	}
-	return &Caller{Name: claims.Issuer + " " + claims.Subject, Operations: g.Operations, Collections: g.Collections, Objects: g.Objects, Operator: g.Operator,
+	name := claims.Issuer + " " + claims.Subject
+	if own && g.Account != "" {
+		name = g.Account
+	}
+	return &Caller{Name: name, Operations: g.Operations, Collections: g.Collections, Objects: g.Objects, Operator: g.Operator,
 		Until: claims.Expiry.Time()}, nil
 }
 
@@ -119,6 +124,7 @@ func (t *Tokens) key(ctx context.Context, h jose.Header) (key *jose.JSONWebKey, 
 // Grant is what a minted token allows.
 type Grant struct {
 	Subject string // who it is for
+	Account string // the name of the caller whose limits it shares; "": it has its own
 	Caller         // Name and Until are not used
 	TTL     time.Duration
 }
@@ -144,5 +150,5 @@ func Mint(key *jose.JSONWebKey, audience string, g Grant, now time.Time) (string
 	}
 	claims := jwt.Claims{Issuer: OwnIssuer, Subject: g.Subject, Audience: jwt.Audience{audience},
 		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(g.TTL))}
-	return jwt.Signed(signer).Claims(claims).Claims(grants{g.Operations, g.Collections, g.Objects, g.Operator}).Serialize()
+	return jwt.Signed(signer).Claims(claims).Claims(grants{g.Operations, g.Collections, g.Objects, g.Operator, g.Account}).Serialize()
 }

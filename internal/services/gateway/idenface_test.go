@@ -136,3 +136,17 @@ func TestIDenFaceRefuses(t *testing.T) {
 	few := idenfaceAsk(t, token(t, "compare", "idenface-*"), "generate_token", object{"subject": "x", "enableFace11": true}, 200).Body.JWT
 	idenfaceAsk(t, few, "self_card_enroll", ask(blue, nil), 403)
 }
+
+// TestIDenFaceLimits: whoever makes tokens for other subjects with a token is still one caller, whose limits all of them share.
+func TestIDenFaceLimits(t *testing.T) {
+	own := token(t, "*", "idenface-*")
+	made := idenfaceAsk(t, own, "generate_token", object{"subject": "x", "enableFace11": true}, 200).Body.JWT
+	again := idenfaceAsk(t, made, "generate_token", object{"subject": "y", "enableFace11": true}, 200).Body.JWT
+	for name, bearer := range map[string]string{"its own": own, "one that was made": made, "one that was made with that": again} {
+		var caller struct{ Name string }
+		a := ask(t, http.MethodGet, system.first+"/v1/caller", nil, "Authorization", "Bearer "+bearer)
+		if err := json.Unmarshal(a.body, &caller); err != nil || caller.Name != "facestream "+t.Name() {
+			t.Errorf("%s counts for %q: %d %v", name, caller.Name, a.status, err)
+		}
+	}
+}
