@@ -24,6 +24,8 @@ type Request struct {
 	Meta          Meta              `json:"meta"`
 	First         *ComparedImage    `json:"image_info1"` // of photo_compare
 	Second        *ComparedImage    `json:"image_info2"`
+	ImageID       int64             `json:"image_id"` // of find_image
+	Shrunk        bool              `json:"shrunk_image"`
 }
 
 // ComparedImage is one of two images that are compared.
@@ -236,16 +238,18 @@ func alive(r *schema.Result, p Parameter) (*Liveness, bool) {
 	return out, holds
 }
 
-// read reads a request about one image.
-func read(c *api.Call) (req Request, image []byte, refusal *api.Problem) {
-	if refusal = c.JSON(&req); refusal != nil {
-		return req, nil, refusal
+// reading reads the request that do answers.
+func reading(do func(*api.Call, Request) *api.Problem) func(*api.Call) *api.Problem {
+	return func(c *api.Call) *api.Problem {
+		var req Request
+		if refusal := c.JSON(&req); refusal != nil {
+			return refusal
+		}
+		if refusal := req.Parameter.check(); refusal != nil {
+			return refusal
+		}
+		return do(c, req)
 	}
-	if refusal = req.Parameter.check(); refusal != nil {
-		return req, nil, refusal
-	}
-	image, refusal = picture(req.Image)
-	return req, image, refusal
 }
 
 // answer sends the outcome.
@@ -266,8 +270,8 @@ func validated(c *api.Call, req Request, image []byte, card, whole bool) (r *sch
 	return c.Do(schema.Request{Operation: schema.OpValidate, Tag: req.TransactionID, Config: req.Parameter.config(schema.OpValidate, card, whole)}, image)
 }
 
-func detect(c *api.Call) *api.Problem {
-	req, image, refusal := read(c)
+func detect(c *api.Call, req Request) *api.Problem {
+	image, refusal := picture(req.Image)
 	if refusal != nil {
 		return refusal
 	}
@@ -312,10 +316,10 @@ func message(p *Part, live bool) string {
 	return ""
 }
 
-func enroll(into schema.Collection) func(*api.Call) *api.Problem {
+func enroll(into schema.Collection) func(*api.Call, Request) *api.Problem {
 	card := into == Cards
-	return func(c *api.Call) *api.Problem {
-		req, image, refusal := read(c)
+	return func(c *api.Call, req Request) *api.Problem {
+		image, refusal := picture(req.Image)
 		if refusal != nil {
 			return refusal
 		}
@@ -328,16 +332,19 @@ func enroll(into schema.Collection) func(*api.Call) *api.Problem {
 			return refusal
 		}
 		out := Outcome{}
+		extracted := &out.Detect // the documents' name of it for a selfie
+		if card {
+			extracted = &out.Extract
+		}
 		live, holds := alive(seen, req.Parameter)
 		if !card {
 			out.Liveness = live
 		}
 		if code, why := judge(seen, req.Parameter); code != "" || !holds && !card {
-			out.Extract = part(seen, code, why, "")
-			if code == "" {
-				out.Extract = nil
+			if code != "" {
+				*extracted = part(seen, code, why, "")
 			}
-			return answer(c, req, out, false, message(out.Extract, holds))
+			return answer(c, req, out, false, message(*extracted, holds))
 		}
 		id := newImage()
 		fields := &schema.PersonFields{}
@@ -353,17 +360,17 @@ func enroll(into schema.Collection) func(*api.Call) *api.Problem {
 		if code == "" && (r.Enroll == nil || r.Enroll.Response == nil || !r.Enroll.EnrollPerformed) {
 			code, why = notExtracted, string(r.CallStatus.Reason)
 		}
-		out.Extract = part(r, code, why, "Success to extract feature from the uploaded image.")
+		*extracted = part(r, code, why, "Success to extract feature from the uploaded image.")
 		if code == "" {
 			out.FaceID, out.FeatureID, out.ImageID = numberOf(string(r.Enroll.Response.PUID)), numberOf(r.Enroll.Response.GUID), &id
 		}
-		return answer(c, req, out, code == "", message(out.Extract, true))
+		return answer(c, req, out, code == "", message(*extracted, true))
 	}
 }
 
-func verify(with schema.Collection) func(*api.Call) *api.Problem {
-	return func(c *api.Call) *api.Problem {
-		req, image, refusal := read(c)
+func verify(with schema.Collection) func(*api.Call, Request) *api.Problem {
+	return func(c *api.Call, req Request) *api.Problem {
+		image, refusal := picture(req.Image)
 		if refusal != nil {
 			return refusal
 		}
@@ -415,14 +422,7 @@ func similar(p Parameter) float32 {
 	return 0.5
 }
 
-func compare(c *api.Call) *api.Problem {
-	var req Request
-	if refusal := c.JSON(&req); refusal != nil {
-		return refusal
-	}
-	if refusal := req.Parameter.check(); refusal != nil {
-		return refusal
-	}
+func compare(c *api.Call, req Request) *api.Problem {
 	var images [][]byte
 	for _, one := range []*ComparedImage{req.First, req.Second} {
 		if one == nil || len(one.Data) != 1 {

@@ -33,8 +33,9 @@ func Paths() []api.Path {
 	var paths []api.Path
 	for name, do := range map[string]func(*api.Call) *api.Problem{
 		"generate_token": generateToken, "retrieve_pubky": retrieveKey,
-		"self_card_enroll": enroll(Cards), "self_card_verify": verify(Cards), "self_self_enroll": enroll(Selfies), "self_self_verify": verify(Selfies),
-		"photo_detect": detect, "photo_compare": compare, "find_image": findImage,
+		"self_card_enroll": reading(enroll(Cards)), "self_card_verify": reading(verify(Cards)),
+		"self_self_enroll": reading(enroll(Selfies)), "self_self_verify": reading(verify(Selfies)),
+		"photo_detect": reading(detect), "photo_compare": reading(compare), "find_image": reading(findImage),
 	} {
 		paths = append(paths, api.Path{Path: "/api/controller/" + name, Methods: map[string]func(*api.Call) *api.Problem{http.MethodPost: do}, Fail: fail})
 	}
@@ -60,8 +61,8 @@ type Outcome struct {
 	ImageID   *int64    `json:"image_id,omitempty"`
 	PK        int       `json:"pk"`
 	Liveness  *Liveness `json:"face_liveness_response,omitempty"`
-	Extract   *Part     `json:"feature_extract_response,omitempty"`
-	Detect    *Part     `json:"face_extract_response,omitempty"`
+	Extract   *Part     `json:"feature_extract_response,omitempty"` // of a card
+	Detect    *Part     `json:"face_extract_response,omitempty"`    // of a selfie
 	Verify    *Part     `json:"face_verify_response,omitempty"`
 	Compare   *Part     `json:"face_compare_response,omitempty"`
 	ImageInfo string    `json:"image_info,omitempty"`
@@ -224,14 +225,13 @@ func retrieveKey(*api.Call) *api.Problem {
 // shrunk is the longest side of a shrunk image, in pixels.
 const shrunk = 320
 
-func findImage(c *api.Call) *api.Problem {
-	var req struct {
-		ChannelID string `json:"channel_id"`
-		ImageID   int64  `json:"image_id"`
-		Shrunk    bool   `json:"shrunk_image"`
-	}
-	if refusal := c.JSON(&req); refusal != nil {
-		return refusal
+// findImage answers with an image. The documents' snippets that validate a photograph and compare two call it, too.
+func findImage(c *api.Call, req Request) *api.Problem {
+	switch {
+	case req.First != nil || req.Second != nil:
+		return compare(c, req)
+	case req.Image != "":
+		return detect(c, req)
 	}
 	r, refusal := c.Result(requestOf(req.ImageID))
 	if refusal != nil {

@@ -150,3 +150,19 @@ func TestIDenFaceLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestIDenFaceDocuments: what only the examples of the documents show. An enrolled selfie has a part of another name than an enrolled card,
+// and the snippets that compare and validate call find_image.
+func TestIDenFaceDocuments(t *testing.T) {
+	bearer, one := token(t, "*", "idenface-*"), urlBase64(blue)
+	if r := idenfaceAsk(t, bearer, "self_self_enroll", object{"user_id": "u-3", "image_info": one}, 200).Body; r.Detect == nil || r.Extract != nil {
+		t.Errorf("a selfie: %+v", r)
+	}
+	pair := object{"image_info1": object{"data": []string{one}}, "image_info2": object{"data": []string{one}}}
+	if r := idenfaceAsk(t, bearer, "find_image", pair, 200).Body; r.Compare == nil || r.Compare.Status != "F11_0000" {
+		t.Errorf("two images: %+v", r)
+	}
+	if r := idenfaceAsk(t, bearer, "find_image", object{"image_info": one}, 200).Body; r.Detect == nil || r.Detect.Status != "F11_0302" {
+		t.Errorf("an image: %+v", r)
+	}
+}
