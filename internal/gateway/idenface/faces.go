@@ -414,12 +414,14 @@ func verify(with schema.Collection) func(*api.Call, Request) *api.Problem {
 	}
 }
 
-// similar is the least normalized score: that of a match where the request has none.
+// similar is the least normalized score: what the request asks, and never less than a match, so that no request is laxer than the operator's
+// floors.
 func similar(p Parameter) float32 {
+	const match = 0.5
 	if p.SimilarFrom != nil {
-		return *p.SimilarFrom
+		return max(*p.SimilarFrom, match)
 	}
-	return 0.5
+	return match
 }
 
 func compare(c *api.Call, req Request) *api.Problem {

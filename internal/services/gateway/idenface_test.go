@@ -86,6 +86,9 @@ func TestIDenFace(t *testing.T) {
 	if r := pair(blue, red, 0.7); r.Status != "IDFCTR_0001" || r.Compare.Status != "F11_0000" || *r.Compare.Result.Normalized != 0 {
 		t.Errorf("others: %+v", r.Compare)
 	}
+	if r := pair(blue, red, 0); r.Status != "IDFCTR_0001" {
+		t.Errorf("others, for a caller who asks for no likeness: %+v", r.Compare)
+	}
 	if r := pair(blue, white, 0.7); r.Compare.Status != "F11_0300" || r.Compare.Result != nil {
 		t.Errorf("nobody: %+v", r.Compare)
 	}
