@@ -147,6 +147,29 @@ type FaceResult struct {
 	Crop *OutputImage `json:"cropped_image_info,omitempty"`
 }
 
+// Score returns the score of that name; nil where it was not measured.
+func (f FaceResult) Score(name string) *float32 {
+	for i := range f.Scores {
+		if f.Scores[i].Name == name {
+			return &f.Scores[i].Value
+		}
+	}
+	return nil
+}
+
+// Measure returns the measure of quality of that check; nil where quality was not asked for.
+func (f FaceResult) Measure(check string) *QualityMeasure {
+	if f.Quality == nil {
+		return nil
+	}
+	for i := range f.Quality.Measures {
+		if f.Quality.Measures[i].Check == check {
+			return &f.Quality.Measures[i]
+		}
+	}
+	return nil
+}
+
 // FaceQuality is the quality of a face image: the measurements, and whether groups of requirements allow them.
 type FaceQuality struct {
 	Measures []QualityMeasure `json:"measures"`

@@ -83,7 +83,7 @@ func detected(r *schema.Result, took float64) Detect {
 		Thresholds: &Thresholds{Underexposure: darkest, Overexposure: brightest, Sharpness: half, Color: half, Rotation: turned}}
 	for _, f := range r.Faces {
 		out := Face{Landmarks: landmarks(f.Geometry), BoundingBox: box(f.Geometry.InPicture()), FaceMetrics: FaceMetrics{
-			ImageMetrics: ImageMetrics{score(f, schema.MetricUnderexposure), score(f, schema.MetricOverexposure), scalar(f, "sharpness", false), scalar(f, "natural_colour", true)},
+			ImageMetrics: ImageMetrics{f.Score(schema.MetricUnderexposure), f.Score(schema.MetricOverexposure), scalar(f, "sharpness", false), scalar(f, "natural_colour", true)},
 			Rotation:     rotation(f.Pose),
 		}}
 		if f.Liveness != nil {
@@ -130,18 +130,9 @@ func rotation(p *schema.PoseAngles) *float32 {
 	return &angle
 }
 
-func score(f schema.FaceResult, name string) *float32 {
-	for _, s := range f.Scores {
-		if s.Name == name {
-			return &s.Value
-		}
-	}
-	return nil
-}
-
 // scalar is a measure of quality as 0..1, 1 best; with turned over 0 is best.
 func scalar(f schema.FaceResult, check string, over bool) *float32 {
-	m := measure(f, check)
+	m := f.Measure(check)
 	if m == nil || m.Scalar == nil {
 		return nil
 	}
@@ -154,20 +145,8 @@ func scalar(f schema.FaceResult, check string, over bool) *float32 {
 
 // native is a measure of quality in its own unit, a share 0..1.
 func native(f schema.FaceResult, check string) *float32 {
-	if m := measure(f, check); m != nil {
+	if m := f.Measure(check); m != nil {
 		return m.Native
-	}
-	return nil
-}
-
-func measure(f schema.FaceResult, check string) *schema.QualityMeasure {
-	if f.Quality == nil {
-		return nil
-	}
-	for i, m := range f.Quality.Measures {
-		if m.Check == check {
-			return &f.Quality.Measures[i]
-		}
 	}
 	return nil
 }

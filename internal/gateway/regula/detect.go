@@ -272,7 +272,7 @@ func pixel(v float32) int { return int(math.Round(float64(v))) }
 func attributes(f schema.FaceResult, names []string) *Attributes {
 	all := &Attributes{Details: []Attribute{}}
 	word := func(name, metric, yes, no string) Attribute {
-		p := score(f, metric)
+		p := f.Score(metric)
 		switch {
 		case p == nil:
 			return Attribute{Name: name}
@@ -283,7 +283,7 @@ func attributes(f schema.FaceResult, names []string) *Attributes {
 		return Attribute{Name: name, Value: no, Confidence: &rest}
 	}
 	trait := func(name, metric string, bit schema.FaceTraits, yes, no string) Attribute {
-		p := score(f, metric)
+		p := f.Score(metric)
 		if p == nil {
 			return Attribute{Name: name}
 		}
@@ -316,29 +316,8 @@ func attributes(f schema.FaceResult, names []string) *Attributes {
 	return all
 }
 
-func score(f schema.FaceResult, name string) *float32 {
-	for _, s := range f.Scores {
-		if s.Name == name {
-			return &s.Value
-		}
-	}
-	return nil
-}
-
-func measure(f schema.FaceResult, check string) *schema.QualityMeasure {
-	if f.Quality == nil {
-		return nil
-	}
-	for i, m := range f.Quality.Measures {
-		if m.Check == check {
-			return &f.Quality.Measures[i]
-		}
-	}
-	return nil
-}
-
 func native(f schema.FaceResult, check string) *float32 {
-	if m := measure(f, check); m != nil {
+	if m := f.Measure(check); m != nil {
 		return m.Native
 	}
 	return nil

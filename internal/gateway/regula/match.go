@@ -192,7 +192,7 @@ func compared(r *schema.Result, images []MatchImage) MatchResponse {
 			}
 			d.Status = OK
 			face := MatchFace{FaceIndex: index[k], Landmarks: landmarks(f), ROI: roi(f)}
-			if p := score(f, schema.MetricRotation); p != nil {
+			if p := f.Score(schema.MetricRotation); p != nil {
 				face.RotationAngle = *p
 			}
 			d.Faces = append(d.Faces, face)

@@ -42,7 +42,7 @@ func measured(name string, group int, check string) characteristic {
 // lacking is how much is missing to the best scalar of a check, 0..1.
 func lacking(name string, group int, check string) characteristic {
 	return characteristic{name, group, check, func(f schema.FaceResult) *float32 {
-		m := measure(f, check)
+		m := f.Measure(check)
 		if m == nil || m.Scalar == nil {
 			return nil
 		}
@@ -53,13 +53,13 @@ func lacking(name string, group int, check string) characteristic {
 
 // scored is a score of the face, 0..1.
 func scored(name string, group int, check, metric string) characteristic {
-	return characteristic{name, group, check, func(f schema.FaceResult) *float32 { return score(f, metric) }}
+	return characteristic{name, group, check, func(f schema.FaceResult) *float32 { return f.Score(metric) }}
 }
 
 // closed is the probability that an eye is not open.
 func closed(name, open string) characteristic {
 	return characteristic{name, 4, "eyes_open", func(f schema.FaceResult) *float32 {
-		p := score(f, open)
+		p := f.Score(open)
 		if p == nil {
 			return nil
 		}
