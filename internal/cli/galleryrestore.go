@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facestream/internal/config"
+	directories "facestream/internal/directory/drivers"
 	"facestream/internal/gallery/drivers"
 	"facestream/internal/gallery/local"
 	"facestream/internal/gallery/restore"
@@ -83,7 +84,14 @@ func restoreFile(c *cobra.Command, cfg config.Config, from string, empty, asJSON
 	defer client.Close()
 	var out restored
 	out.Salvaged, err = drivers.Restore(c.Context(), cfg.Indexer.Gallery, from, empty, func(ctx context.Context, g *local.Gallery) (err error) {
-		out.Filled, err = restore.FromTopics(ctx, client, g)
+		d, err := directories.Open(ctx, cfg.Indexer)
+		if err != nil {
+			return err
+		}
+		if d != nil {
+			defer func() { err = errors.Join(err, d.Close()) }()
+		}
+		out.Filled, err = restore.FromTopics(ctx, client, g, d)
 		return err
 	})
 	if err != nil {

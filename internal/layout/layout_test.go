@@ -67,7 +67,7 @@ var mayImport = map[string][]string{
 	"internal/indexer":          {"pkg/schema", "pkg/events", "internal/directory", "internal/gallery", "internal/outcome"},
 	"internal/gallery/verify":   {"pkg/schema", "pkg/events", "internal/gallery"},
 	"internal/gallery/reindex":  {"pkg/schema", "pkg/retry", "pkg/engine", "pkg/engine/face", "internal/gallery"},
-	"internal/gallery/restore":  {"pkg/schema", "pkg/events", "pkg/retry", "internal/gallery", "internal/gallery/verify", "internal/indexer", "internal/objects", "internal/outcome", "internal/routes"},
+	"internal/gallery/restore":  {"pkg/schema", "pkg/events", "pkg/retry", "internal/directory", "internal/gallery", "internal/gallery/verify", "internal/indexer", "internal/objects", "internal/outcome", "internal/routes"},
 	"internal/gallery/transfer": {"pkg/schema", "pkg/retry", "internal/gallery"},
 
 	"internal/eval": {"internal/benchmark", "internal/drawn", "internal/symbols", "pkg/aamva", "pkg/engine/barcode", "internal/verdict", "pkg/mrz", "pkg/schema", "pkg/engine", "pkg/engine/document", "pkg/engine/face", "pkg/engine/imaging", "pkg/engine/models", "pkg/engine/quality", "pkg/engine/voice"},

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"time"
 
+	"facestream/internal/directory"
 	"facestream/internal/gallery"
 	"facestream/internal/gallery/verify"
 	"facestream/internal/indexer"
@@ -37,13 +38,14 @@ type Gallery interface {
 }
 
 // FromTopics repeats in g the enrolments and deletions that the topic of analyses still holds, and the deletions of the topic
-// of jobs, which keeps them longer. Then it deletes whom the results call deleted. It publishes nothing.
-func FromTopics(ctx context.Context, client *events.Client, g Gallery) (out Filled, err error) {
+// of jobs, which keeps them longer. Then it deletes whom the results call deleted. It publishes nothing. The directory d, nil
+// where there is none, remembers how each was decided; what it lacks of them is carried out there, too.
+func FromTopics(ctx context.Context, client *events.Client, g Gallery, d directory.Directory) (out Filled, err error) {
 	topics, err := client.Describe(ctx, events.Analyses, events.Jobs, events.Results)
 	if err != nil {
 		return out, err
 	}
-	service := indexer.Service{Gallery: g, Results: &outcome.Sink{Service: "restore", Publisher: nowhere{}}}
+	service := indexer.Service{Gallery: g, Directory: d, Results: &outcome.Sink{Service: "restore", Publisher: nowhere{}}}
 	for _, topic := range topics[:2] {
 		if !topic.Exists {
 			continue
@@ -83,23 +85,39 @@ func FromTopics(ctx context.Context, client *events.Client, g Gallery) (out Fill
 		return out, err
 	}
 	done := map[gallery.Deletion]bool{}
-	for _, d := range report.Differences {
-		switch d.Kind {
+	for _, difference := range report.Differences {
+		switch difference.Kind {
 		case verify.Missing:
 			out.Missing++
 		case verify.Deleted:
-			deletion := gallery.Deletion{PUID: d.PUID, Request: d.Request}
+			deletion := gallery.Deletion{PUID: difference.PUID, Request: difference.Request}
 			if done[deletion] {
 				continue
 			}
 			done[deletion] = true
 			out.Deleted++
-			if err := again.Do(ctx, func() error { return g.Delete(ctx, d.Collection, []gallery.Deletion{deletion})[0].Err }); err != nil {
+			if err := again.Do(ctx, func() error { return erase(ctx, g, d, difference.Collection, deletion) }); err != nil {
 				return out, err
 			}
 		}
 	}
 	return out, nil
+}
+
+// erase repeats a deletion in the gallery, then in the directory, which changes nothing there if the directory remembers it.
+func erase(ctx context.Context, g Gallery, d directory.Directory, c schema.Collection, deletion gallery.Deletion) error {
+	if err := g.Delete(ctx, c, []gallery.Deletion{deletion})[0].Err; err != nil || d == nil {
+		return err
+	}
+	rows, err := directory.RowsOf(ctx, g, c, deletion.PUID)
+	if err != nil {
+		return err
+	}
+	act := directory.Erase{PUID: deletion.PUID}
+	for _, row := range rows {
+		act.Left = append(act.Left, directory.ImageOf(row))
+	}
+	return d.Apply(ctx, []directory.Change{{Collection: c, Request: deletion.Request, At: time.Now(), Act: act}})[0].Err
 }
 
 // nowhere publishes nothing.
