@@ -42,6 +42,16 @@ func RowsOf(ctx context.Context, g Lister, c schema.Collection, people ...schema
 	}
 }
 
+// ErasureOf erases a person, except the images that the gallery still holds because they are younger than the deletion.
+func ErasureOf(ctx context.Context, g Lister, c schema.Collection, puid schema.PUID) (Erase, error) {
+	rows, err := RowsOf(ctx, g, c, puid)
+	act := Erase{PUID: puid}
+	for _, row := range rows {
+		act.Left = append(act.Left, ImageOf(row))
+	}
+	return act, err
+}
+
 // Take adds rows of the gallery to the directory, with the persons whom they show.
 func Take(ctx context.Context, w Writer, c schema.Collection, rows []gallery.Row) error {
 	var people []schema.PUID

@@ -226,13 +226,9 @@ func (s *Service) forget(ctx context.Context, a *schema.Analysis, puid schema.PU
 	if s.Directory == nil {
 		return false, nil
 	}
-	rows, err := s.rowsOf(ctx, a.Collection, puid)
+	act, err := directory.ErasureOf(ctx, s.Gallery, a.Collection, puid)
 	if err != nil {
 		return false, err
-	}
-	act := directory.Erase{PUID: puid}
-	for _, row := range rows {
-		act.Left = append(act.Left, directory.ImageOf(row))
 	}
 	done, err := s.apply(ctx, a, act)
 	return done.Existed, err

@@ -109,13 +109,9 @@ func erase(ctx context.Context, g Gallery, d directory.Directory, c schema.Colle
 	if err := g.Delete(ctx, c, []gallery.Deletion{deletion})[0].Err; err != nil || d == nil {
 		return err
 	}
-	rows, err := directory.RowsOf(ctx, g, c, deletion.PUID)
+	act, err := directory.ErasureOf(ctx, g, c, deletion.PUID)
 	if err != nil {
 		return err
-	}
-	act := directory.Erase{PUID: deletion.PUID}
-	for _, row := range rows {
-		act.Left = append(act.Left, directory.ImageOf(row))
 	}
 	return d.Apply(ctx, []directory.Change{{Collection: c, Request: deletion.Request, At: time.Now(), Act: act}})[0].Err
 }
