@@ -136,8 +136,8 @@ func (c *Case) refusal(f schema.FaceResult) (schema.Reason, string) {
 			reason = schema.ReasonImageUnderexposed
 		case rejecting&schema.FTFaceTooBright != 0:
 			reason = schema.ReasonImageOverexposed
-		case rejecting&^(covered|schema.FTFaceTooSmall|schema.FTFaceNoPadding|schema.FTInvalidFaceBackground) != 0:
-		case rejecting&covered != 0:
+		case rejecting&^(schema.CoveredFaceTraits|schema.FTFaceTooSmall|schema.FTFaceNoPadding|schema.FTInvalidFaceBackground) != 0:
+		case rejecting&schema.CoveredFaceTraits != 0:
 			reason = schema.ReasonFaceOccluded
 		case rejecting&schema.FTFaceTooSmall != 0:
 			reason = schema.ReasonFaceTooSmall

@@ -146,9 +146,6 @@ func Rejecting(op schema.Operation) schema.FaceTraits {
 	return 0
 }
 
-// covered are the traits of a face of which something hides a part.
-const covered = schema.FTEyeCovered | schema.FTNoseCovered | schema.FTMouthCovered
-
 // Rejecting returns those of traits that fail the operation under the configuration.
 func (c *Case) Rejecting(traits schema.FaceTraits) schema.FaceTraits {
 	fails := Rejecting(c.job.Operation)
@@ -160,7 +157,7 @@ func (c *Case) Rejecting(traits schema.FaceTraits) schema.FaceTraits {
 		fails |= schema.FTInvalidFaceBackground
 	}
 	if occlusion := c.config.Quality.RefuseOcclusion; enrolls && occlusion != schema.OcclusionNever || searches && occlusion == schema.OcclusionAlways {
-		fails |= covered
+		fails |= schema.CoveredFaceTraits
 	}
 	if enrolls || searches { // traits that a face gets where a key asks for them
 		fails |= schema.FTFaceTooSmall | schema.FTFaceNoPadding

@@ -388,9 +388,9 @@ func TestRejecting(t *testing.T) {
 		raw  string
 		want schema.FaceTraits
 	}{
-		{schema.OpEnroll, `{}`, Rejecting(schema.OpEnroll) | asked | covered},
+		{schema.OpEnroll, `{}`, Rejecting(schema.OpEnroll) | asked | schema.CoveredFaceTraits},
 		{schema.OpPredict, `{}`, Rejecting(schema.OpPredict) | asked},
-		{schema.OpEnroll, `{"allowed_face_traits_flags":128}`, (Rejecting(schema.OpEnroll) | asked | covered) &^ schema.FTFaceWithGlass},
+		{schema.OpEnroll, `{"allowed_face_traits_flags":128}`, (Rejecting(schema.OpEnroll) | asked | schema.CoveredFaceTraits) &^ schema.FTFaceWithGlass},
 		{schema.OpEnroll, `{"allowed_face_traits_flags":134217727}`, 0},
 		{schema.OpValidate, `{}`, 0},
 	} {

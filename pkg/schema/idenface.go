@@ -5,7 +5,7 @@ var idenfaceCodes = []struct {
 	traits FaceTraits
 	code   string
 }{
-	{FTEyeCovered | FTNoseCovered | FTMouthCovered | FTFaceWithMask, "F11_0306 FACE_IS_OCCLUDED"},
+	{CoveredFaceTraits | FTFaceWithMask, "F11_0306 FACE_IS_OCCLUDED"},
 	{FTFaceRotatedLeft | FTFaceRotatedRight, "F11_0303 FACE_ROLL_INVALID"},
 	{FTLookingLeft | FTLookingRight | FTLookingHigh | FTLookingDown, "F11_0301 FACE_ANGLE_INVALID"},
 	{FTFaceNoPadding | FTFaceTooSmall | FTFaceTooFar | FTFaceTooClose | FTFaceLeft | FTFaceRight | FTFaceUp | FTFaceDown, "F11_0302 LANDMARK_POSITION_INVALID"},

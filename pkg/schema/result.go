@@ -2,6 +2,8 @@ package schema
 
 import (
 	"hash/fnv"
+	"image"
+	"math"
 	"slices"
 )
 
@@ -73,10 +75,20 @@ type PointF struct {
 	Y float32 `json:"y"`
 }
 
+// Pixel returns the nearest pixel.
+func (p PointF) Pixel() image.Point {
+	return image.Pt(int(math.Round(float64(p.X))), int(math.Round(float64(p.Y))))
+}
+
 // BoxF is an axis-parallel box in pixels of the upright image.
 type BoxF struct {
 	TopLeft     PointF `json:"top_left"`
 	BottomRight PointF `json:"bottom_right"`
+}
+
+// Pixels returns b with its corners at the nearest pixels.
+func (b BoxF) Pixels() image.Rectangle {
+	return image.Rectangle{Min: b.TopLeft.Pixel(), Max: b.BottomRight.Pixel()}
 }
 
 // FaceGeometry is the position of a face. EyeLeft is the eye on the left side of the image (the person's right eye).
@@ -166,6 +178,14 @@ func (f FaceResult) Measure(check string) *QualityMeasure {
 		if f.Quality.Measures[i].Check == check {
 			return &f.Quality.Measures[i]
 		}
+	}
+	return nil
+}
+
+// Native returns the native value of that check; nil where it was not measured.
+func (f FaceResult) Native(check string) *float32 {
+	if m := f.Measure(check); m != nil {
+		return m.Native
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ var faceTraitNames = [...]string{
 	"FT_FACE_NOT_IN_OVAL", "FT_EYE_COVERED", "FT_NOSE_COVERED", "FT_MOUTH_COVERED", "FT_FACE_TOO_SMALL", "FT_FACE_NO_PADDING",
 }
 
+// CoveredFaceTraits are those of a face that something other than a mask covers.
+const CoveredFaceTraits = FTEyeCovered | FTNoseCovered | FTMouthCovered
+
 // AllFaceTraits is the set of every face trait.
 const AllFaceTraits = FTFaceNoPadding<<1 - 1
 

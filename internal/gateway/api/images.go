@@ -21,22 +21,15 @@ func (s *Service) serveImage(w http.ResponseWriter, r *http.Request, caller *aut
 	id, name := schema.RequestID(r.PathValue("id")), r.PathValue("image")
 	switch {
 	case !idPattern.MatchString(string(id)):
-		return problem(CauseInvalidParameter, "this is not the id of a request")
+		return badID()
 	case !imageNames.MatchString(name):
 		return problem(CauseInvalidParameter, "an image is 0 to 15, portrait, document, face-0 to face-999, or barcode-0 to barcode-15")
 	}
-	record, found, err := s.results.find(r.Context(), id)
-	switch {
-	case err != nil:
-		return s.unavailable(err, "a result cannot be looked up")
-	case !found || !maySee(caller, record.Event):
-		return nothing()
+	result, refused := s.result(r.Context(), caller, id)
+	if refused != nil {
+		return refused
 	}
-	var result schema.Result
-	if err := json.Unmarshal(record.Event.Data, &result); err != nil {
-		return problem(Cause(schema.ReasonInternal), "the result cannot be read")
-	}
-	ref, ok := imageOf(&result, name)
+	ref, ok := imageOf(result, name)
 	if !ok {
 		return nothing()
 	}
@@ -47,6 +40,28 @@ func (s *Service) serveImage(w http.ResponseWriter, r *http.Request, caller *aut
 	if refused != nil {
 		return refused
 	}
+	writeImage(w, data)
+	return nil
+}
+
+// result is that of a request, if the caller may see it.
+func (s *Service) result(ctx context.Context, caller *auth.Caller, id schema.RequestID) (*schema.Result, *Problem) {
+	record, found, err := s.results.find(ctx, id)
+	switch {
+	case err != nil:
+		return nil, s.unavailable(err, "a result cannot be looked up")
+	case !found || !maySee(caller, record.Event):
+		return nil, nothing()
+	}
+	r := &schema.Result{}
+	if err := json.Unmarshal(record.Event.Data, r); err != nil {
+		return nil, problem(Cause(schema.ReasonInternal), "the result cannot be read")
+	}
+	return r, nil
+}
+
+// writeImage answers with a file of the store. What is no image that browsers know is of no type that they show.
+func writeImage(w http.ResponseWriter, data []byte) {
 	kind := http.DetectContentType(data)
 	if !strings.HasPrefix(kind, "image/") {
 		kind = "application/octet-stream"
@@ -55,7 +70,6 @@ func (s *Service) serveImage(w http.ResponseWriter, r *http.Request, caller *aut
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(data)
-	return nil
 }
 
 // imageOf returns the image of that name in a result.

@@ -152,20 +152,15 @@ func (c *Call) Object(ref schema.ObjectRef) ([]byte, *Problem) {
 // Result is that of an earlier request, if the caller may see it.
 func (c *Call) Result(id schema.RequestID) (*schema.Result, *Problem) {
 	if !idPattern.MatchString(string(id)) {
-		return nil, problem(CauseInvalidParameter, "this is not the id of a request")
+		return nil, badID()
 	}
-	record, found, err := c.s.results.find(c.Request.Context(), id)
-	switch {
-	case err != nil:
-		return nil, c.s.unavailable(err, "a result cannot be looked up")
-	case !found || !maySee(c.Caller, record.Event):
-		return nil, nothing()
-	}
-	r := &schema.Result{}
-	if err := json.Unmarshal(record.Event.Data, r); err != nil {
-		return nil, problem(Cause(schema.ReasonInternal), "the result cannot be read")
-	}
-	return r, nil
+	return c.s.result(c.Request.Context(), c.Caller, id)
+}
+
+// Image answers with a file of the store.
+func (c *Call) Image(content []byte) *Problem {
+	writeImage(c.ResponseWriter, content)
+	return nil
 }
 
 // Token signs one for the caller that allows these operations, as far as the caller's own does, and ends no later. Whoever uses it is the

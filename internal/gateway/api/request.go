@@ -25,7 +25,7 @@ type subject struct {
 func (s *Service) serveRequest(w http.ResponseWriter, r *http.Request, caller *auth.Caller) *Problem {
 	id := schema.RequestID(r.PathValue("id"))
 	if !idPattern.MatchString(string(id)) {
-		return problem(CauseInvalidParameter, "this is not the id of a request")
+		return badID()
 	}
 	wait := time.Duration(0)
 	if r.Header.Get("Prefer") != "" {
@@ -57,6 +57,8 @@ func (s *Service) serveRequest(w http.ResponseWriter, r *http.Request, caller *a
 	_, _ = w.Write(record.Event.Data)
 	return nil
 }
+
+func badID() *Problem { return problem(CauseInvalidParameter, "this is not the id of a request") }
 
 func nothing() *Problem {
 	return problem(CauseNotFound, "there is no such request, its result is too old, or the token or key does not allow to see it")

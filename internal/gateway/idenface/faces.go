@@ -81,7 +81,7 @@ func (p Parameter) probability() float32 {
 }
 
 // occluded are the traits that occlusion is about.
-const occluded = schema.FTEyeCovered | schema.FTNoseCovered | schema.FTMouthCovered | schema.FTFaceWithMask
+const occluded = schema.CoveredFaceTraits | schema.FTFaceWithMask
 
 // config is the configuration of a request. card says that the image shows a card; whole, that it shows all of it.
 func (p Parameter) config(op schema.Operation, card, whole bool) json.RawMessage {
@@ -177,9 +177,8 @@ func sides(g schema.FaceGeometry) *[3]float32 {
 }
 
 func box(g schema.FaceGeometry) *[4]int {
-	b := g.InPicture()
-	round := func(v float32) int { return int(math.Round(float64(v))) }
-	return &[4]int{round(b.TopLeft.X), round(b.TopLeft.Y), round(b.BottomRight.X), round(b.BottomRight.Y)}
+	b := g.InPicture().Pixels()
+	return &[4]int{b.Min.X, b.Min.Y, b.Max.X, b.Max.Y}
 }
 
 // face is what a step says of the first face.
@@ -265,8 +264,20 @@ func answer(c *api.Call, req Request, out Outcome, holds bool, message string) *
 
 const spoof = "The face was not taken for that of a live person."
 
-// validated looks at an image before anything is changed or compared: liveness and the ranges of angles, which the stream does not have.
-func validated(c *api.Call, req Request, image []byte, card, whole bool) (r *schema.Result, refusal *api.Problem) {
+// validated decodes the image of a user and looks at it.
+func validated(c *api.Call, req Request, card, whole bool) (image []byte, r *schema.Result, refusal *api.Problem) {
+	if image, refusal = picture(req.Image); refusal != nil {
+		return nil, nil, refusal
+	}
+	if req.UserID == "" {
+		return nil, nil, invalid("user_id is missing")
+	}
+	r, refusal = look(c, req, image, card, whole)
+	return image, r, refusal
+}
+
+// look looks at an image before anything is changed or compared: liveness and the ranges of angles, which the stream does not have.
+func look(c *api.Call, req Request, image []byte, card, whole bool) (*schema.Result, *api.Problem) {
 	return c.Do(schema.Request{Operation: schema.OpValidate, Tag: req.TransactionID, Config: req.Parameter.config(schema.OpValidate, card, whole)}, image)
 }
 
@@ -275,7 +286,7 @@ func detect(c *api.Call, req Request) *api.Problem {
 	if refusal != nil {
 		return refusal
 	}
-	r, refusal := validated(c, req, image, false, false)
+	r, refusal := look(c, req, image, false, false)
 	if refusal != nil {
 		return refusal
 	}
@@ -319,28 +330,19 @@ func message(p *Part, live bool) string {
 func enroll(into schema.Collection) func(*api.Call, Request) *api.Problem {
 	card := into == Cards
 	return func(c *api.Call, req Request) *api.Problem {
-		image, refusal := picture(req.Image)
-		if refusal != nil {
-			return refusal
-		}
-		if req.UserID == "" {
-			return invalid("user_id is missing")
-		}
 		whole := card && req.Meta.Cropped == 0
-		seen, refusal := validated(c, req, image, card, whole)
+		image, seen, refusal := validated(c, req, card, whole)
 		if refusal != nil {
 			return refusal
 		}
 		out := Outcome{}
 		extracted := &out.Detect // the documents' name of it for a selfie
 		if card {
-			extracted = &out.Extract
+			extracted, req.Parameter.Liveness = &out.Extract, false // what is printed does not live
 		}
 		live, holds := alive(seen, req.Parameter)
-		if !card {
-			out.Liveness = live
-		}
-		if code, why := judge(seen, req.Parameter); code != "" || !holds && !card {
+		out.Liveness = live
+		if code, why := judge(seen, req.Parameter); code != "" || !holds {
 			if code != "" {
 				*extracted = part(seen, code, why, "")
 			}
@@ -370,14 +372,7 @@ func enroll(into schema.Collection) func(*api.Call, Request) *api.Problem {
 
 func verify(with schema.Collection) func(*api.Call, Request) *api.Problem {
 	return func(c *api.Call, req Request) *api.Problem {
-		image, refusal := picture(req.Image)
-		if refusal != nil {
-			return refusal
-		}
-		if req.UserID == "" {
-			return invalid("user_id is missing")
-		}
-		seen, refusal := validated(c, req, image, false, false)
+		image, seen, refusal := validated(c, req, false, false)
 		if refusal != nil {
 			return refusal
 		}

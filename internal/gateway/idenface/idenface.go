@@ -127,13 +127,12 @@ const (
 func fail(w http.ResponseWriter, p *api.Problem) {
 	code, status := badInput, p.Status
 	switch {
+	case p.Reason == api.CauseInvalidBase64:
+		code, status = badBase64, http.StatusOK
 	case p.Status >= http.StatusInternalServerError:
 		code = internal
 	case p.Status == http.StatusBadRequest:
 		status = http.StatusUnprocessableEntity
-	}
-	if detail, ok := strings.CutPrefix(p.Detail, badBase64+" "); ok {
-		code, status, p.Detail = badBase64, http.StatusOK, detail
 	}
 	reason := string(p.Reason)
 	w.Header().Set("Content-Type", "application/json")
@@ -141,12 +140,12 @@ func fail(w http.ResponseWriter, p *api.Problem) {
 	_ = json.NewEncoder(w).Encode(Answer{Status: "FAILED", Body: Outcome{Status: failed, Message: p.Detail, Extract: &Part{Status: code, Message: p.Detail, Reason: &reason}}})
 }
 
-// pictures decodes images: base64 with the URL alphabet, as the documents say, or the standard one, padded or not.
+// picture decodes an image: base64 with the URL alphabet, as the documents say, or the standard one, padded or not.
 func picture(text string) ([]byte, *api.Problem) {
 	plain := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 	data, err := base64.RawStdEncoding.DecodeString(plain)
 	if err != nil || len(data) == 0 {
-		return nil, invalid("%s image_info is not an image in base64", badBase64)
+		return nil, api.Refuse(api.CauseInvalidBase64, "image_info is not an image in base64")
 	}
 	return data, nil
 }

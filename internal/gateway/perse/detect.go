@@ -93,7 +93,7 @@ func detected(r *schema.Result, took float64) Detect {
 			}
 		}
 		if d.ImageMetrics == nil {
-			d.ImageMetrics = &ImageMetrics{native(f, "image_under_exposure_prevention"), native(f, "image_over_exposure_prevention"),
+			d.ImageMetrics = &ImageMetrics{f.Native("image_under_exposure_prevention"), f.Native("image_over_exposure_prevention"),
 				scalar(f, "image_sharpness", false), scalar(f, "image_colour_balance", true)}
 		}
 		d.Faces = append(d.Faces, out)
@@ -106,18 +106,17 @@ func landmarks(g schema.FaceGeometry) map[string][2]int {
 	points := map[string][2]int{}
 	for i, p := range g.Landmarks {
 		if i < len(names) {
-			points[names[i]] = [2]int{pixel(p.X), pixel(p.Y)}
+			at := p.Pixel()
+			points[names[i]] = [2]int{at.X, at.Y}
 		}
 	}
 	return points
 }
 
 func box(b schema.BoxF) [4]int {
-	x, y := pixel(b.TopLeft.X), pixel(b.TopLeft.Y)
-	return [4]int{x, y, pixel(b.BottomRight.X) - x, pixel(b.BottomRight.Y) - y}
+	r := b.Pixels()
+	return [4]int{r.Min.X, r.Min.Y, r.Dx(), r.Dy()}
 }
-
-func pixel(v float32) int { return int(math.Round(float64(v))) }
 
 // rotation is the angle between the direction in which a head looks and the camera, or its lean, whichever is larger.
 func rotation(p *schema.PoseAngles) *float32 {
@@ -141,12 +140,4 @@ func scalar(f schema.FaceResult, check string, over bool) *float32 {
 		v = 1 - v
 	}
 	return &v
-}
-
-// native is a measure of quality in its own unit, a share 0..1.
-func native(f schema.FaceResult, check string) *float32 {
-	if m := f.Measure(check); m != nil {
-		return m.Native
-	}
-	return nil
 }

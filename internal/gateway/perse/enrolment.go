@@ -34,7 +34,7 @@ func create(c *api.Call) *api.Problem { return enrol(c, false) }
 func update(c *api.Call) *api.Problem { return enrol(c, true) }
 
 // tolerated are the traits that refuse no enrolment. Perse refuses faces that are badly exposed, covered, or not completely in the picture.
-const tolerated = schema.AllFaceTraits &^ (schema.FTFaceTooDark | schema.FTFaceTooBright | schema.FTFaceWithMask | schema.FTEyeCovered | schema.FTNoseCovered | schema.FTMouthCovered |
+const tolerated = schema.AllFaceTraits &^ (schema.FTFaceTooDark | schema.FTFaceTooBright | schema.FTFaceWithMask | schema.CoveredFaceTraits |
 	schema.FTFaceLeft | schema.FTFaceRight | schema.FTFaceUp | schema.FTFaceDown | schema.FTFaceNoPadding)
 
 func enrol(c *api.Call, known bool) *api.Problem {

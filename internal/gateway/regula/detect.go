@@ -1,11 +1,11 @@
 package regula
 
 import (
-	"encoding/json"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"facestream/internal/gateway/api"
 	"facestream/pkg/schema"
@@ -238,7 +238,7 @@ func central(faces []schema.FaceResult) []schema.FaceResult {
 	}
 	far := func(f schema.FaceResult) float64 {
 		b := f.Geometry.InPicture()
-		width, height := native(f, "image_width"), native(f, "image_height")
+		width, height := f.Native("image_width"), f.Native("image_height")
 		if width == nil || height == nil {
 			return -float64((b.BottomRight.X - b.TopLeft.X) * (b.BottomRight.Y - b.TopLeft.Y))
 		}
@@ -255,18 +255,16 @@ func central(faces []schema.FaceResult) []schema.FaceResult {
 func landmarks(f schema.FaceResult) [][2]int {
 	points := [][2]int{}
 	for _, p := range f.Geometry.Landmarks {
-		points = append(points, [2]int{pixel(p.X), pixel(p.Y)})
+		at := p.Pixel()
+		points = append(points, [2]int{at.X, at.Y})
 	}
 	return points
 }
 
 func roi(f schema.FaceResult) [4]int {
-	b := f.Geometry.InPicture()
-	x, y := pixel(b.TopLeft.X), pixel(b.TopLeft.Y)
-	return [4]int{x, y, pixel(b.BottomRight.X) - x, pixel(b.BottomRight.Y) - y}
+	r := f.Geometry.InPicture().Pixels()
+	return [4]int{r.Min.X, r.Min.Y, r.Dx(), r.Dy()}
 }
-
-func pixel(v float32) int { return int(math.Round(float64(v))) }
 
 // attributes are those with the names, all without any.
 func attributes(f schema.FaceResult, names []string) *Attributes {
@@ -306,7 +304,7 @@ func attributes(f schema.FaceResult, names []string) *Attributes {
 		{Name: "HeadCovering"}, {Name: "ForeheadCovering"},
 		trait("Mouth", schema.MetricMouthOpen, schema.FTMouthOpened, "Opened", "Closed"),
 		trait("MedicalMask", schema.MetricMask, schema.FTFaceWithMask, "Mask", "None"),
-		trait("Occlusion", schema.MetricOcclusionMouth, schema.FTEyeCovered|schema.FTNoseCovered|schema.FTMouthCovered, "Occlusion", "None"),
+		trait("Occlusion", schema.MetricOcclusionMouth, schema.CoveredFaceTraits, "Occlusion", "None"),
 		{Name: "StrongMakeup"}, {Name: "Headphones"},
 	} {
 		if len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, a.Name) }) {
@@ -316,20 +314,4 @@ func attributes(f schema.FaceResult, names []string) *Attributes {
 	return all
 }
 
-func native(f schema.FaceResult, check string) *float32 {
-	if m := f.Measure(check); m != nil {
-		return m.Native
-	}
-	return nil
-}
-
-func seconds(c *api.Call) float64 { return since(c).Seconds() }
-
-// MarshalJSON implements [json.Marshaler]: no list is null.
-func (q Quality) MarshalJSON() ([]byte, error) {
-	type plain Quality
-	if q.NonCompliant == nil {
-		q.NonCompliant = []string{}
-	}
-	return json.Marshal(plain(q))
-}
+func seconds(c *api.Call) float64 { return time.Since(c.Began).Seconds() }

@@ -81,8 +81,5 @@ func livenessPortrait(c *api.Call) *api.Problem {
 	if refusal != nil {
 		return refusal
 	}
-	c.Header().Set("Content-Type", http.DetectContentType(content))
-	c.WriteHeader(http.StatusOK)
-	_, _ = c.Write(content)
-	return nil
+	return c.Image(content)
 }

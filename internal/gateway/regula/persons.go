@@ -237,10 +237,7 @@ func getImage(c *api.Call) *api.Problem {
 	if refusal != nil {
 		return refusal
 	}
-	c.Header().Set("Content-Type", http.DetectContentType(content))
-	c.WriteHeader(http.StatusOK)
-	_, _ = c.Write(content)
-	return nil
+	return c.Image(content)
 }
 
 // imageContent reads the file that an image of a person was enrolled from.

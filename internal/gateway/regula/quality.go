@@ -36,7 +36,7 @@ var characteristics = []characteristic{
 
 // measured is the native value of a check.
 func measured(name string, group int, check string) characteristic {
-	return characteristic{name, group, check, func(f schema.FaceResult) *float32 { return native(f, check) }}
+	return characteristic{name, group, check, func(f schema.FaceResult) *float32 { return f.Native(check) }}
 }
 
 // lacking is how much is missing to the best scalar of a check, 0..1.
@@ -89,7 +89,7 @@ const (
 // assess holds a face against the ranges that were asked for, or else against what the group of quality requires. Without any names all
 // characteristics are assessed.
 func assess(f schema.FaceResult, group string, asked []QualityConfig) *Quality {
-	q := &Quality{Details: []QualityDetail{}, Groups: []QualityTotal{}, Score: -1}
+	q := &Quality{NonCompliant: []string{}, Details: []QualityDetail{}, Groups: []QualityTotal{}, Score: -1}
 	var total, compliant [len(groups)]int
 	for _, c := range characteristics {
 		d := QualityDetail{Group: c.group, Name: c.name, Status: notAssessed}

@@ -3,7 +3,6 @@ package regula
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"facestream/internal/gateway/api"
 	"facestream/pkg/schema"
@@ -256,5 +255,3 @@ func createFound(c *api.Call, req SearchRequest) *api.Problem {
 	}
 	return c.Answer(http.StatusCreated, SearchPerson{Person: personOf(*p), Images: []Image{imageOf(p.PUID, r.Enroll.Response.GUID)}})
 }
-
-func since(c *api.Call) time.Duration { return time.Since(c.Began) }
